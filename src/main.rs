@@ -1,1 +1,3 @@
-fn main(){}
+//! The `mailward` command.
+
+fn main() {}

@@ -1,0 +1,200 @@
+//! The site's key file: 32 random bytes on the gate's disk, from which keys for single purposes are derived.
+//!
+//! It authenticates what the database holds (rows, audit heads) and encrypts second-factor secrets. It opens
+//! no mailbox password: those are sealed to app passwords.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use super::{random, secret::Secret};
+
+/// Bytes in the key file and in every derived key.
+pub const KEY_LEN: usize = 32;
+
+/// What a derived key is for; each purpose has a key of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// MAC over app-password rows.
+    AppPasswordRow,
+    /// Encryption of second-factor secrets.
+    FactorSecret,
+    /// MAC over the heads of audit chains.
+    AuditHead,
+    /// Keyed hash of names that belong to no account, in the audit trail.
+    UnknownName,
+}
+
+impl Purpose {
+    fn info(self) -> &'static [u8] {
+        match self {
+            Self::AppPasswordRow => b"mailward 1 app-password row",
+            Self::FactorSecret => b"mailward 1 factor secret",
+            Self::AuditHead => b"mailward 1 audit head",
+            Self::UnknownName => b"mailward 1 unknown name",
+        }
+    }
+}
+
+/// The content of the key file.
+#[derive(Debug)]
+pub struct SiteKey(Secret);
+
+/// Why the key file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFileError {
+    /// Reading or creating failed.
+    #[error("cannot use the key file `{path}`")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Not [`KEY_LEN`] bytes.
+    #[error(
+        "the key file `{path}` holds {len} bytes instead of {KEY_LEN}\nhint: restore it from a backup; without it bound second factors cannot be read"
+    )]
+    WrongLength {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        len: usize,
+    },
+    /// Group or others may read it.
+    #[error("the key file `{path}` can be read by others (mode {mode:03o})\nhint: chmod 600 {path}")]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+}
+
+impl SiteKey {
+    /// A key from memory, for tests and `init`.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; KEY_LEN]) -> Self {
+        Self(Secret::new(bytes.to_vec()))
+    }
+
+    /// Reads the key file, or creates it with mode 0600 where there is none.
+    ///
+    /// Creation is exclusive: of two processes that start at once, the second reads what the first wrote.
+    ///
+    /// # Errors
+    /// [`KeyFileError`] when it cannot be read or written, has another length, or others may read it.
+    pub fn open_or_create(path: &Path) -> Result<Self, KeyFileError> {
+        let io_error = |source| KeyFileError::Io { path: path.to_owned(), source };
+        match Self::create(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => return other.map_err(io_error),
+        }
+        let file = File::open(path).map_err(io_error)?;
+        let mode = file.metadata().map_err(io_error)?.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(KeyFileError::Exposed { path: path.to_owned(), mode });
+        }
+        let mut bytes = Vec::with_capacity(KEY_LEN + 1);
+        file.take(KEY_LEN as u64 + 1).read_to_end(&mut bytes).map_err(io_error)?;
+        let len = bytes.len();
+        let secret = Secret::new(bytes);
+        if len == KEY_LEN {
+            Ok(Self(secret))
+        } else {
+            Err(KeyFileError::WrongLength { path: path.to_owned(), len })
+        }
+    }
+
+    /// Written aside and linked into place, so that the name never shows a file that is not whole.
+    fn create(path: &Path) -> io::Result<Self> {
+        if path.exists() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let key = Self::from_bytes(random::bytes());
+        let aside = path.with_extension(format!("new-{}", std::process::id()));
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
+        let linked = file
+            .write_all(key.0.expose())
+            .and_then(|()| file.sync_all())
+            .and_then(|()| std::fs::hard_link(&aside, path));
+        std::fs::remove_file(&aside)?;
+        linked?;
+        if let Some(parent) = path.parent() {
+            File::open(parent)?.sync_all()?;
+        }
+        Ok(key)
+    }
+
+    /// The key for one purpose, [`KEY_LEN`] bytes (HKDF-SHA-256, RFC 5869).
+    #[must_use]
+    pub fn derive(&self, purpose: Purpose) -> Secret {
+        let mut out = vec![0; KEY_LEN];
+        #[expect(
+            clippy::expect_used,
+            reason = "HKDF-SHA-256 gives up to 8,160 bytes, 32 always fit (RFC 5869 section 2.3)"
+        )]
+        Hkdf::<Sha256>::new(None, self.0.expose()).expand(purpose.info(), &mut out).expect("32 bytes fit");
+        Secret::new(out)
+    }
+
+    /// HMAC-SHA-256 under the key of `purpose` over `parts`, each preceded by its length, so that no two
+    /// lists of parts read the same.
+    #[must_use]
+    pub fn mac(&self, purpose: Purpose, parts: &[&[u8]]) -> [u8; 32] {
+        self.mac_state(purpose, parts).finalize().into_bytes().into()
+    }
+
+    /// Whether `tag` is [`SiteKey::mac`] of `parts`, in constant time.
+    #[must_use]
+    pub fn verify(&self, purpose: Purpose, parts: &[&[u8]], tag: &[u8]) -> bool {
+        self.mac_state(purpose, parts).verify_slice(tag).is_ok()
+    }
+
+    fn mac_state(&self, purpose: Purpose, parts: &[&[u8]]) -> Hmac<Sha256> {
+        #[expect(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104 section 2)")]
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.derive(purpose).expose()).expect("any length");
+        for part in parts {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        mac
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_file_is_made_once_and_read_after() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("site.key");
+        let made = SiteKey::open_or_create(&path).unwrap();
+        let read = SiteKey::open_or_create(&path).unwrap();
+        assert_eq!(made.derive(Purpose::AuditHead), read.derive(Purpose::AuditHead));
+        assert_ne!(made.derive(Purpose::AuditHead), made.derive(Purpose::FactorSecret));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left aside");
+
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(matches!(SiteKey::open_or_create(&path), Err(KeyFileError::Exposed { mode: 0o640, .. })));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::fs::write(&path, b"short").unwrap();
+        assert!(matches!(SiteKey::open_or_create(&path), Err(KeyFileError::WrongLength { len: 5, .. })));
+    }
+
+    #[test]
+    fn moving_a_byte_from_one_part_to_the_next_changes_the_mac() {
+        let key = SiteKey::from_bytes([7; KEY_LEN]);
+        let tag = key.mac(Purpose::AppPasswordRow, &[b"ab", b"c"]);
+        assert!(key.verify(Purpose::AppPasswordRow, &[b"ab", b"c"], &tag));
+        assert!(!key.verify(Purpose::AppPasswordRow, &[b"a", b"bc"], &tag));
+        assert!(!key.verify(Purpose::AuditHead, &[b"ab", b"c"], &tag));
+    }
+}

@@ -1,0 +1,20 @@
+//! What every floor stands on: secrets, identifiers, names, networks, time, randomness.
+//!
+//! Nothing here does I/O, except that [`clock`] and [`random`] are the only places where the
+//! ambient clock and the ambient generator are read, and [`key`] reads the key file.
+
+pub mod clock;
+pub mod id;
+pub mod key;
+pub mod name;
+pub mod network;
+pub mod protocol;
+pub mod random;
+pub mod secret;
+
+pub use clock::{Clock, ManualClock, Monotonic, SystemClock, Timestamp};
+pub use id::{AccountId, AppPasswordId, FactorId, SessionId, UpstreamName};
+pub use name::{Address, Domain, InvalidName, LoginName};
+pub use network::{ClientAddress, Network, NetworkList};
+pub use protocol::{Protocol, ProtocolSet};
+pub use secret::{InvalidPassword, Password, Secret};
