@@ -7,6 +7,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails the test")]
 
+#[path = "transcripts/imap_words.rs"]
+mod imap_words;
 #[path = "transcripts/replay.rs"]
 mod replay;
 #[path = "transcripts/script.rs"]
@@ -40,3 +42,5 @@ macro_rules! transcripts {
         }
     };
 }
+
+transcripts!(imap, mailward::protocol::imap::Imap);

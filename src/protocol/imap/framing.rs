@@ -81,6 +81,8 @@ pub(super) enum Framed {
     /// The lines of a message are longer than [`LINE_MAX`] together; here is how it began. The rest of the line is
     /// skipped.
     TooLong(Zeroizing<Vec<u8>>),
+    /// That rest ended: the next byte begins a message.
+    Skipped,
     /// A literal beyond the bounds is on its way whatever we say; here is how the message began. Where the
     /// next one starts is lost, and every later answer is this one.
     Flood(Zeroizing<Vec<u8>>),
@@ -146,10 +148,12 @@ impl Framer {
                         self.reading = Reading::Skipping(tail);
                         return Framed::Incomplete;
                     }
-                    self.reading = match tail.announcement() {
-                        Some(Announcement { synchronising: false, .. }) => Reading::Lost,
-                        _ => Reading::default(),
-                    };
+                    if let Some(Announcement { synchronising: false, .. }) = tail.announcement() {
+                        self.reading = Reading::Lost;
+                        continue;
+                    }
+                    self.reading = Reading::default();
+                    return Framed::Skipped;
                 }
                 Reading::Lost => return Framed::Flood(self.finish()),
             }
@@ -270,11 +274,12 @@ mod tests {
                 Framed::Incomplete => return found,
                 Framed::Announced { fits: true } => framer.accept(),
                 Framed::Announced { fits: false } => framer.abandon(),
+                Framed::Skipped => {}
                 Framed::Flood(head) => {
                     found.push(Framed::Flood(head));
                     return found;
                 }
-                framed => found.push(framed),
+                framed @ (Framed::Message(_) | Framed::TooLong(_)) => found.push(framed),
             }
         }
     }

@@ -132,7 +132,11 @@ mod tests {
     fn status(message: &[u8]) -> Status {
         match Response::read(message) {
             Response::Untagged(status) | Response::Tagged(_, status) => status,
-            other => unreachable!("{other:?}"),
+            other @ (Response::Continue
+            | Response::Capability(_)
+            | Response::Id
+            | Response::Data
+            | Response::Garbage) => unreachable!("{other:?}"),
         }
     }
 

@@ -219,6 +219,7 @@ impl Server {
         match self.framer.next(|_| true) {
             Framed::Incomplete if self.ended => (State::Closed, None),
             Framed::Incomplete => (State::Listening, Some(Step::NeedInput)),
+            Framed::Skipped => (State::Listening, None),
             Framed::Announced { fits } => (self.announced(fits), None),
             Framed::Message(message) if command::is_http(&message) => (State::Closed, None),
             Framed::Message(message) => self.obey(&message),
@@ -362,6 +363,7 @@ impl Server {
                 let line = line.strip_suffix(b"\r\n").unwrap_or(&line);
                 self.exchanged(tag, mechanism, exchange.answer(line))
             }
+            Framed::Skipped => (State::Exchanging { tag, mechanism, exchange }, None),
             Framed::TooLong(_) => (self.bad(Some(&tag), "Line too long"), None),
             Framed::Announced { .. } | Framed::Flood(_) => (State::Closed, None),
         }
@@ -442,3 +444,211 @@ impl Server {
 
 const NOT_HERE: &str = "Unknown command, or not before login";
 const MALFORMED: &str = "Malformed command";
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::protocol::Wording;
+    use crate::protocol::input::LINE_MAX;
+
+    fn server(channel: Channel) -> Server {
+        let wording =
+            Wording { hostname: "gate.example.org".to_owned(), portal: None, language: Language::English };
+        let mut server = Server::new(ServerSetup {
+            wording: Arc::new(wording),
+            offer: Arc::new(Offer::default()),
+            channel,
+        });
+        assert!(matches!(server.step(), Step::Send(_)));
+        server
+    }
+
+    /// Steps until the dialogue waits, answering each attempt with a refusal; what was seen, in words.
+    fn drain(server: &mut Server, seen: &mut String) -> bool {
+        loop {
+            match server.step() {
+                Step::NeedInput => return false,
+                Step::Send(bytes) => seen.push_str(std::str::from_utf8(&bytes).unwrap()),
+                Step::StartTls => {
+                    seen.push_str("[starttls]");
+                    server.secured();
+                }
+                Step::Event(attempt) => {
+                    seen.push_str(&format!("[{}]", attempt.credentials.login.as_str()));
+                    server.refuse(Refusal::Unavailable);
+                }
+                Step::Close => {
+                    seen.push_str("[close]");
+                    return true;
+                }
+            }
+        }
+    }
+
+    fn answer(channel: Channel, chunks: &[&[u8]]) -> String {
+        let mut server = server(channel);
+        let mut seen = String::new();
+        for chunk in chunks {
+            server.receive(chunk);
+            if drain(&mut server, &mut seen) {
+                break;
+            }
+        }
+        seen
+    }
+
+    #[test]
+    fn eight_kilobytes_behind_a_login_are_kept_and_one_more_closes() {
+        for (behind, kept) in [(PIPELINE_MAX, true), (PIPELINE_MAX + 1, false)] {
+            for split in [1, 100, behind] {
+                let mut server = server(Channel::Secured);
+                server.receive(b"a LOGIN tim secret\r\n");
+                assert!(matches!(server.step(), Step::Event(_)));
+                let bytes = vec![b'x'; behind];
+                bytes.chunks(split).for_each(|part| server.receive(part));
+                assert!(matches!(server.step(), Step::NeedInput));
+                server.admit(Welcome {
+                    capabilities: super::super::Capabilities::default(),
+                    untagged: Vec::new(),
+                    text: String::new(),
+                });
+                assert_eq!(matches!(server.step(), Step::Send(_)), kept);
+                assert_eq!(matches!(server.step(), Step::NeedInput), kept);
+                if kept {
+                    assert_eq!(&*server.into_unread(), &bytes);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_held_behind_a_login_is_bounded_whatever_comes() {
+        let mut server = server(Channel::Secured);
+        server.receive(b"a LOGIN tim secret\r\n");
+        assert!(matches!(server.step(), Step::Event(_)));
+        for _ in 0..100 {
+            server.receive(&[b'x'; 4096]);
+        }
+        assert!(server.framer.unread().len() <= PIPELINE_MAX + 4096);
+    }
+
+    #[test]
+    fn a_line_without_end_is_answered_once_and_skipped() {
+        let endless = vec![b'x'; LINE_MAX];
+        assert_eq!(
+            answer(Channel::Secured, &[b"a ", &endless, &endless, b"\r\nb NOOP\r\n"]),
+            "a BAD Line too long\r\nb OK Noop completed\r\n"
+        );
+        assert_eq!(
+            answer(Channel::Secured, &[b"a AUTHENTICATE PLAIN\r\n", &endless, b"\r\nb NOOP\r\n"]),
+            "+ \r\na BAD Line too long\r\nb OK Noop completed\r\n"
+        );
+        let noise = [&endless[..], b"\r\n\x16\x03"].concat();
+        assert_eq!(answer(Channel::Plain, &[&noise]), "* BAD Line too long\r\n[close]");
+        assert_eq!(answer(Channel::Plain, &[b"POST /", &endless]), "[close]");
+        assert_eq!(
+            answer(Channel::Plain, &[b"a ", &endless, b"{3+}\r\nb NOOP\r\n"]),
+            "a BAD Line too long\r\n* BAD Literal too long\r\n* BYE Cannot tell where the next command begins\r\n[close]"
+        );
+    }
+
+    #[test]
+    fn a_guard_is_given_where_the_upstream_lets_a_client_change_who_it_is() {
+        for (before, after, guarded) in [
+            ("IMAP4rev1", "IMAP4rev1", false),
+            ("IMAP4rev1", "IMAP4rev1 unauthenticate", true),
+            ("IMAP4rev1 UNAUTHENTICATE", "", true),
+        ] {
+            let mut server = server(Channel::Secured);
+            server.setup.offer = Arc::new(Offer::parse(before));
+            server.receive(b"a LOGIN tim secret\r\n");
+            assert!(matches!(server.step(), Step::Event(_)));
+            assert!(server.guard().is_none());
+            let capabilities = super::super::Capabilities::parse(after.as_bytes());
+            server.admit(Welcome { capabilities, untagged: Vec::new(), text: String::new() });
+            assert_eq!(server.guard().is_some(), guarded, "{before} / {after}");
+        }
+    }
+
+    /// Bytes that reach the dialogue's corners more often than noise does.
+    fn client_like() -> impl Strategy<Value = Vec<u8>> {
+        const WORDS: &[&[u8]] = &[
+            b"a ",
+            b"LOGIN ",
+            b"tim ",
+            b"secret",
+            b"\r\n",
+            b"\r\n",
+            b"\n",
+            b"{3}\r\n",
+            b"{3+}\r\n",
+            b"\"q\"",
+            b"ID (",
+            b")",
+            b"AUTHENTICATE PLAIN",
+            b" AHRpbQB4",
+            b"*",
+            b"AUTHENTICATE LOGIN\r\n",
+            b"dGlt\r\n",
+            b"STARTTLS\r\n",
+            b"NOOP\r\n",
+            b"GET / HTTP/1.1\r\n",
+            b"{9000+}\r\n",
+            b"\x16",
+            b"\x80",
+            b"LANGUAGE zh\r\n",
+            b"CAPABILITY\r\n",
+        ];
+        let part = prop_oneof![
+            8 => prop::sample::select(WORDS).prop_map(<[u8]>::to_vec),
+            1 => prop::collection::vec(any::<u8>(), 0..30),
+            1 => (8000usize..8400).prop_map(|n| vec![b'x'; n]),
+        ];
+        prop::collection::vec(part, 0..25).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        /// Without STARTTLS, where how bytes arrive is what matters.
+        #[test]
+        fn every_split_leads_to_the_same_steps_and_little_is_held(bytes in client_like(), cuts in prop::collection::vec(1usize..200, 1..8)) {
+            let whole = answer(Channel::Secured, &[&bytes]);
+            // Too much behind a login closes only if it comes before the login is answered.
+            prop_assume!(!whole.ends_with("][close]"));
+            let mut server = server(Channel::Secured);
+            let mut seen = String::new();
+            let mut rest = &bytes[..];
+            for cut in cuts.iter().cycle() {
+                let (part, after) = rest.split_at(rest.len().min(*cut));
+                server.receive(part);
+                let closed = drain(&mut server, &mut seen);
+                prop_assert!(server.framer.message().len() + server.framer.unread().len() <= 17_000);
+                rest = after;
+                if rest.is_empty() || closed {
+                    break;
+                }
+            }
+            prop_assert_eq!(seen, whole);
+        }
+
+        #[test]
+        fn no_byte_in_the_clear_makes_an_attempt_or_asks_for_a_secret(bytes in client_like()) {
+            let mut server = server(Channel::Plain);
+            server.receive(&bytes);
+            loop {
+                match server.step() {
+                    Step::Event(_) => prop_assert!(false, "an attempt"),
+                    // Only an introduction may come as a literal.
+                    Step::Send(reply) if reply.starts_with(b"+") => {
+                        prop_assert_eq!(Head::read(server.framer.message()).verb, Verb::Id);
+                    }
+                    Step::Send(_) => {}
+                    Step::NeedInput | Step::StartTls | Step::Close => break,
+                }
+            }
+        }
+    }
+}

@@ -87,10 +87,9 @@ impl Line {
         }
         self.tail = self.tail.push(byte);
         self.quote = match (self.quote, byte) {
-            (Quote::Outside, b'"') => Quote::Inside,
+            (Quote::Outside, b'"') | (Quote::Escape, _) => Quote::Inside,
             (Quote::Inside, b'"') => Quote::Outside,
             (Quote::Inside, b'\\') => Quote::Escape,
-            (Quote::Escape, _) => Quote::Inside,
             (quote, _) => quote,
         };
         Ended::NotYet
