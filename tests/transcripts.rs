@@ -7,6 +7,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails the test")]
 
+#[path = "transcripts/pop3_words.rs"]
+mod pop3_words;
 #[path = "transcripts/replay.rs"]
 mod replay;
 #[path = "transcripts/script.rs"]
@@ -40,3 +42,5 @@ macro_rules! transcripts {
         }
     };
 }
+
+transcripts!(pop3, mailward::protocol::pop3::Pop3);

@@ -1,0 +1,303 @@
+//! The POP3 dialogue that faces an upstream: greeting, STLS where demanded, CAPA, login.
+//!
+//! ```text
+//!   Greeting ─▶ Stls ─▶ Handshake ─▶ Capa ─▶ Capabilities ─┬─▶ Leaving                 (to learn)
+//!       └──────────────────────────────▲                   └─▶ Preface ─▶ Auth ─▶ Secret
+//!                                                                └──────▶ User ─▶ Secret
+//! ```
+//!
+//! The upstream may be anybody: what it says is bounded, and nothing but a plain *no* to the credentials is
+//! taken for a refusal.
+
+use std::collections::VecDeque;
+use std::mem;
+
+use zeroize::Zeroizing;
+
+use super::status::{Status, refused, said, trouble};
+use super::{Introduction, Offer, Pop3, Welcome, tag};
+use crate::protocol::input::{Input, LINE_MAX, Line};
+use crate::protocol::sasl::plain_message;
+use crate::protocol::{
+    ClientDialogue, ClientSetup, Dialogue, Output, Purpose, Step, Trouble, UpstreamLogin, UpstreamReply,
+};
+
+/// Lines of a CAPA reply: RFC 2449 knows a dozen capabilities, the rest is an upstream that does not end.
+const CAPABILITY_LINES_MAX: usize = 256;
+
+/// The upstream-facing side.
+pub struct Client {
+    starttls: bool,
+    purpose: Purpose<Introduction>,
+    input: Input,
+    input_ended: bool,
+    output: Output,
+    /// `output` holds the password.
+    secret_waits: bool,
+    secret_sent: bool,
+    state: State,
+}
+
+enum State {
+    /// The reply to nothing, to STLS, to CAPA, to USER, to AUTH PLAIN is awaited.
+    Greeting,
+    Stls,
+    Capa,
+    User,
+    Auth(Capabilities),
+    /// STLS was granted; the handshake is to be asked for.
+    StartTls,
+    Handshake,
+    /// Lines of the CAPA reply are awaited.
+    Listing(Vec<String>),
+    /// The reply to what the client asked for before login is awaited; more may follow.
+    Preface(Wish, VecDeque<Wish>, Capabilities),
+    /// The reply to the password is awaited.
+    Secret,
+    /// This is to be told.
+    Told(UpstreamReply<Pop3>),
+    /// QUIT was sent.
+    Leaving,
+    /// Over: nothing is looked at any more.
+    Over,
+}
+
+/// What of CAPA decides how to log in.
+#[derive(Clone, Copy)]
+struct Capabilities {
+    sasl_plain: bool,
+    lang: bool,
+}
+
+/// A command that the client was granted, to be repeated upstream.
+#[derive(Clone, Copy)]
+enum Wish {
+    Utf8,
+    Lang(&'static str),
+}
+
+impl ClientDialogue<Pop3> for Client {
+    fn new(setup: ClientSetup<Introduction>) -> Self {
+        Self {
+            starttls: setup.starttls,
+            purpose: setup.purpose,
+            input: Input::default(),
+            input_ended: false,
+            output: Output::default(),
+            secret_waits: false,
+            secret_sent: false,
+            state: State::Greeting,
+        }
+    }
+
+    fn credential_sent(&self) -> bool {
+        self.secret_sent
+    }
+}
+
+impl Dialogue for Client {
+    type Event = UpstreamReply<Pop3>;
+
+    fn receive(&mut self, bytes: &[u8]) {
+        self.input.extend(bytes);
+    }
+
+    fn end_of_input(&mut self) {
+        self.input_ended = true;
+    }
+
+    fn step(&mut self) -> Step<Self::Event> {
+        loop {
+            if !self.output.is_empty() {
+                self.secret_sent |= mem::take(&mut self.secret_waits);
+                return Step::Send(mem::take(&mut self.output));
+            }
+            self.state = match mem::replace(&mut self.state, State::Over) {
+                State::Told(reply) => {
+                    if matches!(reply, UpstreamReply::Learned(_)) {
+                        self.say("QUIT");
+                        self.state = State::Leaving;
+                    }
+                    return Step::Event(reply);
+                }
+                State::Leaving => {
+                    self.state = State::Leaving;
+                    return Step::Close;
+                }
+                waiting @ (State::Over | State::Handshake) => {
+                    self.state = waiting;
+                    return Step::NeedInput;
+                }
+                // Bytes from before the handshake are anybody's (RFC 2595 section 4).
+                State::StartTls if !self.input.is_empty() => failed(Trouble::StartTls),
+                State::StartTls => {
+                    self.state = State::Handshake;
+                    return Step::StartTls;
+                }
+                listening => match self.input.line(LINE_MAX) {
+                    Line::Incomplete if self.input_ended => failed(Trouble::Closed),
+                    Line::Incomplete => {
+                        self.state = listening;
+                        return Step::NeedInput;
+                    }
+                    Line::TooLong => failed(Trouble::Garbage("a line that is too long")),
+                    Line::Complete(line) => self.take_line(listening, &line),
+                },
+            };
+        }
+    }
+
+    fn secured(&mut self) {
+        self.state =
+            if self.input.is_empty() { self.ask("CAPA", State::Capa) } else { failed(Trouble::StartTls) };
+    }
+
+    fn into_unread(self) -> Zeroizing<Vec<u8>> {
+        self.input.into_bytes()
+    }
+}
+
+impl Client {
+    fn take_line(&mut self, state: State, line: &[u8]) -> State {
+        let status = Status::parse(line);
+        match (state, status) {
+            (State::Greeting, Status::Ok(_)) if self.starttls => self.ask("STLS", State::Stls),
+            (State::Greeting, Status::Ok(_)) => self.ask("CAPA", State::Capa),
+            (State::Greeting, Status::Err(text)) => failed(trouble(text)),
+            (State::Stls, Status::Ok(_)) => State::StartTls,
+            (State::Stls, _) => failed(Trouble::StartTls),
+            (State::Capa, Status::Ok(_)) => State::Listing(Vec::new()),
+            // RFC 2449 is younger than many a server.
+            (State::Capa, Status::Err(_)) => self.heard(&[]),
+            (State::Listing(lines), _) => self.list(lines, line),
+            // The client relies on it; the upstream was expected to have it.
+            (State::Preface(Wish::Utf8, ..), Status::Err(_)) => failed(Trouble::OfferChanged),
+            (State::Preface(_, rest, capabilities), Status::Ok(_) | Status::Err(_)) => {
+                self.next_wish(rest, capabilities)
+            }
+            // A few servers say `+OK` where they mean `+`.
+            (State::Auth(_), Status::Continue | Status::Ok(_)) => self.send_plain_message(),
+            // No credential was looked at yet: this upstream does not do what it offered.
+            (State::Auth(capabilities), Status::Err(text)) => match refused(text) {
+                UpstreamReply::Refused => self.log_in(Capabilities { sasl_plain: false, ..capabilities }),
+                other => State::Told(other),
+            },
+            (State::User, Status::Ok(_)) => self.send_pass(),
+            (State::User | State::Secret, Status::Err(text)) => State::Told(refused(text)),
+            (State::Secret, Status::Ok(text)) => State::Told(UpstreamReply::LoggedIn(Welcome(said(text)))),
+            _ => failed(Trouble::Garbage("what is no answer in POP3")),
+        }
+    }
+
+    /// One line of the CAPA reply; a lone dot ends it (RFC 1939 section 3).
+    fn list(&mut self, mut lines: Vec<String>, line: &[u8]) -> State {
+        if line == b"." {
+            return self.heard(&lines);
+        }
+        if lines.len() >= CAPABILITY_LINES_MAX {
+            return failed(Trouble::Garbage("an endless list"));
+        }
+        let line = line.strip_prefix(b".").unwrap_or(line);
+        lines.push(String::from_utf8_lossy(line).trim_end().to_owned());
+        State::Listing(lines)
+    }
+
+    /// The capabilities are known.
+    fn heard(&mut self, lines: &[String]) -> State {
+        let introduction = match &self.purpose {
+            Purpose::Learn => {
+                let offer = Offer::new(lines.iter().map(String::as_str));
+                return State::Told(UpstreamReply::Learned(offer));
+            }
+            Purpose::LogIn { introduction, .. } => *introduction,
+        };
+        let capabilities = Capabilities {
+            sasl_plain: lines.iter().any(|line| offers_plain(line)),
+            lang: lines.iter().any(|line| line.eq_ignore_ascii_case("LANG")),
+        };
+        let mut wishes = VecDeque::new();
+        if introduction.utf8 {
+            wishes.push_back(Wish::Utf8);
+        }
+        if let (Some(language), true) = (introduction.language, capabilities.lang) {
+            wishes.push_back(Wish::Lang(tag(language)));
+        }
+        self.next_wish(wishes, capabilities)
+    }
+
+    fn next_wish(&mut self, mut wishes: VecDeque<Wish>, capabilities: Capabilities) -> State {
+        match wishes.pop_front() {
+            Some(wish) => {
+                match wish {
+                    Wish::Utf8 => self.say("UTF8"),
+                    Wish::Lang(tag) => self.say(&format!("LANG {tag}")),
+                }
+                State::Preface(wish, wishes, capabilities)
+            }
+            None => self.log_in(capabilities),
+        }
+    }
+
+    fn log_in(&mut self, capabilities: Capabilities) -> State {
+        match &self.purpose {
+            // Without an initial response: servers of RFC 1734 take none, and would say `-ERR` to it.
+            Purpose::LogIn { .. } if capabilities.sasl_plain => {
+                self.ask("AUTH PLAIN", State::Auth(capabilities))
+            }
+            // USER and PASS cannot carry an authorisation identity.
+            Purpose::LogIn { login: UpstreamLogin { authorize_as: None, user, .. }, .. } => {
+                let command = format!("USER {}", user.as_str());
+                self.ask(&command, State::User)
+            }
+            Purpose::LogIn { .. } | Purpose::Learn => failed(Trouble::NoMechanism),
+        }
+    }
+
+    fn send_plain_message(&mut self) -> State {
+        if let Purpose::LogIn { login, .. } = &self.purpose {
+            let authzid = login.authorize_as.as_ref().map_or("", |name| name.as_str());
+            let message = plain_message(authzid, login.user.as_str(), &login.password);
+            self.output = secret_line(b"", &message);
+            self.secret_waits = true;
+        }
+        State::Secret
+    }
+
+    fn send_pass(&mut self) -> State {
+        if let Purpose::LogIn { login, .. } = &self.purpose {
+            self.output = secret_line(b"PASS ", login.password.expose());
+            self.secret_waits = true;
+        }
+        State::Secret
+    }
+
+    fn ask(&mut self, command: &str, next: State) -> State {
+        self.say(command);
+        next
+    }
+
+    fn say(&mut self, command: &str) {
+        self.output.extend_from_slice(command.as_bytes());
+        self.output.extend_from_slice(b"\r\n");
+    }
+}
+
+fn failed(trouble: Trouble) -> State {
+    State::Told(UpstreamReply::Unavailable(trouble))
+}
+
+/// `SASL` and its mechanisms (RFC 2449 section 6.3).
+fn offers_plain(line: &str) -> bool {
+    let mut words = line.split(' ');
+    words.next().is_some_and(|word| word.eq_ignore_ascii_case("SASL"))
+        && words.any(|word| word.eq_ignore_ascii_case("PLAIN"))
+}
+
+/// A line that holds a secret, in one allocation that is wiped.
+fn secret_line(start: &[u8], secret: &[u8]) -> Output {
+    let mut line = Zeroizing::new(Vec::with_capacity(start.len() + secret.len() + 2));
+    line.extend_from_slice(start);
+    line.extend_from_slice(secret);
+    line.extend_from_slice(b"\r\n");
+    line
+}
