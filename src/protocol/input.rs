@@ -139,7 +139,7 @@ mod tests {
                 loop {
                     match input.line(8) {
                         Line::Incomplete => break,
-                        line => seen.push(line),
+                        line @ (Line::TooLong | Line::Complete(_)) => seen.push(line),
                     }
                 }
             }

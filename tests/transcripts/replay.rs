@@ -45,10 +45,10 @@ pub(crate) fn directory(directory: &str, side: fn() -> (Side, Factory)) {
 
 /// Replays `script` under every cut; the first mismatch is the error.
 pub(crate) fn every_cut(script: &Script, factory: Factory) -> Result<(), String> {
-    let runs = script.acts.iter().filter_map(|(_, act)| match act {
-        Act::Receive { run, glued } => Some((run, glued)),
-        _ => None,
-    });
+    let runs = script
+        .acts
+        .iter()
+        .filter_map(|(_, act)| if let Act::Receive { run, glued } = act { Some((run, glued)) } else { None });
     let once = runs.enumerate().flat_map(|(number, (run, glued))| {
         (1..run.len()).filter(|at| !glued.contains(at)).map(move |at| Cut::Once { run: number, at })
     });
@@ -62,9 +62,8 @@ pub(crate) fn every_cut(script: &Script, factory: Factory) -> Result<(), String>
 /// The pieces of a run, in order.
 fn pieces<'a>(run: &'a [u8], glued: &[usize], number: usize, cut: Cut) -> Vec<&'a [u8]> {
     let mut at: Vec<usize> = match cut {
-        Cut::Whole => Vec::new(),
         Cut::Once { run, at } if run == number => vec![at],
-        Cut::Once { .. } => Vec::new(),
+        Cut::Whole | Cut::Once { .. } => Vec::new(),
         Cut::EveryByte => (1..run.len()).collect(),
         Cut::Random { seed } => {
             // Coarse and fine cuts alike: the seed also chooses how large a piece may be.

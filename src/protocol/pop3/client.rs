@@ -1,9 +1,9 @@
 //! The POP3 dialogue that faces an upstream: greeting, STLS where demanded, CAPA, login.
 //!
 //! ```text
-//!   Greeting ─▶ Stls ─▶ Handshake ─▶ Capa ─▶ Capabilities ─┬─▶ Leaving                 (to learn)
-//!       └──────────────────────────────▲                   └─▶ Preface ─▶ Auth ─▶ Secret
-//!                                                                └──────▶ User ─▶ Secret
+//!   Greeting ─▶ Stls ─▶ Handshake ─▶ Capa ─▶ Capability ─┬─▶ Leaving             (to learn)
+//!       └──────────────────────────────▲                 └─▶ Preface ─▶ Auth ─▶ Secret
+//!                                                              └──────▶ User ─▶ Secret
 //! ```
 //!
 //! The upstream may be anybody: what it says is bounded, and nothing but a plain *no* to the credentials is
@@ -14,7 +14,7 @@ use std::mem;
 
 use zeroize::Zeroizing;
 
-use super::status::{Status, refused, said, trouble};
+use super::status::{Status, is_refusal, said, trouble};
 use super::{Introduction, Offer, Pop3, Welcome, tag};
 use crate::protocol::input::{Input, LINE_MAX, Line};
 use crate::protocol::sasl::plain_message;
@@ -39,27 +39,33 @@ pub struct Client {
 }
 
 enum State {
-    /// The reply to nothing, to STLS, to CAPA, to USER, to AUTH PLAIN is awaited.
-    Greeting,
-    Stls,
-    Capa,
-    User,
-    Auth(Capabilities),
+    /// The upstream has the word.
+    Listening(Awaited),
     /// STLS was granted; the handshake is to be asked for.
     StartTls,
     Handshake,
-    /// Lines of the CAPA reply are awaited.
-    Listing(Vec<String>),
-    /// The reply to what the client asked for before login is awaited; more may follow.
-    Preface(Wish, VecDeque<Wish>, Capabilities),
-    /// The reply to the password is awaited.
-    Secret,
     /// This is to be told.
     Told(UpstreamReply<Pop3>),
     /// QUIT was sent.
     Leaving,
     /// Over: nothing is looked at any more.
     Over,
+}
+
+/// What the upstream's next line is.
+enum Awaited {
+    Greeting,
+    /// The reply to the command of this name.
+    Stls,
+    Capa,
+    User,
+    Auth(Capabilities),
+    /// A line of the capability list.
+    Capability(Vec<String>),
+    /// The reply to what the client asked for before login; more may follow.
+    Preface(Wish, VecDeque<Wish>, Capabilities),
+    /// The reply to the password.
+    Secret,
 }
 
 /// What of CAPA decides how to log in.
@@ -86,7 +92,7 @@ impl ClientDialogue<Pop3> for Client {
             output: Output::default(),
             secret_waits: false,
             secret_sent: false,
-            state: State::Greeting,
+            state: State::Listening(Awaited::Greeting),
         }
     }
 
@@ -134,14 +140,14 @@ impl Dialogue for Client {
                     self.state = State::Handshake;
                     return Step::StartTls;
                 }
-                listening => match self.input.line(LINE_MAX) {
+                State::Listening(awaited) => match self.input.line(LINE_MAX) {
                     Line::Incomplete if self.input_ended => failed(Trouble::Closed),
                     Line::Incomplete => {
-                        self.state = listening;
+                        self.state = State::Listening(awaited);
                         return Step::NeedInput;
                     }
                     Line::TooLong => failed(Trouble::Garbage("a line that is too long")),
-                    Line::Complete(line) => self.take_line(listening, &line),
+                    Line::Complete(line) => self.take_line(awaited, &line),
                 },
             };
         }
@@ -149,7 +155,7 @@ impl Dialogue for Client {
 
     fn secured(&mut self) {
         self.state =
-            if self.input.is_empty() { self.ask("CAPA", State::Capa) } else { failed(Trouble::StartTls) };
+            if self.input.is_empty() { self.ask("CAPA", Awaited::Capa) } else { failed(Trouble::StartTls) };
     }
 
     fn into_unread(self) -> Zeroizing<Vec<u8>> {
@@ -158,33 +164,35 @@ impl Dialogue for Client {
 }
 
 impl Client {
-    fn take_line(&mut self, state: State, line: &[u8]) -> State {
-        let status = Status::parse(line);
-        match (state, status) {
-            (State::Greeting, Status::Ok(_)) if self.starttls => self.ask("STLS", State::Stls),
-            (State::Greeting, Status::Ok(_)) => self.ask("CAPA", State::Capa),
-            (State::Greeting, Status::Err(text)) => failed(trouble(text)),
-            (State::Stls, Status::Ok(_)) => State::StartTls,
-            (State::Stls, _) => failed(Trouble::StartTls),
-            (State::Capa, Status::Ok(_)) => State::Listing(Vec::new()),
+    fn take_line(&mut self, awaited: Awaited, line: &[u8]) -> State {
+        match (awaited, Status::parse(line)) {
+            (Awaited::Greeting, Status::Ok(_)) if self.starttls => self.ask("STLS", Awaited::Stls),
+            (Awaited::Greeting, Status::Ok(_)) => self.ask("CAPA", Awaited::Capa),
+            (Awaited::Stls, Status::Ok(_)) => State::StartTls,
+            (Awaited::Stls, _) => failed(Trouble::StartTls),
+            (Awaited::Capa, Status::Ok(_)) => State::Listening(Awaited::Capability(Vec::new())),
             // RFC 2449 is younger than many a server.
-            (State::Capa, Status::Err(_)) => self.heard(&[]),
-            (State::Listing(lines), _) => self.list(lines, line),
+            (Awaited::Capa, Status::Err(_)) => self.heard(&[]),
+            (Awaited::Capability(lines), _) => self.list(lines, line),
             // The client relies on it; the upstream was expected to have it.
-            (State::Preface(Wish::Utf8, ..), Status::Err(_)) => failed(Trouble::OfferChanged),
-            (State::Preface(_, rest, capabilities), Status::Ok(_) | Status::Err(_)) => {
+            (Awaited::Preface(Wish::Utf8, ..), Status::Err(_)) => failed(Trouble::OfferChanged),
+            (Awaited::Preface(_, rest, capabilities), Status::Ok(_) | Status::Err(_)) => {
                 self.next_wish(rest, capabilities)
             }
             // A few servers say `+OK` where they mean `+`.
-            (State::Auth(_), Status::Continue | Status::Ok(_)) => self.send_plain_message(),
-            // No credential was looked at yet: this upstream does not do what it offered.
-            (State::Auth(capabilities), Status::Err(text)) => match refused(text) {
-                UpstreamReply::Refused => self.log_in(Capabilities { sasl_plain: false, ..capabilities }),
-                other => State::Told(other),
-            },
-            (State::User, Status::Ok(_)) => self.send_pass(),
-            (State::User | State::Secret, Status::Err(text)) => State::Told(refused(text)),
-            (State::Secret, Status::Ok(text)) => State::Told(UpstreamReply::LoggedIn(Welcome(said(text)))),
+            (Awaited::Auth(_), Status::Continue | Status::Ok(_)) => self.send_plain_message(),
+            // Without a code: this upstream does not do what it offered. No credential was looked at yet.
+            (Awaited::Auth(capabilities), Status::Err(text)) if is_refusal(text) => {
+                self.log_in(Capabilities { sasl_plain: false, ..capabilities })
+            }
+            (Awaited::User, Status::Ok(_)) => self.send_pass(),
+            (Awaited::User | Awaited::Secret, Status::Err(text)) if is_refusal(text) => {
+                State::Told(UpstreamReply::Refused)
+            }
+            (Awaited::Greeting | Awaited::User | Awaited::Auth(_) | Awaited::Secret, Status::Err(text)) => {
+                failed(trouble(text))
+            }
+            (Awaited::Secret, Status::Ok(text)) => State::Told(UpstreamReply::LoggedIn(Welcome(said(text)))),
             _ => failed(Trouble::Garbage("what is no answer in POP3")),
         }
     }
@@ -199,7 +207,7 @@ impl Client {
         }
         let line = line.strip_prefix(b".").unwrap_or(line);
         lines.push(String::from_utf8_lossy(line).trim_end().to_owned());
-        State::Listing(lines)
+        State::Listening(Awaited::Capability(lines))
     }
 
     /// The capabilities are known.
@@ -232,7 +240,7 @@ impl Client {
                     Wish::Utf8 => self.say("UTF8"),
                     Wish::Lang(tag) => self.say(&format!("LANG {tag}")),
                 }
-                State::Preface(wish, wishes, capabilities)
+                State::Listening(Awaited::Preface(wish, wishes, capabilities))
             }
             None => self.log_in(capabilities),
         }
@@ -242,12 +250,12 @@ impl Client {
         match &self.purpose {
             // Without an initial response: servers of RFC 1734 take none, and would say `-ERR` to it.
             Purpose::LogIn { .. } if capabilities.sasl_plain => {
-                self.ask("AUTH PLAIN", State::Auth(capabilities))
+                self.ask("AUTH PLAIN", Awaited::Auth(capabilities))
             }
             // USER and PASS cannot carry an authorisation identity.
             Purpose::LogIn { login: UpstreamLogin { authorize_as: None, user, .. }, .. } => {
                 let command = format!("USER {}", user.as_str());
-                self.ask(&command, State::User)
+                self.ask(&command, Awaited::User)
             }
             Purpose::LogIn { .. } | Purpose::Learn => failed(Trouble::NoMechanism),
         }
@@ -260,7 +268,7 @@ impl Client {
             self.output = secret_line(b"", &message);
             self.secret_waits = true;
         }
-        State::Secret
+        State::Listening(Awaited::Secret)
     }
 
     fn send_pass(&mut self) -> State {
@@ -268,12 +276,12 @@ impl Client {
             self.output = secret_line(b"PASS ", login.password.expose());
             self.secret_waits = true;
         }
-        State::Secret
+        State::Listening(Awaited::Secret)
     }
 
-    fn ask(&mut self, command: &str, next: State) -> State {
+    fn ask(&mut self, command: &str, awaited: Awaited) -> State {
         self.say(command);
-        next
+        State::Listening(awaited)
     }
 
     fn say(&mut self, command: &str) {

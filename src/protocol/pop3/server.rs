@@ -1,13 +1,12 @@
 //! The POP3 dialogue that faces a client, up to login.
 //!
 //! ```text
-//!             USER                PASS
-//!   Command ────────▶ Named ─────────────┐
-//!    │  ▲ ▲                              ▼     refuse
-//!    │  │ └─────────── AUTH ─▶ Sasl ─▶ Judged ────────▶ Command
-//!    │  └ secured ─ Handshake               │ admit
-//!    └─── STLS ───────▲                     ▼
-//!   anywhere: QUIT, end of input, too many bad commands ─▶ Closed   Admitted
+//!             USER             PASS
+//!   Command ────────▶ Password ───────▶ Judged ── refuse ─▶ Command
+//!    │ │ ▲ └─ AUTH ─▶ Message ────────────▲ └──── admit ──▶ Admitted
+//!    │ │ └─ secured ── Handshake
+//!    │ └── STLS ──────────▲
+//!    └─ QUIT, end of input, too many bad commands ─▶ Closed
 //! ```
 
 use std::mem;
@@ -29,6 +28,8 @@ use crate::protocol::{
 /// was not made for POP3 gets no more.
 const BAD_MAX: u32 = 10;
 
+const COMMAND: State = State::Listening(Awaited::Command);
+
 /// The client-facing side.
 pub struct Server {
     setup: ServerSetup<Offer>,
@@ -41,12 +42,8 @@ pub struct Server {
 }
 
 enum State {
-    /// A command is awaited.
-    Command,
-    /// A name is known; PASS is awaited, other commands may come between.
-    Named(LoginName),
-    /// A line of a SASL exchange is awaited.
-    Sasl(Mechanism, Exchange),
+    /// The client has the word.
+    Listening(Awaited),
     /// An attempt is ready to be told.
     Attempting(Credentials),
     /// An attempt was told and is being judged.
@@ -60,6 +57,16 @@ enum State {
     Closed,
 }
 
+/// What the client's next line is.
+enum Awaited {
+    /// A command.
+    Command,
+    /// PASS for this name; other commands may come between.
+    Password(LoginName),
+    /// A message of a SASL exchange.
+    Message(Mechanism, Exchange),
+}
+
 impl ServerDialogue<Pop3> for Server {
     fn new(setup: ServerSetup<Offer>) -> Self {
         // No `<…@…>`: it would make clients try APOP (RFC 1939 section 7).
@@ -71,14 +78,14 @@ impl ServerDialogue<Pop3> for Server {
             input: Input::default(),
             input_ended: false,
             output: Zeroizing::new(greeting.into_bytes()),
-            state: State::Command,
+            state: COMMAND,
         }
     }
 
     fn refuse(&mut self, refusal: Refusal) {
         let text = reply::refusal(refusal, &self.setup.wording, self.language());
         self.say(&text);
-        self.state = State::Command;
+        self.state = COMMAND;
     }
 
     fn admit(&mut self, welcome: Welcome) {
@@ -119,18 +126,16 @@ impl Dialogue for Server {
                     self.state = State::Handshake;
                     return Step::StartTls;
                 }
-                State::Command | State::Named(_) if is_tls(self.input.bytes()) => State::Closed,
-                listening @ (State::Command | State::Named(_) | State::Sasl(..)) => {
-                    match self.input.line(LINE_MAX) {
-                        Line::Incomplete if self.input_ended => State::Closed,
-                        Line::Incomplete => {
-                            self.state = listening;
-                            return Step::NeedInput;
-                        }
-                        Line::TooLong => self.bad_command(reply::LINE_TOO_LONG, State::Command),
-                        Line::Complete(line) => self.take_line(listening, &line),
+                State::Listening(_) if is_tls(self.input.bytes()) => State::Closed,
+                State::Listening(awaited) => match self.input.line(LINE_MAX) {
+                    Line::Incomplete if self.input_ended => State::Closed,
+                    Line::Incomplete => {
+                        self.state = State::Listening(awaited);
+                        return Step::NeedInput;
                     }
-                }
+                    Line::TooLong => self.bad_command(reply::LINE_TOO_LONG, Awaited::Command),
+                    Line::Complete(line) => self.take_line(awaited, &line),
+                },
             };
         }
     }
@@ -139,7 +144,7 @@ impl Dialogue for Server {
         // Nothing that was learned in the clear counts inside TLS (RFC 2595 section 4).
         self.introduction = Introduction::default();
         self.setup.channel = Channel::Secured;
-        self.state = if self.input.is_empty() { State::Command } else { State::Closed };
+        self.state = if self.input.is_empty() { COMMAND } else { State::Closed };
     }
 
     fn into_unread(self) -> Zeroizing<Vec<u8>> {
@@ -148,54 +153,55 @@ impl Dialogue for Server {
 }
 
 impl Server {
-    fn take_line(&mut self, state: State, line: &[u8]) -> State {
-        match state {
-            State::Sasl(mechanism, exchange) => self.progress(mechanism, exchange.answer(line)),
-            // The client is heard in these two only.
-            named => self.take_command(named, line),
+    fn take_line(&mut self, awaited: Awaited, line: &[u8]) -> State {
+        match awaited {
+            Awaited::Message(mechanism, exchange) => self.progress(mechanism, exchange.answer(line)),
+            Awaited::Command | Awaited::Password(_) => self.take_command(awaited, line),
         }
     }
 
-    fn take_command(&mut self, state: State, line: &[u8]) -> State {
+    fn take_command(&mut self, awaited: Awaited, line: &[u8]) -> State {
         if is_http(line) {
             return State::Closed;
         }
         let plain = self.setup.channel == Channel::Plain;
         match Command::parse(line) {
-            Command::Capa => self.answer(&self.capabilities(), state),
-            Command::Noop => self.answer(reply::DONE, state),
-            Command::Quit => self.answer(reply::GOODBYE, State::Closed),
-            Command::Stls if plain => self.answer(reply::BEGIN_TLS, State::Stls),
-            Command::Stls => self.bad_command(reply::ALREADY_SECURED, state),
+            Command::Capa => self.answer(&self.capabilities(), awaited),
+            Command::Noop => self.answer(reply::DONE, awaited),
+            Command::Quit => self.answer_and(reply::GOODBYE, State::Closed),
+            Command::Stls if plain => self.answer_and(reply::BEGIN_TLS, State::Stls),
+            Command::Stls => self.bad_command(reply::ALREADY_SECURED, awaited),
             Command::User(_) | Command::Pass(_) | Command::Auth(_) if plain => {
-                self.bad_command(reply::NO_TLS_YET, State::Command)
+                self.bad_command(reply::NO_TLS_YET, Awaited::Command)
             }
-            Command::User(Ok(name)) => self.answer(reply::PASSWORD_WANTED, State::Named(name)),
-            Command::User(Err(_)) => self.bad_command(reply::BAD_ARGUMENT, State::Command),
-            Command::Pass(password) => match (state, password) {
-                (State::Named(login), Ok(password)) => attempt(Mechanism::Command, login, password),
-                (State::Named(_), Err(_)) => self.bad_command(reply::BAD_ARGUMENT, State::Command),
-                (other, _) => self.bad_command(reply::USER_FIRST, other),
+            Command::User(Ok(name)) => self.answer(reply::PASSWORD_WANTED, Awaited::Password(name)),
+            Command::User(Err(_)) => self.bad_command(reply::BAD_ARGUMENT, Awaited::Command),
+            Command::Pass(password) => match (awaited, password) {
+                (Awaited::Password(login), Ok(password)) => attempt(Mechanism::Command, login, password),
+                (Awaited::Password(_), Err(_)) => self.bad_command(reply::BAD_ARGUMENT, Awaited::Command),
+                (Awaited::Command | Awaited::Message(..), _) => {
+                    self.bad_command(reply::USER_FIRST, Awaited::Command)
+                }
             },
-            Command::Auth(None) => self.answer(reply::MECHANISMS, state),
+            Command::Auth(None) => self.answer(reply::MECHANISMS, awaited),
             Command::Auth(Some(arguments)) => self.authenticate(&arguments),
             // Granted only where the upstream can be told as well.
             Command::Utf8 if self.setup.offer.has("UTF8") => {
                 self.introduction.utf8 = true;
-                self.answer(reply::UTF8_ON, state)
+                self.answer(reply::UTF8_ON, awaited)
             }
-            Command::Utf8 => self.bad_command(reply::NOT_OFFERED, state),
-            Command::Lang(None) => self.answer(reply::LANGUAGES, state),
+            Command::Utf8 => self.bad_command(reply::NOT_OFFERED, awaited),
+            Command::Lang(None) => self.answer(reply::LANGUAGES, awaited),
             Command::Lang(Some(range)) => match self.choose(range) {
                 Some(language) => {
                     self.introduction.language = Some(language);
-                    self.answer(&format!("+OK {} {}\r\n", tag(language), changed(language)), state)
+                    self.answer(&format!("+OK {} {}\r\n", tag(language), changed(language)), awaited)
                 }
-                None => self.bad_command(reply::NO_SUCH_LANGUAGE, state),
+                None => self.bad_command(reply::NO_SUCH_LANGUAGE, awaited),
             },
-            Command::Apop => self.bad_command(reply::NO_APOP, state),
-            Command::AfterLogin => self.bad_command(reply::NOT_BEFORE_LOGIN, state),
-            Command::Unknown => self.bad_command(reply::UNKNOWN, state),
+            Command::Apop => self.bad_command(reply::NO_APOP, awaited),
+            Command::AfterLogin => self.bad_command(reply::NOT_BEFORE_LOGIN, awaited),
+            Command::Unknown => self.bad_command(reply::UNKNOWN, awaited),
         }
     }
 
@@ -203,18 +209,18 @@ impl Server {
         let mechanism = std::str::from_utf8(arguments.mechanism).ok().and_then(Mechanism::sasl);
         match mechanism {
             Some(mechanism) => self.progress(mechanism, Exchange::begin(mechanism, arguments.initial)),
-            None => self.bad_command(reply::NO_SUCH_MECHANISM, State::Command),
+            None => self.bad_command(reply::NO_SUCH_MECHANISM, Awaited::Command),
         }
     }
 
     fn progress(&mut self, mechanism: Mechanism, progress: Progress) -> State {
         match progress {
             Progress::Challenge(challenge, exchange) => {
-                self.answer(&format!("+ {challenge}\r\n"), State::Sasl(mechanism, exchange))
+                self.answer(&format!("+ {challenge}\r\n"), Awaited::Message(mechanism, exchange))
             }
             Progress::Complete(login, password) => attempt(mechanism, login, password),
-            Progress::Malformed => self.bad_command(reply::BAD_EXCHANGE, State::Command),
-            Progress::Cancelled => self.answer(reply::CANCELLED, State::Command),
+            Progress::Malformed => self.bad_command(reply::BAD_EXCHANGE, Awaited::Command),
+            Progress::Cancelled => self.answer(reply::CANCELLED, Awaited::Command),
         }
     }
 
@@ -248,18 +254,22 @@ impl Server {
         self.introduction.language.unwrap_or(self.setup.wording.language)
     }
 
-    fn answer(&mut self, text: &str, next: State) -> State {
+    fn answer(&mut self, text: &str, awaited: Awaited) -> State {
+        self.answer_and(text, State::Listening(awaited))
+    }
+
+    fn answer_and(&mut self, text: &str, next: State) -> State {
         self.say(text);
         next
     }
 
     /// Answers what a client that knows POP3 does not send; some are tolerated.
-    fn bad_command(&mut self, text: &str, next: State) -> State {
+    fn bad_command(&mut self, text: &str, awaited: Awaited) -> State {
         self.bad += 1;
         if self.bad < BAD_MAX {
-            return self.answer(text, next);
+            return self.answer(text, awaited);
         }
-        self.answer(reply::TOO_MANY_BAD, State::Closed)
+        self.answer_and(reply::TOO_MANY_BAD, State::Closed)
     }
 
     fn say(&mut self, text: &str) {

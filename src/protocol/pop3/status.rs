@@ -2,10 +2,8 @@
 //!
 //! Input is hostile and, from old servers, odd: text may be 8-bit or missing.
 
+use crate::protocol::Trouble;
 use crate::protocol::clean::printable;
-use crate::protocol::{Trouble, UpstreamReply};
-
-use super::Pop3;
 
 /// The longest text of an upstream that is kept, in characters.
 const SAID_MAX: usize = 200;
@@ -42,16 +40,13 @@ fn after_word<'a>(line: &'a [u8], word: &[u8]) -> Option<&'a [u8]> {
     whole.then(|| rest.trim_ascii())
 }
 
-/// What a `-ERR` with `text` to USER, PASS or AUTH means: only a definite refusal is a refusal.
-pub(super) fn refused(text: &[u8]) -> UpstreamReply<Pop3> {
-    match code(text) {
-        None => UpstreamReply::Refused,
-        Some(code) if code.eq_ignore_ascii_case(b"AUTH") => UpstreamReply::Refused,
-        Some(_) => UpstreamReply::Unavailable(trouble(text)),
-    }
+/// Whether a `-ERR` with `text` to USER, PASS or AUTH is a definite refusal: any other code than `AUTH` speaks
+/// of the system.
+pub(super) fn is_refusal(text: &[u8]) -> bool {
+    code(text).is_none_or(|code| code.eq_ignore_ascii_case(b"AUTH"))
 }
 
-/// What a `-ERR` with `text` means where no password is at stake.
+/// What a `-ERR` with `text` means where it is no refusal.
 pub(super) fn trouble(text: &[u8]) -> Trouble {
     match code(text) {
         Some(code) if code.eq_ignore_ascii_case(b"IN-USE") => Trouble::InUse,
@@ -79,10 +74,10 @@ mod tests {
     #[test]
     fn only_auth_or_no_code_is_a_refusal() {
         for text in [&b""[..], b"no", b"[auth] no", b"[unclosed"] {
-            assert!(matches!(refused(text), UpstreamReply::Refused), "{text:?}");
+            assert!(is_refusal(text), "{text:?}");
         }
         for text in [&b"[IN-USE]"[..], b"[LOGIN-DELAY] 5", b"[SYS/TEMP] x", b"[SYS/PERM]", b"[X]"] {
-            assert!(matches!(refused(text), UpstreamReply::Unavailable(_)), "{text:?}");
+            assert!(!is_refusal(text), "{text:?}");
         }
     }
 
