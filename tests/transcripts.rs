@@ -18,6 +18,8 @@ mod script;
 mod self_test;
 #[path = "transcripts/side.rs"]
 mod side;
+#[path = "transcripts/smtp_words.rs"]
+mod smtp_words;
 #[path = "transcripts/text.rs"]
 mod text;
 
@@ -45,3 +47,4 @@ macro_rules! transcripts {
 }
 
 transcripts!(pop3, mailward::protocol::pop3::Pop3);
+transcripts!(smtp, mailward::protocol::smtp::Smtp);

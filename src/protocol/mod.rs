@@ -10,8 +10,10 @@
 //! ```
 
 pub mod clean;
+pub mod guard;
 pub mod imap;
 pub mod input;
+pub mod output;
 pub mod pop3;
 pub mod sasl;
 pub mod smtp;
@@ -24,6 +26,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::base::{LoginName, Password, Protocol};
+pub use guard::{Forward, RelayGuard, Violation};
 pub use sasl::Mechanism;
 pub use wording::{Language, Wording};
 
@@ -82,6 +85,14 @@ pub trait MailProtocol: Sized + Send + Sync + 'static {
     type Server: ServerDialogue<Self> + Send + 'static;
     /// The dialogue that faces the upstream.
     type Client: ClientDialogue<Self> + Send + 'static;
+
+    /// What must read along once the session is a relay, for an upstream that said `welcome`; `None` where
+    /// bytes may pass as they are.
+    #[must_use]
+    fn guard(welcome: &Self::Welcome) -> Option<Box<dyn RelayGuard>> {
+        let _ = welcome;
+        None
+    }
 }
 
 /// Whether the leg to the client is protected.

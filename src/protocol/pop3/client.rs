@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use super::status::{Status, is_refusal, said, trouble};
 use super::{Introduction, Offer, Pop3, Welcome, tag};
 use crate::protocol::input::{Input, LINE_MAX, Line};
+use crate::protocol::output::secret_line;
 use crate::protocol::sasl::plain_message;
 use crate::protocol::{
     ClientDialogue, ClientSetup, Dialogue, Output, Purpose, Step, Trouble, UpstreamLogin, UpstreamReply,
@@ -265,7 +266,7 @@ impl Client {
         if let Purpose::LogIn { login, .. } = &self.purpose {
             let authzid = login.authorize_as.as_ref().map_or("", |name| name.as_str());
             let message = plain_message(authzid, login.user.as_str(), &login.password);
-            self.output = secret_line(b"", &message);
+            self.output = secret_line(&[&message]);
             self.secret_waits = true;
         }
         State::Listening(Awaited::Secret)
@@ -273,7 +274,7 @@ impl Client {
 
     fn send_pass(&mut self) -> State {
         if let Purpose::LogIn { login, .. } = &self.purpose {
-            self.output = secret_line(b"PASS ", login.password.expose());
+            self.output = secret_line(&[b"PASS ", login.password.expose()]);
             self.secret_waits = true;
         }
         State::Listening(Awaited::Secret)
@@ -299,13 +300,4 @@ fn offers_plain(line: &str) -> bool {
     let mut words = line.split(' ');
     words.next().is_some_and(|word| word.eq_ignore_ascii_case("SASL"))
         && words.any(|word| word.eq_ignore_ascii_case("PLAIN"))
-}
-
-/// A line that holds a secret, in one allocation that is wiped.
-fn secret_line(start: &[u8], secret: &[u8]) -> Output {
-    let mut line = Zeroizing::new(Vec::with_capacity(start.len() + secret.len() + 2));
-    line.extend_from_slice(start);
-    line.extend_from_slice(secret);
-    line.extend_from_slice(b"\r\n");
-    line
 }
