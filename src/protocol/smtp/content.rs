@@ -112,11 +112,8 @@ impl Before {
             ([.., b'\r'], _) => Self::Cr,
             _ => Self::Other,
         };
-        match before {
-            // Servers that drop NULs see none between the line end and the dot.
-            Self::Cr | Self::LineEnd(_) if !nuls.is_empty() => Self::LineEnd(Start::Deviating),
-            before => before,
-        }
+        // Servers that drop NULs see none between the line end and the dot.
+        if nuls.is_empty() || before == Self::Other { before } else { Self::LineEnd(Start::Deviating) }
     }
 }
 
