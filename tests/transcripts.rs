@@ -6,9 +6,14 @@
 //! `mod imap_words;` (with its path), which implements `side::Written` for it, and `transcripts!(imap, Imap);`.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails the test")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "whatever else was seen is the mismatch")]
 
+#[path = "transcripts/any_input.rs"]
+mod any_input;
 #[path = "transcripts/imap_words.rs"]
 mod imap_words;
+#[path = "transcripts/pop3_words.rs"]
+mod pop3_words;
 #[path = "transcripts/replay.rs"]
 mod replay;
 #[path = "transcripts/script.rs"]
@@ -17,6 +22,8 @@ mod script;
 mod self_test;
 #[path = "transcripts/side.rs"]
 mod side;
+#[path = "transcripts/smtp_words.rs"]
+mod smtp_words;
 #[path = "transcripts/text.rs"]
 mod text;
 
@@ -44,3 +51,5 @@ macro_rules! transcripts {
 }
 
 transcripts!(imap, mailward::protocol::imap::Imap);
+transcripts!(pop3, mailward::protocol::pop3::Pop3);
+transcripts!(smtp, mailward::protocol::smtp::Smtp);

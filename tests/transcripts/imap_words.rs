@@ -1,5 +1,5 @@
-//! How IMAP is written in transcripts: an offer is a list of capabilities, an introduction `"key" "value"` or `NIL` a line,
-//! and a welcome `capabilities; text; untagged line; …`.
+//! How IMAP is written in transcripts: an offer is a list of capabilities, an introduction `"key" "value"` or
+//! `NIL` a line, and a welcome `capabilities; text; untagged line; …`.
 
 use mailward::protocol::imap::{Capabilities, Imap, Introduction, Offer, Welcome};
 
@@ -34,7 +34,7 @@ impl Written for Imap {
         let mut parts = text.split("; ");
         let capabilities = Capabilities::parse(parts.next().unwrap().as_bytes());
         let text = parts.next().unwrap_or_default().to_owned();
-        let untagged = parts.flat_map(|line| crate::text::line(line)).collect();
+        let untagged = parts.flat_map(crate::text::line).collect();
         Welcome { capabilities, untagged, text }
     }
 

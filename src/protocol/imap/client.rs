@@ -7,9 +7,10 @@
 //!      Over ◀── Told(LoggedIn) ◀── IntroducingAgain ◀── AskingAgain ◀── LoggingIn ◀── Introducing
 //! ```
 //!
-//! The upstream may be anybody until its certificate was verified, and odd after that. No byte of a credential leaves
-//! unless the secured leg is really secured, and never twice. What is said before TLS is forgotten. Only a definite
-//! refusal of the credential itself is a refusal; everything else is trouble with the upstream.
+//! The upstream may be anybody until its certificate was verified, and odd after that. No byte of a
+//! credential leaves unless the secured leg is really secured, and never twice. What is said before TLS is
+//! forgotten. Only a definite refusal of the credential itself is a refusal; everything else is trouble with
+//! the upstream.
 
 use std::collections::VecDeque;
 use std::mem;

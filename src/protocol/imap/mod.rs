@@ -1,8 +1,9 @@
 //! IMAP4rev1 and rev2 before login (RFC 3501, RFC 9051), on both sides of the gate.
 //!
-//! Input is hostile on both sides. Messages are framed within our own bounds ([`framing`]), what a client sends is decoded by
-//! imap-codec, and what an upstream sends is read by a tolerant reader of our own ([`response`]), because servers in the
-//! field say what no grammar allows. Nothing here repeats to a peer what it sent, other than a valid tag.
+//! Input is hostile on both sides. Messages are framed within our own bounds (`framing`), what a client
+//! sends is decoded by imap-codec, and what an upstream sends is read by a tolerant reader of our own
+//! (`response`), because servers in the field say what no grammar allows. Nothing here repeats to a peer
+//! what it sent, other than a valid tag.
 //!
 //! ```text
 //!   client ──▶ framing ──▶ command ──▶ server ──▶ Attempt      (answers: offer, reply)
@@ -22,10 +23,10 @@ mod response;
 mod server;
 
 use crate::base::Protocol;
-use crate::protocol::MailProtocol;
+use crate::protocol::{MailProtocol, RelayGuard};
 
 pub use client::Client;
-pub use guard::Guard;
+use guard::Guard;
 pub use introduction::Introduction;
 pub use offer::{Capabilities, Offer};
 pub use server::Server;
@@ -40,7 +41,13 @@ impl MailProtocol for Imap {
     type Welcome = Welcome;
     type Server = Server;
     type Client = Client;
-    type Guard = Guard;
+
+    fn guard(offer: &Offer, welcome: &Welcome) -> Option<Box<dyn RelayGuard>> {
+        let (before, after) = (offer.capabilities(), &welcome.capabilities);
+        let known = if after.is_empty() { before } else { after };
+        (before.needs_guard() || after.needs_guard())
+            .then(|| Box::new(Guard::new(known)) as Box<dyn RelayGuard>)
+    }
 }
 
 /// What the upstream said when it let us in.
