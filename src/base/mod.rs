@@ -14,6 +14,7 @@ pub mod secret;
 
 pub use clock::{Clock, ManualClock, Monotonic, SystemClock, Timestamp};
 pub use id::{AccountId, AppPasswordId, FactorId, SessionId, UpstreamName};
+pub use key::SiteKey;
 pub use name::{Address, Domain, InvalidName, LoginName};
 pub use network::{ClientAddress, Network, NetworkList};
 pub use protocol::{Protocol, ProtocolSet};
