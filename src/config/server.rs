@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::protocol::Language;
+use crate::base::Language;
 
 /// Who we are and where we keep things.
 #[derive(Clone, Debug)]
