@@ -1,0 +1,136 @@
+//! A throwaway legacy server: a real Dovecot and a real Postfix (`scripts/servers/mail`).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::script::Script;
+
+/// The services of a legacy server, as the script calls them; those that end in `s` speak TLS from the first byte.
+pub(crate) const SERVICES: [&str; 6] = ["imap", "imaps", "pop3", "pop3s", "smtp", "smtps"];
+
+/// What the legacy server should be like; the default is one as Debian ships it, with four users.
+#[derive(Clone, Default)]
+pub(crate) struct LegacyOptions {
+    arguments: Vec<String>,
+}
+
+impl LegacyOptions {
+    /// A mailbox. Naming one leaves the default four out.
+    pub(crate) fn user(self, address: &str, password: &str) -> Self {
+        self.with("--user").with(&format!("{address}:{password}"))
+    }
+
+    /// Somebody who may log in as anybody, as `address*name` or with an authorisation identity.
+    pub(crate) fn master(self, name: &str, password: &str) -> Self {
+        self.with("--master").with(&format!("{name}:{password}"))
+    }
+
+    /// Wrong passwords are refused at once: no delay of 2 s, no growing penalty.
+    pub(crate) fn fast_auth(self) -> Self {
+        self.with("--fast-auth")
+    }
+
+    /// Clients from 127.0.0.1 may say whom they speak for: `XCLIENT`, `XFORWARD`, IMAP `ID`.
+    pub(crate) fn trusting_the_gate(self) -> Self {
+        self.with("--xclient")
+    }
+
+    /// No login before TLS.
+    pub(crate) fn requiring_tls(self) -> Self {
+        self.with("--require-tls")
+    }
+
+    /// Any other argument of `scripts/servers/mail`.
+    pub(crate) fn with(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+}
+
+/// Dovecot and Postfix, running until dropped; their mail, logs and configuration go with them.
+pub(crate) struct LegacyServer {
+    script: Option<Script>,
+    options: LegacyOptions,
+    directory: TempDir,
+    host: String,
+    ports: Vec<(&'static str, u16)>,
+    users: Vec<(String, String)>,
+}
+
+impl LegacyServer {
+    /// Starts one; it answers on all six ports when this returns.
+    pub(crate) fn start(options: LegacyOptions) -> Self {
+        let directory = TempDir::new().expect("a temporary directory");
+        let script = Self::run(&options, directory.path(), &[]);
+        let ports = SERVICES.map(|service| (service, script.port(service))).to_vec();
+        let users = script.facts["users"].as_array().expect("its users").iter();
+        let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
+        let users = users.map(|user| (text(&user["name"]), text(&user["password"]))).collect();
+        let host = script.text("host").to_owned();
+        Self { script: Some(script), options, directory, host, ports, users }
+    }
+
+    /// Stops the servers: from now on their ports refuse connections. Mailboxes stay.
+    pub(crate) fn stop(&mut self) {
+        self.script = None;
+    }
+
+    /// Starts them again on their old ports, with their old mailboxes and certificates.
+    pub(crate) fn start_again(&mut self) {
+        self.stop();
+        self.script = Some(Self::run(&self.options, self.directory.path(), &self.ports));
+    }
+
+    fn run(options: &LegacyOptions, directory: &Path, ports: &[(&'static str, u16)]) -> Script {
+        let mut arguments = vec!["--dir".to_owned(), directory.display().to_string()];
+        arguments.extend(options.arguments.iter().cloned());
+        for (service, port) in ports {
+            arguments.extend(["--port".to_owned(), format!("{service}={port}")]);
+        }
+        Script::start("mail", &arguments)
+    }
+
+    /// The address that it listens on.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port of one of [`SERVICES`].
+    pub(crate) fn port(&self, service: &str) -> u16 {
+        let found = self.ports.iter().find(|(name, _)| *name == service);
+        found.unwrap_or_else(|| panic!("no service `{service}`")).1
+    }
+
+    /// The name in its certificate.
+    pub(crate) fn name(&self) -> &'static str {
+        "mail.legacy.test"
+    }
+
+    /// The authority that signed its certificate.
+    pub(crate) fn ca_file(&self) -> PathBuf {
+        self.directory.path().join("tls/ca.pem")
+    }
+
+    /// The address and mailbox password of user number `index`.
+    pub(crate) fn user(&self, index: usize) -> (&str, &str) {
+        let (name, password) = &self.users[index];
+        (name, password)
+    }
+
+    /// What Dovecot logged so far.
+    pub(crate) fn dovecot_log(&self) -> String {
+        self.log("dovecot.log")
+    }
+
+    /// What Postfix logged so far. Its `disconnect` lines count each session's commands, `xclient=1` among them.
+    pub(crate) fn postfix_log(&self) -> String {
+        self.log("postfix.log")
+    }
+
+    fn log(&self, name: &str) -> String {
+        let bytes = fs::read(self.directory.path().join(name)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
