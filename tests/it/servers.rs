@@ -35,9 +35,86 @@ fn a_master_user_reaches_any_mailbox_in_both_styles() {
         let common = ["--port", &port, "--ca", &ca, "--password", "mäster: secret", "--only", "login"];
         client(script, &[&common[..], &["--user", &separated]].concat()).success();
         client(script, &[&common[..], &["--user", "proxy", "--authzid", user]].concat()).success();
-        let refused = client(script, &[&common[..], &["--user", "proxy", "--expect-refusal"]].concat()).success();
+        let refused =
+            client(script, &[&common[..], &["--user", "proxy", "--expect-refusal"]].concat()).success();
         assert!(!refused.is_empty(), "the server's words are shown");
     }
+}
+
+#[test]
+fn curl_and_swaks_work_with_the_legacy_server_itself() {
+    let legacy =
+        LegacyServer::start(LegacyOptions::default().user("alice@example.test", "a \"secret\"").fast_auth());
+    let (user, password) = legacy.user(0);
+    let ca = legacy.ca_file().display().to_string();
+    for (tool, protocol) in
+        [("curl-imap", "imap"), ("curl-pop3", "pop3"), ("curl-smtp", "smtp"), ("swaks", "smtp")]
+    {
+        for (service, tls) in [(format!("{protocol}s"), "implicit"), (protocol.to_owned(), "starttls")] {
+            let port = legacy.port(&service).to_string();
+            let at = [tool, "--port", &port, "--tls", tls, "--ca", &ca, "--user", user, "--password"];
+            client("tools.py", &[&at[..], &[password]].concat()).success();
+            let refused = client("tools.py", &[&at[..], &["wrong", "--expect-refusal"]].concat()).success();
+            assert!(refused.contains("uthentication failed"), "{tool} shows the server's words: {refused}");
+        }
+    }
+}
+
+/// The dialogue that will be compared through the gate must be the same each time without one.
+#[test]
+fn a_recorded_dialogue_is_the_same_each_time() {
+    let legacy = LegacyServer::start(LegacyOptions::default());
+    let (user, password) = legacy.user(0);
+    let ca = legacy.ca_file().display().to_string();
+    let record = |protocol: &str, service: &str, tls: &str| {
+        let port = legacy.port(service).to_string();
+        let at =
+            [protocol, "--port", &port, "--tls", tls, "--ca", &ca, "--user", user, "--password", password];
+        client("record.py", &at).success()
+    };
+    record("imap", "imaps", "implicit");
+    legacy.save_mailboxes();
+    let all = |tls: &str, suffix: &str| {
+        legacy.restore_mailboxes();
+        ["imap", "pop3", "smtp"].map(|protocol| record(protocol, &format!("{protocol}{suffix}"), tls))
+    };
+    assert_eq!(all("implicit", "s"), all("starttls", ""));
+}
+
+#[test]
+fn postfix_tells_who_spoke_xclient() {
+    let legacy = LegacyServer::start(LegacyOptions::default().trusting_the_gate());
+    let arguments = [
+        "--server",
+        legacy.host(),
+        "--port",
+        &legacy.port("smtp").to_string(),
+        "--xclient",
+        "ADDR=192.0.2.7",
+    ];
+    run("swaks", &[&arguments[..], &["--quit-after", "XCLIENT"]].concat(), "").success();
+    let seen =
+        || legacy.postfix_log().lines().any(|line| line.contains("[192.0.2.7]") && line.contains("xclient="));
+    assert!((0..100).any(|_| seen() || {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        false
+    }));
+}
+
+#[test]
+fn a_server_that_requires_tls_takes_no_password_without() {
+    let legacy = LegacyServer::start(LegacyOptions::default().requiring_tls());
+    let (user, password) = legacy.user(0);
+    for (script, service) in [("imap.py", "imap"), ("pop3.py", "pop3"), ("smtp.py", "smtp")] {
+        let port = legacy.port(service).to_string();
+        let ca = legacy.ca_file().display().to_string();
+        let at =
+            ["--host", legacy.host(), "--port", &port, "--ca", &ca, "--user", user, "--password", password];
+        let login = ["--mechanism", "plain", "--only", "login"];
+        client(script, &[&at[..], &login, &["--tls", "none", "--expect-refusal"]].concat()).success();
+        client(script, &[&at[..], &login, &["--tls", "starttls"]].concat()).success();
+    }
+    assert!(legacy.dovecot_log().contains("Login: user="), "Dovecot logs who came in");
 }
 
 #[test]

@@ -16,7 +16,7 @@ maillog_file_prefixes = {top}
 myhostname = {name}
 mydomain = legacy.test
 myorigin = {name}
-inet_interfaces = {host}
+inet_interfaces = loopback-only
 inet_protocols = ipv4
 # Nobody is trusted for an address; nothing is asked of the DNS; nothing is delivered to this machine.
 mynetworks =

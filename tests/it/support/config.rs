@@ -73,12 +73,11 @@ impl GateConfig {
         let mut parents = parents.iter();
         while let Some(name) = parents.next() {
             let entry = table.entry(*name).or_insert_with(|| Value::Table(Table::new()));
-            let entry = match entry {
-                Value::Array(tables) => {
-                    let index = parents.next().and_then(|index| index.parse::<usize>().ok()).expect("an index");
-                    tables.get_mut(index).expect("an element of that index")
-                }
-                _ => entry,
+            let entry = if let Value::Array(tables) = entry {
+                let index = parents.next().and_then(|index| index.parse::<usize>().ok()).expect("an index");
+                tables.get_mut(index).expect("an element of that index")
+            } else {
+                entry
             };
             table = entry.as_table_mut().expect("a table on the way to the key");
         }

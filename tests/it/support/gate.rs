@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use tempfile::TempDir;
 
 use super::config::{Door, GateConfig};
@@ -55,7 +54,8 @@ impl Gate {
     /// Starts it on the data that is there, as after a stop.
     pub(crate) fn start_again(&mut self) {
         self.stop();
-        let log = File::options().create(true).append(true).open(self.log_file()).expect("the gate's log file");
+        let log =
+            File::options().create(true).append(true).open(self.log_file()).expect("the gate's log file");
         let errors = log.try_clone().expect("the gate's log file");
         let child = Command::new(BINARY)
             .arg("--config")
@@ -121,12 +121,11 @@ impl Gate {
 
     /// Makes an app password for `account`, proving the mailbox password; `more` are further arguments.
     pub(crate) fn app_password(&self, account: &str, mailbox_password: &str, more: &[&str]) -> AppPassword {
-        let command = ["app-password", "create", account, "--name", "Test", "--mailbox-password-stdin", "--json"];
-        let printed = self.cli_with_input(&[&command, more].concat(), &format!("{mailbox_password}\n")).json();
-        let text = |key: &str| match &printed[key] {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
+        let command =
+            ["app-password", "create", account, "--name", "Test", "--mailbox-password-stdin", "--json"];
+        let printed =
+            self.cli_with_input(&[&command, more].concat(), &format!("{mailbox_password}\n")).json();
+        let text = |key: &str| printed[key].as_str().map_or_else(|| printed[key].to_string(), str::to_owned);
         AppPassword { id: text("id"), label: text("label"), password: text("password") }
     }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use super::run::run;
 use super::script::Script;
 
 /// The services of a legacy server, as the script calls them; those that end in `s` speak TLS from the first byte.
@@ -119,12 +120,32 @@ impl LegacyServer {
         (name, password)
     }
 
+    /// Puts a copy of all mailboxes aside. Log in once before, so that they have their UIDVALIDITY.
+    pub(crate) fn save_mailboxes(&self) {
+        self.copy_mailboxes("mail", "mail.saved");
+    }
+
+    /// Puts the mailboxes back as they were saved, message by message and number by number.
+    pub(crate) fn restore_mailboxes(&self) {
+        self.copy_mailboxes("mail.saved", "mail");
+    }
+
+    fn copy_mailboxes(&self, from: &str, to: &str) {
+        // They belong to another user: root copies them, who runs these servers too.
+        let copy = format!("rm -rf '{to}' && cp -a '{from}' '{to}'");
+        let here = self.directory.path().display().to_string();
+        let script =
+            format!("cd '{here}' && if [ $(id -u) = 0 ]; then {copy}; else sudo sh -c \"{copy}\"; fi");
+        run("sh", &["-c", &script], "").success();
+    }
+
     /// What Dovecot logged so far.
     pub(crate) fn dovecot_log(&self) -> String {
         self.log("dovecot.log")
     }
 
-    /// What Postfix logged so far. Its `disconnect` lines count each session's commands, `xclient=1` among them.
+    /// What Postfix logged so far. Its `disconnect` lines count each session's commands: who
+    /// spoke XCLIENT has an `xclient=` there, and the address that it named.
     pub(crate) fn postfix_log(&self) -> String {
         self.log("postfix.log")
     }

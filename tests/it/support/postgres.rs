@@ -15,7 +15,8 @@ impl Postgres {
     pub(crate) fn start() -> Self {
         let directory = TempDir::new().expect("a temporary directory");
         let path = directory.path().display().to_string();
-        let script = Script::start("postgres", &["--dir".into(), path, "--database".into(), "mailward".into()]);
+        let script =
+            Script::start("postgres", &["--dir".into(), path, "--database".into(), "mailward".into()]);
         Self { script, _directory: directory }
     }
 

@@ -30,7 +30,8 @@ impl Outcome {
     pub(crate) fn json(self) -> Value {
         let command = self.command.clone();
         let stdout = self.success();
-        serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("`{command}` printed no JSON ({error}): {stdout}"))
+        serde_json::from_str(&stdout)
+            .unwrap_or_else(|error| panic!("`{command}` printed no JSON ({error}): {stdout}"))
     }
 }
 
