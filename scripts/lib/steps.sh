@@ -10,16 +10,22 @@ fi
 # shellcheck disable=SC2034 # used by who sources this
 readonly bold dim green red yellow plain
 
-# step NAME COMMAND…: runs it under a heading, and tells how long it took. Ends the script when it fails.
+# step NAME COMMAND…: runs it under a heading, and tells how long it took. A failure ends the script, by `set -e`, which
+# is why the command stands in no condition here: inside one, a function would go on after its first failure.
 step() {
-    local name=$1 begun=$SECONDS
+    current_step=$1 step_begun=$SECONDS
     shift
-    printf '\n%s▸ %s%s\n' "$bold" "$name" "$plain"
-    if ! "$@"; then
-        printf '%s✗ %s failed after %d s%s\n' "$red" "$name" $((SECONDS - begun)) "$plain" >&2
-        exit 1
+    printf '\n%s▸ %s%s\n' "$bold" "$current_step" "$plain"
+    "$@"
+    printf '%s  %d s%s\n' "$dim" $((SECONDS - step_begun)) "$plain"
+    current_step=
+}
+
+# For the EXIT trap: says which step it was that failed, if one did.
+explain_failure() {
+    if [[ -n ${current_step:-} ]]; then
+        printf '%s✗ %s failed after %d s%s\n' "$red" "$current_step" $((SECONDS - step_begun)) "$plain" >&2
     fi
-    printf '%s  %d s%s\n' "$dim" $((SECONDS - begun)) "$plain"
 }
 
 # cargo_tool NAME VERSION: builds that version once, keeps it for all later runs, and puts it on the PATH.
