@@ -77,7 +77,7 @@ def swaks(options, letter):
     command += ["--tls-verify", "--tls-ca-path", options.ca] if options.ca and options.tls != "none" else []
     command += ["--auth", "LOGIN" if options.mechanism == "login" else "PLAIN"]
     # swaks asks for what it is not told, one line each.
-    return run([*command, "--auth-user", options.user, "--auth-password", "--protect-prompt"], options.password + "\n")
+    return run([*command, "--auth-user", options.user, "--auth-password"], options.password + "\n")
 
 
 def quoted(text):

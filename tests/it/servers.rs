@@ -63,22 +63,23 @@ fn curl_and_swaks_work_with_the_legacy_server_itself() {
 /// The dialogue that will be compared through the gate must be the same each time without one.
 #[test]
 fn a_recorded_dialogue_is_the_same_each_time() {
-    let legacy = LegacyServer::start(LegacyOptions::default());
-    let (user, password) = legacy.user(0);
-    let ca = legacy.ca_file().display().to_string();
-    let record = |protocol: &str, service: &str, tls: &str| {
-        let port = legacy.port(service).to_string();
-        let at =
-            [protocol, "--port", &port, "--tls", tls, "--ca", &ca, "--user", user, "--password", password];
-        client("record.py", &at).success()
-    };
-    record("imap", "imaps", "implicit");
+    let mut legacy = LegacyServer::start(LegacyOptions::default());
+    record(&legacy, "imap", true);
     legacy.save_mailboxes();
-    let all = |tls: &str, suffix: &str| {
+    let [first, second] = [true, false].map(|implicit_tls| {
         legacy.restore_mailboxes();
-        ["imap", "pop3", "smtp"].map(|protocol| record(protocol, &format!("{protocol}{suffix}"), tls))
-    };
-    assert_eq!(all("implicit", "s"), all("starttls", ""));
+        ["imap", "pop3", "smtp"].map(|protocol| record(&legacy, protocol, implicit_tls))
+    });
+    assert_eq!(first, second);
+}
+
+fn record(legacy: &LegacyServer, protocol: &str, implicit_tls: bool) -> String {
+    let (service, tls) =
+        if implicit_tls { (format!("{protocol}s"), "implicit") } else { (protocol.to_owned(), "starttls") };
+    let (port, ca) = (legacy.port(&service).to_string(), legacy.ca_file().display().to_string());
+    let (user, password) = legacy.user(0);
+    let at = [protocol, "--port", &port, "--tls", tls, "--ca", &ca, "--user", user, "--password", password];
+    client("record.py", &at).success()
 }
 
 #[test]

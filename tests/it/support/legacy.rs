@@ -1,10 +1,12 @@
 //! A throwaway legacy server: a real Dovecot and a real Postfix (`scripts/servers/mail`).
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use super::ports::Port;
 use super::run::run;
 use super::script::Script;
 
@@ -57,6 +59,8 @@ pub(crate) struct LegacyServer {
     directory: TempDir,
     host: String,
     ports: Vec<(&'static str, u16)>,
+    /// While it is stopped, so that nobody else takes them.
+    kept_ports: Vec<Port>,
     users: Vec<(String, String)>,
 }
 
@@ -70,17 +74,19 @@ impl LegacyServer {
         let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
         let users = users.map(|user| (text(&user["name"]), text(&user["password"]))).collect();
         let host = script.text("host").to_owned();
-        Self { script: Some(script), options, directory, host, ports, users }
+        Self { script: Some(script), options, directory, host, ports, kept_ports: Vec::new(), users }
     }
 
     /// Stops the servers: from now on their ports refuse connections. Mailboxes stay.
     pub(crate) fn stop(&mut self) {
         self.script = None;
+        self.kept_ports = self.ports.iter().filter_map(|(_, number)| Port::reserve(*number)).collect();
     }
 
     /// Starts them again on their old ports, with their old mailboxes and certificates.
     pub(crate) fn start_again(&mut self) {
         self.stop();
+        self.kept_ports.clear();
         self.script = Some(Self::run(&self.options, self.directory.path(), &self.ports));
     }
 
@@ -121,22 +127,34 @@ impl LegacyServer {
     }
 
     /// Puts a copy of all mailboxes aside. Log in once before, so that they have their UIDVALIDITY.
-    pub(crate) fn save_mailboxes(&self) {
-        self.copy_mailboxes("mail", "mail.saved");
+    pub(crate) fn save_mailboxes(&mut self) {
+        self.at_rest("rm -rf mail.saved && cp -a mail mail.saved");
     }
 
     /// Puts the mailboxes back as they were saved, message by message and number by number.
-    pub(crate) fn restore_mailboxes(&self) {
-        self.copy_mailboxes("mail.saved", "mail");
+    pub(crate) fn restore_mailboxes(&mut self) {
+        self.at_rest("rm -rf mail && cp -a mail.saved mail");
     }
 
-    fn copy_mailboxes(&self, from: &str, to: &str) {
-        // They belong to another user: root copies them, who runs these servers too.
-        let copy = format!("rm -rf '{to}' && cp -a '{from}' '{to}'");
-        let here = self.directory.path().display().to_string();
-        let script =
-            format!("cd '{here}' && if [ $(id -u) = 0 ]; then {copy}; else sudo sh -c \"{copy}\"; fi");
-        run("sh", &["-c", &script], "").success();
+    /// Runs a command in the servers' directory when all that was sent is delivered and nobody writes any more.
+    fn at_rest(&mut self, command: &str) {
+        const UNDELIVERED: &str =
+            "find postfix/queue/incoming postfix/queue/active postfix/queue/deferred -type f";
+        self.as_root(&format!(
+            "for i in $(seq 500); do [ -n \"$({UNDELIVERED})\" ] || exit 0; sleep 0.02; done; exit 1"
+        ));
+        self.stop();
+        self.as_root(command);
+        self.start_again();
+    }
+
+    /// Mailboxes and queue belong to other users.
+    fn as_root(&self, command: &str) {
+        let script = format!("cd '{}' && {command}", self.directory.path().display());
+        let root = fs::metadata("/proc/self").is_ok_and(|ourselves| ourselves.uid() == 0);
+        let outcome =
+            if root { run("sh", &["-c", &script], "") } else { run("sudo", &["sh", "-c", &script], "") };
+        outcome.success();
     }
 
     /// What Dovecot logged so far.

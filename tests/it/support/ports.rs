@@ -26,7 +26,8 @@ impl Port {
         candidates.find_map(Self::reserve).expect("a free port between 20000 and 29999")
     }
 
-    fn reserve(number: u16) -> Option<Self> {
+    /// Reserves that one, if it is free.
+    pub(crate) fn reserve(number: u16) -> Option<Self> {
         let name = SocketAddr::from_abstract_name(format!("mailward-test-port-{number}")).ok()?;
         let reservation = UnixListener::bind_addr(&name).ok()?;
         TcpListener::bind((Ipv4Addr::LOCALHOST, number)).ok()?;
