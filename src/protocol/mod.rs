@@ -9,6 +9,7 @@
 //!   bytes ──receive──▶ Dialogue ──step──▶ NeedInput | Send | StartTls | Event | Close
 //! ```
 
+pub mod guard;
 pub mod imap;
 pub mod input;
 pub mod pop3;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::base::{LoginName, Password, Protocol};
+pub use guard::{Flow, RelayGuard};
 pub use sasl::Mechanism;
 pub use wording::{Language, Wording};
 
@@ -80,6 +82,8 @@ pub trait MailProtocol: Sized + Send + Sync + 'static {
     type Server: ServerDialogue<Self> + Send + 'static;
     /// The dialogue that faces the upstream.
     type Client: ClientDialogue<Self> + Send + 'static;
+    /// What stands in the relay; [`std::convert::Infallible`] where bytes always pass as they are.
+    type Guard: RelayGuard + Send + 'static;
 }
 
 /// Whether the leg to the client is protected.
@@ -113,6 +117,10 @@ pub trait ServerDialogue<P: MailProtocol>: Dialogue<Event = Attempt<P::Introduct
     /// Answers the pending attempt with success: after the following `Send`s the dialogue is over, and
     /// `step` returns [`Step::NeedInput`]; the session becomes a relay.
     fn admit(&mut self, welcome: P::Welcome);
+
+    /// What the relay must run its bytes through, the unread ones first; `None` passes them as they are.
+    /// Asked after [`Self::admit`].
+    fn guard(&self) -> Option<P::Guard>;
 }
 
 /// One try to authenticate, as the gate judges it.
