@@ -23,7 +23,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::base::{LoginName, Password, Protocol};
-pub use guard::{Flow, RelayGuard};
+pub use guard::{Forward, RelayGuard, Violation};
 pub use sasl::Mechanism;
 pub use wording::{Language, Wording};
 
@@ -82,8 +82,14 @@ pub trait MailProtocol: Sized + Send + Sync + 'static {
     type Server: ServerDialogue<Self> + Send + 'static;
     /// The dialogue that faces the upstream.
     type Client: ClientDialogue<Self> + Send + 'static;
-    /// What stands in the relay; [`std::convert::Infallible`] where bytes always pass as they are.
-    type Guard: RelayGuard + Send + 'static;
+
+    /// What must read along once the session is a relay, for an upstream that said `welcome`; `None` where
+    /// bytes may pass as they are.
+    #[must_use]
+    fn guard(welcome: &Self::Welcome) -> Option<Box<dyn RelayGuard>> {
+        let _ = welcome;
+        None
+    }
 }
 
 /// Whether the leg to the client is protected.
@@ -117,10 +123,6 @@ pub trait ServerDialogue<P: MailProtocol>: Dialogue<Event = Attempt<P::Introduct
     /// Answers the pending attempt with success: after the following `Send`s the dialogue is over, and
     /// `step` returns [`Step::NeedInput`]; the session becomes a relay.
     fn admit(&mut self, welcome: P::Welcome);
-
-    /// What the relay must run its bytes through, the unread ones first; `None` passes them as they are.
-    /// Asked after [`Self::admit`].
-    fn guard(&self) -> Option<P::Guard>;
 }
 
 /// One try to authenticate, as the gate judges it.
