@@ -11,6 +11,14 @@
 //! relay; only this module makes them. Each attempt leaves exactly one audit record, written before the
 //! answer is given.
 
+mod cells;
+mod limiter;
+mod outage;
+mod policy;
+mod proof_cache;
+mod timing;
+mod turns;
+
 use std::time::Duration;
 
 use crate::base::{Address, ClientAddress, Protocol, SessionId, UpstreamName};
