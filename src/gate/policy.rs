@@ -151,19 +151,28 @@ mod tests {
         };
         let requirements =
             [(Requirement::Optional, false), (required_since(13), false), (required_since(14), true)];
-        let states = [None, Some(AccountState::Active), Some(AccountState::Suspended), Some(AccountState::Removed)];
+        let states =
+            [None, Some(AccountState::Active), Some(AccountState::Suspended), Some(AccountState::Removed)];
         let mut combinations = 0;
         for (requirement, overdue) in requirements {
             for state in states {
                 for bound in [0, 1, 3] {
                     for must_bind in [false, true] {
-                        for accounts in [None, Some(AccountAdmission::FirstLogin), Some(AccountAdmission::Listed)] {
+                        for accounts in
+                            [None, Some(AccountAdmission::FirstLogin), Some(AccountAdmission::Listed)]
+                        {
                             for label_matches in [false, true] {
                                 let standing = state.map(|state| standing(state, bound, must_bind));
-                                let plan =
-                                    plan(standing.as_ref(), &policy(requirement), accounts, label_matches, now);
+                                let plan = plan(
+                                    standing.as_ref(),
+                                    &policy(requirement),
+                                    accounts,
+                                    label_matches,
+                                    now,
+                                );
 
-                                let exists = matches!(state, Some(AccountState::Active | AccountState::Suspended));
+                                let exists =
+                                    matches!(state, Some(AccountState::Active | AccountState::Suspended));
                                 let guarded = state.is_some() && (bound > 0 || must_bind);
                                 let listed_only = match accounts {
                                     Some(admission) => admission == AccountAdmission::Listed,
@@ -210,8 +219,13 @@ mod tests {
         for state in [AccountState::Active, AccountState::Suspended, AccountState::Removed] {
             for (bound, must_bind) in [(1, false), (0, true), (2, true)] {
                 let standing = standing(state, bound, must_bind);
-                let plan =
-                    plan(Some(&standing), &policy(Requirement::Optional), Some(AccountAdmission::FirstLogin), false, now);
+                let plan = plan(
+                    Some(&standing),
+                    &policy(Requirement::Optional),
+                    Some(AccountAdmission::FirstLogin),
+                    false,
+                    now,
+                );
                 assert_eq!(plan, Plan::Refuse(Because::AppPasswordsOnly), "{state:?} {bound} {must_bind}");
             }
         }

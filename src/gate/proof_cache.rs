@@ -13,10 +13,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{ChaCha20Poly1305, Key, Nonce};
+use chacha20poly1305::aead::{Aead, Payload};
+use chacha20poly1305::{ChaCha20Poly1305, Nonce};
 use hkdf::Hkdf;
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -217,8 +217,7 @@ impl ProofCache {
     /// The account is preceded by its length, so that no two pairs read the same.
     fn entry_key(&self, presented: Presented<'_>) -> [u8; 32] {
         #[expect(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104 section 2)")]
-        let mut mac =
-            <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(self.key.expose()).expect("any length");
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.key.expose()).expect("any length");
         mac.update(&(presented.account.len() as u64).to_be_bytes());
         mac.update(presented.account.as_bytes());
         mac.update(presented.password.expose());
@@ -240,9 +239,8 @@ impl ProofCache {
     }
 
     fn cipher(&self, presented: Presented<'_>) -> ChaCha20Poly1305 {
-        let mut input = Zeroizing::new(Vec::with_capacity(
-            self.key.expose().len() + presented.password.expose().len(),
-        ));
+        let mut input =
+            Zeroizing::new(Vec::with_capacity(self.key.expose().len() + presented.password.expose().len()));
         input.extend_from_slice(self.key.expose());
         input.extend_from_slice(presented.password.expose());
         let mut key = Zeroizing::new([0; 32]);
@@ -251,7 +249,7 @@ impl ProofCache {
             reason = "HKDF-SHA-256 gives up to 8,160 bytes, 32 always fit (RFC 5869 section 2.3)"
         )]
         Hkdf::<Sha256>::new(None, &input).expand(b"mailward 1 proof cache", &mut *key).expect("32 bytes fit");
-        ChaCha20Poly1305::new(Key::from_slice(&*key))
+        ChaCha20Poly1305::new((&*key).into())
     }
 }
 
@@ -377,7 +375,9 @@ mod tests {
         cache.remember(Presented { account: "new@example.org", password: &right }, &row, &bare, at(1));
         assert_eq!((cache.entries.len(), cache.by_use.len()), (ENTRIES_MAX, ENTRIES_MAX));
         assert!(cache.look_up(first, &row, at(1)).is_some());
-        assert!(cache.look_up(Presented { account: "1@example.org", password: &right }, &row, at(1)).is_none());
+        assert!(
+            cache.look_up(Presented { account: "1@example.org", password: &right }, &row, at(1)).is_none()
+        );
     }
 
     #[test]

@@ -124,7 +124,10 @@ mod tests {
         time.observe(Duration::from_millis(2_010), at(0));
         let bound = time.not_before(at(0));
         time.observe(Duration::from_millis(2_060), at(1));
-        assert_eq!((bound, time.not_before(at(1))), (Duration::from_millis(6_500), Duration::from_millis(6_500)));
+        assert_eq!(
+            (bound, time.not_before(at(1))),
+            (Duration::from_millis(6_500), Duration::from_millis(6_500))
+        );
     }
 
     #[test]
