@@ -49,6 +49,9 @@ pub enum Violation {
     /// The upstream asks for more where nothing is to follow.
     #[error("the upstream began an exchange that the gate does not know")]
     UnknownExchange,
+    /// What the client sent could be one thing to the gate and another to the upstream.
+    #[error("the client sent what the gate and the upstream could read differently")]
+    Ambiguous,
     /// The upstream said what is no reply, or more than the gate holds.
     #[error("the upstream sent {0}")]
     Garbage(&'static str),

@@ -83,11 +83,11 @@ pub trait MailProtocol: Sized + Send + Sync + 'static {
     /// The dialogue that faces the upstream.
     type Client: ClientDialogue<Self> + Send + 'static;
 
-    /// What must read along once the session is a relay, for an upstream that said `welcome`; `None` where
-    /// bytes may pass as they are.
+    /// What must read along once the session is a relay: the client was told of `offer` before login, and the
+    /// upstream said `welcome`. `None` where bytes may pass as they are.
     #[must_use]
-    fn guard(welcome: &Self::Welcome) -> Option<Box<dyn RelayGuard>> {
-        let _ = welcome;
+    fn guard(offer: &Self::Offer, welcome: &Self::Welcome) -> Option<Box<dyn RelayGuard>> {
+        let _ = (offer, welcome);
         None
     }
 }

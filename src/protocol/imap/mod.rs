@@ -22,10 +22,10 @@ mod response;
 mod server;
 
 use crate::base::Protocol;
-use crate::protocol::MailProtocol;
+use crate::protocol::{MailProtocol, RelayGuard};
 
 pub use client::Client;
-pub use guard::Guard;
+use guard::Guard;
 pub use introduction::Introduction;
 pub use offer::{Capabilities, Offer};
 pub use server::Server;
@@ -40,7 +40,12 @@ impl MailProtocol for Imap {
     type Welcome = Welcome;
     type Server = Server;
     type Client = Client;
-    type Guard = Guard;
+
+    fn guard(offer: &Offer, welcome: &Welcome) -> Option<Box<dyn RelayGuard>> {
+        let (before, after) = (offer.capabilities(), &welcome.capabilities);
+        let known = if after.is_empty() { before } else { after };
+        (before.needs_guard() || after.needs_guard()).then(|| Box::new(Guard::new(known)) as Box<dyn RelayGuard>)
+    }
 }
 
 /// What the upstream said when it let us in.

@@ -70,9 +70,7 @@ enum State {
     Judging {
         tag: String,
     },
-    Admitted {
-        guard: Option<Guard>,
-    },
+    Admitted,
     Closed,
 }
 
@@ -92,7 +90,7 @@ impl Dialogue for Server {
             | State::TlsPromised
             | State::Handshaking
             | State::Judging { .. }
-            | State::Admitted { .. } => self.framer.receive(bytes),
+            | State::Admitted => self.framer.receive(bytes),
         }
     }
 
@@ -114,7 +112,7 @@ impl Dialogue for Server {
                     (State::Closed, None)
                 }
                 State::TlsPromised => (State::Handshaking, Some(Step::StartTls)),
-                state @ (State::Handshaking | State::Judging { .. } | State::Admitted { .. }) => {
+                state @ (State::Handshaking | State::Judging { .. } | State::Admitted) => {
                     (state, Some(Step::NeedInput))
                 }
                 State::Closed => (State::Closed, Some(Step::Close)),
@@ -183,23 +181,7 @@ impl ServerDialogue<Imap> for Server {
             let text = if text.is_empty() { "Logged in" } else { &text };
             self.replies.extend_from_slice(&untagged);
             self.say(&format!("{tag} OK {code}{text}"));
-            let before = self.setup.offer.capabilities();
-            let needed = capabilities.needs_guard() || before.needs_guard();
-            let known = if capabilities.is_empty() { before } else { &capabilities };
-            self.state = State::Admitted { guard: needed.then(|| Guard::new(known)) };
-        }
-    }
-
-    fn guard(&self) -> Option<Guard> {
-        match &self.state {
-            State::Admitted { guard } => guard.clone(),
-            State::Greeting
-            | State::Listening
-            | State::Exchanging { .. }
-            | State::TlsPromised
-            | State::Handshaking
-            | State::Judging { .. }
-            | State::Closed => None,
+            self.state = State::Admitted;
         }
     }
 }

@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 pub use acceptor::Acceptor;
 pub use certificates::Certificates;
 pub use connector::Connector;
-pub(super) use connector::Observed;
+pub(super) use connector::seen;
 
 /// Ciphertext that one connection may hold while its peer does not read. The library's own limit is twice as
 /// much; one relay buffer and its record headers fit in this.

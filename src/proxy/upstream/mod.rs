@@ -4,20 +4,66 @@
 //! offer the same, and what every server of the protocol offers otherwise: its upstream is not known yet, and
 //! it must not be told of anything that is not there afterwards.
 
+mod check;
 mod dial;
 mod leg;
+mod probe;
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::base::UpstreamName;
-use crate::config;
+use crate::config::{self, Config};
+use crate::protocol::imap::Imap;
+use crate::protocol::pop3::Pop3;
+use crate::protocol::smtp::Smtp;
 use crate::protocol::{MailProtocol, Output, Refusal, Trouble, UpstreamLogin};
 use crate::proxy::tls::{Stream, TlsError};
 use leg::Leg;
+pub use probe::{Probe, ProbeError, probe};
+
+/// How long the gate waits at its start for what the upstreams offer; whoever connects meanwhile waits too.
+const FIRST_HEARD_MAX: Duration = Duration::from_secs(2);
+
+/// Every upstream.
+pub struct Upstreams {
+    pub(super) imap: Legs<Imap>,
+    pub(super) pop3: Legs<Pop3>,
+    pub(super) smtp: Legs<Smtp>,
+}
+
+impl Upstreams {
+    /// From the configuration; nothing is dialled yet.
+    ///
+    /// # Errors
+    /// [`TlsError`] naming the file or name of an upstream that cannot be used.
+    pub fn new(config: &Config) -> Result<Self, TlsError> {
+        let (upstreams, own_name) = (&config.upstreams, &config.server.hostname);
+        Ok(Self {
+            imap: Legs::new(upstreams, own_name)?,
+            pop3: Legs::new(upstreams, own_name)?,
+            smtp: Legs::new(upstreams, own_name)?,
+        })
+    }
+
+    /// Returns when every upstream was asked what it offers, or after two seconds.
+    pub(super) async fn first_heard(&self) {
+        let all = async { tokio::join!(self.imap.learn(), self.pop3.learn(), self.smtp.learn()) };
+        // Whoever did not answer is asked again in the background.
+        let _ = tokio::time::timeout(FIRST_HEARD_MAX, all).await;
+    }
+
+    /// Learns what the upstreams offer, again and again.
+    pub(super) async fn keep_learning(self: Arc<Self>) {
+        tokio::join!(self.imap.keep_learning(), self.pop3.keep_learning(), self.smtp.keep_learning());
+    }
+}
 
 /// Every upstream that speaks one protocol. Cheap to clone.
 pub(super) struct Legs<P: MailProtocol>(Arc<HashMap<UpstreamName, Leg<P>>>);
@@ -109,6 +155,42 @@ impl<P: MailProtocol> Legs<P> {
             }
         }
         Ok(Self(Arc::new(legs)))
+    }
+
+    /// Whether `upstream` speaks `P`.
+    fn serves(&self, upstream: &UpstreamName) -> bool {
+        self.0.contains_key(upstream)
+    }
+
+    /// What a login at `upstream` takes at most.
+    fn patience(&self, upstream: &UpstreamName) -> Duration {
+        self.0.get(upstream).map_or(Duration::ZERO, Leg::patience)
+    }
+
+    /// Asks each upstream once what it offers.
+    async fn learn(&self) {
+        self.for_each(|legs, name| async move {
+            if let Some(leg) = legs.0.get(&name) {
+                // It said in the log why not.
+                let _ = leg.learn().await;
+            }
+        })
+        .await;
+    }
+
+    async fn keep_learning(&self) {
+        self.for_each(|legs, name| async move {
+            if let Some(leg) = legs.0.get(&name) {
+                leg.keep_learning().await;
+            }
+        })
+        .await;
+    }
+
+    /// Runs `work` for all upstreams at the same time; dropping this ends it.
+    async fn for_each<F: Future<Output = ()> + Send + 'static>(&self, work: impl Fn(Self, UpstreamName) -> F) {
+        let mut all: JoinSet<()> = self.0.keys().map(|name| work(self.clone(), name.clone())).collect();
+        while all.join_next().await.is_some() {}
     }
 
     /// What clients are told before login.

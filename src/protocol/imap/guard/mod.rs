@@ -16,7 +16,7 @@ use std::mem;
 use self::commands::{Commands, Next};
 use self::responses::{Noticed, Responses};
 use super::offer::Capabilities;
-use crate::protocol::{Flow, RelayGuard};
+use crate::protocol::{Forward, RelayGuard, Violation};
 
 /// The most bytes held of what the client sent too early, and of answers that await the end of a long response.
 const HELD_MAX: usize = 8192;
@@ -51,10 +51,12 @@ impl Guard {
 }
 
 impl RelayGuard for Guard {
-    fn client_bytes(&mut self, bytes: &[u8], to_upstream: &mut Vec<u8>, to_client: &mut Vec<u8>) -> Flow {
+    /// Takes everything: what cannot be understood yet is held here, so that it is read in its place between
+    /// the upstream's responses.
+    fn from_client(&mut self, bytes: &[u8], out: &mut Forward) -> Result<usize, Violation> {
         let mut rest = bytes;
         while !rest.is_empty() {
-            let (used, next) = self.commands.read(rest, to_upstream);
+            let (used, next) = self.commands.read(rest, &mut out.to_upstream);
             rest = rest.get(used..).unwrap_or_default();
             match next {
                 Next::More => {}
@@ -63,18 +65,21 @@ impl RelayGuard for Guard {
                     rest = b"";
                 }
                 Next::Answer(line) => self.answers.extend_from_slice(&line),
-                Next::End => return Flow::End,
+                Next::End => return Err(Violation::Ambiguous),
             }
         }
-        self.answer(to_client);
-        if self.held.len().max(self.answers.len()) > HELD_MAX { Flow::End } else { Flow::GoOn }
+        self.answer(&mut out.to_client);
+        if self.held.len().max(self.answers.len()) > HELD_MAX {
+            return Err(Violation::Ambiguous);
+        }
+        Ok(bytes.len())
     }
 
-    fn upstream_bytes(&mut self, bytes: &[u8], to_upstream: &mut Vec<u8>, to_client: &mut Vec<u8>) -> Flow {
+    fn from_upstream(&mut self, bytes: &[u8], out: &mut Forward) -> Result<(), Violation> {
         let mut rest = bytes;
         while !rest.is_empty() {
-            self.answer(to_client);
-            let (used, noticed) = self.responses.read(rest, to_client);
+            self.answer(&mut out.to_client);
+            let (used, noticed) = self.responses.read(rest, &mut out.to_client);
             rest = rest.get(used..).unwrap_or_default();
             let released = match noticed {
                 Some(Noticed::Continuation) => self.commands.go_ahead(),
@@ -83,13 +88,11 @@ impl RelayGuard for Guard {
             };
             if released {
                 let held = mem::take(&mut self.held);
-                if self.client_bytes(&held, to_upstream, to_client) == Flow::End {
-                    return Flow::End;
-                }
+                self.from_client(&held, out)?;
             }
         }
-        self.answer(to_client);
-        Flow::GoOn
+        self.answer(&mut out.to_client);
+        Ok(())
     }
 }
 
@@ -102,27 +105,26 @@ mod tests {
     /// A session behind the guard: what each side has received so far, and whether it still lives.
     struct Relay {
         guard: Guard,
-        upstream: Vec<u8>,
-        client: Vec<u8>,
-        flow: Flow,
+        out: Forward,
+        ended: bool,
     }
 
     impl Relay {
         fn new(capabilities: &str) -> Self {
             let guard = Guard::new(&Capabilities::parse(capabilities.as_bytes()));
-            Self { guard, upstream: Vec::new(), client: Vec::new(), flow: Flow::GoOn }
+            Self { guard, out: Forward::default(), ended: false }
         }
 
         fn client(&mut self, bytes: &str) -> &mut Self {
-            if self.flow == Flow::GoOn {
-                self.flow = self.guard.client_bytes(bytes.as_bytes(), &mut self.upstream, &mut self.client);
+            if !self.ended {
+                self.ended = self.guard.from_client(bytes.as_bytes(), &mut self.out).is_err();
             }
             self
         }
 
         fn upstream(&mut self, bytes: &str) -> &mut Self {
-            if self.flow == Flow::GoOn {
-                self.flow = self.guard.upstream_bytes(bytes.as_bytes(), &mut self.upstream, &mut self.client);
+            if !self.ended {
+                self.ended = self.guard.from_upstream(bytes.as_bytes(), &mut self.out).is_err();
             }
             self
         }
@@ -130,7 +132,7 @@ mod tests {
         /// What the upstream and the client received since last asked.
         fn got(&mut self) -> (String, String) {
             let text = |bytes: &mut Vec<u8>| String::from_utf8(mem::take(bytes)).unwrap();
-            (text(&mut self.upstream), text(&mut self.client))
+            (text(&mut self.out.to_upstream), text(&mut self.out.to_client))
         }
     }
 
@@ -194,7 +196,7 @@ mod tests {
         relay.client("a IDLE\r\n").upstream("a NO not now\r\n").client("c UNAUTHENTICATE\r\n");
         assert_eq!(relay.got().0, "a IDLE\r\n");
         relay.client("a IDLE\r\n").upstream("+\r\n").client("x UNAUTHENTICATE\r\n");
-        assert_eq!((relay.flow, relay.got().0), (Flow::End, "a IDLE\r\n".to_owned()));
+        assert_eq!((relay.ended, relay.got().0), (true, "a IDLE\r\n".to_owned()));
     }
 
     #[test]
@@ -222,15 +224,15 @@ mod tests {
         ] {
             let mut relay = Relay::new(capabilities);
             relay.client(bytes);
-            assert_eq!(relay.flow, Flow::End, "{bytes:?}");
+            assert!(relay.ended, "{bytes:?}");
             assert!(!relay.got().0.ends_with('\n'), "{bytes:?}");
         }
         let mut relay = Relay::new("UNAUTHENTICATE");
         relay.client("a IDLE\r\n").client(&"x".repeat(HELD_MAX + 1));
-        assert_eq!(relay.flow, Flow::End);
+        assert!(relay.ended);
         let mut relay = Relay::new("UNAUTHENTICATE");
         relay.client(&"x".repeat(1000));
-        assert_eq!(relay.flow, Flow::End);
+        assert!(relay.ended);
     }
 
     #[test]
@@ -296,7 +298,7 @@ mod tests {
                         text.split_inclusive(|_| true).for_each(|c| { split.upstream(c); });
                     }
                 }
-                prop_assert_eq!(whole.flow, split.flow);
+                prop_assert_eq!(whole.ended, split.ended);
             }
             prop_assert_eq!(whole.got(), split.got());
         }
