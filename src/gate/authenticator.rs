@@ -18,7 +18,7 @@ use super::turns::Turns;
 use super::upstream_login::UpstreamRules;
 use super::uses::Uses;
 use super::verdict::No;
-use crate::account::Directory;
+use crate::account::{Accounts, Directory};
 use crate::app_password::AppPasswords;
 use crate::audit::Audit;
 use crate::base::key::KEY_LEN;
@@ -51,7 +51,7 @@ pub struct Dependencies {
 
 /// Judges attempts.
 pub struct Authenticator {
-    gate: Arc<Gate>,
+    pub(super) gate: Arc<Gate>,
 }
 
 impl Authenticator {
@@ -63,13 +63,15 @@ impl Authenticator {
         let times = on.upstreams.iter().map(|upstream| {
             (upstream.name.clone(), RefusalTime::new(on.limits.failure_delay, upstream.login_deadline))
         });
+        let clock = on.clock;
         let gate = Gate {
             desk: Arc::new(Desk {
-                turns: Turns::new(limiter, Arc::clone(&on.clock)),
+                turns: Turns::new(limiter, Arc::clone(&clock)),
                 audit: on.audit,
                 when_full: on.when_full,
-                clock: on.clock,
+                clock: Arc::clone(&clock),
             }),
+            accounts: Accounts::new(on.store.clone(), Arc::clone(&clock)),
             store: on.store,
             app_passwords: on.app_passwords,
             directory: on.directory,
@@ -133,6 +135,7 @@ impl Authenticator {
 pub(super) struct Gate {
     pub(super) desk: Arc<Desk>,
     pub(super) store: Store,
+    pub(super) accounts: Accounts,
     pub(super) app_passwords: Arc<AppPasswords>,
     pub(super) directory: Arc<Directory>,
     pub(super) policies: Policies,

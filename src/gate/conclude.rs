@@ -3,6 +3,7 @@
 //! Only an upstream's yes lets in, and not before it is recorded. An answer to a mailbox password that nobody had
 //! proven is judged by what holds when it comes: a factor that was bound meanwhile counts.
 
+use std::error::Error;
 use std::time::Duration;
 
 use super::attempt::OpenAttempt;
@@ -12,12 +13,13 @@ use super::judge::{Known, unreadable};
 use super::passage::Passage;
 use super::policy::{Plan, Then};
 use super::verdict::{Kind, No, Settle};
-use crate::account::Located;
-use crate::audit::Event;
+use crate::account::{AccountError, Located};
+use crate::audit::Author;
 use crate::audit::event::{Actor, Credential, Outcome};
 use crate::base::{AccountId, AppPasswordId};
+use crate::config::WhenFull;
 use crate::protocol::Refusal;
-use crate::store::{AccountState, Added, Standing, Use};
+use crate::store::{AccountState, Standing, Use};
 
 /// Whom an upstream's yes lets in.
 struct Entrant {
@@ -94,7 +96,6 @@ impl Gate {
         attempt: &mut OpenAttempt,
         located: &Located,
     ) -> Result<AccountId, No> {
-        let broken = |no: No| No::proven(Refusal::Unavailable, &no.why);
         let standing = self.store.standing(&located.address).await.map_err(|e| broken(unreadable(&e)))?;
         attempt.account_exists = standing.is_some();
         let known = Known { standing, row: None };
@@ -123,25 +124,22 @@ impl Gate {
         if let Some(standing) = standing.filter(|standing| standing.account.state != AccountState::Removed) {
             return Ok(standing.account.id);
         }
-        let broken = |why: &str| No::proven(Refusal::Unavailable, why);
-        let at = self.desk.clock.now();
-        let (account, added) = self
-            .store
-            .add_account(&located.address, &located.upstream, at)
-            .await
-            .map_err(|error| broken(&unreadable(&error).why))?;
-        attempt.account_exists = true;
-        match added {
-            Added::Existing => Ok(account.id),
-            Added::New | Added::Revived => {
-                let event = Event::AccountAdded { account: located.address.to_string(), by: Actor::Gate };
-                if self.desk.record(event).await {
-                    Ok(account.id)
-                } else {
-                    Err(broken("the audit trail cannot be written"))
-                }
+        let by = Author::new(&self.desk.audit, Actor::Gate);
+        let account = match self.accounts.add(located, &by).await {
+            Ok((account, _)) => account,
+            Err(AccountError::Undone(error)) if self.desk.when_full == WhenFull::Continue => {
+                tracing::error!(%error, account = %located.address, "an account appears without a record");
+                let added =
+                    self.store.add_account(&located.address, &located.upstream, self.desk.clock.now());
+                added.await.map_err(|error| broken(unreadable(&error)))?.0
             }
-        }
+            Err(error) => {
+                tracing::error!(error = &error as &dyn Error, "an account cannot be added");
+                return Err(broken(No::undecided("the account cannot be added")));
+            }
+        };
+        attempt.account_exists = true;
+        Ok(account.id)
     }
 
     /// Lets in, once that is recorded.
@@ -168,6 +166,11 @@ impl Gate {
         self.uses.note(latest);
         Conclusion::Pass(Box::new(Passage::new(&self.desk, place, origin, located.upstream)))
     }
+}
+
+/// The password is right, and the gate cannot let in.
+fn broken(no: No) -> No {
+    No { kind: Kind::Proven(Refusal::Unavailable), why: no.why }
 }
 
 /// A definite no of the upstream.

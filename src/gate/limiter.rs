@@ -276,14 +276,14 @@ mod tests {
     fn fail(limiter: &Limiter, subject: Subject<'_>, now: Monotonic) {
         match limiter.reserve(subject, now) {
             Reserve::Held(reservation) => limiter.fail(&reservation, now),
-            other => panic!("no cell: {other:?}"),
+            other @ (Reserve::Wait(_) | Reserve::UsedUp(_)) => panic!("no cell: {other:?}"),
         }
     }
 
     fn succeed(limiter: &Limiter, subject: Subject<'_>, now: Monotonic) {
         match limiter.reserve(subject, now) {
             Reserve::Held(reservation) => limiter.succeed(&reservation, now),
-            other => panic!("no cell: {other:?}"),
+            other @ (Reserve::Wait(_) | Reserve::UsedUp(_)) => panic!("no cell: {other:?}"),
         }
     }
 
@@ -349,7 +349,7 @@ mod tests {
         let held: Vec<_> = (1..4)
             .map(|host| match limiter.reserve(subject(host, "a@example.org"), at(0)) {
                 Reserve::Held(reservation) => reservation,
-                other => panic!("{other:?}"),
+                other @ (Reserve::Wait(_) | Reserve::UsedUp(_)) => panic!("{other:?}"),
             })
             .collect();
         // The account is reserved in full: this network's cells must not be touched by those who wait.

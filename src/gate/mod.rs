@@ -32,6 +32,9 @@ mod upstream_login;
 mod uses;
 mod verdict;
 
+#[cfg(test)]
+mod tests;
+
 pub use authenticator::{Authenticator, Dependencies};
 pub use grant::{Conclusion, Decision, Grant, Origin, Refused, UpstreamSaid};
 pub use passage::{Passage, SessionSummary};

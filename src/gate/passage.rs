@@ -51,15 +51,15 @@ impl Passage {
     /// Records the end; the place is free when this returns.
     pub(super) async fn end(mut self, summary: SessionSummary) {
         self.ended = true;
-        let event = self.event(summary);
+        let event = self.event(&summary);
         let desk = Arc::clone(&self.desk);
         drop(self);
         desk.record(event).await;
     }
 
     /// The record, and the one line of the log that says the same.
-    fn event(&self, summary: SessionSummary) -> Event {
-        let SessionSummary { duration, bytes_from_client, bytes_to_client, reason } = summary;
+    fn event(&self, summary: &SessionSummary) -> Event {
+        let SessionSummary { duration, bytes_from_client, bytes_to_client, reason } = *summary;
         let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(
             session.id = %self.origin.session,
@@ -94,7 +94,7 @@ impl Drop for Passage {
             return;
         }
         let duration = self.desk.clock.monotonic().since(self.began);
-        let event = self.event(SessionSummary {
+        let event = self.event(&SessionSummary {
             duration,
             bytes_from_client: 0,
             bytes_to_client: 0,
