@@ -6,7 +6,10 @@
 //! `mod imap_words;` (with its path), which implements `side::Written` for it, and `transcripts!(imap, Imap);`.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails the test")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "whatever else was seen is the mismatch")]
 
+#[path = "transcripts/pop3_words.rs"]
+mod pop3_words;
 #[path = "transcripts/replay.rs"]
 mod replay;
 #[path = "transcripts/script.rs"]
@@ -15,6 +18,8 @@ mod script;
 mod self_test;
 #[path = "transcripts/side.rs"]
 mod side;
+#[path = "transcripts/smtp_words.rs"]
+mod smtp_words;
 #[path = "transcripts/text.rs"]
 mod text;
 
@@ -40,3 +45,6 @@ macro_rules! transcripts {
         }
     };
 }
+
+transcripts!(pop3, mailward::protocol::pop3::Pop3);
+transcripts!(smtp, mailward::protocol::smtp::Smtp);

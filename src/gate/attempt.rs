@@ -138,7 +138,8 @@ impl OpenAttempt {
     fn event(&self, outcome: Outcome, reason: String) -> Event {
         let account = match &self.located {
             Some(located) if self.account_exists => located.address.to_string(),
-            Some(_) | None => self.desk.audit.unknown_name(self.account_key()),
+            Some(located) => self.desk.audit.unknown_name(&self.login, Some(located.address.domain())),
+            None => self.desk.audit.unknown_name(&self.login, None),
         };
         tracing::info!(
             session.id = %self.origin.session,

@@ -9,12 +9,15 @@
 //!   bytes ──receive──▶ Dialogue ──step──▶ NeedInput | Send | StartTls | Event | Close
 //! ```
 
+pub mod clean;
 pub mod guard;
 pub mod imap;
 pub mod input;
+pub mod output;
 pub mod pop3;
 pub mod sasl;
 pub mod smtp;
+pub mod stranger;
 pub mod wording;
 
 use std::fmt;

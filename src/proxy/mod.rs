@@ -32,8 +32,8 @@ pub use listener::BindError;
 use permits::Permits;
 use session::Door;
 use tls::{Acceptor, Certificates, TlsError};
-pub use upstream::Upstreams;
 use upstream::Legs;
+pub use upstream::Upstreams;
 
 /// What sessions may take to end once the gate stops: the relay's own limit and the last record.
 const DRAIN_MAX: Duration = Duration::from_secs(relay::DRAIN_MAX.as_secs() + 3);

@@ -5,7 +5,6 @@
 //! gate has not concluded.
 
 use std::future::Future;
-use std::io;
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
@@ -119,7 +118,8 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
                 }
                 Turn::Event(attempt) => {
                     let arrived = Instant::now();
-                    match self.patiently(judge(self.door, &self.origin, self.deadline, attempt)).await? {
+                    let judging = judge(self.door, self.origin.clone(), self.deadline, attempt);
+                    match self.patiently(judging).await? {
                         Verdict::Passed(passage, entered) => {
                             let guard = P::guard(&offer, &entered.welcome);
                             return self.hand_over(stream, dialogue, passage, entered, guard).await;
@@ -181,11 +181,11 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
 /// attempt all the same.
 async fn judge<P: MailProtocol>(
     door: &Door<P>,
-    origin: &Origin,
+    origin: Origin,
     deadline: Instant,
     attempt: Attempt<P::Introduction>,
 ) -> Verdict<P> {
-    let mut grant = match door.gate.judge(origin, attempt.credentials).await {
+    let mut grant = match door.gate.judge(&origin, attempt.credentials).await {
         Decision::Refuse(refused) => return Verdict::Refused(refused),
         Decision::Admit(grant) => grant,
     };

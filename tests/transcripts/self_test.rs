@@ -64,6 +64,6 @@ fn steps_that_depend_on_the_cut_are_found() {
 
 #[test]
 fn what_is_left_over_is_found() {
-    assert!(run(&ECHO.replace("[unread c]\n", ""), true).is_err());
+    assert!(run(&ECHO.replace("[unread c]\n", "[unread x]\n"), true).is_err());
     assert!(run(&ECHO.replace("S: b\n", ""), true).is_err());
 }

@@ -44,7 +44,8 @@ impl MailProtocol for Imap {
     fn guard(offer: &Offer, welcome: &Welcome) -> Option<Box<dyn RelayGuard>> {
         let (before, after) = (offer.capabilities(), &welcome.capabilities);
         let known = if after.is_empty() { before } else { after };
-        (before.needs_guard() || after.needs_guard()).then(|| Box::new(Guard::new(known)) as Box<dyn RelayGuard>)
+        (before.needs_guard() || after.needs_guard())
+            .then(|| Box::new(Guard::new(known)) as Box<dyn RelayGuard>)
     }
 }
 

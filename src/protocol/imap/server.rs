@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use super::command::{self, Head, Login, Verb};
 use super::framing::{Framed, Framer};
 use super::introduction::Introduction;
-use super::{Guard, Imap, Offer, Welcome, reply};
+use super::{Imap, Offer, Welcome, reply};
 use crate::base::{LoginName, Password};
 use crate::protocol::sasl::{Exchange, Progress};
 use crate::protocol::{

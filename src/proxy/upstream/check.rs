@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -10,7 +11,8 @@ use tokio::time::{Instant, timeout};
 use super::{Answer, Entered, Legs, Upstreams};
 use crate::account::{MailboxCheck, MailboxVerdict};
 use crate::base::{LoginName, Password, Protocol, UpstreamName};
-use crate::protocol::{MailProtocol, UpstreamLogin};
+use crate::protocol::smtp::ClientName;
+use crate::protocol::{MailProtocol, UpstreamLogin, imap, pop3, smtp};
 
 /// For the goodbye to an upstream that may not read it.
 const GOODBYE_MAX: Duration = Duration::from_secs(1);
@@ -24,29 +26,33 @@ impl MailboxCheck for Upstreams {
         password: &'a Password,
     ) -> Pin<Box<dyn Future<Output = MailboxVerdict> + Send + 'a>> {
         Box::pin(async move {
-            let login = UpstreamLogin {
-                user: user.clone(),
-                authorize_as: None,
-                password: password.duplicate(),
-            };
+            let login =
+                UpstreamLogin { user: user.clone(), authorize_as: None, password: password.duplicate() };
             if self.imap.serves(upstream) {
-                check(&self.imap, upstream, login).await
+                check(&self.imap, upstream, login, imap::Introduction::default()).await
             } else if self.pop3.serves(upstream) {
-                check(&self.pop3, upstream, login).await
+                check(&self.pop3, upstream, login, pop3::Introduction::default()).await
             } else {
-                check(&self.smtp, upstream, login).await
+                let name = match ClientName::parse(&self.own_name) {
+                    Ok(name) => name,
+                    Err(error) => return MailboxVerdict::Unavailable(error.to_string()),
+                };
+                // EHLO, of whose answer nothing is counted on.
+                let introduction = smtp::Introduction { name, told: Some(Arc::default()) };
+                check(&self.smtp, upstream, login, introduction).await
             }
         })
     }
 }
 
-async fn check<P: MailProtocol<Introduction: Default>>(
+async fn check<P: MailProtocol>(
     legs: &Legs<P>,
     upstream: &UpstreamName,
     login: UpstreamLogin,
+    introduction: P::Introduction,
 ) -> MailboxVerdict {
     let by = Instant::now() + legs.patience(upstream);
-    match legs.log_in(upstream, login, P::Introduction::default(), by).await {
+    match legs.log_in(upstream, login, introduction, by).await {
         Answer::Yes(entered) => {
             // The password is right, whether or not the goodbye is heard.
             let _ = timeout(GOODBYE_MAX, leave(entered)).await;

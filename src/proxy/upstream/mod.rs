@@ -36,6 +36,8 @@ pub struct Upstreams {
     pub(super) imap: Legs<Imap>,
     pub(super) pop3: Legs<Pop3>,
     pub(super) smtp: Legs<Smtp>,
+    /// What the gate calls itself where it speaks for itself.
+    own_name: String,
 }
 
 impl Upstreams {
@@ -49,6 +51,7 @@ impl Upstreams {
             imap: Legs::new(upstreams, own_name)?,
             pop3: Legs::new(upstreams, own_name)?,
             smtp: Legs::new(upstreams, own_name)?,
+            own_name: own_name.clone(),
         })
     }
 
@@ -188,7 +191,10 @@ impl<P: MailProtocol> Legs<P> {
     }
 
     /// Runs `work` for all upstreams at the same time; dropping this ends it.
-    async fn for_each<F: Future<Output = ()> + Send + 'static>(&self, work: impl Fn(Self, UpstreamName) -> F) {
+    async fn for_each<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        work: impl Fn(Self, UpstreamName) -> F,
+    ) {
         let mut all: JoinSet<()> = self.0.keys().map(|name| work(self.clone(), name.clone())).collect();
         while all.join_next().await.is_some() {}
     }

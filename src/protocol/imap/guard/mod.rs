@@ -23,7 +23,7 @@ const HELD_MAX: usize = 8192;
 
 /// The guard of one session.
 #[derive(Clone, Debug)]
-pub struct Guard {
+pub(super) struct Guard {
     commands: Commands,
     responses: Responses,
     /// What the client sent before it can be understood.
