@@ -78,15 +78,15 @@ impl Gate {
             known = self.look_up(&located.address, candidate.as_ref()).await.map_err(|e| unreadable(&e))?;
             attempt.account_exists = known.standing.is_some();
         }
+        if candidate.is_some() && known.row.is_none() {
+            self.proofs().forget(presented);
+        }
         match (self.plan(&known, &located), known.row, candidate) {
             (Plan::Refuse(because), ..) => Err(No::hopeless(because.as_str())),
             (Plan::ProveAppPassword(then), Some(row), Some(candidate)) => {
                 self.by_app_password(attempt, &case, &row, &candidate, then).await
             }
-            (Plan::PassThrough(_), row, candidate) => {
-                if candidate.is_some() && row.is_none() {
-                    self.proofs().forget(presented);
-                }
+            (Plan::PassThrough(_), ..) => {
                 let login = own_login(&located, credentials.password);
                 Ok(Leave { upstream: located.upstream, login, basis: Basis::MailboxPassword })
             }
