@@ -80,7 +80,8 @@ fn url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Strin
             "is no database URL\nhint: write `sqlite:///var/lib/mailward/mailward.db` or `postgres://user@host/database`",
         ));
     }
-    match PgConnectOptions::from_str(&url) {
+    // without what follows `?`: sqlx logs parameters that it does not know, value and all
+    match PgConnectOptions::from_str(url.split('?').next().unwrap_or_default()) {
         Ok(_) => Ok(Some(url)),
         Err(_) => Err(error(
             "is no PostgreSQL URL\nhint: write `postgres://user:password@host:5432/database`, with `%40` for `@` and `%2F` for `/` in the password",
