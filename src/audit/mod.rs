@@ -3,6 +3,7 @@
 //! Whoever appends is told only after the record is on disk. Names that belong to no account are never
 //! recorded in clear: people type passwords into name fields.
 
+pub mod author;
 pub mod event;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use crate::base::{Clock, SiteKey};
 use crate::config;
 use crate::store::Store;
+pub use author::Author;
 pub use event::Event;
 
 /// The writing end of this process's chain. Cheap to clone.
