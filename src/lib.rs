@@ -17,3 +17,5 @@ pub mod gate;
 pub mod proxy;
 // F5
 pub mod cli;
+
+pub mod server;

@@ -180,7 +180,7 @@ fn certificates<'t>(document: &mut Document<'t>, root: &mut Section<'t>) -> Vec<
 
 /// Where relative paths start; absolute, so that it stays right wherever the process moves.
 fn folder_of(path: &Path) -> PathBuf {
-    let folder = path.parent().unwrap_or(Path::new("/"));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
 }
 

@@ -82,6 +82,12 @@ fn relative_paths_start_at_the_folder_of_the_file() {
 }
 
 #[test]
+fn a_file_without_a_folder_stands_where_the_command_runs() {
+    let config = Config::parse(SHORTEST, Path::new("m.toml")).unwrap();
+    assert_eq!(config.certificates[0].cert, std::env::current_dir().unwrap().join("certs/fullchain.pem"));
+}
+
+#[test]
 fn the_reference_parses_and_shows_the_defaults() {
     let reference = parse(REFERENCE);
     let defaults = parse(SHORTEST);
