@@ -1,5 +1,7 @@
 //! What every `Store` must do, run on both databases. It starts a PostgreSQL of its own; without one it fails.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by panicking")]
+
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};

@@ -159,8 +159,5 @@ fn postgres_options(url: &str) -> Result<PgConnectOptions, StoreError> {
 }
 
 fn classify_migration(error: MigrateError) -> StoreError {
-    match error {
-        MigrateError::Execute(source) => source.into(),
-        other => StoreError::Migrate(other),
-    }
+    if let MigrateError::Execute(source) = error { source.into() } else { StoreError::Migrate(error) }
 }
