@@ -116,7 +116,9 @@ async fn list(context: &Context, format: Format) -> anyhow::Result<()> {
         return output::json(&accounts);
     }
     if accounts.is_empty() {
-        return output::line("no accounts yet: they appear at their first login, or with `mailward account add`");
+        return output::line(
+            "no accounts yet: they appear at their first login, or with `mailward account add`",
+        );
     }
     let mut table = Table::new(["ADDRESS", "STATE", "FACTORS", "UPSTREAM", "CREATED", "LAST LOGIN"]);
     for account in accounts {
@@ -140,8 +142,7 @@ async fn list(context: &Context, format: Format) -> anyhow::Result<()> {
 async fn show(context: &Context, name: &str, format: Format) -> anyhow::Result<()> {
     let record = context.account(name).await?;
     let standing = context.accounts().show(&record.address).await?;
-    let factors: Vec<Factor> =
-        context.factors().list(record.id).await?.iter().map(Factor::from).collect();
+    let factors: Vec<Factor> = context.factors().list(record.id).await?.iter().map(Factor::from).collect();
     let app_passwords: Vec<AppPassword> =
         context.app_passwords().list(record.id).await?.iter().map(AppPassword::from).collect();
     let query = AuditQuery {
@@ -150,8 +151,7 @@ async fn show(context: &Context, name: &str, format: Format) -> anyhow::Result<(
         limit: ATTEMPTS_SHOWN,
         ..AuditQuery::default()
     };
-    let attempts: Vec<Attempt> =
-        find(context, &query).await?.iter().filter_map(Attempt::read).collect();
+    let attempts: Vec<Attempt> = find(context, &query).await?.iter().filter_map(Attempt::read).collect();
     let account = Account::from(&standing);
     if format.json {
         return output::json(&Whole {
@@ -164,7 +164,9 @@ async fn show(context: &Context, name: &str, format: Format) -> anyhow::Result<(
 
     let rule = match context.config.policies.of(record.address.domain()).second_factor {
         Requirement::Optional => "optional".to_owned(),
-        Requirement::Required { since, grace } => format!("required, from {} on", when::show(since.plus(grace))),
+        Requirement::Required { since, grace } => {
+            format!("required, from {} on", when::show(since.plus(grace)))
+        }
     };
     let mut facts = Table::of_pairs();
     facts.row(["state".into(), account.state.into()]);
@@ -173,7 +175,12 @@ async fn show(context: &Context, name: &str, format: Format) -> anyhow::Result<(
     facts.row(["created".into(), when::show(account.created_at)]);
     facts.row(["last login".into(), when::show_or(account.last_login_at, "never")]);
     let mut text = format!("{}\n{}", account.address, facts.render());
-    text += &section("second factors", &factors, account.must_bind.then_some("none, and one must be bound"), Factor::table);
+    text += &section(
+        "second factors",
+        &factors,
+        account.must_bind.then_some("none, and one must be bound"),
+        Factor::table,
+    );
     text += &section("app passwords", &app_passwords, None, AppPassword::table);
     text += &section("last attempts", &attempts, None, Attempt::table);
     output::print(&text)
@@ -199,7 +206,9 @@ async fn add(context: &Context, name: &str) -> anyhow::Result<()> {
     };
     output::line(&match added {
         Added::New => format!("added {} (upstream {})", account.address, account.upstream),
-        Added::Revived => format!("added {} again (upstream {}){must_bind}", account.address, account.upstream),
+        Added::Revived => {
+            format!("added {} again (upstream {}){must_bind}", account.address, account.upstream)
+        }
         Added::Existing => format!("{} is there already", account.address),
     })
 }

@@ -144,7 +144,10 @@ impl Create {
                 )
             }
             MailboxVerdict::Unavailable(why) => {
-                let unasked = format!("cannot ask `{}` whether the mailbox password is right; no app password was made", located.upstream);
+                let unasked = format!(
+                    "cannot ask `{}` whether the mailbox password is right; no app password was made",
+                    located.upstream
+                );
                 Err(anyhow::anyhow!(why).context(unasked))
             }
         }
@@ -193,9 +196,11 @@ async fn list(context: &Context, name: &str, format: Format) -> anyhow::Result<(
 async fn revoke(context: &Context, name: &str, id_or_label: &str) -> anyhow::Result<()> {
     let account = context.account(name).await?;
     let app_passwords = context.app_passwords();
-    let found = app_passwords.list(account.id).await?.into_iter().find(|row| {
-        row.label.eq_ignore_ascii_case(id_or_label) || id_or_label.parse() == Ok(row.id)
-    });
+    let found = app_passwords
+        .list(account.id)
+        .await?
+        .into_iter()
+        .find(|row| row.label.eq_ignore_ascii_case(id_or_label) || id_or_label.parse() == Ok(row.id));
     let Some(row) = found else {
         return Err(Failure::not_found(format!(
             "{} has no app password `{id_or_label}`\nhint: `mailward app-password list {}` shows them",

@@ -28,9 +28,20 @@ const BOOK_KEEPING: [&str; 2] = ["chain_started", "chain_ended"];
 
 /// Names of events, as the trail has them.
 const EVENTS: [&str; 14] = [
-    "login", "session_end", "account_added", "account_suspended", "account_resumed", "account_removed",
-    "factor_bound", "factor_unbound", "app_password_created", "app_password_revoked", "started", "stopped",
-    "chain_started", "chain_ended",
+    "login",
+    "session_end",
+    "account_added",
+    "account_suspended",
+    "account_resumed",
+    "account_removed",
+    "factor_bound",
+    "factor_unbound",
+    "app_password_created",
+    "app_password_revoked",
+    "started",
+    "stopped",
+    "chain_started",
+    "chain_ended",
 ];
 
 /// The trail: who got in, who was refused, who changed what
@@ -167,7 +178,8 @@ fn table(rows: &[AuditRow]) -> Table {
     let mut table = Table::new(["TIME", "EVENT", "ACCOUNT", "OUTCOME", "FROM", "DETAIL"]);
     for row in rows {
         let cell = |text: &Option<String>| text.clone().unwrap_or_default();
-        let detail = serde_json::from_str(&row.json).map_or_else(|_| row.json.clone(), |event| detail(&event));
+        let detail =
+            serde_json::from_str(&row.json).map_or_else(|_| row.json.clone(), |event| detail(&event));
         table.row([
             when::show(row.at),
             row.event.clone(),

@@ -142,7 +142,9 @@ impl Trail {
 }
 
 fn misnamed(name: &str, why: &dyn std::fmt::Display) -> anyhow::Error {
-    Failure::usage(format!("`{name}` cannot be an account: {why}\nhint: write the whole address, such as `anna@example.org`"))
+    Failure::usage(format!(
+        "`{name}` cannot be an account: {why}\nhint: write the whole address, such as `anna@example.org`"
+    ))
 }
 
 /// Files that root makes here, the service could not read later.

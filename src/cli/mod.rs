@@ -104,7 +104,10 @@ impl Cli {
 }
 
 /// Opens the site, works on it, and closes it whatever came of that.
-fn on_site(config: &std::path::Path, work: impl AsyncFnOnce(&Context) -> anyhow::Result<()>) -> anyhow::Result<()> {
+fn on_site(
+    config: &std::path::Path,
+    work: impl AsyncFnOnce(&Context) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     here(async {
         let context = Context::open(config).await?;
         let result = work(&context).await;

@@ -29,7 +29,9 @@ pub(super) fn refuse(matches: &ArgMatches) -> anyhow::Result<()> {
     match PLANNED.iter().find(|path| was_called(matches, path)) {
         Some(path) => {
             let called = path.join(" ");
-            Err(Failure::usage(format!("`mailward {called}` is not built yet\nhint: `mailward help` lists what is")))
+            Err(Failure::usage(format!(
+                "`mailward {called}` is not built yet\nhint: `mailward help` lists what is"
+            )))
         }
         None => Ok(()),
     }
@@ -42,11 +44,9 @@ fn add(command: Command, path: &[&'static str]) -> Command {
             let name = flag.trim_start_matches('-');
             command.arg(Arg::new(name).long(name).action(ArgAction::SetTrue).hide(true))
         }
-        [name] => command.subcommand(
-            Command::new(*name).hide(true).disable_help_flag(true).arg(
-                Arg::new("anything").num_args(0..).trailing_var_arg(true).allow_hyphen_values(true).hide(true),
-            ),
-        ),
+        [name] => command.subcommand(Command::new(*name).hide(true).disable_help_flag(true).arg(
+            Arg::new("anything").num_args(0..).trailing_var_arg(true).allow_hyphen_values(true).hide(true),
+        )),
         [parent, rest @ ..] => command.mut_subcommand(parent, |parent| add(parent, rest)),
     }
 }

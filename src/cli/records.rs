@@ -79,7 +79,11 @@ impl AppPassword {
     pub(super) fn table(app_passwords: &[Self]) -> Table {
         let mut table = Table::new(["LABEL", "NAME", "MAY", "EXPIRES", "CREATED", "LAST USED", "ID"]);
         for one in app_passwords {
-            let from = if one.networks.is_empty() { String::new() } else { format!(" from {}", one.networks.join(",")) };
+            let from = if one.networks.is_empty() {
+                String::new()
+            } else {
+                format!(" from {}", one.networks.join(","))
+            };
             let used = match (one.last_used_at, &one.last_used_address, &one.last_used_program) {
                 (None, _, _) => "never".to_owned(),
                 (Some(at), address, program) => [Some(when::show(at)), address.clone(), program.clone()]

@@ -175,6 +175,10 @@ impl<'t> Document<'t> {
             if !matches!(complaint, Complaint::Missing(key) if left_out.iter().any(|left| left == key)) {
                 self.problem(&span, &complaint.explain(&path, &section.name));
             }
+            if let Complaint::Unknown { key, known } = &complaint {
+                // the key that was meant is not missing too
+                left_out.extend(nearest(key, known).map(str::to_owned));
+            }
             match path.into_iter().next() {
                 Some(key) if table.remove(key.as_str()).is_some() => left_out.push(key),
                 _ => return None,
@@ -419,6 +423,14 @@ mod tests {
             ["line 2: unknown key `dor` in the file\nhint: did you mean `door`?"]
         );
         assert!(problems("a = \n")[0].starts_with("line 1: not TOML: "), "{:?}", problems("a = \n"));
+    }
+
+    #[test]
+    fn a_misspelled_key_is_one_mistake() {
+        assert_eq!(
+            problems("[[door]]\nadress = 'a'\ntls = 'implicit'\n"),
+            ["line 2: unknown key `adress` in `[[door]]`\nhint: did you mean `address`?"]
+        );
     }
 
     #[test]

@@ -24,7 +24,9 @@ impl Answers {
         let ask = !flags.yes && prompt::is_possible();
         let domain = match (&flags.domain, ask) {
             (Some(given), _) => domain(given).map_err(Failure::usage)?,
-            (None, true) => until_right(|| Ok(domain(&prompt::line("Mail domain (what stands behind the @)", None)?)))?,
+            (None, true) => {
+                until_right(|| Ok(domain(&prompt::line("Mail domain (what stands behind the @)", None)?)))?
+            }
             (None, false) => return Err(missing(flags)),
         };
         let proposed = format!("mail.{domain}");
@@ -106,7 +108,9 @@ fn place(text: &str) -> Result<HostPort, String> {
 }
 
 fn domain(text: &str) -> Result<Domain, String> {
-    let wrong = || format!("`{text}` is no mail domain\nhint: write what stands behind the `@`, such as `example.org`");
+    let wrong = || {
+        format!("`{text}` is no mail domain\nhint: write what stands behind the `@`, such as `example.org`")
+    };
     Domain::parse(text).ok().filter(|domain| is_hostname(domain.as_str())).ok_or_else(wrong)
 }
 
@@ -114,5 +118,7 @@ fn hostname(text: &str) -> Result<String, String> {
     if is_hostname(text) {
         return Ok(text.to_ascii_lowercase());
     }
-    Err(format!("`{text}` is no host name\nhint: write the name that clients are set up with, such as `mail.example.org`"))
+    Err(format!(
+        "`{text}` is no host name\nhint: write the name that clients are set up with, such as `mail.example.org`"
+    ))
 }

@@ -52,7 +52,9 @@ mod tests {
         assert!(format!("{:?}", names.value.general_names).contains("DNSName(\"mail.example.org\")"));
         let validity = certificate.validity();
         assert!(validity.not_after.timestamp() - validity.not_before.timestamp() <= 825 * 86_400);
-        assert!(validity.is_valid_at(x509_parser::time::ASN1Time::from_timestamp(now.unix_seconds()).unwrap()));
+        assert!(
+            validity.is_valid_at(x509_parser::time::ASN1Time::from_timestamp(now.unix_seconds()).unwrap())
+        );
         assert!(made.key_pem.starts_with("-----BEGIN PRIVATE KEY-----"));
     }
 }

@@ -73,7 +73,8 @@ impl Init {
             servers: &found,
         };
         let text = template.render();
-        let config = Config::parse(&text, path).context("the configuration that would be written is wrong")?;
+        let config =
+            Config::parse(&text, path).context("the configuration that would be written is wrong")?;
         let certificate = certificate::self_signed(&answers.hostname, SystemClock::start().now())?;
         let certs = folder.join("certs");
         DirBuilder::new().recursive(true).create(folder).with_context(|| cannot_make(folder))?;
@@ -116,7 +117,9 @@ fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
         file.write_all(content).and_then(|()| file.sync_all()).and_then(|()| fs::hard_link(&aside, path));
     fs::remove_file(&aside)?;
     linked?;
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 fn report(
@@ -127,10 +130,19 @@ fn report(
     answers: &Answers,
 ) -> anyhow::Result<()> {
     let certificate = match own {
-        Some(made) => format!("{}: a self-signed certificate for {}, good until {}", certs.display(), answers.hostname, made.good_until),
+        Some(made) => format!(
+            "{}: a self-signed certificate for {}, good until {}",
+            certs.display(),
+            answers.hostname,
+            made.good_until
+        ),
         None => format!("{}: kept the certificate that is there", certs.display()),
     };
-    let command = if path == Path::new(DEFAULT_PATH) { "mailward".to_owned() } else { format!("mailward -c {}", path.display()) };
+    let command = if path == Path::new(DEFAULT_PATH) {
+        "mailward".to_owned()
+    } else {
+        format!("mailward -c {}", path.display())
+    };
     output::print(&format!(
         "{}: the configuration\n{certificate}\n{}: key file and database; back it up\n\n\
          next: {command} serve\n\

@@ -74,8 +74,12 @@ fn endpoint(protocol: Protocol, found: &Found) -> String {
         .pin_sha256
         .map_or_else(String::new, |hash| format!(", pin_sha256 = \"{}\"", STANDARD.encode(hash)));
     let remark = match (found.tls, found.pin_sha256) {
-        (EndpointTls::None, _) => "# It offers no TLS: passwords cross the wire to it in clear. Use loopback or a trusted wire.\n",
-        (_, Some(_)) => "# Its certificate is not publicly trusted: this pins the key that it showed. Compare it with the server's.\n",
+        (EndpointTls::None, _) => {
+            "# It offers no TLS: passwords cross the wire to it in clear. Use loopback or a trusted wire.\n"
+        }
+        (_, Some(_)) => {
+            "# Its certificate is not publicly trusted: this pins the key that it showed. Compare it with the server's.\n"
+        }
         (_, None) => "",
     };
     format!("{remark}{protocol} = {{ address = [\"{}\"], tls = \"{tls}\"{pin} }}\n", found.place)
