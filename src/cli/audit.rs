@@ -38,10 +38,10 @@ const EVENTS: [&str; 14] = [
     "factor_unbound",
     "app_password_created",
     "app_password_revoked",
-    "started",
-    "stopped",
     "chain_started",
     "chain_ended",
+    "started",
+    "stopped",
 ];
 
 /// The trail: who got in, who was refused, who changed what

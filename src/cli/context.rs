@@ -15,6 +15,7 @@ use crate::audit::{Audit, Author};
 use crate::base::{Address, Clock, LoginName, SiteKey, SystemClock};
 use crate::config::Config;
 use crate::factor::Factors;
+use crate::proxy::upstream::Upstreams;
 use crate::store::{AccountRecord, Store};
 
 /// An opened site.
@@ -72,7 +73,7 @@ impl Context {
 
     /// Asks upstreams whether a mailbox password is right.
     pub(super) fn mailbox_check(&self) -> anyhow::Result<Arc<dyn MailboxCheck>> {
-        todo!()
+        Ok(Arc::new(Upstreams::new(&self.config)?))
     }
 
     /// The trail that this command's changes are recorded in. It is there before anything is changed.

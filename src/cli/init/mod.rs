@@ -5,7 +5,6 @@
 
 mod answers;
 mod certificate;
-mod probe;
 mod template;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -21,10 +20,10 @@ use super::failure::complain;
 use super::output;
 use crate::base::{Clock, Protocol, SystemClock};
 use crate::config::server::DEFAULT_DATA_DIR;
-use crate::config::{Config, DEFAULT_PATH};
+use crate::config::{Config, DEFAULT_PATH, EndpointTls};
+use crate::proxy::upstream::{Probe, probe};
 use answers::Answers;
-use probe::Found;
-use template::Template;
+use template::{Server, Template};
 
 /// What is not given is asked for, if there is a terminal.
 #[derive(Args)]
@@ -58,11 +57,11 @@ impl Init {
             );
         }
         let answers = Answers::gather(&self)?;
-        let mut found = vec![];
+        let mut servers = vec![];
         for (protocol, place) in &answers.servers {
-            let seen = probe::look(*protocol, place).await?;
-            complain(&format!("found {protocol} at {place}: {}", seen.describe()));
-            found.push((*protocol, seen));
+            let seen = probe(*protocol, &place.host, place.port).await?;
+            complain(&format!("found {protocol} at {place}: {}", describe(&seen)));
+            servers.push(Server { protocol: *protocol, place: place.clone(), seen });
         }
 
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -70,7 +69,7 @@ impl Init {
             hostname: &answers.hostname,
             domain: &answers.domain,
             data_dir: data_dir(path),
-            servers: &found,
+            servers: &servers,
         };
         let text = template.render();
         let config =
@@ -152,6 +151,17 @@ fn report(
         data_dir.display(),
         answers.domain,
     ))
+}
+
+/// What was seen, for whoever runs this.
+fn describe(seen: &Probe) -> &'static str {
+    match (seen.tls, seen.pin_sha256) {
+        (EndpointTls::None, _) => "no TLS! Passwords will cross the wire to it in clear",
+        (EndpointTls::Starttls, None) => "STARTTLS with a trusted certificate",
+        (EndpointTls::Implicit, None) => "TLS with a trusted certificate",
+        (EndpointTls::Starttls, Some(_)) => "STARTTLS with a certificate of its own; its key is pinned",
+        (EndpointTls::Implicit, Some(_)) => "TLS with a certificate of its own; its key is pinned",
+    }
 }
 
 /// The doors that fit what the mail server speaks.

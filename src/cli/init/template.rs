@@ -5,16 +5,24 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Found, doors};
+use super::doors;
 use crate::base::{Domain, Protocol};
-use crate::config::EndpointTls;
+use crate::config::{EndpointTls, HostPort};
+use crate::proxy::upstream::Probe;
 
 /// What goes into it.
 pub(super) struct Template<'a> {
     pub(super) hostname: &'a str,
     pub(super) domain: &'a Domain,
     pub(super) data_dir: &'a str,
-    pub(super) servers: &'a [(Protocol, Found)],
+    pub(super) servers: &'a [Server],
+}
+
+/// Where the mail server speaks a protocol, and how.
+pub(super) struct Server {
+    pub(super) protocol: Protocol,
+    pub(super) place: HostPort,
+    pub(super) seen: Probe,
 }
 
 impl Template<'_> {
@@ -36,7 +44,7 @@ impl Template<'_> {
              \n\
              # Where mail clients come in; \"[::]\" is every address, IPv4 too.\n"
         );
-        for (protocol, _) in self.servers {
+        for Server { protocol, .. } in self.servers {
             for (port, tls) in doors(*protocol) {
                 let _ = writeln!(
                     text,
@@ -54,8 +62,8 @@ impl Template<'_> {
              # Other names of the domain, if mail to them reaches the same mailboxes; leave none out.\n\
              domain_aliases = []\n"
         );
-        for (protocol, found) in self.servers {
-            text += &endpoint(*protocol, found);
+        for server in self.servers {
+            text += &endpoint(server);
         }
         text += "\n# Who has bound a second factor needs app passwords; set \"required\" once everybody should.\n\
                  [policy]\n\
@@ -64,23 +72,67 @@ impl Template<'_> {
     }
 }
 
-fn endpoint(protocol: Protocol, found: &Found) -> String {
-    let tls = match found.tls {
+fn endpoint(Server { protocol, place, seen }: &Server) -> String {
+    let tls = match seen.tls {
         EndpointTls::None => "none",
         EndpointTls::Starttls => "starttls",
         EndpointTls::Implicit => "implicit",
     };
-    let pin = found
-        .pin_sha256
-        .map_or_else(String::new, |hash| format!(", pin_sha256 = \"{}\"", STANDARD.encode(hash)));
-    let remark = match (found.tls, found.pin_sha256) {
+    let pin =
+        seen.pin_sha256.map_or_else(String::new, |hash| format!(", pin_sha256 = \"{}\"", STANDARD.encode(hash)));
+    let remark = match (seen.tls, seen.pin_sha256) {
         (EndpointTls::None, _) => {
-            "# It offers no TLS: passwords cross the wire to it in clear. Use loopback or a trusted wire.\n"
+            "# It offers no TLS: passwords cross the wire to it in clear. Loopback or a trusted wire only.\n"
         }
-        (_, Some(_)) => {
-            "# Its certificate is not publicly trusted: this pins the key that it showed. Compare it with the server's.\n"
+        (EndpointTls::Starttls | EndpointTls::Implicit, Some(_)) => {
+            "# Its certificate is not publicly trusted, so its key is pinned: compare it on the server itself.\n"
         }
-        (_, None) => "",
+        (EndpointTls::Starttls | EndpointTls::Implicit, None) => "",
     };
-    format!("{remark}{protocol} = {{ address = [\"{}\"], tls = \"{tls}\"{pin} }}\n", found.place)
+    format!("{remark}{protocol} = {{ address = [\"{place}\"], tls = \"{tls}\"{pin} }}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{Config, ListenerTls};
+
+    #[test]
+    fn what_is_written_reads_as_what_was_seen() {
+        let server = |protocol, place: &str, tls, pin_sha256| Server {
+            protocol,
+            place: place.parse().unwrap(),
+            seen: Probe { tls, pin_sha256 },
+        };
+        let servers = [
+            server(Protocol::Imap, "10.0.0.5:143", EndpointTls::Starttls, Some([7; 32])),
+            server(Protocol::Smtp, "[2001:db8::5]:25", EndpointTls::None, None),
+        ];
+        let domain = Domain::parse("example.org").unwrap();
+        let template =
+            Template { hostname: "mail.example.org", domain: &domain, data_dir: "data", servers: &servers };
+        let config = Config::parse(&template.render(), Path::new("/etc/mailward/mailward.toml")).unwrap();
+        let ports: Vec<_> = config
+            .listeners
+            .iter()
+            .map(|door| (door.protocol, door.address.port(), door.tls == ListenerTls::Implicit))
+            .collect();
+        assert_eq!(
+            ports,
+            [
+                (Protocol::Imap, 993, true),
+                (Protocol::Imap, 143, false),
+                (Protocol::Smtp, 465, true),
+                (Protocol::Smtp, 994, true),
+                (Protocol::Smtp, 587, false)
+            ]
+        );
+        let upstream = &config.upstreams[0];
+        assert_eq!(upstream.imap.as_ref().unwrap().pin_sha256, Some([7; 32]));
+        assert_eq!(upstream.smtp.as_ref().unwrap().tls, EndpointTls::None);
+        assert!(upstream.pop3.is_none());
+        assert_eq!(config.certificates[0].key, Path::new("/etc/mailward/certs/privkey.pem"));
+    }
 }
