@@ -189,6 +189,22 @@ async fn a_factor_bound_while_its_account_is_removed_is_never_forgotten(database
     }
 }
 
+async fn a_factor_taken_back_was_never_bound(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let ada = add(&store, "ada").await;
+    let (first, second) = (factor(ada, 1), factor(ada, 2));
+    assert!(store.insert_factor(&first).await.unwrap());
+    store.take_back_factor(&first, true).await.unwrap();
+    let standing_now = standing(&store, "ada").await;
+    assert_eq!((standing_now.bound_factors, standing_now.account.must_bind), (0, true));
+
+    assert!(store.insert_factor(&first).await.unwrap());
+    assert!(store.insert_factor(&second).await.unwrap());
+    store.take_back_factor(&second, true).await.unwrap();
+    assert_eq!(store.factors(ada).await.unwrap(), [first], "the other one stays,");
+    assert!(!standing(&store, "ada").await.account.must_bind, "and the account has what it must");
+}
+
 async fn nothing_is_added_to_a_removed_account(database: Database) {
     let store = Store::open(&database).await.unwrap();
     let ada = add(&store, "ada").await;
