@@ -1,7 +1,9 @@
 //! What every `Store` must do, run on both databases. It starts a PostgreSQL of its own; without one it fails.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by panicking")]
+
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -165,6 +167,7 @@ async fn a_removed_account_without_a_factor_comes_back_free(database: Database) 
     let ada = add(&store, "ada").await;
     store.record_uses(&[used(ada, None, at(2))]).await.unwrap();
     assert!(store.remove_account(ada).await.unwrap());
+    store.record_uses(&[used(ada, None, at(3))]).await.unwrap(); // written down late
     let (revived, how) = store.add_account(&address("ada"), &upstream(), at(3)).await.unwrap();
     assert_eq!((how, revived.must_bind, revived.last_login_at), (Added::Revived, false, None));
 }
@@ -552,6 +555,22 @@ fn the_sqlite_files_are_nobody_elses() {
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
         Store::open(&Database::Sqlite(path.clone())).await.unwrap();
         assert_eq!(mode("mailward.db"), 0o600, "a copy that was restored carelessly");
+    });
+}
+
+#[test]
+fn what_root_makes_belongs_to_whom_the_directory_belongs() {
+    let directory = tempfile::tempdir().unwrap();
+    if chown(directory.path(), Some(65534), Some(65534)).is_err() {
+        return; // only root can make things that are not its own
+    }
+    let path = directory.path().join("mailward.db");
+    block_on(async {
+        let store = Store::open(&Database::Sqlite(path.clone())).await.unwrap();
+        add(&store, "ada").await;
+        for name in ["mailward.db", "mailward.db-wal", "mailward.db-shm"] {
+            assert_eq!(std::fs::metadata(path.with_file_name(name)).unwrap().uid(), 65534, "{name}");
+        }
     });
 }
 

@@ -128,17 +128,18 @@ impl StoreError {
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         use sqlx::Error as E;
-        let unreadable = match &error {
-            E::Database(said) => said.code().is_some_and(|code| means_corruption(&code)),
-            other => matches!(
-                other,
+        let unreadable = if let E::Database(said) = &error {
+            said.code().is_some_and(|code| means_corruption(&code))
+        } else {
+            matches!(
+                error,
                 E::RowNotFound
                     | E::TypeNotFound { .. }
                     | E::ColumnIndexOutOfBounds { .. }
                     | E::ColumnNotFound(_)
                     | E::ColumnDecode { .. }
                     | E::Decode(_)
-            ),
+            )
         };
         if unreadable { Self::Corrupt(error) } else { Self::Unavailable(error) }
     }
