@@ -7,8 +7,8 @@
 //!                                                               its public key is in the row: seals
 //! ```
 //!
-//! What is presented is hostile, what the database says is believed only under its MAC ([`row`]). Nothing
-//! stored opens a mailbox: the sealed mailbox password needs the app password itself ([`vault`]), and that is
+//! What is presented is hostile, what the database says is believed only under its MAC (`row.rs`). Nothing
+//! stored opens a mailbox: the sealed mailbox password needs the app password itself (`vault.rs`), and that is
 //! never stored, logged or recorded. An older seal that somebody puts back together with its MAC and version
 //! opens, and gives a mailbox password that the upstream takes no more.
 
