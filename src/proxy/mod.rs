@@ -165,3 +165,6 @@ impl Common {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
