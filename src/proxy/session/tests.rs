@@ -97,7 +97,7 @@ async fn rest(stream: &mut Stream) -> (Vec<u8>, Duration) {
     let began = Instant::now();
     let mut bytes = Vec::new();
     // A gate that closes on unread bytes resets the connection.
-    let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut bytes)).await.unwrap();
+    let _ = timeout(Duration::from_secs(10), stream.read_to_end(&mut bytes)).await.unwrap();
     (bytes, began.elapsed())
 }
 
@@ -182,7 +182,7 @@ async fn no_byte_extends_the_deadline() {
     });
     let began = Instant::now();
     let mut said = Vec::new();
-    let _ = tokio::time::timeout(Duration::from_secs(5), reader.read_to_end(&mut said)).await.unwrap();
+    let _ = timeout(Duration::from_secs(5), reader.read_to_end(&mut said)).await.unwrap();
     assert!(said.is_empty() && began.elapsed() < Duration::from_millis(900), "{:?}", began.elapsed());
     drip.abort();
 }
