@@ -1,7 +1,8 @@
 //! The command line as the shell sees it: exit codes, messages, JSON shapes.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -109,6 +110,50 @@ impl Outcome {
         assert_eq!(self.out, "");
         self.err
     }
+}
+
+/// A server that speaks just enough IMAP without TLS, and knows one password. It ends with the test.
+fn imap_server(password: &'static str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let client = client.unwrap();
+            std::thread::spawn(move || {
+                let mut answers = client.try_clone().unwrap();
+                let mut say = |text: String| answers.write_all(format!("{text}\r\n").as_bytes());
+                let _ = say("* OK old mail server".to_owned());
+                for line in BufReader::new(client).lines() {
+                    let Ok(line) = line else { return };
+                    let (tag, command) = line.split_once(' ').unwrap_or((&line, ""));
+                    let upper = command.to_ascii_uppercase();
+                    let said = if upper.starts_with("CAPABILITY") {
+                        say("* CAPABILITY IMAP4rev1 IDLE".to_owned()).and_then(|()| say(format!("{tag} OK")))
+                    } else if upper.starts_with("LOGIN") && command.contains(password) {
+                        say(format!("{tag} OK logged in"))
+                    } else if upper.starts_with("LOGIN") {
+                        say(format!("{tag} NO [AUTHENTICATIONFAILED] no"))
+                    } else if upper.starts_with("LOGOUT") {
+                        let _ = say("* BYE".to_owned()).and_then(|()| say(format!("{tag} OK")));
+                        return;
+                    } else {
+                        say(format!("{tag} BAD unknown"))
+                    };
+                    if said.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    port
+}
+
+/// The same site in front of that server, with sealed mailbox passwords.
+fn sealed(port: u16) -> String {
+    let (before, after) = MASTER.split_once("credential = ").unwrap();
+    let (_, policy) = after.split_once("[policy]").unwrap();
+    format!("{before}[policy]{policy}").replace("127.0.0.1:9", &format!("127.0.0.1:{port}"))
 }
 
 fn keys(record: &Value) -> Vec<&str> {
@@ -404,4 +449,83 @@ fn init_without_answers_or_a_terminal_names_every_flag() {
     let site = Site::new(MASTER);
     site.run(&["init", "--domain", "example.org", "--imap", "127.0.0.1:143", "--yes"]).failed(1, "error: `");
     assert_eq!(fs::read_to_string(site.file("mailward.toml")).unwrap(), MASTER);
+}
+
+#[test]
+fn a_sealed_app_password_needs_the_right_mailbox_password() {
+    let site = Site::new(&sealed(imap_server("s3cret-mailbox")));
+    let create = ["app-password", "create", "anna", "--name", "Phone", "--mailbox-password-stdin", "--json"];
+    site.run(&["app-password", "create", "anna", "--name", "Phone"])
+        .failed(2, "error: the mailbox password is needed, and there is no terminal to ask for it\nhint: ");
+    site.run_with_input(&create, "").failed(2, "error: the first line of stdin is no password: ");
+    let err = site
+        .run_with_input(&create, "wr0ng-mailbox\n")
+        .failed(1, "error: `legacy` refused the mailbox password");
+    assert!(!err.contains("wr0ng"), "{err}");
+    assert_eq!(site.json(&["account", "list", "--json"]), Value::Array(vec![]), "nothing was made");
+
+    let made = site.run_with_input(&create, "s3cret-mailbox\r\n").succeeded();
+    assert!(serde_json::from_str::<Value>(&made).unwrap()["password"].is_string());
+    assert_eq!(site.json(&["account", "list", "--json"])[0]["address"], "anna@example.org");
+    for file in ["data/mailward.db", "data/mailward.db-wal"] {
+        let content = fs::read(site.file(file)).unwrap_or_default();
+        assert!(!String::from_utf8_lossy(&content).contains("s3cret-mailbox"), "{file}");
+    }
+}
+
+#[test]
+fn an_upstream_that_cannot_be_asked_is_told_apart_from_a_wrong_password() {
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let site = Site::new(&sealed(gone));
+    let create = ["app-password", "create", "anna", "--name", "Phone", "--mailbox-password-stdin"];
+    site.run_with_input(&create, "whatever\n").failed(
+        1,
+        "error: cannot ask `legacy` whether the mailbox password is right; no app password was made\n  caused by: ",
+    );
+}
+
+#[test]
+fn init_makes_a_site_that_works() {
+    let port = imap_server("s3cret-mailbox");
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("etc/mailward.toml");
+    let config = path.to_str().unwrap();
+    let place = format!("127.0.0.1:{port}");
+    let made = run(&["-c", config, "init", "--yes", "--domain", "example.org", "--imap", &place], "");
+    assert_eq!(made.code, 0, "{}", made.err);
+    assert!(made.err.starts_with(&format!("found imap at {place}: no TLS!")), "{}", made.err);
+    assert!(made.out.contains(&format!("next: mailward -c {config} serve\n")), "{}", made.out);
+
+    assert!(
+        run(&["-c", config, "config", "check"], "")
+            .succeeded()
+            .contains("2 listeners, 1 certificate, 1 upstream")
+    );
+    let etc = folder.path().join("etc");
+    assert_eq!(mode(&etc.join("certs/privkey.pem")), 0o600);
+    assert_eq!(mode(&etc.join("data")), 0o700);
+    assert!(etc.join("data/mailward.db").exists() && etc.join("data/site.key").exists());
+    let create =
+        ["-c", config, "app-password", "create", "anna", "--name", "Phone", "--mailbox-password-stdin"];
+    run(&create, "s3cret-mailbox\n").succeeded();
+    run(&["-c", config, "init", "--yes"], "").failed(1, "error: `");
+}
+
+#[test]
+fn init_writes_nothing_when_the_mail_server_is_not_there() {
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("mailward.toml");
+    let call = [
+        "-c",
+        path.to_str().unwrap(),
+        "init",
+        "--yes",
+        "--domain",
+        "example.org",
+        "--imap",
+        &gone.to_string(),
+    ];
+    run(&call, "").failed(1, &format!("error: `{gone}` did not answer as an imap server"));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }

@@ -1,7 +1,7 @@
 //! What commands work with: the configuration, and the services on the site's database and key.
 
 use std::fs::{self, DirBuilder};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -39,13 +39,17 @@ impl Context {
     /// Opens the site of `config`.
     pub(super) async fn with(config: Config) -> anyhow::Result<Self> {
         let data_dir = &config.server.data_dir;
-        belongs_to_us(data_dir)?;
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(data_dir)
             .with_context(|| format!("cannot make the data directory `{}`", data_dir.display()))?;
-        let key = Arc::new(SiteKey::open_or_create(&config.server.key_file())?);
+        let key_file = config.server.key_file();
+        let is_new = !key_file.exists();
+        let key = Arc::new(SiteKey::open_or_create(&key_file)?);
+        if is_new {
+            hand_over(&key_file, data_dir);
+        }
         let store = Store::open(&config.database).await?;
         let directory = Directory::new(&config.upstreams);
         Ok(Self { store, clock: Arc::new(SystemClock::start()), key, directory, config })
@@ -148,20 +152,12 @@ fn misnamed(name: &str, why: &dyn std::fmt::Display) -> anyhow::Error {
     ))
 }
 
-/// Files that root makes here, the service could not read later.
-fn belongs_to_us(data_dir: &Path) -> anyhow::Result<()> {
-    let (Ok(directory), Ok(process)) = (fs::metadata(data_dir), fs::metadata("/proc/self")) else {
-        return Ok(()); // it will be made, and then it is ours
-    };
-    if process.uid() != 0 || directory.uid() == 0 {
-        return Ok(()); // what is not ours and not open to us will say so itself
+/// Made by root beside a service that runs as somebody else, the key file would be of no use to it. Whoever
+/// else runs this may not give files away, and need not.
+fn hand_over(key_file: &Path, data_dir: &Path) {
+    if let Ok(owner) = fs::metadata(data_dir) {
+        let _ = chown(key_file, Some(owner.uid()), Some(owner.gid()));
     }
-    anyhow::bail!(
-        "`{}` belongs to another user (number {}), and files made by root would shut the service out\nhint: run this as that user: sudo -u '#{}' mailward …",
-        data_dir.display(),
-        directory.uid(),
-        directory.uid(),
-    )
 }
 
 /// Who is responsible: the person behind `sudo`, else the user whose process this is.
