@@ -264,22 +264,33 @@ fn the_trail_is_searched_and_verified() {
 }
 
 #[test]
-fn output_that_nobody_reads_is_no_failure() {
+fn output_that_nobody_reads_is_a_failure_only_where_it_cannot_be_had_again() {
     let site = Site::new(MASTER);
-    for name in ["anna", "bert"] {
-        site.run(&["account", "add", name]).succeeded();
-    }
-    let mut child = Command::new(env!("CARGO_BIN_EXE_mailward"))
-        .arg("--config")
-        .arg(site.file("mailward.toml"))
-        .args(["account", "list"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop(child.stdout.take());
-    let output = child.wait_with_output().unwrap();
-    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(0), ""));
+    site.run(&["account", "add", "anna"]).succeeded();
+    let unread = |arguments: &[&str]| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_mailward"))
+            .arg("--config")
+            .arg(site.file("mailward.toml"))
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(unread(&["account", "list"]), (0, String::new()));
+    let (code, err) = unread(&["app-password", "create", "anna", "--name", "Phone"]);
+    assert!(
+        code == 1 && err.contains("hint: take it back with `mailward app-password revoke anna@"),
+        "{code} {err}"
+    );
+    let (code, err) = unread(&["factor", "totp", "anna"]);
+    assert!(
+        code == 1 && err.contains("hint: take it back with `mailward factor unbind anna@"),
+        "{code} {err}"
+    );
 }
 
 #[test]
