@@ -149,7 +149,7 @@ impl Relay {
     }
 
     /// Copies until the session is over; `drain` turns true when the gate is about to stop.
-    pub(super) async fn run(mut self, patience: Patience, drain: &mut watch::Receiver<bool>) -> End {
+    pub(super) async fn run(&mut self, patience: Patience, drain: &mut watch::Receiver<bool>) -> End {
         let mut draining = None;
         let mut silence = pin!(tokio::time::sleep_until(self.due(patience, draining)));
         let reason = loop {
@@ -295,7 +295,7 @@ impl Relay {
         }
     }
 
-    async fn say_goodbye(mut self) {
+    async fn say_goodbye(&mut self) {
         let both = async { tokio::join!(self.client.stream.shutdown(), self.upstream.stream.shutdown()) };
         // A peer that is gone or does not read misses the goodbye: nothing is lost by it.
         let _ = tokio::time::timeout(GOODBYE_MAX, both).await;
@@ -433,7 +433,8 @@ mod tests {
         let buffers = Buffers::default();
         let output = |bytes: &[u8]| Output::new(bytes.to_vec());
         let client_leg = (Stream::plain(near), output(unread.0));
-        let relay = Relay::new(client_leg, (Stream::plain(far), output(unread.1)), guard, buffers.clone());
+        let mut relay =
+            Relay::new(client_leg, (Stream::plain(far), output(unread.1)), guard, buffers.clone());
         let (drain, mut draining) = watch::channel(false);
         let end = tokio::spawn(async move { relay.run(patience, &mut draining).await });
         Stage { client, upstream, buffers, drain, end }
