@@ -1,1 +1,13 @@
-//! Not written yet.
+//! The life of an account, the names it goes by, and what its mailbox password is checked with.
+//!
+//! One mailbox is one account, however its name is spelled ([`directory`]); else a second factor is bypassed
+//! by another spelling. Every change of an account is recorded before it is reported ([`life`]).
+
+pub mod directory;
+pub mod life;
+pub mod mailbox;
+mod spelling;
+
+pub use directory::{Directory, Located, NameRefused};
+pub use life::{AccountError, Accounts};
+pub use mailbox::{MailboxCheck, MailboxVerdict};

@@ -1,1 +1,179 @@
-//! Not written yet.
+//! App passwords: sixteen symbols, shown once; four find the row, twelve prove it.
+//!
+//! ```text
+//!   abcd efgh ijkm npqr ── argon2id, salt of the row ──▶ 64 bytes
+//!   └┬─┘ label: finds                                   ├─ 32: SHA-256 of them is in the row: proves
+//!    └── the row, shown in lists                        └─ 32: seed an X25519 key pair: opens
+//!                                                               its public key is in the row: seals
+//! ```
+//!
+//! What is presented is hostile, what the database says is believed only under its MAC (`row.rs`). Nothing
+//! stored opens a mailbox: the sealed mailbox password needs the app password itself (`vault.rs`), and that is
+//! never stored, logged or recorded. An older seal that somebody puts back together with its MAC and version
+//! opens, and gives a mailbox password that the upstream takes no more.
+
+mod candidate;
+mod create;
+mod kdf;
+mod reseal;
+mod revoke;
+mod row;
+mod vault;
+mod workers;
+
+use std::sync::Arc;
+
+use crate::base::{AccountId, Clock, NetworkList, Password, ProtocolSet, SiteKey, Timestamp};
+use crate::store::{AppPasswordRecord, Store, StoreError};
+
+pub use candidate::{ALPHABET, Candidate, GROUP, SYMBOLS};
+pub use create::{CreateError, Created, NAME_MAX};
+pub use revoke::RevokeError;
+
+/// Makes, proves, lists and revokes app passwords.
+pub struct AppPasswords {
+    store: Store,
+    key: Arc<SiteKey>,
+    clock: Arc<dyn Clock>,
+    workers: workers::Workers,
+}
+
+/// What a new app password may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// Which protocols.
+    pub protocols: ProtocolSet,
+    /// From where; empty: anywhere.
+    pub networks: NetworkList,
+    /// Until when.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Proof that a candidate belongs to a row; opens what is sealed to it.
+pub struct Proven {
+    private_key: vault::PrivateKey,
+}
+
+/// The argon2 workers' queue is full: nothing was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the password workers are busy")]
+pub struct Busy;
+
+/// Why a row cannot be used although it was found: somebody changed it, or it belongs elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Tampered {
+    /// Its MAC is wrong.
+    #[error("the row's MAC does not match its content")]
+    Mac,
+    /// The sealed password does not open with the key it should be sealed to.
+    #[error("the sealed mailbox password does not open")]
+    Seal,
+    /// Nothing is sealed in it, although the upstream needs it.
+    #[error("no mailbox password is sealed to it")]
+    NothingSealed,
+}
+
+impl AppPasswords {
+    /// With argon2 on a bounded pool of its own.
+    #[must_use]
+    pub fn new(store: Store, key: Arc<SiteKey>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, key, clock, workers: workers::Workers::start() }
+    }
+
+    /// The account's app passwords, oldest first. Their MACs are not checked: [`AppPasswords::scope`] does.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn list(&self, account: AccountId) -> Result<Vec<AppPasswordRecord>, StoreError> {
+        self.store.app_passwords(account).await
+    }
+
+    /// Proves `candidate` against `row`: `Ok(None)` when it is another password.
+    ///
+    /// A row whose MAC is wrong is never proven, and costs no argon2; [`AppPasswords::scope`] tells it apart
+    /// from a wrong password. Dropping the future takes the work back, if it has not begun.
+    ///
+    /// # Errors
+    /// [`Busy`]
+    pub async fn prove(
+        &self,
+        row: &AppPasswordRecord,
+        candidate: &Candidate,
+    ) -> Result<Option<Proven>, Busy> {
+        if row.label != candidate.label() || row::check(&self.key, row).is_err() {
+            return Ok(None);
+        }
+        let Some(kdf) = kdf::Kdf::parse(&row.kdf) else {
+            return Ok(None);
+        };
+        let stretched = self.workers.stretch(kdf, candidate).await?;
+        Ok(stretched.proves(&row.proof).then(|| Proven { private_key: stretched.key_pair().0 }))
+    }
+
+    /// The scope a row carries.
+    ///
+    /// # Errors
+    /// [`Tampered`] when the row's MAC or content is wrong.
+    pub fn scope(&self, row: &AppPasswordRecord) -> Result<Scope, Tampered> {
+        row::check(&self.key, row)?;
+        row::scope(row)
+    }
+
+    /// Opens the mailbox password sealed in `row`. It belongs to `row.upstream`, and must be sent to no other.
+    ///
+    /// # Errors
+    /// [`Tampered`]
+    pub fn open(&self, row: &AppPasswordRecord, proven: &Proven) -> Result<Password, Tampered> {
+        row::check(&self.key, row)?;
+        let sealed = row.sealed.as_deref().ok_or(Tampered::NothingSealed)?;
+        vault::open(&proven.private_key, sealed, row::binding(row)).ok_or(Tampered::Seal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::base::{AppPasswordId, ManualClock, UpstreamName};
+
+    #[tokio::test]
+    async fn only_a_row_with_the_label_and_a_right_mac_is_worth_argon2() {
+        let key = Arc::new(SiteKey::from_bytes([7; 32]));
+        let app_passwords = AppPasswords {
+            store: Store::Sqlite(sqlx::SqlitePool::connect_lazy("sqlite::memory:").unwrap()),
+            key: Arc::clone(&key),
+            clock: Arc::new(ManualClock::default()),
+            // Whatever is asked of these workers is `Busy`.
+            workers: workers::Workers::with(0, 1),
+        };
+        let candidate = Candidate::draw();
+        let mut row = AppPasswordRecord {
+            id: AppPasswordId(Uuid::from_u128(2)),
+            account: AccountId(Uuid::from_u128(1)),
+            label: candidate.label().to_owned(),
+            name: "Foxmail".into(),
+            kdf: kdf::Kdf::fresh().to_string(),
+            proof: vec![0; 32],
+            public_key: vec![0; 32],
+            sealed: None,
+            sealed_version: 0,
+            upstream: UpstreamName("legacy".into()),
+            protocols: "imap".into(),
+            networks: String::new(),
+            expires_at: None,
+            created_at: Timestamp::from_unix_seconds(0),
+            last_used_at: None,
+            last_used_address: None,
+            last_used_program: None,
+            mac: vec![],
+        };
+        row.mac = row::mac(&key, &row).to_vec();
+        assert_eq!(app_passwords.prove(&row, &candidate).await.err(), Some(Busy));
+        let changed = AppPasswordRecord { name: "iPhone".into(), ..row.clone() };
+        assert!(matches!(app_passwords.prove(&changed, &candidate).await, Ok(None)));
+        row.label = Candidate::draw().label().to_owned();
+        row.mac = row::mac(&key, &row).to_vec();
+        assert!(matches!(app_passwords.prove(&row, &candidate).await, Ok(None)));
+    }
+}

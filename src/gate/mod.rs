@@ -1,1 +1,41 @@
-//! Not written yet.
+//! The gate: from an attempt to a decision.
+//!
+//! ```text
+//!   Attempt ──judge──▶ Refuse(Refused) | Admit(Grant)
+//!                                          │ the proxy logs in upstream with it
+//!                                          ▼
+//!                              conclude(Grant, UpstreamSaid) ──▶ Refuse(Refused) | Passage ──▶ relay
+//! ```
+//!
+//! A [`Grant`] is the only thing that logs in upstream for a client, and a [`Passage`] the only key to a
+//! relay; only this module makes them. Each attempt leaves exactly one audit record, written before the
+//! answer is given.
+//!
+//! What clients send is hostile. Nothing here may tell anybody anything about an account before the presented
+//! password is proven, let in while something that would forbid it cannot be read, or hold a secret longer than
+//! the attempt that brought it, save encrypted under itself (`proof_cache`).
+
+mod attempt;
+mod authenticator;
+mod cells;
+mod conclude;
+mod grant;
+mod judge;
+mod limiter;
+mod outage;
+mod passage;
+mod policy;
+mod proof_cache;
+mod timing;
+mod turns;
+mod upstream_login;
+mod uses;
+mod verdict;
+
+#[cfg(test)]
+mod tests;
+
+pub use authenticator::{Authenticator, Dependencies};
+pub use grant::{Conclusion, Decision, Grant, Origin, Refused, UpstreamSaid};
+pub use passage::{Passage, SessionSummary};
+pub use upstream_login::{UnusableUpstream, UpstreamRules};

@@ -1,1 +1,173 @@
-//! Not written yet.
+//! What must survive: accounts, factors, app passwords, audit heads and index, in SQLite or PostgreSQL.
+//!
+//! One SQL text serves both. Nothing here decides anything; callers are trusted code, the database is
+//! trusted for availability only (rows that open doors carry MACs, which floors above check).
+//!
+//! One file per table family; each names its statements once, as constants that both databases prepare. What
+//! must not be decided twice at once is decided by the database: by one conditional statement, or in a
+//! transaction that begins by locking the account's row (in SQLite: the file).
+
+mod accounts;
+mod app_passwords;
+mod audit;
+mod factors;
+mod moment;
+mod open;
+pub mod record;
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use record::*;
+
+/// A pool of connections to the database of this site. Cheap to clone.
+#[derive(Clone)]
+pub enum Store {
+    /// The embedded file.
+    Sqlite(sqlx::SqlitePool),
+    /// A server, shared by nodes.
+    Postgres(sqlx::PgPool),
+}
+
+/// Why the store did not do it. After [`StoreError::Unavailable`] a change may have happened all the same: the
+/// connection can be lost between the commit and its confirmation.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database does not answer, is locked, full or read-only; a retry may help.
+    #[error("the database is not available")]
+    Unavailable(#[source] sqlx::Error),
+    /// What it holds cannot be read as what it should be.
+    #[error("the database holds a row that cannot be read")]
+    Corrupt(#[source] sqlx::Error),
+    /// Creating or migrating it failed.
+    #[error("the database cannot be migrated")]
+    Migrate(#[source] sqlx::migrate::MigrateError),
+    /// The database file or its directory cannot be made or read.
+    #[error("cannot open the database file `{path}`")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The longest that one call may take, waiting for a connection included: a server that vanished without a word
+/// must not hold a login for as long as TCP would.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Every statement of this module, for the test that prepares them all on both databases.
+pub fn statements() -> impl Iterator<Item = &'static str> {
+    [accounts::STATEMENTS, factors::STATEMENTS, app_passwords::STATEMENTS, audit::STATEMENTS]
+        .into_iter()
+        .flatten()
+        .copied()
+}
+
+/// Names a file's statements, and lists them for [`statements`].
+macro_rules! name_statements {
+    ($($(#[$comment:meta])* $name:ident = $sql:expr;)+) => {
+        $($(#[$comment])* const $name: &str = $sql;)+
+        pub(super) const STATEMENTS: &[&str] = &[$($name),+];
+    };
+}
+
+/// Runs one statement on whichever pool there is: `$run` may await and `?`.
+macro_rules! on_pool {
+    ($store:expr, |$pool:ident| $run:expr) => {
+        match $store {
+            $crate::store::Store::Sqlite($pool) => $crate::store::within_deadline(async { Ok($run) }).await,
+            $crate::store::Store::Postgres($pool) => $crate::store::within_deadline(async { Ok($run) }).await,
+        }
+    };
+}
+
+/// Runs several statements as one; leaving `$run` early, by `return Ok(…)` or `?`, undoes them.
+macro_rules! in_transaction {
+    ($store:expr, |$connection:ident| $run:expr) => {
+        match $store {
+            $crate::store::Store::Sqlite(pool) => {
+                $crate::store::within_deadline(async {
+                    // Not the deferred BEGIN: two of those that read first can only fail when both then write.
+                    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+                    let $connection = &mut *transaction;
+                    let value = $run;
+                    transaction.commit().await?;
+                    Ok(value)
+                })
+                .await
+            }
+            $crate::store::Store::Postgres(pool) => {
+                $crate::store::within_deadline(async {
+                    let mut transaction = pool.begin().await?;
+                    let $connection = &mut *transaction;
+                    let value = $run;
+                    transaction.commit().await?;
+                    Ok(value)
+                })
+                .await
+            }
+        }
+    };
+}
+
+use {in_transaction, name_statements, on_pool};
+
+async fn within_deadline<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    tokio::time::timeout(DEADLINE, work).await.unwrap_or_else(|_| Err(StoreError::timed_out()))
+}
+
+impl StoreError {
+    fn timed_out() -> Self {
+        Self::Unavailable(sqlx::Error::Io(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        use sqlx::Error as E;
+        let unreadable = if let E::Database(said) = &error {
+            said.code().is_some_and(|code| means_corruption(&code))
+        } else {
+            matches!(
+                error,
+                E::RowNotFound
+                    | E::TypeNotFound { .. }
+                    | E::ColumnIndexOutOfBounds { .. }
+                    | E::ColumnNotFound(_)
+                    | E::ColumnDecode { .. }
+                    | E::Decode(_)
+            )
+        };
+        if unreadable { Self::Corrupt(error) } else { Self::Unavailable(error) }
+    }
+}
+
+/// SQLite's `SQLITE_CORRUPT` (11 with extensions in the higher bytes) and `SQLITE_NOTADB` (26); PostgreSQL's
+/// "data corrupted" and "index corrupted" (XX001, XX002) and undefined tables and columns (class 42).
+fn means_corruption(code: &str) -> bool {
+    match code.parse::<u32>() {
+        Ok(number) if code.len() < 5 => matches!(number & 0xff, 11 | 26),
+        _ => matches!(code, "XX001" | "XX002") || code.starts_with("42"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damage_is_told_from_absence() {
+        for damage in ["11", "26", "267", "XX001", "42P01"] {
+            assert!(means_corruption(damage), "{damage}");
+        }
+        // busy, full, read-only, I/O error; too many connections, disk full, admin shutdown
+        for absence in ["5", "13", "8", "10", "517", "53300", "53100", "57P01", "26000"] {
+            assert!(!means_corruption(absence), "{absence}");
+        }
+        assert!(matches!(StoreError::from(sqlx::Error::PoolTimedOut), StoreError::Unavailable(_)));
+        assert!(matches!(StoreError::from(sqlx::Error::RowNotFound), StoreError::Corrupt(_)));
+    }
+}

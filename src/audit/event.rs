@@ -1,0 +1,196 @@
+//! The closed set of what is recorded, and how it reads as JSON.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{AppPasswordId, ClientAddress, Protocol, SessionId, Timestamp, UpstreamName};
+
+/// Something that must be answerable months later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// Somebody tried to log in: one record per attempt.
+    Login(Login),
+    /// A relayed session is over.
+    SessionEnd(SessionEnd),
+    /// An account appeared: `by` says how.
+    AccountAdded {
+        /// Address.
+        account: String,
+        /// Who did it.
+        by: Actor,
+    },
+    /// Suspended.
+    AccountSuspended {
+        /// Address.
+        account: String,
+        /// Who did it.
+        by: Actor,
+    },
+    /// Resumed.
+    AccountResumed {
+        /// Address.
+        account: String,
+        /// Who did it.
+        by: Actor,
+    },
+    /// Removed; a tombstone stays.
+    AccountRemoved {
+        /// Address.
+        account: String,
+        /// Who did it.
+        by: Actor,
+    },
+    /// A second factor was bound.
+    FactorBound {
+        /// Address.
+        account: String,
+        /// Kind.
+        kind: String,
+        /// Who did it.
+        by: Actor,
+    },
+    /// A second factor was unbound.
+    FactorUnbound {
+        /// Address.
+        account: String,
+        /// Kind.
+        kind: String,
+        /// Why, in the administrator's words.
+        reason: String,
+        /// How many app passwords were revoked with it.
+        app_passwords_revoked: u64,
+        /// Who did it.
+        by: Actor,
+    },
+    /// An app password was made.
+    AppPasswordCreated {
+        /// Address.
+        account: String,
+        /// Which.
+        id: AppPasswordId,
+        /// Its label.
+        label: String,
+        /// Its name.
+        name: String,
+        /// Who did it.
+        by: Actor,
+    },
+    /// An app password was revoked.
+    AppPasswordRevoked {
+        /// Address.
+        account: String,
+        /// Which.
+        id: AppPasswordId,
+        /// Its label.
+        label: String,
+        /// Who did it.
+        by: Actor,
+    },
+    /// The first record of every chain, written by the trail itself.
+    ChainStarted {
+        /// Its name, which is also its file's.
+        chain: String,
+    },
+    /// The last record of a chain that was closed in order, written by the trail itself: nothing may follow it.
+    ChainEnded,
+    /// The gate began to serve.
+    Started {
+        /// Version of the program.
+        version: String,
+    },
+    /// The gate stopped in order.
+    Stopped,
+}
+
+/// Who did something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Actor {
+    /// The gate itself, following its rules (a first login).
+    Gate,
+    /// Somebody on the gate's command line; the system user's name.
+    CommandLine {
+        /// `$SUDO_USER` or the user name or number.
+        user: String,
+    },
+}
+
+/// One attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Login {
+    /// The connection.
+    pub session: SessionId,
+    /// What was spoken.
+    pub protocol: Protocol,
+    /// From where.
+    pub ip: ClientAddress,
+    /// Address if the account exists, else `#hash@domain` (keyed hash of the name).
+    pub account: String,
+    /// `PLAIN`, `LOGIN` or `command`.
+    pub mechanism: String,
+    /// What the client says it is.
+    pub program: Option<String>,
+    /// What was presented, as far as the gate knows.
+    pub credential: Credential,
+    /// The app password that was proven.
+    pub app_password: Option<AppPasswordId>,
+    /// Its label.
+    pub label: Option<String>,
+    /// The upstream that the account belongs to, if its domain has one.
+    pub upstream: Option<UpstreamName>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, for whoever reads the trail: more than the client was told.
+    pub reason: String,
+}
+
+/// What was presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Credential {
+    /// A proven app password.
+    AppPassword,
+    /// A mailbox password that the upstream took.
+    MailboxPassword,
+    /// Nothing that was proven.
+    Unproven,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Let in.
+    Admitted,
+    /// Definitely refused.
+    Refused,
+    /// Turned away by a limit, unseen.
+    Limited,
+    /// Not decided: something behind or inside the gate did not work.
+    Unavailable,
+}
+
+/// The end of a relayed session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionEnd {
+    /// The connection.
+    pub session: SessionId,
+    /// What was spoken.
+    pub protocol: Protocol,
+    /// From where.
+    pub ip: ClientAddress,
+    /// Address.
+    pub account: String,
+    /// Upstream.
+    pub upstream: UpstreamName,
+    /// When it was let in.
+    pub since: Timestamp,
+    /// How long it was relayed, in milliseconds.
+    pub duration_ms: u64,
+    /// Bytes from the client to the upstream.
+    pub bytes_from_client: u64,
+    /// Bytes from the upstream to the client.
+    pub bytes_to_client: u64,
+    /// Why it ended: `client_closed`, `upstream_closed`, `idle`, `drained`, `error`.
+    pub reason: String,
+}

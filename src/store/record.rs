@@ -1,0 +1,255 @@
+//! Rows as the floors above see them.
+
+use sqlx::FromRow;
+
+use crate::base::{AccountId, Address, AppPasswordId, FactorId, InvalidName, Timestamp, UpstreamName};
+
+/// Where an account stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountState {
+    /// It may log in.
+    Active,
+    /// An administrator keeps it out.
+    Suspended,
+    /// A tombstone: the address is free, but not forgotten.
+    Removed,
+}
+
+impl AccountState {
+    /// The word in the database, and for people.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Removed => "removed",
+        }
+    }
+}
+
+/// A word that is no [`AccountState`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not the state of an account")]
+pub struct UnknownState(pub String);
+
+impl TryFrom<String> for AccountState {
+    type Error = UnknownState;
+
+    fn try_from(word: String) -> Result<Self, Self::Error> {
+        let all = [Self::Active, Self::Suspended, Self::Removed];
+        all.into_iter().find(|state| state.as_str() == word).ok_or(UnknownState(word))
+    }
+}
+
+/// How an address comes back from the database.
+impl TryFrom<String> for Address {
+    type Error = InvalidName;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text)
+    }
+}
+
+/// A row of `accounts`.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct AccountRecord {
+    /// Key.
+    pub id: AccountId,
+    /// Folded address, unique.
+    #[sqlx(try_from = "String")]
+    pub address: Address,
+    /// The upstream it belongs to.
+    pub upstream: UpstreamName,
+    /// Where it stands.
+    #[sqlx(try_from = "String")]
+    pub state: AccountState,
+    /// It had a factor when it was removed: it must bind one before its mailbox password counts again.
+    pub must_bind: bool,
+    /// When it first appeared.
+    pub created_at: Timestamp,
+    /// Last successful login, at most a few seconds late.
+    pub last_login_at: Option<Timestamp>,
+}
+
+/// An account and how many factors it has bound.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct Standing {
+    /// The account.
+    #[sqlx(flatten)]
+    pub account: AccountRecord,
+    /// Zero: unbound.
+    #[sqlx(try_from = "i64")]
+    pub bound_factors: u32,
+}
+
+/// What `add_account` did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// It is new.
+    New,
+    /// It was a tombstone.
+    Revived,
+    /// It was there.
+    Existing,
+}
+
+/// A row of `factors`.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct FactorRecord {
+    /// Key.
+    pub id: FactorId,
+    /// Whose.
+    pub account: AccountId,
+    /// `totp`, …
+    pub kind: String,
+    /// The secret, encrypted under the site key.
+    pub secret: Vec<u8>,
+    /// When it was bound.
+    pub bound_at: Timestamp,
+    /// The last TOTP step that was used.
+    pub last_step: Option<i64>,
+    /// When it was last used.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// What `unbind_factors` took away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unbound {
+    /// The factors that are gone.
+    pub factors: Vec<FactorRecord>,
+    /// How many app passwords went with the last factor.
+    pub app_passwords: u64,
+}
+
+/// A row of `app_passwords`.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct AppPasswordRecord {
+    /// Key.
+    pub id: AppPasswordId,
+    /// Whose; unique together with `label`.
+    pub account: AccountId,
+    /// The visible first group, lower case.
+    pub label: String,
+    /// What the user called it.
+    pub name: String,
+    /// Argon2 parameters and salt, PHC-like text without the hash (`$argon2id$v=19$m=…,t=…,p=…$salt`).
+    pub kdf: String,
+    /// SHA-256 of the proving half of the argon2 output.
+    pub proof: Vec<u8>,
+    /// X25519 public key made from the other half.
+    pub public_key: Vec<u8>,
+    /// The mailbox password, HPKE-sealed to `public_key`; none under `master`.
+    pub sealed: Option<Vec<u8>>,
+    /// Counts re-sealings; bound into the seal.
+    pub sealed_version: i64,
+    /// The upstream the seal is bound to.
+    pub upstream: UpstreamName,
+    /// `imap,pop3,smtp` or fewer.
+    pub protocols: String,
+    /// Comma-separated CIDRs; empty: anywhere.
+    pub networks: String,
+    /// When it ends, if it does.
+    pub expires_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Last use, at most a few seconds late; likewise the next two.
+    pub last_used_at: Option<Timestamp>,
+    /// From where.
+    pub last_used_address: Option<String>,
+    /// With which program.
+    pub last_used_program: Option<String>,
+    /// MAC under the site key over everything that matters in this row (not the last uses).
+    pub mac: Vec<u8>,
+}
+
+/// What `insert_app_password` did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inserted {
+    /// It is there, durably.
+    Done,
+    /// The account has one with this label: draw another.
+    LabelTaken,
+    /// The account has as many as policy allows.
+    LimitReached,
+    /// The account is gone.
+    NoAccount,
+}
+
+/// The head of one audit chain.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct AuditHead {
+    /// Which chain (the file's name without its ending).
+    pub chain: String,
+    /// Sequence number of the last record.
+    pub sequence: i64,
+    /// Hash of the last record, 32 bytes.
+    pub hash: Vec<u8>,
+    /// MAC under the site key over the three above.
+    pub mac: Vec<u8>,
+}
+
+/// An audit record in the search index.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct AuditRow {
+    /// Chain and sequence are the key.
+    pub chain: String,
+    /// From 1.
+    pub sequence: i64,
+    /// When it happened.
+    pub at: Timestamp,
+    /// `login`, `session_end`, …
+    pub event: String,
+    /// The account's address, or the form an unknown name is recorded in.
+    pub account: Option<String>,
+    /// Client address.
+    pub ip: Option<String>,
+    /// `admitted`, `refused`, …
+    pub outcome: Option<String>,
+    /// The whole record, JSON.
+    pub json: String,
+}
+
+/// How far into the file of one chain the search index has come.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct AuditMark {
+    /// Which chain.
+    pub chain: String,
+    /// Bytes of its file that are indexed.
+    pub position: i64,
+    /// The last of them: where the file has others at that place, it is not the file that was indexed.
+    pub tail: Vec<u8>,
+}
+
+/// What to search for; all given conditions hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditQuery {
+    /// Exact account.
+    pub account: Option<String>,
+    /// At or after.
+    pub from: Option<Timestamp>,
+    /// Before.
+    pub until: Option<Timestamp>,
+    /// Exact event.
+    pub event: Option<String>,
+    /// Exact outcome.
+    pub outcome: Option<String>,
+    /// Exact address.
+    pub ip: Option<String>,
+    /// At most so many, the newest ones; 0 means 1,000.
+    pub limit: u32,
+}
+
+/// One use of an account; see [`Store::record_uses`](super::Store::record_uses).
+#[derive(Clone, Debug)]
+pub struct Use {
+    /// Whose.
+    pub account: AccountId,
+    /// With which app password, if it was one.
+    pub app_password: Option<AppPasswordId>,
+    /// When.
+    pub at: Timestamp,
+    /// From where (address as text).
+    pub address: String,
+    /// With which client program, as it announced itself.
+    pub program: Option<String>,
+}
