@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -72,6 +72,18 @@ async fn the_trail_is_nobody_elses_and_holds_no_control_characters() {
     assert_eq!(text.lines().count(), 2);
     assert_eq!(site.search(AuditQuery::default()).await, ["chain_started", "login"], "and it is searched");
     audit.close().await;
+}
+
+#[tokio::test]
+async fn what_root_records_belongs_to_whom_the_data_belongs() {
+    let site = Site::new().await;
+    if chown(site.directory.path(), Some(65534), Some(65534)).is_err() {
+        return; // only root can make things that are not its own
+    }
+    site.open().await.close().await;
+    for made in [site.only_file(), site.settings.directory.clone()] {
+        assert_eq!(std::fs::metadata(&made).unwrap().uid(), 65534, "{made:?}");
+    }
 }
 
 #[tokio::test]
@@ -396,8 +408,13 @@ async fn records_that_were_taken_back_leave_the_index_too() {
     assert_eq!(site.search(AuditQuery::default()).await.len(), 3);
     write_lines(&file, &lines);
     assert_eq!(site.search(AuditQuery::default()).await, ["chain_started", "login"]);
+    // The same, but others are written in its place before anybody looks.
+    write_lines(&file, &unconfirmed);
+    assert_eq!(site.search(AuditQuery::default()).await.len(), 3);
+    write_lines(&file, &lines);
     audit.append(Event::Stopped).await.unwrap();
-    assert_eq!(site.search(AuditQuery::default()).await, ["chain_started", "login", "stopped"]);
+    audit.append(login("ada@example.org")).await.unwrap();
+    assert_eq!(site.search(AuditQuery::default()).await, ["chain_started", "login", "stopped", "login"]);
     audit.close().await;
 }
 

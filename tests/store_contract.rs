@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by panicking")]
 
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -48,6 +48,7 @@ contract! {
     a_removed_account_that_had_a_factor_comes_back_as_must_bind,
     a_removed_account_without_a_factor_comes_back_free,
     a_factor_bound_while_its_account_is_removed_is_never_forgotten,
+    a_factor_taken_back_was_never_bound,
     nothing_is_added_to_a_removed_account,
     of_many_who_claim_a_totp_step_one_does,
     app_passwords_made_at_once_never_exceed_the_limit,
@@ -167,6 +168,7 @@ async fn a_removed_account_without_a_factor_comes_back_free(database: Database) 
     let ada = add(&store, "ada").await;
     store.record_uses(&[used(ada, None, at(2))]).await.unwrap();
     assert!(store.remove_account(ada).await.unwrap());
+    store.record_uses(&[used(ada, None, at(3))]).await.unwrap(); // written down late
     let (revived, how) = store.add_account(&address("ada"), &upstream(), at(3)).await.unwrap();
     assert_eq!((how, revived.must_bind, revived.last_login_at), (Added::Revived, false, None));
 }
@@ -189,6 +191,22 @@ async fn a_factor_bound_while_its_account_is_removed_is_never_forgotten(database
         assert_eq!(left.account.must_bind, bound.unwrap(), "bound before the removal, or not at all");
         assert_eq!(store.app_passwords(account).await.unwrap(), []);
     }
+}
+
+async fn a_factor_taken_back_was_never_bound(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let ada = add(&store, "ada").await;
+    let (first, second) = (factor(ada, 1), factor(ada, 2));
+    assert!(store.insert_factor(&first).await.unwrap());
+    store.take_back_factor(&first, true).await.unwrap();
+    let standing_now = standing(&store, "ada").await;
+    assert_eq!((standing_now.bound_factors, standing_now.account.must_bind), (0, true));
+
+    assert!(store.insert_factor(&first).await.unwrap());
+    assert!(store.insert_factor(&second).await.unwrap());
+    store.take_back_factor(&second, true).await.unwrap();
+    assert_eq!(store.factors(ada).await.unwrap(), [first], "the other one stays,");
+    assert!(!standing(&store, "ada").await.account.must_bind, "and the account has what it must");
 }
 
 async fn nothing_is_added_to_a_removed_account(database: Database) {
@@ -538,6 +556,22 @@ fn the_sqlite_files_are_nobody_elses() {
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
         Store::open(&Database::Sqlite(path.clone())).await.unwrap();
         assert_eq!(mode("mailward.db"), 0o600, "a copy that was restored carelessly");
+    });
+}
+
+#[test]
+fn what_root_makes_belongs_to_whom_the_directory_belongs() {
+    let directory = tempfile::tempdir().unwrap();
+    if chown(directory.path(), Some(65534), Some(65534)).is_err() {
+        return; // only root can make things that are not its own
+    }
+    let path = directory.path().join("mailward.db");
+    block_on(async {
+        let store = Store::open(&Database::Sqlite(path.clone())).await.unwrap();
+        add(&store, "ada").await;
+        for name in ["mailward.db", "mailward.db-wal", "mailward.db-shm"] {
+            assert_eq!(std::fs::metadata(path.with_file_name(name)).unwrap().uid(), 65534, "{name}");
+        }
     });
 }
 

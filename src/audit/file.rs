@@ -5,7 +5,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, chown, fchown};
 use std::path::{Path, PathBuf};
 
 use time::format_description::BorrowedFormatItem;
@@ -52,6 +52,10 @@ impl ChainFile {
         let chain = format!("{started}-{}", hex(&random::bytes::<4>()));
         let path = path(directory, &chain);
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        // A command that root runs beside `serve` must not leave a file that `serve` cannot read. Whoever else
+        // runs it may not do this, and need not.
+        let owner = std::fs::metadata(directory)?;
+        let _ = fchown(&file, Some(owner.uid()), Some(owner.gid()));
         let begun = Self::begin(file, &chain, at).and_then(|begun| {
             File::open(directory)?.sync_all()?;
             Ok(begun)
@@ -125,10 +129,12 @@ fn create_directory(directory: &Path) -> io::Result<()> {
         return Ok(());
     }
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    match directory.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
-        _ => Ok(()),
-    }
+    let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    let owner = std::fs::metadata(parent)?;
+    let _ = chown(directory, Some(owner.uid()), Some(owner.gid()));
+    File::open(parent)?.sync_all()
 }
 
 /// Where `chain` is kept.

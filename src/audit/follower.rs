@@ -83,13 +83,13 @@ impl Follower {
                 anchored.insert(tip.chain.clone(), tip.sequence);
             }
         }
-        if all_chains {
-            index::catch_up(&self.directory, &self.store).await?;
-        }
         for tip in &tips {
             let mark = indexed.remove(&tip.chain).unwrap_or_else(|| index::beginning(&tip.chain));
             let mark = index::follow(&self.directory, mark, &self.store).await?;
             indexed.insert(tip.chain.clone(), mark);
+        }
+        if all_chains {
+            index::catch_up(&self.directory, &self.store).await?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! From the files to the search index in the database: what it lacks is read and added, in batches.
 //!
 //! Any process may do it for any chain of its directory, also while the chain is written and while others do
-//! the same. The files are taken as they are: whether they are genuine is for [`verify`](super::verify) to say.
+//! the same. The files are taken as they are: whether they are genuine is for [`verify`](super::verify()) to say.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -38,20 +38,27 @@ pub enum FollowError {
     Store(#[from] StoreError),
 }
 
-/// Indexes all that the files of `directory` have and the index lacks.
+/// Indexes all that the files of `directory` have and the index lacks. A chain that cannot be read does not keep
+/// the others out; it is the error in the end.
 pub(super) async fn catch_up(directory: &Path, store: &Store) -> Result<(), FollowError> {
     let marks = store.audit_marks().await?;
     let mut marks: HashMap<String, AuditMark> =
         marks.into_iter().map(|mark| (mark.chain.clone(), mark)).collect();
     let listed = directory.to_owned();
     let files = off_thread(directory, move || file::list(&listed)).await?;
+    let mut unread = Ok(());
     for found in files {
         let mark = marks.remove(&found.chain).unwrap_or_else(|| beginning(&found.chain));
-        if u64::try_from(mark.position) != Ok(found.len) {
-            follow(directory, mark, store).await?;
+        if u64::try_from(mark.position) == Ok(found.len) {
+            continue;
+        }
+        match follow(directory, mark, store).await {
+            Ok(_) => {}
+            Err(error @ FollowError::Store(_)) => return Err(error),
+            Err(error @ FollowError::Read { .. }) => unread = Err(error),
         }
     }
-    Ok(())
+    unread
 }
 
 /// Before the first byte of a chain's file.

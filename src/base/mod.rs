@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod id;
 pub mod key;
+pub mod language;
 pub mod name;
 pub mod network;
 pub mod protocol;
@@ -15,6 +16,7 @@ pub mod secret;
 pub use clock::{Clock, ManualClock, Monotonic, SystemClock, Timestamp};
 pub use id::{AccountId, AppPasswordId, FactorId, SessionId, UpstreamName};
 pub use key::SiteKey;
+pub use language::Language;
 pub use name::{Address, Domain, InvalidName, LoginName};
 pub use network::{ClientAddress, Network, NetworkList};
 pub use protocol::{Protocol, ProtocolSet};

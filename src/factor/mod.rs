@@ -1,6 +1,6 @@
 //! Second factors: bound to an account, verified by a code, unbound.
 //!
-//! Codes are hostile input. Secrets lie in the database encrypted under the site's key file ([`sealed`]), so
+//! Codes are hostile input. Secrets lie in the database encrypted under the site's key file (`sealed.rs`), so
 //! that a stolen database alone makes no codes; a row that somebody moved to another account does not
 //! decrypt. No code is good twice, on any node: the store decides that in one statement.
 
@@ -48,12 +48,18 @@ pub enum FactorError {
     /// The code is wrong or was used before.
     #[error("the code is wrong or was used before")]
     WrongCode,
+    /// The account vanished meanwhile.
+    #[error("the account is gone")]
+    NoAccount,
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// It is bound or unbound, but the trail could not be written.
+    /// The trail could not be written, so the change was taken back.
+    #[error("nothing was bound or unbound, because it could not be recorded")]
+    Undone(#[source] AuditError),
+    /// It is done, but the trail could not be written.
     #[error("done, but it could not be recorded")]
-    Unrecorded(#[from] AuditError),
+    Unrecorded(#[source] AuditError),
 }
 
 impl Factors {
@@ -117,14 +123,21 @@ impl Factors {
             last_used_at: last_step.map(|_| bound_at),
         };
         factor.secret = sealed::seal(&self.key, &factor, secret);
-        self.store.insert_factor(&factor).await?;
-        by.record(|by| Event::FactorBound {
+        if !self.store.insert_factor(&factor).await? {
+            return Err(FactorError::NoAccount);
+        }
+        let recorded = by.record(|by| Event::FactorBound {
             account: account.address.to_string(),
             kind: factor.kind.clone(),
             by,
+        });
+        let Err(unrecorded) = recorded.await else {
+            return Ok(factor);
+        };
+        Err(match self.store.take_back_factor(&factor, account.must_bind).await {
+            Ok(()) => FactorError::Undone(unrecorded),
+            Err(_) => FactorError::Unrecorded(unrecorded),
         })
-        .await?;
-        Ok(factor)
     }
 
     /// Checks a code of any bound TOTP factor; each step is good once (RFC 6238 section 5.2), ±1 step.
@@ -160,7 +173,8 @@ impl Factors {
     /// happens with the last factor, in one transaction. Nothing bound is no error: see what is returned.
     ///
     /// # Errors
-    /// [`FactorError::Store`]; [`FactorError::Unrecorded`] when it is done, but the trail lacks it.
+    /// [`FactorError::Undone`] when a factor is bound again because its unbinding could not be recorded;
+    /// app passwords that were revoked stay so.
     pub async fn unbind(
         &self,
         account: &AccountRecord,
@@ -174,19 +188,24 @@ impl Factors {
             AfterUnbind::Keep => false,
         };
         let unbound = self.store.unbind_factors(account.id, kind.map(FactorKind::as_str), revoke).await?;
-        let mut missing = None;
-        for (place, factor) in unbound.factors.iter().enumerate() {
-            // The app passwords went with the last one.
-            let last = place + 1 == unbound.factors.len();
+        // The app passwords went with the last one.
+        let mut app_passwords_revoked = unbound.app_passwords;
+        let mut failure = None;
+        for factor in unbound.factors.iter().rev() {
             let recorded = by.record(|by| Event::FactorUnbound {
                 account: account.address.to_string(),
                 kind: factor.kind.clone(),
                 reason: reason.to_owned(),
-                app_passwords_revoked: if last { unbound.app_passwords } else { 0 },
+                app_passwords_revoked: std::mem::take(&mut app_passwords_revoked),
                 by,
             });
-            missing = recorded.await.err().or(missing);
+            if let Err(unrecorded) = recorded.await {
+                failure = Some(match self.store.insert_factor(factor).await {
+                    Ok(true) => FactorError::Undone(unrecorded),
+                    Ok(false) | Err(_) => FactorError::Unrecorded(unrecorded),
+                });
+            }
         }
-        missing.map_or(Ok(unbound), |error| Err(error.into()))
+        failure.map_or(Ok(unbound), Err)
     }
 }

@@ -25,10 +25,11 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+pub use crate::base::Language;
 use crate::base::{LoginName, Password, Protocol};
 pub use guard::{Forward, RelayGuard, Violation};
 pub use sasl::Mechanism;
-pub use wording::{Language, Wording};
+pub use wording::Wording;
 
 /// Bytes on their way out; they may hold a credential, so they are wiped when sent.
 pub type Output = Zeroizing<Vec<u8>>;

@@ -2,16 +2,7 @@
 //! because clients cut long texts; Chinese where the site or the client asks for it.
 
 use super::Refusal;
-
-/// The language of refusal texts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Language {
-    /// English, ASCII.
-    #[default]
-    English,
-    /// Simplified Chinese, UTF-8.
-    Chinese,
-}
+use crate::base::Language;
 
 /// Names and texts of this site.
 #[derive(Clone, Debug)]

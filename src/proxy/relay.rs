@@ -266,7 +266,7 @@ impl Relay {
         };
         let result = match from {
             Peer::Client => offer(guard, bytes, &mut out),
-            Peer::Upstream => guard.from_upstream(&bytes, &mut out).and_then(|()| match self.held.take() {
+            Peer::Upstream => guard.upstream_sent(&bytes, &mut out).and_then(|()| match self.held.take() {
                 Some(held) => offer(guard, held, &mut out),
                 None => Ok(None),
             }),
@@ -320,7 +320,7 @@ impl Peer {
 
 /// Offers `bytes` to the guard; what it does not take yet is given back.
 fn offer(guard: &mut Guard, mut bytes: Buffer, out: &mut Forward) -> Result<Option<Buffer>, Violation> {
-    let taken = guard.from_client(&bytes, out)?.min(bytes.len());
+    let taken = guard.client_sent(&bytes, out)?.min(bytes.len());
     bytes.drain(..taken);
     Ok(Some(bytes).filter(|rest| !rest.is_empty()))
 }
@@ -598,7 +598,7 @@ mod tests {
     }
 
     impl RelayGuard for Censor {
-        fn from_client(&mut self, bytes: &[u8], out: &mut Forward) -> Result<usize, Violation> {
+        fn client_sent(&mut self, bytes: &[u8], out: &mut Forward) -> Result<usize, Violation> {
             let mut taken = 0;
             for line in bytes.split_inclusive(|byte| *byte == b'\n') {
                 if self.waiting {
@@ -619,7 +619,7 @@ mod tests {
             Ok(taken)
         }
 
-        fn from_upstream(&mut self, bytes: &[u8], out: &mut Forward) -> Result<(), Violation> {
+        fn upstream_sent(&mut self, bytes: &[u8], out: &mut Forward) -> Result<(), Violation> {
             self.waiting = false;
             out.to_client.extend_from_slice(bytes);
             Ok(())

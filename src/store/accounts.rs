@@ -41,7 +41,7 @@ name_statements! {
     DELETE_FACTORS = "DELETE FROM factors WHERE account = $1";
     DELETE_APP_PASSWORDS = "DELETE FROM app_passwords WHERE account = $1";
     RECORD_LOGIN = "UPDATE accounts SET last_login_at = $2 \
-                    WHERE id = $1 AND (last_login_at < $2 OR last_login_at IS NULL)";
+                    WHERE id = $1 AND state <> 'removed' AND (last_login_at < $2 OR last_login_at IS NULL)";
     RECORD_USE = "UPDATE app_passwords SET last_used_at = $3, last_used_address = $4, last_used_program = $5 \
                   WHERE account = $1 AND id = $2 AND (last_used_at <= $3 OR last_used_at IS NULL)";
 }

@@ -16,6 +16,9 @@ name_statements! {
     BOUND = "UPDATE accounts SET must_bind = FALSE WHERE id = $1";
     LIST = concat!("SELECT ", columns!(), " FROM factors WHERE account = $1 ORDER BY bound_at, id");
     DELETE = concat!("DELETE FROM factors WHERE account = $1 AND (kind = $2 OR $2 IS NULL) RETURNING ", columns!());
+    DELETE_ONE = "DELETE FROM factors WHERE account = $1 AND id = $2";
+    UNBOUND_AGAIN = "UPDATE accounts SET must_bind = $2 \
+                     WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM factors WHERE factors.account = accounts.id)";
     COUNT = "SELECT COUNT(*) FROM factors WHERE account = $1";
     DELETE_APP_PASSWORDS = "DELETE FROM app_passwords WHERE account = $1";
     CLAIM_STEP = "UPDATE factors SET last_step = $2, last_used_at = $3 \
@@ -45,6 +48,19 @@ impl Store {
                 .await?;
             sqlx::query(BOUND).bind(factor.account).execute(&mut *connection).await?;
             true
+        })
+    }
+
+    /// Takes back a factor that was only just bound, as if it had never been: where no other one is bound,
+    /// `must_bind`, which is what it was before, holds again.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn take_back_factor(&self, factor: &FactorRecord, must_bind: bool) -> Result<(), StoreError> {
+        in_transaction!(self, |connection| {
+            sqlx::query(LOCK_ACCOUNT).bind(factor.account).execute(&mut *connection).await?;
+            sqlx::query(DELETE_ONE).bind(factor.account).bind(factor.id).execute(&mut *connection).await?;
+            sqlx::query(UNBOUND_AGAIN).bind(factor.account).bind(must_bind).execute(&mut *connection).await?;
         })
     }
 

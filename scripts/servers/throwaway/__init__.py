@@ -1,0 +1,1 @@
+"""Starts real servers in a private directory, for as long as whoever asked for them lives."""

@@ -1,0 +1,119 @@
+//! What commands work with: the configuration, and the services on the site's database and key.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::failure::Failure;
+use crate::account::{AccountError, Directory, Located, MailboxCheck, NameRefused};
+use crate::audit::event::Actor;
+use crate::audit::{Audit, Author};
+use crate::base::{Address, LoginName};
+use crate::config::Config;
+use crate::proxy::upstream::Upstreams;
+use crate::site::Site;
+use crate::store::AccountRecord;
+
+/// An opened site, and how names are understood in it.
+pub(super) struct Context {
+    /// The configuration, the database and what stands on them.
+    pub(super) site: Site,
+    directory: Directory,
+}
+
+impl Context {
+    /// Opens the site that the file describes, creating what is not there yet.
+    pub(super) async fn open(config: &Path) -> anyhow::Result<Self> {
+        let site = Site::open(Config::load(config)?).await?;
+        Ok(Self { directory: site.directory(), site })
+    }
+
+    /// Asks upstreams whether a mailbox password is right.
+    pub(super) fn mailbox_check(&self) -> anyhow::Result<Arc<dyn MailboxCheck>> {
+        Ok(Arc::new(Upstreams::new(&self.site.config)?))
+    }
+
+    /// The trail that this command's changes are recorded in. It is there before anything is changed.
+    pub(super) async fn trail(&self) -> anyhow::Result<Trail> {
+        Ok(Trail { audit: self.site.audit().await? })
+    }
+
+    /// The account that `name` means, whether or not it exists, and its upstream.
+    pub(super) fn locate(&self, name: &str) -> anyhow::Result<Located> {
+        let login = LoginName::from_bytes(name.trim().as_bytes()).map_err(|error| misnamed(name, &error))?;
+        self.directory.locate(&login).map_err(|refused| match refused {
+            NameRefused::UnknownDomain => anyhow::anyhow!(
+                "no `[[upstream]]` serves the domain of `{name}`\nhint: correct the address, or add the domain to `domains`"
+            ),
+            NameRefused::NotAnAddress | NameRefused::MasterSeparator => misnamed(name, &refused),
+        })
+    }
+
+    /// The address that `name` means. An account whose domain is no longer served can still be looked at,
+    /// suspended and removed: then its address has to be written out.
+    pub(super) fn address(&self, name: &str) -> anyhow::Result<Address> {
+        match self.locate(name) {
+            Ok(located) => Ok(located.address),
+            Err(error) => Address::parse(name).map_err(|_| error),
+        }
+    }
+
+    /// The account that `name` means.
+    pub(super) async fn account(&self, name: &str) -> anyhow::Result<AccountRecord> {
+        let address = self.address(name)?;
+        match self.site.accounts().show(&address).await {
+            Ok(standing) => Ok(standing.account),
+            Err(AccountError::NotFound(address)) => Err(Failure::not_found(format!(
+                "there is no account `{address}`\nhint: `mailward account list` shows them, `mailward account add {address}` adds it"
+            ))),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Ends what was opened.
+    pub(super) async fn close(self) {
+        self.site.close().await;
+    }
+}
+
+/// The audit trail, open for this command's own records.
+pub(super) struct Trail {
+    audit: Audit,
+}
+
+impl Trail {
+    /// Who works on this command line.
+    pub(super) fn author(&self) -> Author<'_> {
+        Author::new(&self.audit, Actor::CommandLine { user: user() })
+    }
+
+    /// Writes down what is pending; to be called whether or not the change was made.
+    pub(super) async fn close(self) {
+        self.audit.close().await;
+    }
+}
+
+fn misnamed(name: &str, why: &dyn std::fmt::Display) -> anyhow::Error {
+    Failure::usage(format!(
+        "`{name}` cannot be an account: {why}\nhint: write the whole address, such as `anna@example.org`"
+    ))
+}
+
+/// Who is responsible: the person behind `sudo`, else the user whose process this is.
+fn user() -> String {
+    let Ok(process) = fs::metadata("/proc/self") else { return "unknown".into() };
+    let uid = process.uid();
+    let sudo = std::env::var("SUDO_USER").ok().filter(|name| uid == 0 && !name.is_empty());
+    sudo.or_else(|| name_of(uid)).unwrap_or_else(|| format!("user {uid}"))
+}
+
+/// As `/etc/passwd` has it: name, password, number, …
+fn name_of(uid: u32) -> Option<String> {
+    let users = fs::read_to_string("/etc/passwd").ok()?;
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    })
+}

@@ -1,0 +1,12 @@
+//! Mailward among real servers and real clients.
+//!
+//! One test binary, so that `support` is compiled once and nothing in it is dead code.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test whose world cannot be set up must fail, and say why"
+)]
+
+mod first_light;
+mod servers;
+mod support;

@@ -1,0 +1,180 @@
+//! The gate's configuration file, as the tests vary it.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use toml::{Table, Value, toml};
+
+use super::legacy::LegacyServer;
+use super::ports::Port;
+
+/// The name that clients know the gate by.
+pub(crate) const GATE_NAME: &str = "mail.example.test";
+
+/// How the gate reaches the legacy server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UpstreamTls {
+    None,
+    Starttls,
+    Implicit,
+}
+
+/// One of the gate's doors.
+pub(crate) struct Door {
+    pub(crate) protocol: &'static str,
+    pub(crate) implicit_tls: bool,
+    pub(crate) port: Port,
+}
+
+/// A configuration that works as it stands, and methods to make it another.
+///
+/// It starts as: one upstream for `example.test`, reached by STARTTLS with its certificate verified, credential
+/// style `sealed`, SQLite, an implicit-TLS and a STARTTLS listener for each protocol, every limit at its default
+/// save `failure_delay`, which is short so that tests of refusals do not take three seconds each.
+pub(crate) struct GateConfig {
+    table: Table,
+    doors: Vec<Door>,
+    master_password: Option<String>,
+}
+
+impl GateConfig {
+    /// In front of that legacy server.
+    pub(crate) fn in_front_of(legacy: &LegacyServer) -> Self {
+        let table = toml! {
+            [server]
+            hostname = "mail.example.test"
+
+            [[upstream]]
+            name = "legacy"
+            domains = ["example.test"]
+            default_domain = "example.test"
+            login = "address"
+            credential = "sealed"
+
+            [limits]
+            failure_delay = "100ms"
+        };
+        let mut doors = Vec::new();
+        for protocol in ["imap", "pop3", "smtp"] {
+            for implicit_tls in [true, false] {
+                doors.push(Door { protocol, implicit_tls, port: Port::choose() });
+            }
+        }
+        Self { table, doors, master_password: None }.upstream_tls(legacy, UpstreamTls::Starttls)
+    }
+
+    /// Sets any key: `set(&["limits", "idle"], "5s")`, `set(&["upstream", "0", "login"], "local-part")`,
+    /// `set(&["policy", "example.test", "second_factor"], "required")`. Tables appear as needed.
+    pub(crate) fn set(mut self, path: &[&str], value: impl Into<Value>) -> Self {
+        let (last, parents) = path.split_last().expect("a key");
+        let mut table = &mut self.table;
+        let mut parents = parents.iter();
+        while let Some(name) = parents.next() {
+            let entry = table.entry(*name).or_insert_with(|| Value::Table(Table::new()));
+            let entry = if let Value::Array(tables) = entry {
+                let index = parents.next().and_then(|index| index.parse::<usize>().ok()).expect("an index");
+                tables.get_mut(index).expect("an element of that index")
+            } else {
+                entry
+            };
+            table = entry.as_table_mut().expect("a table on the way to the key");
+        }
+        table.insert((*last).to_owned(), value.into());
+        self
+    }
+
+    /// Reaches the legacy server in another way, on the port that fits.
+    pub(crate) fn upstream_tls(mut self, legacy: &LegacyServer, tls: UpstreamTls) -> Self {
+        for protocol in ["imap", "pop3", "smtp"] {
+            let (service, word) = match tls {
+                UpstreamTls::None => (protocol.to_owned(), "none"),
+                UpstreamTls::Starttls => (protocol.to_owned(), "starttls"),
+                UpstreamTls::Implicit => (format!("{protocol}s"), "implicit"),
+            };
+            let mut endpoint = Table::new();
+            let address = format!("{}:{}", legacy.host(), legacy.port(&service));
+            endpoint.insert("address".into(), Value::Array(vec![address.into()]));
+            endpoint.insert("tls".into(), word.into());
+            if tls != UpstreamTls::None {
+                endpoint.insert("server_name".into(), legacy.name().into());
+                endpoint.insert("ca_file".into(), legacy.ca_file().display().to_string().into());
+            }
+            self = self.set(&["upstream", "0", protocol], endpoint);
+        }
+        self
+    }
+
+    /// Logs in upstream as that master user; `style` is `separator:*` or `authzid`.
+    pub(crate) fn master(mut self, user: &str, password: &str, style: &str) -> Self {
+        self.master_password = Some(password.to_owned());
+        self.set(&["upstream", "0", "credential"], "master")
+            .set(&["upstream", "0", "master", "user"], user)
+            .set(&["upstream", "0", "master", "style"], style)
+    }
+
+    /// Keeps its records in that database instead of an SQLite file.
+    pub(crate) fn database(self, url: &str) -> Self {
+        self.set(&["database", "url"], url)
+    }
+
+    /// Opens one more door.
+    pub(crate) fn listener(mut self, protocol: &'static str, implicit_tls: bool) -> Self {
+        self.doors.push(Door { protocol, implicit_tls, port: Port::choose() });
+        self
+    }
+
+    /// Writes the file, and the certificate and secrets that it names, into `directory`, where the gate will keep its
+    /// data too. Returns the doors that it opens.
+    pub(crate) fn write(mut self, directory: &Path) -> Vec<Door> {
+        let place = |name: &str| directory.join(name).display().to_string();
+        let names = [GATE_NAME, "localhost", "127.0.0.1"].map(str::to_owned);
+        let certified = rcgen::generate_simple_self_signed(names).expect("a self-signed certificate");
+        write_private(&directory.join("cert.pem"), &certified.cert.pem());
+        write_private(&directory.join("key.pem"), &certified.signing_key.serialize_pem());
+        if let Some(password) = self.master_password.take() {
+            write_private(&directory.join("master.secret"), &password);
+            self = self.set(&["upstream", "0", "master", "password_file"], place("master.secret"));
+        }
+        let certificate = toml! {
+            cert = (place("cert.pem"))
+            key = (place("key.pem"))
+        };
+        let mut config = self
+            .preset(&["server", "data_dir"], place("data"))
+            .preset(&["database", "url"], format!("sqlite://{}", place("data/mailward.db")))
+            .preset(&["audit", "directory"], place("data/audit"))
+            .preset(&["tls", "certificate"], vec![Value::Table(certificate)]);
+        let listeners = config.doors.iter().map(Door::listener).collect::<Vec<_>>();
+        config.table.insert("listener".into(), Value::Array(listeners));
+
+        fs::create_dir_all(directory.join("data")).expect("the data directory");
+        let text = toml::to_string(&config.table).expect("a configuration in TOML");
+        fs::write(directory.join("mailward.toml"), text).expect("the configuration file");
+        config.doors
+    }
+
+    /// Sets a key in a section of its own unless the test has set it.
+    fn preset(self, path: &[&str; 2], value: impl Into<Value>) -> Self {
+        let [section, key] = path;
+        let set_already = self.table.get(*section).is_some_and(|section| section.get(key).is_some());
+        if set_already { self } else { self.set(path, value) }
+    }
+}
+
+impl Door {
+    fn listener(&self) -> Value {
+        let mut listener = Table::new();
+        listener.insert("protocol".into(), self.protocol.into());
+        listener.insert("address".into(), format!("127.0.0.1:{}", self.port.number).into());
+        listener.insert("tls".into(), if self.implicit_tls { "implicit" } else { "starttls" }.into());
+        Value::Table(listener)
+    }
+}
+
+fn write_private(path: &Path, content: &str) {
+    let mut options = fs::OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(content.as_bytes())).expect("a private file");
+}

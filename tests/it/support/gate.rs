@@ -1,0 +1,188 @@
+//! The gate itself: the built binary, as a process, with a configuration of its own.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::config::{Door, GateConfig};
+use super::run::{Outcome, run};
+use super::script::wait_or_kill;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_mailward");
+
+/// A start takes well under a second; a debug build on a busy machine may need several.
+const START_DEADLINE: Duration = Duration::from_secs(20);
+
+/// How long draining may take when a test ends with sessions open.
+const END_DEADLINE: Duration = Duration::from_secs(20);
+
+/// `mailward serve`, running until dropped; its data, log and configuration go with it.
+pub(crate) struct Gate {
+    child: Option<Child>,
+    doors: Vec<Door>,
+    directory: TempDir,
+}
+
+/// An app password as `app-password create --json` prints it.
+pub(crate) struct AppPassword {
+    pub(crate) id: String,
+    pub(crate) label: String,
+    pub(crate) password: String,
+}
+
+impl Gate {
+    /// Starts it; every listener answers when this returns.
+    pub(crate) fn start(config: GateConfig) -> Self {
+        let mut gate = Self::prepare(config);
+        gate.start_again();
+        gate
+    }
+
+    /// Writes its configuration and starts nothing yet: for commands that work without a running gate.
+    pub(crate) fn prepare(config: GateConfig) -> Self {
+        let directory = TempDir::new().expect("a temporary directory");
+        let doors = config.write(directory.path());
+        Self { child: None, doors, directory }
+    }
+
+    /// Starts it on the data that is there, as after a stop.
+    pub(crate) fn start_again(&mut self) {
+        self.stop();
+        let log =
+            File::options().create(true).append(true).open(self.log_file()).expect("the gate's log file");
+        let errors = log.try_clone().expect("the gate's log file");
+        let child = Command::new(BINARY)
+            .arg("--config")
+            .arg(self.config_file())
+            .arg("serve")
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(errors)
+            .spawn();
+        self.child = Some(child.expect("the gate's process"));
+        self.wait_until_it_answers();
+    }
+
+    fn wait_until_it_answers(&mut self) {
+        let begun = Instant::now();
+        let mut silent = self.doors.iter().collect::<Vec<_>>();
+        while !silent.is_empty() {
+            silent.retain(|door| !door.answers());
+            let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
+            let problem = match ended {
+                Some(status) => format!("the gate ended by itself ({status})"),
+                None if begun.elapsed() > START_DEADLINE => "the gate does not answer".to_owned(),
+                None => {
+                    std::thread::sleep(Duration::from_millis(5));
+                    continue;
+                }
+            };
+            panic!("{problem}; its log:\n{}", self.log());
+        }
+    }
+
+    /// Asks it to end as an administrator would (SIGTERM) and waits. Returns its exit code, if it had one in time.
+    pub(crate) fn stop(&mut self) -> Option<i32> {
+        self.signal("TERM");
+        self.child.take().and_then(|mut child| wait_or_kill(&mut child, END_DEADLINE))
+    }
+
+    /// Sends it a signal by name: `HUP` to reload, `KILL` for the worst.
+    pub(crate) fn signal(&self, name: &str) {
+        if let Some(child) = &self.child {
+            run("kill", &[&format!("-{name}"), &child.id().to_string()], "").success();
+        }
+    }
+
+    /// The port of the first listener of that kind.
+    pub(crate) fn port(&self, protocol: &str, implicit_tls: bool) -> u16 {
+        let fits = |door: &&Door| door.protocol == protocol && door.implicit_tls == implicit_tls;
+        self.doors.iter().find(fits).expect("a listener of that kind").port.number
+    }
+
+    /// Runs one of the gate's commands with its configuration, giving it `input` on standard input.
+    pub(crate) fn cli_with_input<A: AsRef<OsStr>>(&self, arguments: &[A], input: &str) -> Outcome {
+        let config = self.config_file();
+        let mut all = vec![OsStr::new("--config"), config.as_os_str()];
+        all.extend(arguments.iter().map(AsRef::as_ref));
+        run(BINARY, &all, input)
+    }
+
+    /// Runs one of the gate's commands with its configuration.
+    pub(crate) fn cli<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Outcome {
+        self.cli_with_input(arguments, "")
+    }
+
+    /// Makes an app password for `account`, proving the mailbox password; `more` are further arguments.
+    pub(crate) fn app_password(&self, account: &str, mailbox_password: &str, more: &[&str]) -> AppPassword {
+        let command =
+            ["app-password", "create", account, "--name", "Test", "--mailbox-password-stdin", "--json"];
+        let printed =
+            self.cli_with_input(&[&command, more].concat(), &format!("{mailbox_password}\n")).json();
+        let text = |key: &str| printed[key].as_str().map_or_else(|| printed[key].to_string(), str::to_owned);
+        AppPassword { id: text("id"), label: text("label"), password: text("password") }
+    }
+
+    /// Binds a TOTP factor to `account`: from now on its mailbox password opens nothing. Returns the factor's secret.
+    pub(crate) fn bind_totp(&self, account: &str) -> String {
+        let printed = self.cli(&["factor", "totp", account, "--json"]).json();
+        printed["secret"].as_str().expect("the factor's secret").to_owned()
+    }
+
+    /// What it logged so far.
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.log_file()).unwrap_or_default()).into_owned()
+    }
+
+    /// Where its configuration (`mailward.toml`), log (`mailward.log`) and data (`data/`) are.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The certificate that it presents, which signs itself.
+    pub(crate) fn ca_file(&self) -> PathBuf {
+        self.directory.path().join("cert.pem")
+    }
+
+    fn config_file(&self) -> PathBuf {
+        self.directory.path().join("mailward.toml")
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.directory.path().join("mailward.log")
+    }
+}
+
+impl Drop for Gate {
+    #[expect(clippy::print_stderr, reason = "a failed test shows what the gate had to say")]
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            // Not `signal`: a panic while a test fails already would hide its reason.
+            let _ = Command::new("kill").arg("-TERM").arg(child.id().to_string()).status();
+            wait_or_kill(child, END_DEADLINE);
+        }
+        if std::thread::panicking() {
+            eprintln!("---- the gate's log\n{}----", self.log());
+        }
+    }
+}
+
+impl Door {
+    /// Whether somebody is behind it: a greeting where it speaks first in clear, a connection where TLS comes first.
+    fn answers(&self) -> bool {
+        let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port.number)) else {
+            return false;
+        };
+        if self.implicit_tls {
+            return true;
+        }
+        let mut first = [0; 1];
+        stream.set_read_timeout(Some(START_DEADLINE)).is_ok() && stream.read_exact(&mut first).is_ok()
+    }
+}

@@ -1,0 +1,175 @@
+//! A throwaway legacy server: a real Dovecot and a real Postfix (`scripts/servers/mail`).
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::ports::Port;
+use super::run::run;
+use super::script::Script;
+
+/// The services of a legacy server, as the script calls them; those that end in `s` speak TLS from the first byte.
+pub(crate) const SERVICES: [&str; 6] = ["imap", "imaps", "pop3", "pop3s", "smtp", "smtps"];
+
+/// What the legacy server should be like; the default is one as Debian ships it, with four users.
+#[derive(Clone, Default)]
+pub(crate) struct LegacyOptions {
+    arguments: Vec<String>,
+}
+
+impl LegacyOptions {
+    /// A mailbox. Naming one leaves the default four out.
+    pub(crate) fn user(self, address: &str, password: &str) -> Self {
+        self.with("--user").with(&format!("{address}:{password}"))
+    }
+
+    /// Somebody who may log in as anybody, as `address*name` or with an authorisation identity.
+    pub(crate) fn master(self, name: &str, password: &str) -> Self {
+        self.with("--master").with(&format!("{name}:{password}"))
+    }
+
+    /// Wrong passwords are refused at once: no delay of 2 s, no growing penalty.
+    pub(crate) fn fast_auth(self) -> Self {
+        self.with("--fast-auth")
+    }
+
+    /// Clients from 127.0.0.1 may say whom they speak for: `XCLIENT`, `XFORWARD`, IMAP `ID`.
+    pub(crate) fn trusting_the_gate(self) -> Self {
+        self.with("--xclient")
+    }
+
+    /// No login before TLS.
+    pub(crate) fn requiring_tls(self) -> Self {
+        self.with("--require-tls")
+    }
+
+    /// Any other argument of `scripts/servers/mail`.
+    pub(crate) fn with(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+}
+
+/// Dovecot and Postfix, running until dropped; their mail, logs and configuration go with them.
+pub(crate) struct LegacyServer {
+    script: Option<Script>,
+    options: LegacyOptions,
+    directory: TempDir,
+    host: String,
+    ports: Vec<(&'static str, u16)>,
+    /// While it is stopped, so that nobody else takes them.
+    kept_ports: Vec<Port>,
+    users: Vec<(String, String)>,
+}
+
+impl LegacyServer {
+    /// Starts one; it answers on all six ports when this returns.
+    pub(crate) fn start(options: LegacyOptions) -> Self {
+        let directory = TempDir::new().expect("a temporary directory");
+        let script = Self::run(&options, directory.path(), &[]);
+        let ports = SERVICES.map(|service| (service, script.port(service))).to_vec();
+        let users = script.facts["users"].as_array().expect("its users").iter();
+        let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
+        let users = users.map(|user| (text(&user["name"]), text(&user["password"]))).collect();
+        let host = script.text("host").to_owned();
+        Self { script: Some(script), options, directory, host, ports, kept_ports: Vec::new(), users }
+    }
+
+    /// Stops the servers: from now on their ports refuse connections. Mailboxes stay.
+    pub(crate) fn stop(&mut self) {
+        self.script = None;
+        self.kept_ports = self.ports.iter().filter_map(|(_, number)| Port::reserve(*number)).collect();
+    }
+
+    /// Starts them again on their old ports, with their old mailboxes and certificates.
+    pub(crate) fn start_again(&mut self) {
+        self.stop();
+        self.kept_ports.clear();
+        self.script = Some(Self::run(&self.options, self.directory.path(), &self.ports));
+    }
+
+    fn run(options: &LegacyOptions, directory: &Path, ports: &[(&'static str, u16)]) -> Script {
+        let mut arguments = vec!["--dir".to_owned(), directory.display().to_string()];
+        arguments.extend(options.arguments.iter().cloned());
+        for (service, port) in ports {
+            arguments.extend(["--port".to_owned(), format!("{service}={port}")]);
+        }
+        Script::start("mail", &arguments)
+    }
+
+    /// The address that it listens on.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port of one of [`SERVICES`].
+    pub(crate) fn port(&self, service: &str) -> u16 {
+        let found = self.ports.iter().find(|(name, _)| *name == service);
+        found.unwrap_or_else(|| panic!("no service `{service}`")).1
+    }
+
+    /// The name in its certificate.
+    pub(crate) fn name(&self) -> &'static str {
+        "mail.legacy.test"
+    }
+
+    /// The authority that signed its certificate.
+    pub(crate) fn ca_file(&self) -> PathBuf {
+        self.directory.path().join("tls/ca.pem")
+    }
+
+    /// The address and mailbox password of user number `index`.
+    pub(crate) fn user(&self, index: usize) -> (&str, &str) {
+        let (name, password) = &self.users[index];
+        (name, password)
+    }
+
+    /// Puts a copy of all mailboxes aside. Log in once before, so that they have their UIDVALIDITY.
+    pub(crate) fn save_mailboxes(&mut self) {
+        self.at_rest("rm -rf mail.saved && cp -a mail mail.saved");
+    }
+
+    /// Puts the mailboxes back as they were saved, message by message and number by number.
+    pub(crate) fn restore_mailboxes(&mut self) {
+        self.at_rest("rm -rf mail && cp -a mail.saved mail");
+    }
+
+    /// Runs a command in the servers' directory when all that was sent is delivered and nobody writes any more.
+    fn at_rest(&mut self, command: &str) {
+        const UNDELIVERED: &str =
+            "find postfix/queue/incoming postfix/queue/active postfix/queue/deferred -type f";
+        self.as_root(&format!(
+            "for i in $(seq 500); do [ -n \"$({UNDELIVERED})\" ] || exit 0; sleep 0.02; done; exit 1"
+        ));
+        self.stop();
+        self.as_root(command);
+        self.start_again();
+    }
+
+    /// Mailboxes and queue belong to other users.
+    fn as_root(&self, command: &str) {
+        let script = format!("cd '{}' && {command}", self.directory.path().display());
+        let root = fs::metadata("/proc/self").is_ok_and(|ourselves| ourselves.uid() == 0);
+        let outcome =
+            if root { run("sh", &["-c", &script], "") } else { run("sudo", &["sh", "-c", &script], "") };
+        outcome.success();
+    }
+
+    /// What Dovecot logged so far.
+    pub(crate) fn dovecot_log(&self) -> String {
+        self.log("dovecot.log")
+    }
+
+    /// What Postfix logged so far. Its `disconnect` lines count each session's commands: who
+    /// spoke XCLIENT has an `xclient=` there, and the address that it named.
+    pub(crate) fn postfix_log(&self) -> String {
+        self.log("postfix.log")
+    }
+
+    fn log(&self, name: &str) -> String {
+        let bytes = fs::read(self.directory.path().join(name)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}

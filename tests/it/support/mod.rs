@@ -1,0 +1,25 @@
+//! The world that the tests stand in: real legacy servers, a real PostgreSQL, the gate as a process, real clients.
+//!
+//! Whatever starts here ends when its value is dropped, and ends too when the test process is killed: the servers
+//! watch their standard input. Everything listens on loopback, on ports reserved among all tests that run at once.
+
+mod config;
+mod gate;
+mod legacy;
+mod ports;
+mod postgres;
+mod run;
+mod script;
+
+pub(crate) use config::{GateConfig, UpstreamTls};
+pub(crate) use gate::Gate;
+pub(crate) use legacy::{LegacyOptions, LegacyServer};
+pub(crate) use postgres::Postgres;
+pub(crate) use run::{client, run};
+
+use std::path::PathBuf;
+
+/// A path inside the repository.
+fn in_repository(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}
