@@ -7,6 +7,10 @@
     reason = "a test whose world cannot be set up must fail, and say why"
 )]
 
+mod clients;
 mod first_light;
+mod refusals;
 mod servers;
 mod support;
+mod transparency;
+mod upstream;
