@@ -55,3 +55,5 @@ pub mod server;
 pub mod telemetry;
 // F6: people
 pub mod cli;
+
+pub mod server;

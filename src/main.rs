@@ -1,3 +1,7 @@
 //! The `mailward` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mailward::cli::run()
+}

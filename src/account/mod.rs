@@ -1,31 +1,13 @@
 //! The life of an account, the names it goes by, and what its mailbox password is checked with.
+//!
+//! One mailbox is one account, however its name is spelled ([`directory`]); else a second factor is bypassed
+//! by another spelling. Every change of an account is recorded before it is reported ([`life`]).
 
 pub mod directory;
+pub mod life;
+pub mod mailbox;
+mod spelling;
 
-use std::future::Future;
-use std::pin::Pin;
-
-use crate::base::{LoginName, Password, UpstreamName};
 pub use directory::{Directory, Located, NameRefused};
-
-/// Checks a mailbox password by really logging in upstream; built by the floor that can dial.
-pub trait MailboxCheck: Send + Sync {
-    /// Logs `user` (the upstream's spelling) in at `upstream` and leaves at once.
-    fn check<'a>(
-        &'a self,
-        upstream: &'a UpstreamName,
-        user: &'a LoginName,
-        password: &'a Password,
-    ) -> Pin<Box<dyn Future<Output = MailboxVerdict> + Send + 'a>>;
-}
-
-/// What the upstream said of a mailbox password.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MailboxVerdict {
-    /// It let us in.
-    Right,
-    /// It said no, definitely.
-    Wrong,
-    /// It could not be asked; why.
-    Unavailable(String),
-}
+pub use life::{AccountError, Accounts};
+pub use mailbox::{MailboxCheck, MailboxVerdict};

@@ -1,17 +1,42 @@
 //! App passwords: sixteen symbols, shown once; four find the row, twelve prove it.
 //!
-//! Nothing stored opens a mailbox: the sealed mailbox password needs the app password itself.
+//! ```text
+//!   abcd efgh ijkm npqr ── argon2id, salt of the row ──▶ 64 bytes
+//!   └┬─┘ label: finds                                   ├─ 32: SHA-256 of them is in the row: proves
+//!    └── the row, shown in lists                        └─ 32: seed an X25519 key pair: opens
+//!                                                               its public key is in the row: seals
+//! ```
+//!
+//! What is presented is hostile, what the database says is believed only under its MAC ([`row`]). Nothing
+//! stored opens a mailbox: the sealed mailbox password needs the app password itself ([`vault`]), and that is
+//! never stored, logged or recorded. An older seal that somebody puts back together with its MAC and version
+//! opens, and gives a mailbox password that the upstream takes no more.
+
+mod candidate;
+mod create;
+mod kdf;
+mod reseal;
+mod revoke;
+mod row;
+mod vault;
+mod workers;
 
 use std::sync::Arc;
 
-use crate::base::{
-    AccountId, AppPasswordId, Clock, NetworkList, Password, ProtocolSet, Secret, SiteKey, Timestamp,
-    UpstreamName,
-};
-use crate::store::{AccountRecord, AppPasswordRecord, Store, StoreError};
+use crate::base::{AccountId, AppPasswordId, Clock, NetworkList, Password, ProtocolSet, SiteKey, Timestamp};
+use crate::store::{AppPasswordRecord, Store, StoreError};
+
+pub use candidate::{ALPHABET, Candidate, GROUP, SYMBOLS};
+pub use create::{CreateError, Created, NAME_MAX};
+pub use revoke::RevokeError;
 
 /// Makes, proves, lists and revokes app passwords.
-pub struct AppPasswords {}
+pub struct AppPasswords {
+    store: Store,
+    key: Arc<SiteKey>,
+    clock: Arc<dyn Clock>,
+    workers: workers::Workers,
+}
 
 /// What a new app password may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,41 +49,10 @@ pub struct Scope {
     pub expires_at: Option<Timestamp>,
 }
 
-/// A presented password that has the form of an app password: sixteen symbols of the alphabet once blanks
-/// and hyphens are dropped and case is folded.
-pub struct Candidate {
-    #[expect(dead_code, reason = "signatures first; bodies follow")]
-    folded: Secret,
-}
-
-/// A fresh app password; its text is shown once and kept nowhere.
-pub struct Created {
-    /// Key of the row.
-    pub id: AppPasswordId,
-    /// First group.
-    pub label: String,
-    /// Four groups of four, separated by blanks: `abcd efgh jkmn pqrs`.
-    pub printed: Secret,
-}
-
 /// Proof that a candidate belongs to a row; opens what is sealed to it.
-pub struct Proven {}
-
-/// Why none was made.
-#[derive(Debug, thiserror::Error)]
-pub enum CreateError {
-    /// The account has as many as policy allows.
-    #[error("the account has {0} app passwords already, as many as policy allows")]
-    LimitReached(u32),
-    /// The account vanished meanwhile.
-    #[error("the account is gone")]
-    NoAccount,
-    /// Argon2 has more to do than it can queue.
-    #[error(transparent)]
-    Busy(#[from] Busy),
-    /// The database.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+pub struct Proven {
+    app_password: AppPasswordId,
+    private_key: vault::PrivateKey,
 }
 
 /// The argon2 workers' queue is full: nothing was decided.
@@ -80,42 +74,25 @@ pub enum Tampered {
     NothingSealed,
 }
 
-#[expect(clippy::unimplemented, unused_variables, reason = "signatures first; bodies follow")]
-impl Candidate {
-    /// `None` for whatever cannot be an app password.
-    #[must_use]
-    pub fn parse(presented: &Password) -> Option<Self> {
-        unimplemented!()
-    }
-    /// The first group, as stored.
-    #[must_use]
-    pub fn label(&self) -> &str {
-        unimplemented!()
-    }
-}
-
-#[expect(clippy::unimplemented, unused_variables, reason = "signatures first; bodies follow")]
 impl AppPasswords {
     /// With argon2 on a bounded pool of its own.
     #[must_use]
     pub fn new(store: Store, key: Arc<SiteKey>, clock: Arc<dyn Clock>) -> Self {
-        unimplemented!()
+        Self { store, key, clock, workers: workers::Workers::start() }
     }
-    /// Makes one; `mailbox` is sealed to it where given. Returned only when its row is durable.
+
+    /// The account's app passwords, oldest first. Their MACs are not checked: [`AppPasswords::scope`] does.
     ///
     /// # Errors
-    /// [`CreateError`]
-    pub async fn create(
-        &self,
-        account: &AccountRecord,
-        name: &str,
-        scope: &Scope,
-        mailbox: Option<&Password>,
-        limit: u32,
-    ) -> Result<Created, CreateError> {
-        unimplemented!()
+    /// [`StoreError`]
+    pub async fn list(&self, account: AccountId) -> Result<Vec<AppPasswordRecord>, StoreError> {
+        self.store.app_passwords(account).await
     }
+
     /// Proves `candidate` against `row`: `Ok(None)` when it is another password.
+    ///
+    /// A row whose MAC is wrong is never proven, and costs no argon2; [`AppPasswords::scope`] tells it apart
+    /// from a wrong password. Dropping the future takes the work back, if it has not begun.
     ///
     /// # Errors
     /// [`Busy`]
@@ -124,33 +101,36 @@ impl AppPasswords {
         row: &AppPasswordRecord,
         candidate: &Candidate,
     ) -> Result<Option<Proven>, Busy> {
-        unimplemented!()
+        if row.label != candidate.label() || row::check(&self.key, row).is_err() {
+            return Ok(None);
+        }
+        let Some(kdf) = kdf::Kdf::parse(&row.kdf) else {
+            return Ok(None);
+        };
+        let stretched = self.workers.stretch(kdf, candidate).await?;
+        let proven = stretched.proves(&row.proof).then(|| stretched.key_pair());
+        Ok(proven.map(|(private_key, _)| Proven { app_password: row.id, private_key }))
     }
+
     /// The scope a row carries.
     ///
     /// # Errors
     /// [`Tampered`] when the row's MAC or content is wrong.
     pub fn scope(&self, row: &AppPasswordRecord) -> Result<Scope, Tampered> {
-        unimplemented!()
+        row::check(&self.key, row)?;
+        row::scope(row)
     }
-    /// Opens the mailbox password sealed in `row`.
+
+    /// Opens the mailbox password sealed in `row`. It belongs to `row.upstream`, and must be sent to no other.
     ///
     /// # Errors
     /// [`Tampered`]
     pub fn open(&self, row: &AppPasswordRecord, proven: &Proven) -> Result<Password, Tampered> {
-        unimplemented!()
-    }
-    /// Seals a changed mailbox password to every app password of the account; needs no app password.
-    /// Rows whose MAC is wrong are left alone and returned.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn reseal(
-        &self,
-        account: AccountId,
-        upstream: &UpstreamName,
-        mailbox: &Password,
-    ) -> Result<Vec<AppPasswordId>, StoreError> {
-        unimplemented!()
+        row::check(&self.key, row)?;
+        let sealed = row.sealed.as_deref().ok_or(Tampered::NothingSealed)?;
+        if proven.app_password != row.id {
+            return Err(Tampered::Seal);
+        }
+        vault::open(&proven.private_key, sealed, row::binding(row)).ok_or(Tampered::Seal)
     }
 }

@@ -86,6 +86,13 @@ pub enum Event {
         /// Who did it.
         by: Actor,
     },
+    /// The first record of every chain, written by the trail itself.
+    ChainStarted {
+        /// Its name, which is also its file's.
+        chain: String,
+    },
+    /// The last record of a chain that was closed in order, written by the trail itself: nothing may follow it.
+    ChainEnded,
     /// The gate began to serve.
     Started {
         /// Version of the program.

@@ -2,19 +2,67 @@
 //!
 //! Whoever appends is told only after the record is on disk. Names that belong to no account are never
 //! recorded in clear: people type passwords into name fields.
+//!
+//! ```text
+//!  append ─▶ queue ─▶ writer (a thread) ─▶ <started>-<random>.jsonl ─▶ the one who appended
+//!                        │ tips
+//!                        ▼
+//!                     follower (a task) ─▶ database: head under a MAC, search index
+//! ```
+//!
+//! Each process has a chain and a file of its own, so that none waits for another. The database may be away:
+//! the trail goes on, and head and index follow when it is back. Records come from the gate itself; files and
+//! database rows are not trusted when they are read again (see [`verify()`]).
 
+pub mod author;
 pub mod event;
+mod file;
+mod follower;
+mod index;
+mod record;
+mod report;
+mod search;
+mod verify;
+mod writer;
 
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use crate::base::{Clock, SiteKey};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::base::key::Purpose;
+use crate::base::{Address, Clock, LoginName, SiteKey};
 use crate::config;
 use crate::store::Store;
+pub use author::Author;
 pub use event::Event;
+use file::ChainFile;
+use follower::Follower;
+pub use index::FollowError;
+pub use report::{ChainReport, Note, Problem, Report};
+pub use search::search;
+pub use verify::verify;
+use writer::{Counters, Message, Request, Writer};
+
+/// How long [`Audit::close`] waits for a database that does not answer. What is not indexed or anchored then is
+/// in the file all the same.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The writing end of this process's chain. Cheap to clone.
+///
+/// When the last one is dropped without [`Audit::close`], what was appended is still written, but the chain has
+/// no end that could be told from a crash.
 #[derive(Clone)]
-pub struct Audit {}
+pub struct Audit {
+    queue: mpsc::Sender<Message>,
+    follower: Arc<Mutex<Option<JoinHandle<()>>>>,
+    counters: Arc<Counters>,
+    key: Arc<SiteKey>,
+    clock: Arc<dyn Clock>,
+}
 
 /// Why a record was not written.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -32,7 +80,17 @@ pub enum AuditError {
     Closed,
 }
 
-#[expect(clippy::unimplemented, unused_variables, reason = "signatures first; bodies follow")]
+/// What the trail of this process has done so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figures {
+    /// Durable records, the chain's own first one not counted.
+    pub records: u64,
+    /// Syncs that they took, the failed ones included.
+    pub syncs: u64,
+    /// Records that could not be written.
+    pub failures: u64,
+}
+
 impl Audit {
     /// Starts a chain and a file of this process's own.
     ///
@@ -44,17 +102,115 @@ impl Audit {
         key: Arc<SiteKey>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, AuditError> {
-        unimplemented!()
+        let directory = settings.directory.clone();
+        let failed = |error| AuditError::write(&settings.directory, &error);
+        let (made, now) = (directory.clone(), clock.now());
+        let chain = tokio::task::spawn_blocking(move || ChainFile::create(&made, now)).await;
+        let chain = chain.map_err(std::io::Error::other).and_then(|made| made).map_err(failed)?;
+
+        let (queue, requests) = mpsc::channel(writer::QUEUE);
+        let counters = Arc::<Counters>::default();
+        let (writer, tips) = Writer::new(directory.clone(), chain, Arc::clone(&clock), Arc::clone(&counters));
+        let named = std::thread::Builder::new().name("audit-writer".to_owned());
+        named.spawn(move || writer.run(requests)).map_err(failed)?;
+        let follower = Follower { directory, store, key: Arc::clone(&key), tips };
+        let follower = Arc::new(Mutex::new(Some(tokio::spawn(follower.run()))));
+        Ok(Self { queue, follower, counters, key, clock })
     }
+
     /// Appends one record; returns when it is durable (records of the moment share one sync).
     ///
+    /// Whoever stops waiting does not take the record back.
+    ///
     /// # Errors
-    /// [`AuditError`]; then the record is not in the trail.
+    /// [`AuditError`]; then the record is not in the trail, or, should the disk not even let it be taken back,
+    /// there but not vouched for.
     pub async fn append(&self, event: Event) -> Result<(), AuditError> {
-        unimplemented!()
+        let (done, answer) = oneshot::channel();
+        let request = Box::new(Request { event, at: self.clock.now(), done });
+        self.queue.send(Message::Append(request)).await.map_err(|_| AuditError::Closed)?;
+        answer.await.unwrap_or(Err(AuditError::Closed))
     }
-    /// Ends the chain: everything is written, head and index included.
+
+    /// Ends the chain: everything is written, head and index included, as far as the database answers. What is
+    /// appended afterwards, to any clone, is refused.
     pub async fn close(&self) {
-        unimplemented!()
+        let (done, closed) = oneshot::channel();
+        if self.queue.send(Message::Close(done)).await.is_ok() {
+            let _ = closed.await;
+        }
+        let follower = self.follower.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut follower) = follower
+            && tokio::time::timeout(CLOSE_PATIENCE, &mut follower).await.is_err()
+        {
+            follower.abort();
+            tracing::warn!("the database does not answer: the audit chain ends without its last head");
+        }
+    }
+
+    /// How a name that belongs to no account is recorded: `#` and 16 hexadecimal digits of a keyed hash, then
+    /// `@known_domain` where one is given. Give one only if an upstream serves it: anything else that stands
+    /// behind an `@` may be half of somebody's password.
+    ///
+    /// Spellings of one address have one hash, so that a guesser's attempts on it can be counted.
+    #[must_use]
+    pub fn unknown_name(&self, login: &LoginName, known_domain: Option<&str>) -> String {
+        unknown_name(&self.key, login, known_domain)
+    }
+
+    /// For metrics.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let Counters { records, syncs, failures } = &*self.counters;
+        Figures {
+            records: records.load(Ordering::Relaxed),
+            syncs: syncs.load(Ordering::Relaxed),
+            failures: failures.load(Ordering::Relaxed),
+        }
+    }
+}
+
+fn unknown_name(key: &SiteKey, login: &LoginName, known_domain: Option<&str>) -> String {
+    let folded = match Address::parse(login.as_str()) {
+        Ok(address) => address.as_str().to_owned(),
+        Err(_) => login.as_str().trim().to_lowercase(),
+    };
+    let tag = key.mac(Purpose::UnknownName, &[folded.as_bytes()]);
+    let hash = record::hex(tag.get(..8).unwrap_or(&tag));
+    match known_domain {
+        Some(domain) => format!("#{hash}@{domain}"),
+        None => format!("#{hash}"),
+    }
+}
+
+impl AuditError {
+    fn write(directory: &Path, error: &std::io::Error) -> Self {
+        Self::Write { directory: directory.display().to_string(), reason: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_without_an_account_is_recorded_as_a_keyed_hash() {
+        let key = SiteKey::from_bytes([7; 32]);
+        let name = |text: &str| LoginName::from_bytes(text.as_bytes()).unwrap();
+        let known = unknown_name(&key, &name("Hunter2@Example.org"), Some("example.org"));
+        let (hash, domain) = known.split_once('@').unwrap();
+        assert_eq!((hash.len(), domain), (17, "example.org"));
+        assert!(hash.strip_prefix('#').unwrap().chars().all(|c| c.is_ascii_hexdigit()));
+        assert_eq!(unknown_name(&key, &name("hunter2@example.ORG"), Some("example.org")), known);
+        assert_eq!(unknown_name(&key, &name("hunter2@example.org"), None), hash);
+        assert_ne!(unknown_name(&key, &name("hunter3@example.org"), None), hash);
+        let other = SiteKey::from_bytes([8; 32]);
+        assert_ne!(
+            unknown_name(&other, &name("hunter2@example.org"), None),
+            hash,
+            "nobody else can guess it"
+        );
+        let bare = unknown_name(&key, &name("p@ssw0rd with blanks "), None);
+        assert!(!bare.contains("ssw0rd") && bare.len() == 17, "{bare}");
     }
 }

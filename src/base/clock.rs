@@ -8,8 +8,7 @@ use time::format_description::well_known::Rfc3339;
 
 /// A moment of the civil calendar in UTC, truncated to microseconds, so that what is written to either
 /// database is read back the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type)]
-#[sqlx(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(OffsetDateTime);
 
 impl Timestamp {

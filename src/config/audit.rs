@@ -1,6 +1,12 @@
 //! `[audit]`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::document::Raw;
+use super::paths;
+use super::planned::Planned;
 
 /// Where the trail is kept.
 #[derive(Clone, Debug)]
@@ -12,10 +18,38 @@ pub struct Audit {
 }
 
 /// What happens to mail logins when a record cannot be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum WhenFull {
     /// They are refused as unavailable.
+    #[default]
     Refuse,
     /// They go on; it is logged loudly.
     Continue,
+}
+
+#[derive(Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAudit {
+    #[serde(default, deserialize_with = "paths::optional_path", skip_serializing_if = "Option::is_none")]
+    directory: Option<PathBuf>,
+    #[serde(default)]
+    when_full: WhenFull,
+}
+
+impl Raw for RawAudit {
+    const PLANNED: &'static [Planned] = &[Planned::key("retention"), Planned::key("reserve")];
+}
+
+impl RawAudit {
+    pub(super) fn check(self, base: &Path, data_dir: &Path) -> Audit {
+        let directory = self.directory.map_or_else(|| data_dir.join("audit"), |path| base.join(path));
+        Audit { directory, when_full: self.when_full }
+    }
+}
+
+impl From<&Audit> for RawAudit {
+    fn from(audit: &Audit) -> Self {
+        Self { directory: Some(audit.directory.clone()), when_full: audit.when_full }
+    }
 }

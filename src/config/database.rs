@@ -1,6 +1,12 @@
 //! `[database]`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sqlx::postgres::PgConnectOptions;
+
+use super::document::Raw;
 
 /// Where accounts, app passwords and the audit index are kept.
 #[derive(Clone)]
@@ -17,5 +23,109 @@ impl std::fmt::Debug for Database {
             Self::Sqlite(path) => write!(f, "Sqlite({})", path.display()),
             Self::Postgres(_) => f.write_str("Postgres(…)"),
         }
+    }
+}
+
+#[derive(Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDatabase {
+    #[serde(default, deserialize_with = "url", skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+}
+
+impl Raw for RawDatabase {}
+
+impl RawDatabase {
+    pub(super) fn check(self, base: &Path, data_dir: &Path) -> Database {
+        match self.url {
+            None => Database::Sqlite(data_dir.join("mailward.db")),
+            Some(url) => match sqlite_path(&url) {
+                Some(path) => Database::Sqlite(base.join(path)),
+                None => Database::Postgres(url),
+            },
+        }
+    }
+}
+
+impl From<&Database> for RawDatabase {
+    fn from(database: &Database) -> Self {
+        let url = match database {
+            Database::Sqlite(path) => format!("sqlite://{}", path.display()),
+            Database::Postgres(url) => masked(url),
+        };
+        Self { url: Some(url) }
+    }
+}
+
+fn sqlite_path(url: &str) -> Option<&str> {
+    let rest = url.strip_prefix("sqlite:")?;
+    Some(rest.strip_prefix("//").unwrap_or(rest))
+}
+
+/// The text is never repeated in an error: it may hold a password.
+fn url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let error = serde::de::Error::custom::<&str>;
+    let url = String::deserialize(deserializer)?;
+    if let Some(path) = sqlite_path(&url) {
+        return match path {
+            "" | ":memory:" => {
+                Err(error("names no file\nhint: write `sqlite:///var/lib/mailward/mailward.db`"))
+            }
+            path if path.contains('?') => Err(error("takes no parameters behind `?`\nhint: remove them")),
+            _ => Ok(Some(url)),
+        };
+    }
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err(error(
+            "is no database URL\nhint: write `sqlite:///var/lib/mailward/mailward.db` or `postgres://user@host/database`",
+        ));
+    }
+    // without what follows `?`: sqlx logs parameters that it does not know, value and all
+    match PgConnectOptions::from_str(url.split('?').next().unwrap_or_default()) {
+        Ok(_) => Ok(Some(url)),
+        Err(_) => Err(error(
+            "is no PostgreSQL URL\nhint: write `postgres://user:password@host:5432/database`, with `%40` for `@` and `%2F` for `/` in the password",
+        )),
+    }
+}
+
+/// The URL without its password, wherever it stands in it.
+fn masked(url: &str) -> String {
+    let (authority_and_path, query) =
+        url.split_once('?').map_or((url, None), |(head, tail)| (head, Some(tail)));
+    let mut text = match authority_and_path.split_once("://").and_then(|(scheme, rest)| {
+        let (user_info, host) = rest.rsplit_once('@')?;
+        let (user, _) = user_info.split_once(':')?;
+        Some(format!("{scheme}://{user}:***@{host}"))
+    }) {
+        Some(masked) => masked,
+        None => authority_and_path.to_owned(),
+    };
+    if let Some(query) = query {
+        let parameters: Vec<_> = query
+            .split('&')
+            .map(|parameter| match parameter.split_once('=') {
+                Some((name, _)) if name.eq_ignore_ascii_case("password") => "password=***",
+                _ => parameter,
+            })
+            .collect();
+        text = format!("{text}?{}", parameters.join("&"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_postgres_url_is_shown_without_its_password() {
+        assert_eq!(masked("postgres://mailward:s3cret@db:5432/mail"), "postgres://mailward:***@db:5432/mail");
+        assert_eq!(masked("postgres://u:a@b@db/mail"), "postgres://u:***@db/mail");
+        assert_eq!(
+            masked("postgres://db/mail?user=u&password=s3cret"),
+            "postgres://db/mail?user=u&password=***"
+        );
+        assert_eq!(masked("postgres://u@db/mail"), "postgres://u@db/mail");
     }
 }

@@ -2,6 +2,12 @@
 
 use std::time::Duration;
 
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::count::Count;
+use super::document::Raw;
+use super::duration::{self, DurationText};
 use crate::base::NetworkList;
 
 /// `{ burst, per }`: so many failures at once, regained evenly over the time.
@@ -39,4 +45,146 @@ pub struct Limits {
     pub tls_deadline: Duration,
     /// How long a proven login may pass without argon2; sliding, 24 h at most; zero turns it off. 1 h.
     pub proof_cache: Duration,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawLimits {
+    per_network: RawRate,
+    per_account: RawRate,
+    preauth_per_network: Count,
+    sessions_per_account: Count,
+    connections: Count,
+    exempt: Networks,
+    #[serde(deserialize_with = "duration::longer_than_zero")]
+    auth_deadline: DurationText,
+    failure_delay: DurationText,
+    #[serde(deserialize_with = "idle")]
+    idle: DurationText,
+    #[serde(deserialize_with = "duration::longer_than_zero")]
+    tls_deadline: DurationText,
+    #[serde(deserialize_with = "proof_cache")]
+    proof_cache: DurationText,
+}
+
+#[derive(Clone, Copy, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRate {
+    burst: Count,
+    #[serde(deserialize_with = "duration::longer_than_zero")]
+    per: DurationText,
+}
+
+impl Raw for RawLimits {}
+
+impl Default for RawLimits {
+    fn default() -> Self {
+        let time = |seconds| DurationText(Duration::from_secs(seconds));
+        let rate = |burst| RawRate { burst: Count::at_least_one(burst), per: time(600) };
+        Self {
+            per_network: rate(20),
+            per_account: rate(10),
+            preauth_per_network: Count::at_least_one(200),
+            sessions_per_account: Count::at_least_one(100),
+            connections: Count::at_least_one(50_000),
+            exempt: Networks(NetworkList::default()),
+            auth_deadline: time(60),
+            failure_delay: time(3),
+            idle: time(35 * 60),
+            tls_deadline: time(10),
+            proof_cache: time(3600),
+        }
+    }
+}
+
+impl RawLimits {
+    /// What does not fit together, if anything.
+    pub(super) fn check(self) -> Result<Limits, String> {
+        let within = |name: &str, time: Duration| {
+            let deadline = self.auth_deadline.0;
+            if time < deadline {
+                return Ok(());
+            }
+            Err(format!(
+                "`{name}` ({}) is not shorter than `auth_deadline` ({}) in `[limits]`: no login could end in time\nhint: shorten `{name}` or lengthen `auth_deadline`",
+                duration::format(time),
+                duration::format(deadline),
+            ))
+        };
+        within("tls_deadline", self.tls_deadline.0)?;
+        within("failure_delay", self.failure_delay.0)?;
+        let rate = |raw: RawRate| Rate { burst: raw.burst.number(), per: raw.per.0 };
+        Ok(Limits {
+            per_network: rate(self.per_network),
+            per_account: rate(self.per_account),
+            preauth_per_network: self.preauth_per_network.number(),
+            sessions_per_account: self.sessions_per_account.number(),
+            connections: self.connections.number(),
+            exempt: self.exempt.0,
+            auth_deadline: self.auth_deadline.0,
+            failure_delay: self.failure_delay.0,
+            idle: self.idle.0,
+            tls_deadline: self.tls_deadline.0,
+            proof_cache: self.proof_cache.0,
+        })
+    }
+}
+
+impl From<&Limits> for RawLimits {
+    fn from(limits: &Limits) -> Self {
+        let rate =
+            |rate: Rate| RawRate { burst: Count::at_least_one(rate.burst), per: DurationText(rate.per) };
+        Self {
+            per_network: rate(limits.per_network),
+            per_account: rate(limits.per_account),
+            preauth_per_network: Count::at_least_one(limits.preauth_per_network),
+            sessions_per_account: Count::at_least_one(limits.sessions_per_account),
+            connections: Count::at_least_one(limits.connections),
+            exempt: Networks(limits.exempt.clone()),
+            auth_deadline: DurationText(limits.auth_deadline),
+            failure_delay: DurationText(limits.failure_delay),
+            idle: DurationText(limits.idle),
+            tls_deadline: DurationText(limits.tls_deadline),
+            proof_cache: DurationText(limits.proof_cache),
+        }
+    }
+}
+
+/// A list of networks, one text each.
+struct Networks(NetworkList);
+
+impl<'de> Deserialize<'de> for Networks {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let items = Vec::<String>::deserialize(deserializer)?;
+        NetworkList::parse_items(items.iter().map(String::as_str)).map(Self).map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for Networks {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = self.0.to_string();
+        serializer.collect_seq(text.split(',').filter(|item| !item.is_empty()))
+    }
+}
+
+fn idle<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DurationText, D::Error> {
+    let time = DurationText::deserialize(deserializer)?;
+    if time.0 < Duration::from_secs(31 * 60) {
+        return Err(D::Error::custom(format!(
+            "`{}` would cut off clients that wait for mail: they are silent for 29 minutes at a time (RFC 2177)\nhint: write `31m` or more; the default is `35m`",
+            duration::format(time.0)
+        )));
+    }
+    Ok(time)
+}
+
+fn proof_cache<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DurationText, D::Error> {
+    let time = DurationText::deserialize(deserializer)?;
+    if time.0 > Duration::from_secs(24 * 3600) {
+        return Err(D::Error::custom(format!(
+            "`{}` is longer than a proof may be remembered\nhint: write `24h` or less; the default is `1h`",
+            duration::format(time.0)
+        )));
+    }
+    Ok(time)
 }

@@ -2,29 +2,67 @@
 //!
 //! The administrator writes it; it is trusted, but never silently misread: an unknown key, a value out of
 //! range, or a setting whose feature is not built is an error that names file, line, key and what to do.
+//!
+//! Each section has a file here with two forms of it. The *raw* form is what `serde` reads and writes, key
+//! for key; the checked form is what the rest of the crate sees. `document` reads raw forms and gathers
+//! mistakes, `config/mailward.toml` describes every key, and the tests hold the two together.
+
+mod count;
+mod document;
+mod duration;
+mod paths;
+mod planned;
+mod problem;
+mod relations;
 
 pub mod audit;
 pub mod database;
+pub mod domain;
+pub mod endpoint;
 pub mod limits;
 pub mod listener;
+pub mod login;
+pub mod master;
 pub mod policy;
 pub mod portal;
+pub mod secret_file;
 pub mod server;
+pub mod show;
 pub mod tls;
 pub mod upstream;
 
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
 pub use audit::{Audit, WhenFull};
 pub use database::Database;
+pub use domain::DomainPattern;
+pub use duration::{InvalidDuration, format as format_duration, parse as parse_duration};
+pub use endpoint::{Endpoint, EndpointTls, HostPort, InvalidHostPort};
 pub use limits::{Limits, Rate};
 pub use listener::{Listener, ListenerTls};
+pub use login::LoginRewrite;
+pub use master::{Master, MasterStyle};
 pub use policy::{AfterUnbind, FactorKind, Policies, Policy, Requirement};
 pub use portal::Portal;
+pub use problem::{ConfigError, Problem};
 pub use server::Server;
 pub use tls::CertificateFiles;
-pub use upstream::{
-    AccountAdmission, DomainPattern, Endpoint, EndpointTls, LoginRewrite, Master, MasterStyle, Upstream,
-    UpstreamCredential,
-};
+pub use upstream::{AccountAdmission, Upstream, UpstreamCredential};
+
+use audit::RawAudit;
+use database::RawDatabase;
+use document::{Document, Section};
+use limits::RawLimits;
+use listener::RawListener;
+use planned::Planned;
+use portal::RawPortal;
+use server::RawServer;
+use tls::RawCertificate;
+use upstream::RawUpstream;
+
+/// Where the configuration is unless the command line or `MAILWARD_CONFIG` says otherwise.
+pub const DEFAULT_PATH: &str = "/etc/mailward/mailward.toml";
 
 /// The whole configuration, checked.
 #[derive(Clone, Debug)]
@@ -48,3 +86,103 @@ pub struct Config {
     /// `[audit]`
     pub audit: Audit,
 }
+
+/// The sections that a file may have.
+const SECTIONS: [&str; 9] =
+    ["server", "database", "tls", "listener", "upstream", "policy", "limits", "portal", "audit"];
+
+/// Sections whose feature is not built yet.
+const PLANNED_SECTIONS: [Planned; 1] = [Planned::key("metrics")];
+
+impl Config {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with every mistake that could be told from the others' consequences.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads `text`, which stands in the file `path`: relative paths in it start from its folder.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`]
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let (mut document, root) = Document::parse(text);
+        let invalid = |document: Document<'_>| ConfigError::Invalid {
+            path: path.to_owned(),
+            problems: document.into_problems(),
+        };
+        if !document.is_clean() {
+            return Err(invalid(document)); // what is no TOML has no sections to judge
+        }
+        match Self::assemble(&mut document, root, &folder_of(path)) {
+            Some(config) if document.is_clean() => Ok(config),
+            _ => Err(invalid(document)),
+        }
+    }
+
+    /// First every section for itself, then what they say about each other: the second would only repeat
+    /// the mistakes of the first.
+    fn assemble<'t>(document: &mut Document<'t>, mut root: Section<'t>, base: &Path) -> Option<Self> {
+        let has_portal = root.table.contains_key("portal");
+        let server: Option<RawServer> = document.section(&mut root, "server");
+        let database: Option<RawDatabase> = document.section(&mut root, "database");
+        let certificates = certificates(document, &mut root);
+        let listeners = document.sections::<RawListener>(&mut root, "listener", "[[listener]]");
+        let upstreams = document.sections::<RawUpstream>(&mut root, "upstream", "[[upstream]]");
+        let policies = document.take_table(&mut root, "policy").and_then(|s| Policies::read(s, document));
+        let limits: Option<(_, RawLimits)> = document.spanned_section(&mut root, "limits");
+        let portal: Option<RawPortal> = if has_portal { document.section(&mut root, "portal") } else { None };
+        let audit: Option<RawAudit> = document.section(&mut root, "audit");
+        document.refuse_rest(&root, &SECTIONS, &PLANNED_SECTIONS);
+        if !document.is_clean() {
+            return None;
+        }
+
+        let server = server?.check(base);
+        let (policies, ruled) = policies?;
+        let listeners = relations::check_listeners(document, listeners, !certificates.is_empty());
+        relations::check_claims(document, &upstreams);
+        relations::check_ruled(document, &ruled, &upstreams);
+        let upstreams: Vec<(Range<usize>, Upstream)> = upstreams
+            .into_iter()
+            .filter_map(|(span, raw)| Some((span.clone(), raw.check(&span, base, document)?)))
+            .collect();
+        if document.is_clean() {
+            relations::check_endpoints(document, &listeners, &upstreams);
+        }
+        let (span, limits) = limits?;
+        let limits = limits.check().map_err(|text| document.problem(&span, &text)).ok();
+        Some(Self {
+            database: database?.check(base, &server.data_dir),
+            audit: audit?.check(base, &server.data_dir),
+            server,
+            certificates: certificates.into_iter().map(|raw| raw.check(base)).collect(),
+            listeners: listeners.into_iter().map(|(_, listener)| listener).collect(),
+            upstreams: upstreams.into_iter().map(|(_, upstream)| upstream).collect(),
+            policies,
+            limits: limits?,
+            portal: portal.map(Portal::from),
+        })
+    }
+}
+
+/// `[tls]` holds nothing but certificates so far.
+fn certificates<'t>(document: &mut Document<'t>, root: &mut Section<'t>) -> Vec<RawCertificate> {
+    let Some(mut tls) = document.take_table(root, "tls") else { return vec![] };
+    let certificates = document.sections(&mut tls, "certificate", "[[tls.certificate]]");
+    document.refuse_rest(&tls, &["certificate"], &[]);
+    certificates.into_iter().map(|(_, raw)| raw).collect()
+}
+
+/// Where relative paths start; absolute, so that it stays right wherever the process moves.
+fn folder_of(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,11 @@
 //! `[server]`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
+use super::document::Raw;
+use super::paths;
 use crate::base::Language;
 
 /// Who we are and where we keep things.
@@ -13,4 +17,99 @@ pub struct Server {
     pub data_dir: PathBuf,
     /// `refusal_text = "en" | "zh"`; English by default.
     pub refusal_text: Language,
+}
+
+impl Server {
+    /// The file that holds the site's key.
+    #[must_use]
+    pub fn key_file(&self) -> PathBuf {
+        self.data_dir.join("site.key")
+    }
+}
+
+/// Where things are kept unless the file says otherwise.
+pub const DEFAULT_DATA_DIR: &str = "/var/lib/mailward";
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawServer {
+    #[serde(deserialize_with = "hostname")]
+    hostname: String,
+    #[serde(default = "default_data_dir", deserialize_with = "paths::some_path")]
+    data_dir: PathBuf,
+    #[serde(default)]
+    refusal_text: RawLanguage,
+}
+
+#[derive(Clone, Copy, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum RawLanguage {
+    #[default]
+    En,
+    Zh,
+}
+
+impl Raw for RawServer {}
+
+impl RawServer {
+    pub(super) fn check(self, base: &Path) -> Server {
+        let refusal_text = match self.refusal_text {
+            RawLanguage::En => Language::English,
+            RawLanguage::Zh => Language::Chinese,
+        };
+        Server { hostname: self.hostname, data_dir: base.join(self.data_dir), refusal_text }
+    }
+}
+
+impl From<&Server> for RawServer {
+    fn from(server: &Server) -> Self {
+        let refusal_text = match server.refusal_text {
+            Language::English => RawLanguage::En,
+            Language::Chinese => RawLanguage::Zh,
+        };
+        Self { hostname: server.hostname.clone(), data_dir: server.data_dir.clone(), refusal_text }
+    }
+}
+
+fn default_data_dir() -> PathBuf {
+    DEFAULT_DATA_DIR.into()
+}
+
+fn hostname<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if is_hostname(&text) {
+        Ok(text)
+    } else {
+        Err(serde::de::Error::custom(format!(
+            "`{text}` is no host name\nhint: write the name that clients are set up with, such as `mail.example.org`"
+        )))
+    }
+}
+
+/// Letters, digits and hyphens between dots (RFC 952, RFC 1123 section 2.1); internationalised names in
+/// their `xn--` form.
+#[must_use]
+pub fn is_hostname(text: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    text.len() <= 253 && text.split('.').all(label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_names_are_told_from_other_text() {
+        for good in ["mail.example.org", "localhost", "xn--fsq.example", "a-b.c1"] {
+            assert!(is_hostname(good), "{good}");
+        }
+        for bad in ["", "a..b", "-a.org", "a b", "邮件.cn", "a.org.", "https://a.org"] {
+            assert!(!is_hostname(bad), "{bad}");
+        }
+    }
 }

@@ -1,6 +1,11 @@
 //! `[[tls.certificate]]`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::document::Raw;
+use super::paths;
 
 /// A certificate chain and its key, PEM files.
 #[derive(Clone, Debug)]
@@ -9,4 +14,27 @@ pub struct CertificateFiles {
     pub cert: PathBuf,
     /// The private key.
     pub key: PathBuf,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCertificate {
+    #[serde(deserialize_with = "paths::some_path")]
+    cert: PathBuf,
+    #[serde(deserialize_with = "paths::some_path")]
+    key: PathBuf,
+}
+
+impl Raw for RawCertificate {}
+
+impl RawCertificate {
+    pub(super) fn check(self, base: &Path) -> CertificateFiles {
+        CertificateFiles { cert: base.join(self.cert), key: base.join(self.key) }
+    }
+}
+
+impl From<&CertificateFiles> for RawCertificate {
+    fn from(files: &CertificateFiles) -> Self {
+        Self { cert: files.cert.clone(), key: files.key.clone() }
+    }
 }

@@ -1,8 +1,20 @@
 //! `[[upstream]]`: the legacy servers and how the gate logs in there.
 
-use std::path::PathBuf;
+use std::ops::Range;
+use std::path::Path;
 use std::time::Duration;
 
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use toml::Spanned;
+
+use super::document::{Document, Raw};
+use super::domain::{DomainPattern, DomainText};
+use super::duration::{self, DurationText};
+use super::endpoint::{Endpoint, RawEndpoint};
+use super::login::LoginRewrite;
+use super::master::{Master, RawMaster};
+use super::planned::{Off, Planned};
 use crate::base::{Domain, Protocol, UpstreamName};
 
 /// A legacy mail server.
@@ -48,33 +60,14 @@ impl Upstream {
     }
 }
 
-/// One entry of `domains`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DomainPattern {
-    /// This domain.
-    Exact(Domain),
-    /// `*`: whatever no other upstream names.
-    Any,
-}
-
 /// Which accounts an upstream has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum AccountAdmission {
     /// An account appears at its first successful mailbox-password login.
     FirstLogin,
     /// Only accounts added by an administrator (or by making an app password).
     Listed,
-}
-
-/// How the login name is spelled upstream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LoginRewrite {
-    /// `local@domain`.
-    Address,
-    /// `local`.
-    LocalPart,
-    /// Text with `{local}` and `{domain}`; holds at least `{local}`.
-    Template(String),
 }
 
 /// How the gate logs in upstream for a client that used an app password.
@@ -86,50 +79,224 @@ pub enum UpstreamCredential {
     Master(Master),
 }
 
-/// `[upstream.master]`
-#[derive(Clone, Debug)]
-pub struct Master {
-    /// The master user's name.
-    pub user: String,
-    /// The file that holds its password (first line).
-    pub password_file: PathBuf,
-    /// How the account is named beside it.
-    pub style: MasterStyle,
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawUpstream {
+    #[serde(deserialize_with = "name")]
+    name: Spanned<String>,
+    domains: Spanned<Vec<Spanned<DomainPattern>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_domain: Option<Spanned<DomainText>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    domain_aliases: Vec<Spanned<DomainText>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accounts: Option<AccountAdmission>,
+    #[serde(default)]
+    login: LoginRewrite,
+    #[serde(default)]
+    credential: RawCredential,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    imap: Option<Spanned<RawEndpoint>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pop3: Option<Spanned<RawEndpoint>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    smtp: Option<Spanned<RawEndpoint>>,
+    #[serde(default = "five_seconds", deserialize_with = "duration::longer_than_zero")]
+    connect_deadline: DurationText,
+    #[serde(default = "thirty_seconds", deserialize_with = "duration::longer_than_zero")]
+    login_deadline: DurationText,
+    #[serde(default = "ten_minutes", deserialize_with = "duration::longer_than_zero")]
+    refresh: DurationText,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    master: Option<Spanned<RawMaster>>,
 }
 
-/// How a master login names the account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MasterStyle {
-    /// `account<separator>master`, e.g. `separator:*`; names that hold the separator are refused.
-    Separator(char),
-    /// SASL PLAIN with the account as authorisation identity.
-    Authzid,
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum RawCredential {
+    #[default]
+    Sealed,
+    Master,
 }
 
-/// Where one protocol of an upstream is.
-#[derive(Clone, Debug)]
-pub struct Endpoint {
-    /// Host name or IP address literal.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-    /// How the leg is protected.
-    pub tls: EndpointTls,
-    /// The name its certificate must carry; the host where the file says nothing.
-    pub server_name: String,
-    /// PEM roots to trust instead of the system's.
-    pub ca_file: Option<PathBuf>,
-    /// SHA-256 of the certificate's SubjectPublicKeyInfo; then the chain, name and dates are not looked at.
-    pub pin_sha256: Option<[u8; 32]>,
+impl Raw for RawUpstream {
+    const PLANNED: &'static [Planned] = &[
+        Planned { key: "aliases_file", off: Off::Empty },
+        Planned { key: "forward_client", off: Off::Word("none") },
+    ];
 }
 
-/// How the leg to an upstream is protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EndpointTls {
-    /// Not at all: for loopback and trusted wires.
-    None,
-    /// STARTTLS/STLS, demanded.
-    Starttls,
-    /// From the first byte.
-    Implicit,
+impl RawUpstream {
+    /// Notes in `document` what does not fit together; then there is no upstream.
+    pub(super) fn check(
+        mut self,
+        span: &Range<usize>,
+        base: &Path,
+        document: &mut Document<'_>,
+    ) -> Option<Upstream> {
+        if self.imap.is_none() && self.pop3.is_none() && self.smtp.is_none() {
+            document.problem(
+                span,
+                "`[[upstream]]` has none of `imap`, `pop3` and `smtp`\nhint: write `imap = { address = [\"10.0.0.5:143\"], tls = \"starttls\" }` or the like",
+            );
+        }
+        self.check_domains(document);
+        let credential = self.credential(span, document);
+        let mut endpoint = |raw: Option<Spanned<RawEndpoint>>| {
+            let raw = raw?;
+            let span = raw.span();
+            raw.into_inner().check(base).map_err(|text| document.problem(&span, &text)).ok()
+        };
+        let (imap, pop3, smtp) = (endpoint(self.imap), endpoint(self.pop3), endpoint(self.smtp));
+        Some(Upstream {
+            name: UpstreamName(self.name.into_inner()),
+            domains: self.domains.into_inner().into_iter().map(Spanned::into_inner).collect(),
+            default_domain: self.default_domain.map(|domain| domain.into_inner().0),
+            domain_aliases: self.domain_aliases.into_iter().map(|domain| domain.into_inner().0).collect(),
+            accounts: self.accounts,
+            login: self.login,
+            credential: match credential? {
+                None => UpstreamCredential::Sealed,
+                Some(raw) => UpstreamCredential::Master(raw.check(base)),
+            },
+            imap,
+            pop3,
+            smtp,
+            connect_deadline: self.connect_deadline.0,
+            login_deadline: self.login_deadline.0,
+            refresh: self.refresh.0,
+        })
+    }
+
+    fn check_domains(&self, document: &mut Document<'_>) {
+        let domains = self.domains.get_ref();
+        if domains.is_empty() {
+            document.problem(
+                &self.domains.span(),
+                "`domains` of `[[upstream]]` is empty\nhint: write the mail domains that it serves, or `\"*\"` for every other",
+            );
+        }
+        if let Some(default) = &self.default_domain {
+            let wanted = &default.get_ref().0;
+            let served = |pattern: &Spanned<DomainPattern>| match pattern.get_ref() {
+                DomainPattern::Exact(domain) => domain == wanted,
+                DomainPattern::Any => true,
+            };
+            if !domains.iter().any(served) {
+                document.problem(
+                    &default.span(),
+                    &format!(
+                        "`default_domain` `{wanted}` is none of this upstream's `domains`\nhint: add it there"
+                    ),
+                );
+            }
+        } else if let Some(alias) = self.domain_aliases.first() {
+            document.problem(
+                &alias.span(),
+                "`domain_aliases` are other names of `default_domain`, which is missing\nhint: add `default_domain`",
+            );
+        }
+    }
+
+    /// The master section if it is wanted; `None` where the two keys contradict each other.
+    fn credential(&mut self, span: &Range<usize>, document: &mut Document<'_>) -> Option<Option<RawMaster>> {
+        match (self.credential, self.master.take()) {
+            (RawCredential::Sealed, None) => Some(None),
+            (RawCredential::Master, Some(master)) => Some(Some(master.into_inner())),
+            (RawCredential::Sealed, Some(master)) => {
+                document.problem(
+                    &master.span(),
+                    "`[upstream.master]` is not used with `credential = \"sealed\"`\nhint: set `credential = \"master\"` or remove the section",
+                );
+                None
+            }
+            (RawCredential::Master, None) => {
+                document.problem(
+                    span,
+                    "`credential = \"master\"` needs `[upstream.master]`\nhint: add the section with `user`, `password_file` and `style`",
+                );
+                None
+            }
+        }
+    }
+
+    /// Every name that leads here, with its place: no two upstreams may share one.
+    pub(super) fn claims(&self) -> (Spanned<String>, Vec<Spanned<String>>) {
+        let text = |pattern: &DomainPattern| match pattern {
+            DomainPattern::Exact(domain) => domain.to_string(),
+            DomainPattern::Any => "*".to_owned(),
+        };
+        let domains = self.domains.get_ref().iter().map(|d| Spanned::new(d.span(), text(d.get_ref())));
+        let aliases = self.domain_aliases.iter().map(|d| Spanned::new(d.span(), d.get_ref().0.to_string()));
+        (self.name.clone(), domains.chain(aliases).collect())
+    }
+
+    /// Whether `domain` is another name of the default domain.
+    pub(super) fn is_alias(&self, domain: &Domain) -> bool {
+        self.domain_aliases.iter().any(|alias| alias.get_ref().0 == *domain)
+    }
+
+    /// Whether accounts of `domain` are here.
+    pub(super) fn serves(&self, domain: &Domain) -> bool {
+        self.domains.get_ref().iter().any(|pattern| match pattern.get_ref() {
+            DomainPattern::Exact(exact) => exact == domain,
+            DomainPattern::Any => true,
+        })
+    }
+}
+
+impl From<&Upstream> for RawUpstream {
+    fn from(upstream: &Upstream) -> Self {
+        let domain = |domain: &Domain| nowhere(DomainText(domain.clone()));
+        let endpoint = |endpoint: &Option<Endpoint>| endpoint.as_ref().map(|e| nowhere(RawEndpoint::from(e)));
+        let (credential, master) = match &upstream.credential {
+            UpstreamCredential::Sealed => (RawCredential::Sealed, None),
+            UpstreamCredential::Master(master) => (RawCredential::Master, Some(nowhere(master.into()))),
+        };
+        Self {
+            name: nowhere(upstream.name.0.clone()),
+            domains: nowhere(upstream.domains.iter().cloned().map(nowhere).collect()),
+            default_domain: upstream.default_domain.as_ref().map(domain),
+            domain_aliases: upstream.domain_aliases.iter().map(domain).collect(),
+            accounts: upstream.accounts,
+            login: upstream.login.clone(),
+            credential,
+            imap: endpoint(&upstream.imap),
+            pop3: endpoint(&upstream.pop3),
+            smtp: endpoint(&upstream.smtp),
+            connect_deadline: DurationText(upstream.connect_deadline),
+            login_deadline: DurationText(upstream.login_deadline),
+            refresh: DurationText(upstream.refresh),
+            master,
+        }
+    }
+}
+
+fn nowhere<T>(value: T) -> Spanned<T> {
+    Spanned::new(0..0, value)
+}
+
+/// Short, and free of what would need quoting in a log or a command.
+fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Spanned<String>, D::Error> {
+    let name = Spanned::<String>::deserialize(deserializer)?;
+    let text = name.get_ref();
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    if (1..=64).contains(&text.len()) && text.bytes().all(plain) {
+        return Ok(name);
+    }
+    Err(D::Error::custom(format!(
+        "`{text}` is no name\nhint: write up to 64 letters, digits, `-`, `_` or `.`; never change it later, sealed passwords are bound to it"
+    )))
+}
+
+fn five_seconds() -> DurationText {
+    DurationText(Duration::from_secs(5))
+}
+
+fn thirty_seconds() -> DurationText {
+    DurationText(Duration::from_secs(30))
+}
+
+fn ten_minutes() -> DurationText {
+    DurationText(Duration::from_secs(600))
 }

@@ -9,11 +9,15 @@
 //!   bytes ──receive──▶ Dialogue ──step──▶ NeedInput | Send | StartTls | Event | Close
 //! ```
 
+pub mod clean;
+pub mod guard;
 pub mod imap;
 pub mod input;
+pub mod output;
 pub mod pop3;
 pub mod sasl;
 pub mod smtp;
+pub mod stranger;
 pub mod wording;
 
 use std::fmt;
@@ -23,6 +27,7 @@ use zeroize::Zeroizing;
 
 pub use crate::base::Language;
 use crate::base::{LoginName, Password, Protocol};
+pub use guard::{Forward, RelayGuard, Violation};
 pub use sasl::Mechanism;
 pub use wording::Wording;
 
@@ -81,6 +86,14 @@ pub trait MailProtocol: Sized + Send + Sync + 'static {
     type Server: ServerDialogue<Self> + Send + 'static;
     /// The dialogue that faces the upstream.
     type Client: ClientDialogue<Self> + Send + 'static;
+
+    /// What must read along once the session is a relay: the client was told of `offer` before login, and the
+    /// upstream said `welcome`. `None` where bytes may pass as they are.
+    #[must_use]
+    fn guard(offer: &Self::Offer, welcome: &Self::Welcome) -> Option<Box<dyn RelayGuard>> {
+        let _ = (offer, welcome);
+        None
+    }
 }
 
 /// Whether the leg to the client is protected.

@@ -2,11 +2,23 @@
 //!
 //! One SQL text serves both. Nothing here decides anything; callers are trusted code, the database is
 //! trusted for availability only (rows that open doors carry MACs, which floors above check).
+//!
+//! One file per table family; each names its statements once, as constants that both databases prepare. What
+//! must not be decided twice at once is decided by the database: by one conditional statement, or in a
+//! transaction that begins by locking the account's row (in SQLite: the file).
 
+mod accounts;
+mod app_passwords;
+mod audit;
+mod factors;
+mod moment;
+mod open;
 pub mod record;
 
-use crate::base::{AccountId, Address, AppPasswordId, FactorId, Timestamp, UpstreamName};
-use crate::config;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
 pub use record::*;
 
 /// A pool of connections to the database of this site. Cheap to clone.
@@ -18,7 +30,8 @@ pub enum Store {
     Postgres(sqlx::PgPool),
 }
 
-/// Why the store did not do it.
+/// Why the store did not do it. After [`StoreError::Unavailable`] a change may have happened all the same: the
+/// connection can be lost between the commit and its confirmation.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database does not answer, is locked, full or read-only; a retry may help.
@@ -30,222 +43,131 @@ pub enum StoreError {
     /// Creating or migrating it failed.
     #[error("the database cannot be migrated")]
     Migrate(#[source] sqlx::migrate::MigrateError),
+    /// The database file or its directory cannot be made or read.
+    #[error("cannot open the database file `{path}`")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
 }
 
-#[expect(clippy::unimplemented, unused_variables, reason = "signatures first; bodies follow")]
-impl Store {
-    /// Opens, creates (SQLite, mode 0600) and migrates the database.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn open(database: &config::Database) -> Result<Self, StoreError> {
-        unimplemented!()
-    }
-    /// Closes the pool after writing what is pending.
-    pub async fn close(&self) {
-        unimplemented!()
-    }
+/// The longest that one call may take, waiting for a connection included: a server that vanished without a word
+/// must not hold a login for as long as TCP would.
+const DEADLINE: Duration = Duration::from_secs(10);
 
-    // accounts
-    /// The account of `address` and its number of bound factors, in one read. A removed account is returned
-    /// too, as a tombstone (`state == Removed`).
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn standing(&self, address: &Address) -> Result<Option<Standing>, StoreError> {
-        unimplemented!()
-    }
-    /// Adds the account, or brings a tombstone back (keeping its `must_bind`); an existing one is returned as it is.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn add_account(
-        &self,
-        address: &Address,
-        upstream: &UpstreamName,
-        at: Timestamp,
-    ) -> Result<(AccountRecord, Added), StoreError> {
-        unimplemented!()
-    }
-    /// All accounts but tombstones, by address, with their number of bound factors.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn accounts(&self) -> Result<Vec<Standing>, StoreError> {
-        unimplemented!()
-    }
-    /// Suspends or resumes; `false` where there is no such account (or a tombstone).
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn set_account_state(
-        &self,
-        account: AccountId,
-        state: AccountState,
-    ) -> Result<bool, StoreError> {
-        unimplemented!()
-    }
-    /// Leaves a tombstone: factors and app passwords go, `must_bind` is set if a factor was bound.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn remove_account(&self, account: AccountId) -> Result<bool, StoreError> {
-        unimplemented!()
-    }
+/// Every statement of this module, for the test that prepares them all on both databases.
+pub fn statements() -> impl Iterator<Item = &'static str> {
+    [accounts::STATEMENTS, factors::STATEMENTS, app_passwords::STATEMENTS, audit::STATEMENTS]
+        .into_iter()
+        .flatten()
+        .copied()
+}
 
-    // factors
-    /// Binds a factor; clears `must_bind`.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn insert_factor(&self, factor: &FactorRecord) -> Result<(), StoreError> {
-        unimplemented!()
-    }
-    /// The account's factors, oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn factors(&self, account: AccountId) -> Result<Vec<FactorRecord>, StoreError> {
-        unimplemented!()
-    }
-    /// Unbinds the account's factors (of `kind`, or all); with `revoke_app_passwords`, and if no factor is
-    /// left, its app passwords go in the same transaction. Returns what went.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn unbind_factors(
-        &self,
-        account: AccountId,
-        kind: Option<&str>,
-        revoke_app_passwords: bool,
-    ) -> Result<Unbound, StoreError> {
-        unimplemented!()
-    }
-    /// Marks TOTP step `step` as used, if it is later than every step used before: one conditional UPDATE,
-    /// so that of many at once exactly one is told `true`.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn claim_totp_step(
-        &self,
-        factor: FactorId,
-        step: i64,
-        at: Timestamp,
-    ) -> Result<bool, StoreError> {
-        unimplemented!()
-    }
+/// Names a file's statements, and lists them for [`statements`].
+macro_rules! name_statements {
+    ($($(#[$comment:meta])* $name:ident = $sql:expr;)+) => {
+        $($(#[$comment])* const $name: &str = $sql;)+
+        pub(super) const STATEMENTS: &[&str] = &[$($name),+];
+    };
+}
 
-    // app passwords
-    /// Adds one, unless the account has `limit` already or its label is taken; decided in one transaction.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn insert_app_password(
-        &self,
-        row: &AppPasswordRecord,
-        limit: u32,
-    ) -> Result<Inserted, StoreError> {
-        unimplemented!()
-    }
-    /// The one with this label.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn app_password_by_label(
-        &self,
-        account: AccountId,
-        label: &str,
-    ) -> Result<Option<AppPasswordRecord>, StoreError> {
-        unimplemented!()
-    }
-    /// The account's, oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn app_passwords(&self, account: AccountId) -> Result<Vec<AppPasswordRecord>, StoreError> {
-        unimplemented!()
-    }
-    /// Deletes one; `false` where there is none.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn delete_app_password(
-        &self,
-        account: AccountId,
-        id: AppPasswordId,
-    ) -> Result<bool, StoreError> {
-        unimplemented!()
-    }
-    /// Deletes all; how many.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn delete_app_passwords(&self, account: AccountId) -> Result<u64, StoreError> {
-        unimplemented!()
-    }
-    /// Replaces the sealed mailbox password, if the row still has `expected_version`; `false` if not.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn reseal_app_password(
-        &self,
-        id: AppPasswordId,
-        expected_version: i64,
-        sealed: &[u8],
-        mac: &[u8],
-    ) -> Result<bool, StoreError> {
-        unimplemented!()
-    }
-    /// Writes down last uses, in one transaction; for display only, the trail has the truth.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn record_uses(&self, uses: &[Use]) -> Result<(), StoreError> {
-        unimplemented!()
-    }
+/// Runs one statement on whichever pool there is: `$run` may await and `?`.
+macro_rules! on_pool {
+    ($store:expr, |$pool:ident| $run:expr) => {
+        match $store {
+            $crate::store::Store::Sqlite($pool) => $crate::store::within_deadline(async { Ok($run) }).await,
+            $crate::store::Store::Postgres($pool) => $crate::store::within_deadline(async { Ok($run) }).await,
+        }
+    };
+}
 
-    // audit
-    /// Sets a chain's head.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn put_audit_head(&self, head: &AuditHead) -> Result<(), StoreError> {
-        unimplemented!()
-    }
-    /// The heads of all chains.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn audit_heads(&self) -> Result<Vec<AuditHead>, StoreError> {
-        unimplemented!()
-    }
-    /// Adds records to the search index; those it has already are left alone.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn index_audit(&self, rows: &[AuditRow]) -> Result<(), StoreError> {
-        unimplemented!()
-    }
-    /// Finds records, newest last.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn search_audit(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, StoreError> {
-        unimplemented!()
+/// Runs several statements as one; leaving `$run` early, by `return Ok(…)` or `?`, undoes them.
+macro_rules! in_transaction {
+    ($store:expr, |$connection:ident| $run:expr) => {
+        match $store {
+            $crate::store::Store::Sqlite(pool) => {
+                $crate::store::within_deadline(async {
+                    // Not the deferred BEGIN: two of those that read first can only fail when both then write.
+                    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+                    let $connection = &mut *transaction;
+                    let value = $run;
+                    transaction.commit().await?;
+                    Ok(value)
+                })
+                .await
+            }
+            $crate::store::Store::Postgres(pool) => {
+                $crate::store::within_deadline(async {
+                    let mut transaction = pool.begin().await?;
+                    let $connection = &mut *transaction;
+                    let value = $run;
+                    transaction.commit().await?;
+                    Ok(value)
+                })
+                .await
+            }
+        }
+    };
+}
+
+use {in_transaction, name_statements, on_pool};
+
+async fn within_deadline<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    tokio::time::timeout(DEADLINE, work).await.unwrap_or_else(|_| Err(StoreError::timed_out()))
+}
+
+impl StoreError {
+    fn timed_out() -> Self {
+        Self::Unavailable(sqlx::Error::Io(io::ErrorKind::TimedOut.into()))
     }
 }
 
-/// Where a use came from; see [`Store::record_uses`].
-#[derive(Clone, Debug)]
-pub struct Use {
-    /// Whose.
-    pub account: AccountId,
-    /// With which app password, if it was one.
-    pub app_password: Option<AppPasswordId>,
-    /// When.
-    pub at: Timestamp,
-    /// From where (address as text).
-    pub address: String,
-    /// With which client program, as it announced itself.
-    pub program: Option<String>,
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        use sqlx::Error as E;
+        let unreadable = if let E::Database(said) = &error {
+            said.code().is_some_and(|code| means_corruption(&code))
+        } else {
+            matches!(
+                error,
+                E::RowNotFound
+                    | E::TypeNotFound { .. }
+                    | E::ColumnIndexOutOfBounds { .. }
+                    | E::ColumnNotFound(_)
+                    | E::ColumnDecode { .. }
+                    | E::Decode(_)
+            )
+        };
+        if unreadable { Self::Corrupt(error) } else { Self::Unavailable(error) }
+    }
+}
+
+/// SQLite's `SQLITE_CORRUPT` (11 with extensions in the higher bytes) and `SQLITE_NOTADB` (26); PostgreSQL's
+/// "data corrupted" and "index corrupted" (XX001, XX002) and undefined tables and columns (class 42).
+fn means_corruption(code: &str) -> bool {
+    match code.parse::<u32>() {
+        Ok(number) if code.len() < 5 => matches!(number & 0xff, 11 | 26),
+        _ => matches!(code, "XX001" | "XX002") || code.starts_with("42"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damage_is_told_from_absence() {
+        for damage in ["11", "26", "267", "XX001", "42P01"] {
+            assert!(means_corruption(damage), "{damage}");
+        }
+        // busy, full, read-only, I/O error; too many connections, disk full, admin shutdown
+        for absence in ["5", "13", "8", "10", "517", "53300", "53100", "57P01", "26000"] {
+            assert!(!means_corruption(absence), "{absence}");
+        }
+        assert!(matches!(StoreError::from(sqlx::Error::PoolTimedOut), StoreError::Unavailable(_)));
+        assert!(matches!(StoreError::from(sqlx::Error::RowNotFound), StoreError::Corrupt(_)));
+    }
 }

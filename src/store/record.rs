@@ -1,6 +1,8 @@
 //! Rows as the floors above see them.
 
-use crate::base::{AccountId, Address, AppPasswordId, FactorId, Timestamp, UpstreamName};
+use sqlx::FromRow;
+
+use crate::base::{AccountId, Address, AppPasswordId, FactorId, InvalidName, Timestamp, UpstreamName};
 
 /// Where an account stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,16 +15,53 @@ pub enum AccountState {
     Removed,
 }
 
+impl AccountState {
+    /// The word in the database, and for people.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Removed => "removed",
+        }
+    }
+}
+
+/// A word that is no [`AccountState`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not the state of an account")]
+pub struct UnknownState(pub String);
+
+impl TryFrom<String> for AccountState {
+    type Error = UnknownState;
+
+    fn try_from(word: String) -> Result<Self, Self::Error> {
+        let all = [Self::Active, Self::Suspended, Self::Removed];
+        all.into_iter().find(|state| state.as_str() == word).ok_or(UnknownState(word))
+    }
+}
+
+/// How an address comes back from the database.
+impl TryFrom<String> for Address {
+    type Error = InvalidName;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text)
+    }
+}
+
 /// A row of `accounts`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct AccountRecord {
     /// Key.
     pub id: AccountId,
     /// Folded address, unique.
+    #[sqlx(try_from = "String")]
     pub address: Address,
     /// The upstream it belongs to.
     pub upstream: UpstreamName,
     /// Where it stands.
+    #[sqlx(try_from = "String")]
     pub state: AccountState,
     /// It had a factor when it was removed: it must bind one before its mailbox password counts again.
     pub must_bind: bool,
@@ -33,11 +72,13 @@ pub struct AccountRecord {
 }
 
 /// An account and how many factors it has bound.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct Standing {
     /// The account.
+    #[sqlx(flatten)]
     pub account: AccountRecord,
     /// Zero: unbound.
+    #[sqlx(try_from = "i64")]
     pub bound_factors: u32,
 }
 
@@ -53,7 +94,7 @@ pub enum Added {
 }
 
 /// A row of `factors`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct FactorRecord {
     /// Key.
     pub id: FactorId,
@@ -81,7 +122,7 @@ pub struct Unbound {
 }
 
 /// A row of `app_passwords`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct AppPasswordRecord {
     /// Key.
     pub id: AppPasswordId,
@@ -135,7 +176,7 @@ pub enum Inserted {
 }
 
 /// The head of one audit chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct AuditHead {
     /// Which chain (the file's name without its ending).
     pub chain: String,
@@ -148,7 +189,7 @@ pub struct AuditHead {
 }
 
 /// An audit record in the search index.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct AuditRow {
     /// Chain and sequence are the key.
     pub chain: String,
@@ -168,6 +209,17 @@ pub struct AuditRow {
     pub json: String,
 }
 
+/// How far into the file of one chain the search index has come.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct AuditMark {
+    /// Which chain.
+    pub chain: String,
+    /// Bytes of its file that are indexed.
+    pub position: i64,
+    /// The last of them: where the file has others at that place, it is not the file that was indexed.
+    pub tail: Vec<u8>,
+}
+
 /// What to search for; all given conditions hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditQuery {
@@ -185,4 +237,19 @@ pub struct AuditQuery {
     pub ip: Option<String>,
     /// At most so many, the newest ones; 0 means 1,000.
     pub limit: u32,
+}
+
+/// One use of an account; see [`Store::record_uses`](super::Store::record_uses).
+#[derive(Clone, Debug)]
+pub struct Use {
+    /// Whose.
+    pub account: AccountId,
+    /// With which app password, if it was one.
+    pub app_password: Option<AppPasswordId>,
+    /// When.
+    pub at: Timestamp,
+    /// From where (address as text).
+    pub address: String,
+    /// With which client program, as it announced itself.
+    pub program: Option<String>,
 }

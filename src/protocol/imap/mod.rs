@@ -1,1 +1,61 @@
-//! Not written yet.
+//! IMAP4rev1 and rev2 before login (RFC 3501, RFC 9051), on both sides of the gate.
+//!
+//! Input is hostile on both sides. Messages are framed within our own bounds ([`framing`]), what a client sends is decoded by
+//! imap-codec, and what an upstream sends is read by a tolerant reader of our own ([`response`]), because servers in the
+//! field say what no grammar allows. Nothing here repeats to a peer what it sent, other than a valid tag.
+//!
+//! ```text
+//!   client ──▶ framing ──▶ command ──▶ server ──▶ Attempt      (answers: offer, reply)
+//!   upstream ──▶ framing ──▶ response ──▶ client ──▶ Welcome   (asks: login, introduction)
+//!   relay ──▶ guard, where the upstream would let a client change who it is
+//! ```
+
+mod client;
+mod command;
+mod framing;
+mod guard;
+mod introduction;
+mod login;
+mod offer;
+mod reply;
+mod response;
+mod server;
+
+use crate::base::Protocol;
+use crate::protocol::{MailProtocol, RelayGuard};
+
+pub use client::Client;
+use guard::Guard;
+pub use introduction::Introduction;
+pub use offer::{Capabilities, Offer};
+pub use server::Server;
+
+/// The protocol.
+pub struct Imap;
+
+impl MailProtocol for Imap {
+    const PROTOCOL: Protocol = Protocol::Imap;
+    type Offer = Offer;
+    type Introduction = Introduction;
+    type Welcome = Welcome;
+    type Server = Server;
+    type Client = Client;
+
+    fn guard(offer: &Offer, welcome: &Welcome) -> Option<Box<dyn RelayGuard>> {
+        let (before, after) = (offer.capabilities(), &welcome.capabilities);
+        let known = if after.is_empty() { before } else { after };
+        (before.needs_guard() || after.needs_guard())
+            .then(|| Box::new(Guard::new(known)) as Box<dyn RelayGuard>)
+    }
+}
+
+/// What the upstream said when it let us in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Welcome {
+    /// What it offers after login; empty if it would not say.
+    pub capabilities: Capabilities,
+    /// The untagged lines that came with it and are the client's business (alerts above all), whole.
+    pub untagged: Vec<u8>,
+    /// The text of its tagged `OK`, one line.
+    pub text: String,
+}

@@ -1,0 +1,146 @@
+//! The threads that run argon2, so that no I/O thread ever does.
+//!
+//! Argon2 costs megabytes and tens of milliseconds on purpose, and whoever sends passwords makes the gate pay:
+//! so threads, memory and queue are bounded, a full queue says so at once, and work that nobody waits for any
+//! more is not done.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use tokio::sync::oneshot;
+
+use super::Busy;
+use super::candidate::Candidate;
+use super::kdf::{Kdf, Memory, Stretched};
+use crate::base::Secret;
+
+/// The most threads: each holds some 19 MiB, and past that many a site needs the proof cache, not more argon2.
+const THREADS_MAX: usize = 16;
+
+/// Jobs that may wait, per thread. At 20 to 30 ms each the last one waits two seconds; a client that
+/// would wait longer is better told to come again.
+const QUEUE_PER_THREAD: usize = 64;
+
+/// A bounded pool of argon2 threads. They end when it is dropped.
+pub(super) struct Workers {
+    queue: SyncSender<Job>,
+}
+
+struct Job {
+    kdf: Kdf,
+    symbols: Secret,
+    answer: oneshot::Sender<Stretched>,
+}
+
+impl Workers {
+    /// One thread per core but one, which stays free for I/O; at least one.
+    pub(super) fn start() -> Self {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let threads = cores.saturating_sub(1).clamp(1, THREADS_MAX);
+        Self::with(threads, threads * QUEUE_PER_THREAD)
+    }
+
+    fn with(threads: usize, queue: usize) -> Self {
+        let (sender, receiver) = sync_channel(queue);
+        let receiver = Arc::new(Mutex::new(receiver));
+        for _ in 0..threads {
+            let receiver = Arc::clone(&receiver);
+            let spawned = thread::Builder::new().name("argon2".to_owned()).spawn(move || work(&receiver));
+            if let Err(error) = spawned {
+                // Without any thread the receiver is gone, and every job is told `Busy`.
+                tracing::error!(%error, "cannot start an argon2 thread");
+            }
+        }
+        Self { queue: sender }
+    }
+
+    /// Stretches `candidate`; dropping the future takes the job back if no thread has begun it.
+    ///
+    /// # Errors
+    /// [`Busy`] when the queue is full.
+    pub(super) async fn stretch(&self, kdf: Kdf, candidate: &Candidate) -> Result<Stretched, Busy> {
+        let (answer, stretched) = oneshot::channel();
+        let symbols = Secret::new(candidate.symbols().to_vec());
+        self.queue.try_send(Job { kdf, symbols, answer }).map_err(|_| Busy)?;
+        stretched.await.map_err(|_| Busy)
+    }
+}
+
+fn work(queue: &Mutex<Receiver<Job>>) {
+    let mut memory = Memory::default();
+    loop {
+        // A thread that fell over while it held the lock held nothing but the lock.
+        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(Job { kdf, symbols, answer }) = job else { return };
+        if answer.is_closed() {
+            continue;
+        }
+        match kdf.stretch(symbols.expose(), &mut memory) {
+            Ok(stretched) => drop(answer.send(stretched)),
+            // The waiter sees the closed channel. Parsed parameters are within argon2's range, so that this
+            // does not happen while there is memory.
+            Err(error) => tracing::error!(%error, "argon2 failed"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// A pool whose threads take nothing, so that what is queued stays queued.
+    fn asleep(queue: usize) -> (Workers, Receiver<Job>) {
+        let (queue, receiver) = sync_channel(queue);
+        (Workers { queue }, receiver)
+    }
+
+    #[test]
+    fn a_full_queue_says_busy_at_once() {
+        let (workers, _receiver) = asleep(2);
+        let (kdf, candidate) = (Kdf::fresh(), Candidate::draw());
+        let mut waiting = [0, 1].map(|_| Box::pin(workers.stretch(kdf.clone(), &candidate)));
+        assert!(waiting.iter_mut().all(|future| poll(future.as_mut()).is_pending()));
+        assert!(matches!(poll(pin!(workers.stretch(kdf, &candidate))), Poll::Ready(Err(Busy))));
+    }
+
+    #[test]
+    fn without_threads_every_job_is_told_busy() {
+        let workers = Workers::with(0, 1);
+        assert!(matches!(
+            poll(pin!(workers.stretch(Kdf::fresh(), &Candidate::draw()))),
+            Poll::Ready(Err(Busy))
+        ));
+    }
+
+    #[test]
+    fn a_job_nobody_waits_for_is_not_done() {
+        let (workers, receiver) = asleep(1_000);
+        for _ in 0..1_000 {
+            let _ = poll(pin!(workers.stretch(Kdf::fresh(), &Candidate::draw())));
+        }
+        drop(workers);
+        let began = std::time::Instant::now();
+        work(&Mutex::new(receiver));
+        // A thousand of them would take at least five seconds on any machine there is.
+        assert!(began.elapsed() < std::time::Duration::from_secs(2));
+    }
+
+    #[tokio::test]
+    async fn many_at_once_are_all_answered_by_few_threads() {
+        let workers = Workers::with(2, 16);
+        let (kdf, candidate) = (Kdf::fresh(), Candidate::draw());
+        let expected = workers.stretch(kdf.clone(), &candidate).await.unwrap().proof();
+        let mut jobs: Vec<_> = (0..8).map(|_| Box::pin(workers.stretch(kdf.clone(), &candidate))).collect();
+        for job in &mut jobs {
+            assert!(job.as_mut().await.unwrap().proves(&expected));
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The file of one chain, at its writing end.
+//!
+//! After any failure the file ends where the last record that anybody was told of ends, or it is given up:
+//! a record is never glued to half a line.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, chown, fchown};
+use std::path::{Path, PathBuf};
+
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+
+use super::Event;
+use super::record::{Hash, genesis, hex, write_line};
+use crate::base::{Timestamp, random};
+
+const ENDING: &str = "jsonl";
+const STARTED: &[BorrowedFormatItem<'_>] = format_description!("[year][month][day]T[hour][minute][second]Z");
+
+/// A chain that this process alone may append to.
+pub(super) struct ChainFile {
+    file: File,
+    tip: Tip,
+    /// Where the last good record ends.
+    end: u64,
+    #[cfg(test)]
+    pub(super) next_sync_fails: bool,
+}
+
+/// The last durable record of a chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tip {
+    pub(super) chain: String,
+    pub(super) sequence: i64,
+    pub(super) hash: Hash,
+}
+
+/// Why records were not appended.
+#[derive(Debug)]
+pub(super) struct AppendError {
+    pub(super) source: io::Error,
+    /// Whether the chain can go on. If not, it has ended where it was.
+    pub(super) usable: bool,
+}
+
+impl ChainFile {
+    /// Starts a chain in `directory` with its first record, durably.
+    pub(super) fn create(directory: &Path, at: Timestamp) -> io::Result<Self> {
+        create_directory(directory)?;
+        let started = at.date_time().format(STARTED).map_err(io::Error::other)?;
+        let chain = format!("{started}-{}", hex(&random::bytes::<4>()));
+        let path = path(directory, &chain);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        // A command that root runs beside `serve` must not leave a file that `serve` cannot read. Whoever else
+        // runs it may not do this, and need not.
+        let owner = std::fs::metadata(directory)?;
+        let _ = fchown(&file, Some(owner.uid()), Some(owner.gid()));
+        let begun = Self::begin(file, &chain, at).and_then(|begun| {
+            File::open(directory)?.sync_all()?;
+            Ok(begun)
+        });
+        if begun.is_err() {
+            // A full disk would otherwise collect empty chains, one for each attempt.
+            let _ = std::fs::remove_file(&path);
+        }
+        begun
+    }
+
+    fn begin(file: File, chain: &str, at: Timestamp) -> io::Result<Self> {
+        // Held until the process ends, however it ends: so a reader knows that somebody still writes.
+        file.lock()?;
+        let tip = Tip { chain: chain.to_owned(), sequence: 0, hash: genesis(chain) };
+        let mut begun = Self {
+            file,
+            tip,
+            end: 0,
+            #[cfg(test)]
+            next_sync_fails: false,
+        };
+        let first = Event::ChainStarted { chain: chain.to_owned() };
+        begun.append([(at, &first)]).map_err(|error| error.source)?;
+        Ok(begun)
+    }
+
+    pub(super) fn tip(&self) -> &Tip {
+        &self.tip
+    }
+
+    /// Appends records and makes them durable, with one write and one sync. On failure none of them counts.
+    pub(super) fn append<'a>(
+        &mut self,
+        events: impl IntoIterator<Item = (Timestamp, &'a Event)>,
+    ) -> Result<(), AppendError> {
+        let mut lines = Vec::new();
+        let (mut sequence, mut hash) = (self.tip.sequence, self.tip.hash);
+        for (at, event) in events {
+            sequence += 1;
+            hash = write_line(&mut lines, sequence, at, &hash, event)
+                .map_err(|error| AppendError { source: error.into(), usable: true })?;
+        }
+        if let Err(source) = self.file.write_all_at(&lines, self.end) {
+            // Whatever part was written must go, or the next record would follow on half a line.
+            return Err(AppendError { source, usable: self.file.set_len(self.end).is_ok() });
+        }
+        if let Err(source) = self.sync() {
+            // The kernel reports a failed write-back once and may then forget the pages: this file proves
+            // nothing any more beyond what was synced before.
+            let _ = self.file.set_len(self.end);
+            return Err(AppendError { source, usable: false });
+        }
+        self.end += lines.len() as u64;
+        (self.tip.sequence, self.tip.hash) = (sequence, hash);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        #[cfg(test)]
+        if std::mem::take(&mut self.next_sync_fails) {
+            return Err(io::Error::other("a test wants it so"));
+        }
+        self.file.sync_data()
+    }
+}
+
+/// Makes the directory, mode 0700, where there is none.
+fn create_directory(directory: &Path) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    let owner = std::fs::metadata(parent)?;
+    let _ = chown(directory, Some(owner.uid()), Some(owner.gid()));
+    File::open(parent)?.sync_all()
+}
+
+/// Where `chain` is kept.
+pub(super) fn path(directory: &Path, chain: &str) -> PathBuf {
+    directory.join(format!("{chain}.{ENDING}"))
+}
+
+/// The file of a chain, as a reader finds it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Found {
+    pub(super) chain: String,
+    pub(super) path: PathBuf,
+    pub(super) len: u64,
+}
+
+/// The chains in `directory`, oldest first; none where there is no directory.
+pub(super) fn list(directory: &Path) -> io::Result<Vec<Found>> {
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let Some(chain) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
+        if path.extension().is_some_and(|ending| ending == ENDING) {
+            let len = std::fs::metadata(&path)?.len();
+            found.push(Found { chain: chain.to_owned(), len, path });
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+impl Found {
+    /// Whether a process is still writing this chain.
+    pub(super) fn is_live(&self) -> io::Result<bool> {
+        match File::open(&self.path)?.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(std::fs::TryLockError::WouldBlock) => Ok(true),
+            Err(std::fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+}

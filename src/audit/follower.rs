@@ -1,0 +1,108 @@
+//! What follows the file in the database: each chain's head, under a MAC, and the search index.
+//!
+//! A task of its own, so that nobody who appends ever waits for the database. What could not be written is
+//! written when the database is back; what a process that was killed left behind, the next one indexes.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::file::Tip;
+use super::index::{self, FollowError};
+use crate::base::SiteKey;
+use crate::base::key::Purpose;
+use crate::store::{AuditHead, AuditMark, Store};
+
+/// The least time between two passes: under load one write to the database serves all records of so long.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// The same, while the database does not answer.
+const RETRY: Duration = Duration::from_secs(1);
+
+pub(super) struct Follower {
+    pub(super) directory: PathBuf,
+    pub(super) store: Store,
+    pub(super) key: Arc<SiteKey>,
+    pub(super) tips: watch::Receiver<Vec<Tip>>,
+}
+
+impl Follower {
+    /// Until the writer is gone and all that it wrote is in the database, as far as that answers.
+    pub(super) async fn run(mut self) {
+        let mut writer = self.tips.clone();
+        let mut anchored = HashMap::new();
+        let mut indexed = HashMap::new();
+        let mut failing = false;
+        let mut all_chains = true;
+        loop {
+            // Asked before the pass, so that a pass follows the last record in any case.
+            let writer_is_gone = self.tips.has_changed().is_err();
+            let passed = self.pass(&mut anchored, &mut indexed, all_chains).await;
+            all_chains &= passed.is_err();
+            match &passed {
+                Ok(()) => {
+                    if std::mem::take(&mut failing) {
+                        tracing::info!("audit heads and index are written again");
+                    }
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        let error: &dyn std::error::Error = error;
+                        tracing::warn!(
+                            error,
+                            "audit heads and index cannot be written; the trail itself goes on"
+                        );
+                    }
+                }
+            }
+            if writer_is_gone {
+                return;
+            }
+            if passed.is_ok() && self.tips.changed().await.is_err() {
+                continue;
+            }
+            let pause = if passed.is_ok() { PAUSE } else { RETRY };
+            // Ends early when the writer is gone: a command that wrote one record must not linger.
+            let _ = tokio::time::timeout(pause, writer.wait_for(|_| false)).await;
+        }
+    }
+
+    async fn pass(
+        &mut self,
+        anchored: &mut HashMap<String, i64>,
+        indexed: &mut HashMap<String, AuditMark>,
+        all_chains: bool,
+    ) -> Result<(), FollowError> {
+        let tips = self.tips.borrow_and_update().clone();
+        for tip in &tips {
+            if anchored.get(&tip.chain).is_none_or(|sequence| *sequence < tip.sequence) {
+                self.store.put_audit_head(&head(&self.key, tip)).await?;
+                anchored.insert(tip.chain.clone(), tip.sequence);
+            }
+        }
+        for tip in &tips {
+            let mark = indexed.remove(&tip.chain).unwrap_or_else(|| index::beginning(&tip.chain));
+            let mark = index::follow(&self.directory, mark, &self.store).await?;
+            indexed.insert(tip.chain.clone(), mark);
+        }
+        if all_chains {
+            index::catch_up(&self.directory, &self.store).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The head that says that `tip` is the last record of its chain.
+pub(super) fn head(key: &SiteKey, tip: &Tip) -> AuditHead {
+    let mac = key.mac(Purpose::AuditHead, &[tip.chain.as_bytes(), &tip.sequence.to_be_bytes(), &tip.hash]);
+    AuditHead { chain: tip.chain.clone(), sequence: tip.sequence, hash: tip.hash.to_vec(), mac: mac.to_vec() }
+}
+
+/// Whether this site's key made `head`.
+pub(super) fn is_genuine(key: &SiteKey, head: &AuditHead) -> bool {
+    let parts = [head.chain.as_bytes(), &head.sequence.to_be_bytes(), &head.hash];
+    key.verify(Purpose::AuditHead, &parts, &head.mac)
+}

@@ -1,0 +1,167 @@
+//! From the files to the search index in the database: what it lacks is read and added, in batches.
+//!
+//! Any process may do it for any chain of its directory, also while the chain is written and while others do
+//! the same. The files are taken as they are: whether they are genuine is for [`verify`](super::verify) to say.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::file;
+use super::record::Line;
+use crate::store::{AuditMark, AuditRow, Store, StoreError};
+
+/// Records and bytes of one batch, at most (a single longer line is one, too): it is one transaction, and whoever
+/// logs in meanwhile waits behind it.
+const BATCH_RECORDS: usize = 500;
+const BATCH_BYTES: usize = 1 << 20;
+
+/// How many of the last bytes before a mark are remembered: they hold the hash of the last record.
+const TAIL: usize = 67;
+
+/// Why the database does not follow the files.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    /// A file or the directory cannot be read.
+    #[error("the audit trail at `{path}` cannot be read")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Indexes all that the files of `directory` have and the index lacks. A chain that cannot be read does not keep
+/// the others out; it is the error in the end.
+pub(super) async fn catch_up(directory: &Path, store: &Store) -> Result<(), FollowError> {
+    let marks = store.audit_marks().await?;
+    let mut marks: HashMap<String, AuditMark> =
+        marks.into_iter().map(|mark| (mark.chain.clone(), mark)).collect();
+    let listed = directory.to_owned();
+    let files = off_thread(directory, move || file::list(&listed)).await?;
+    let mut unread = Ok(());
+    for found in files {
+        let mark = marks.remove(&found.chain).unwrap_or_else(|| beginning(&found.chain));
+        if u64::try_from(mark.position) == Ok(found.len) {
+            continue;
+        }
+        match follow(directory, mark, store).await {
+            Ok(_) => {}
+            Err(error @ FollowError::Store(_)) => return Err(error),
+            Err(error @ FollowError::Read { .. }) => unread = Err(error),
+        }
+    }
+    unread
+}
+
+/// Before the first byte of a chain's file.
+pub(super) fn beginning(chain: &str) -> AuditMark {
+    AuditMark { chain: chain.to_owned(), position: 0, tail: Vec::new() }
+}
+
+/// Indexes what the chain's file has behind `mark`, and returns how far that is.
+pub(super) async fn follow(
+    directory: &Path,
+    mut mark: AuditMark,
+    store: &Store,
+) -> Result<AuditMark, FollowError> {
+    let path = file::path(directory, &mark.chain);
+    loop {
+        let (file, from) = (path.clone(), mark.clone());
+        match off_thread(&path, move || read_batch(&file, &from)).await? {
+            Batch::Nothing => return Ok(mark),
+            Batch::Rows(rows, next) => {
+                mark = if store.index_audit(mark.position, &next, &rows).await? {
+                    next
+                } else {
+                    // Somebody else moved it meanwhile: go on from there.
+                    let marks = store.audit_marks().await?;
+                    let moved = marks.into_iter().find(|moved| moved.chain == mark.chain);
+                    moved.unwrap_or_else(|| beginning(&mark.chain))
+                };
+            }
+            Batch::AnotherFile => {
+                store.forget_audit_index(&mark.chain).await?;
+                mark = beginning(&mark.chain);
+            }
+        }
+    }
+}
+
+enum Batch {
+    /// No whole line behind the mark.
+    Nothing,
+    /// Some, and where they end.
+    Rows(Vec<AuditRow>, AuditMark),
+    /// What stands before the mark is not what was indexed: records that were never confirmed were taken back
+    /// after a failed write, or somebody changed the file.
+    AnotherFile,
+}
+
+fn read_batch(path: &Path, mark: &AuditMark) -> io::Result<Batch> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Batch::Nothing),
+        file => file?,
+    };
+    let start = u64::try_from(mark.position).map_err(io::Error::other)?;
+    let mut tail = vec![0; mark.tail.len()];
+    let before = start.saturating_sub(tail.len() as u64);
+    match file.read_exact_at(&mut tail, before) {
+        Ok(()) if tail == mark.tail => {}
+        Ok(()) => return Ok(Batch::AnotherFile),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Batch::AnotherFile),
+        Err(error) => return Err(error),
+    }
+
+    let mut lines = BufReader::new(file);
+    lines.seek(SeekFrom::Start(start))?;
+    let (mut rows, mut read, mut line) = (Vec::new(), 0, Vec::new());
+    while rows.len() < BATCH_RECORDS && read < BATCH_BYTES {
+        line.clear();
+        lines.read_until(b'\n', &mut line)?;
+        if line.last() != Some(&b'\n') {
+            break; // it is being written, or a crash cut it off
+        }
+        read += line.len();
+        tail = line.iter().copied().skip(line.len().saturating_sub(TAIL)).collect();
+        rows.extend(row(&mark.chain, line.strip_suffix(b"\n").unwrap_or(&line)));
+    }
+    if read == 0 {
+        return Ok(Batch::Nothing);
+    }
+    let position = mark.position.saturating_add(i64::try_from(read).unwrap_or(i64::MAX));
+    Ok(Batch::Rows(rows, AuditMark { chain: mark.chain.clone(), position, tail }))
+}
+
+/// None where the line is no record: there is nothing to find then.
+fn row(chain: &str, line: &[u8]) -> Option<AuditRow> {
+    let fields = Line::parse(line)?.fields;
+    // JSON can say NUL, PostgreSQL's text cannot hold it.
+    let storable = |text: String| text.replace('\0', "\u{fffd}");
+    Some(AuditRow {
+        chain: chain.to_owned(),
+        sequence: fields.seq,
+        at: fields.at,
+        event: storable(fields.event),
+        account: fields.account.map(storable),
+        ip: fields.ip.map(storable),
+        outcome: fields.outcome.map(storable),
+        json: std::str::from_utf8(line).ok()?.to_owned(),
+    })
+}
+
+/// Runs what waits for the disk where it holds up nobody.
+pub(super) async fn off_thread<T: Send + 'static>(
+    path: &Path,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, FollowError> {
+    let done = tokio::task::spawn_blocking(work).await.map_err(io::Error::other);
+    done.and_then(|result| result).map_err(|source| FollowError::Read { path: path.to_owned(), source })
+}

@@ -1,0 +1,190 @@
+//! Whether the trail is what was written. Files and database may both have been changed by anybody; the site
+//! key is what this rests on.
+//!
+//! **What is proven.** Up to its head, a chain is exactly what was recorded: a record that was changed, taken
+//! out, put in or moved shows in the file itself, and a chain whose end was cut off or made anew with fitting
+//! hashes does not fit the head, which only the site's key can make. A head is written at most a fraction of
+//! a second after its records, if the database answers, and when the chain is closed.
+//!
+//! **What is not.** Records behind the head of a process that was killed are reported as unanchored. Whoever
+//! can delete a file *and* its head's row leaves no trace here, nor does whoever holds the key file: against
+//! them only heads that are kept on another machine help.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+
+use super::file::{self, Found};
+use super::follower::is_genuine;
+use super::index::{FollowError, off_thread};
+use super::record::{CHAIN_ENDED, Hash, Line, genesis};
+use super::report::{ChainReport, Note, Problem, Report};
+use crate::base::SiteKey;
+use crate::store::{AuditHead, Store};
+
+/// Checks every chain in `directory` against itself and its head. Writers may go on meanwhile.
+///
+/// # Errors
+/// [`FollowError`] when files or heads cannot be read.
+pub async fn verify(directory: &Path, store: &Store, key: &SiteKey) -> Result<Report, FollowError> {
+    // Heads first: what is written between the two reads is then ahead of them, which is no fault.
+    let heads = store.audit_heads().await?;
+    let mut heads: HashMap<String, AuditHead> =
+        heads.into_iter().map(|head| (head.chain.clone(), head)).collect();
+    let listed = directory.to_owned();
+    let files = off_thread(directory, move || file::list(&listed)).await?;
+
+    let mut chains = Vec::new();
+    for found in files {
+        let head = heads.remove(&found.chain);
+        let forged = head.as_ref().is_some_and(|head| !is_genuine(key, head));
+        let head = head.filter(|_| !forged);
+        let path = found.path.clone();
+        let mut report = off_thread(&path, move || check_file(&found, head.as_ref())).await?;
+        if forged {
+            report.problems.push(Problem::ForgedHead);
+        }
+        chains.push(report);
+    }
+    for (chain, head) in heads {
+        let mut problems = vec![Problem::FileMissing { head: head.sequence }];
+        if !is_genuine(key, &head) {
+            problems.push(Problem::ForgedHead);
+        }
+        let head = Some(head.sequence);
+        chains.push(ChainReport { chain, records: 0, head, live: false, problems, notes: Vec::new() });
+    }
+    chains.sort_by(|one, other| one.chain.cmp(&other.chain));
+    Ok(Report { chains })
+}
+
+/// Reads one file against `head`, whose MAC was checked.
+pub(super) fn check_file(found: &Found, head: Option<&AuditHead>) -> io::Result<ChainReport> {
+    // Before the first byte: a process that ends meanwhile has written all by the time it is read.
+    let live = found.is_live()?;
+    let mut check = Check::new(&found.chain, head);
+    let mut lines = BufReader::new(File::open(&found.path)?);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if lines.read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        match line.strip_suffix(b"\n") {
+            Some(whole) => check.line(whole),
+            None => check.half_line = line.len() as u64,
+        }
+    }
+    Ok(check.finish(found, live))
+}
+
+/// Walks a file from its first line to its last.
+struct Check<'a> {
+    head: Option<&'a AuditHead>,
+    /// Hash of the record with the head's sequence number, if it came by.
+    at_head: Option<Hash>,
+    lines: u64,
+    /// Sequence number of the furthest record so far.
+    last: i64,
+    /// What the next record must follow; unknown behind a gap or a line that is no record.
+    follows: Option<Hash>,
+    ended: bool,
+    /// Gaps, from and to: a record that is out of order fills one.
+    missing: Vec<(i64, i64)>,
+    half_line: u64,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Check<'a> {
+    fn new(chain: &str, head: Option<&'a AuditHead>) -> Self {
+        Self {
+            head,
+            at_head: None,
+            lines: 0,
+            last: 0,
+            follows: Some(genesis(chain)),
+            ended: false,
+            missing: Vec::new(),
+            half_line: 0,
+            problems: Vec::new(),
+        }
+    }
+
+    fn line(&mut self, bytes: &[u8]) {
+        self.lines += 1;
+        let line = self.lines;
+        if self.ended {
+            self.problems.push(Problem::AfterEnd { line });
+        }
+        let Some(record) = Line::parse(bytes) else {
+            // It stands where the next record would.
+            self.problems.push(Problem::Changed { line });
+            self.last = self.last.saturating_add(1);
+            self.follows = None;
+            return;
+        };
+        if !record.hash_holds {
+            self.problems.push(Problem::Changed { line });
+        }
+        let sequence = record.fields.seq;
+        if sequence <= self.last {
+            let late = self.fills_gap(sequence);
+            self.problems.push(match late {
+                true => Problem::Reordered { sequence, line },
+                false => Problem::Inserted { sequence, line },
+            });
+            return;
+        }
+        if sequence - 1 > self.last {
+            self.missing.push((self.last + 1, sequence - 1));
+        } else if self.follows.is_some_and(|hash| hash != record.prev) {
+            self.problems.push(Problem::BrokenLink { sequence });
+        }
+        if self.head.is_some_and(|head| head.sequence == sequence) {
+            self.at_head = Some(record.hash);
+        }
+        self.last = sequence;
+        self.follows = Some(record.hash);
+        self.ended = record.fields.event == CHAIN_ENDED;
+    }
+
+    /// Whether `sequence` was missed, and takes it out of the gap.
+    fn fills_gap(&mut self, sequence: i64) -> bool {
+        let gap = self.missing.iter().position(|(from, to)| (*from..=*to).contains(&sequence));
+        let Some(gap) = gap else { return false };
+        let (from, to) = self.missing.swap_remove(gap);
+        let rest = [(from, sequence - 1), (sequence + 1, to)];
+        self.missing.extend(rest.into_iter().filter(|(from, to)| from <= to));
+        true
+    }
+
+    fn finish(mut self, found: &Found, live: bool) -> ChainReport {
+        self.missing.sort_unstable();
+        let gaps = self.missing.iter().map(|&(from, to)| Problem::Missing { from, to });
+        self.problems.extend(gaps);
+        let anchored = self.head.map_or(0, |head| head.sequence);
+        if let Some(head) = self.head {
+            if self.last < head.sequence {
+                self.problems.push(Problem::CutOff { last: self.last, head: head.sequence });
+            } else if self.at_head.is_some_and(|hash| hash[..] != head.hash[..]) {
+                self.problems.push(Problem::Recomputed { sequence: head.sequence });
+            }
+        }
+        let mut notes = Vec::new();
+        if !live && self.last > anchored {
+            notes.push(Note::Unanchored { from: anchored.saturating_add(1), to: self.last });
+        }
+        if !live && self.half_line > 0 {
+            notes.push(Note::HalfLine { bytes: self.half_line });
+        }
+        ChainReport {
+            chain: found.chain.clone(),
+            records: self.lines,
+            head: self.head.map(|head| head.sequence),
+            live,
+            problems: self.problems,
+            notes,
+        }
+    }
+}

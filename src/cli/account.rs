@@ -1,0 +1,248 @@
+//! `mailward account …`
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::audit::find;
+use super::context::Context;
+use super::output::{self, Table};
+use super::records::{AppPassword, Attempt, Factor};
+use super::{Format, when};
+use crate::base::{Timestamp, UpstreamName};
+use crate::config::Requirement;
+use crate::store::{AccountState, Added, AuditQuery, Standing};
+
+/// How many attempts `show` shows.
+const ATTEMPTS_SHOWN: u32 = 10;
+
+/// Mail accounts behind the gate
+#[derive(Subcommand)]
+pub(super) enum AccountCommand {
+    /// List all accounts
+    List {
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Show an account with its second factors, app passwords and last attempts
+    Show {
+        /// The mail address
+        address: String,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Add an account (others appear at their first login, unless `accounts = "listed"`)
+    Add {
+        /// The mail address
+        address: String,
+    },
+    /// Keep an account out until it is resumed
+    Suspend {
+        /// The mail address
+        address: String,
+    },
+    /// Let a suspended account in again
+    Resume {
+        /// The mail address
+        address: String,
+    },
+    /// Remove an account with its second factors and app passwords; the mailbox is not touched
+    Remove {
+        /// The mail address
+        address: String,
+    },
+}
+
+impl AccountCommand {
+    pub(super) async fn run(&self, context: &Context) -> anyhow::Result<()> {
+        match self {
+            Self::List { format } => list(context, *format).await,
+            Self::Show { address, format } => show(context, address, *format).await,
+            Self::Add { address } => add(context, address).await,
+            Self::Suspend { address } => suspend(context, address).await,
+            Self::Resume { address } => resume(context, address).await,
+            Self::Remove { address } => remove(context, address).await,
+        }
+    }
+}
+
+/// An account as programs read it.
+#[derive(Serialize)]
+struct Account {
+    address: String,
+    upstream: UpstreamName,
+    state: &'static str,
+    bound_factors: u32,
+    must_bind: bool,
+    created_at: Timestamp,
+    last_login_at: Option<Timestamp>,
+}
+
+impl From<&Standing> for Account {
+    fn from(standing: &Standing) -> Self {
+        let account = &standing.account;
+        Self {
+            address: account.address.to_string(),
+            upstream: account.upstream.clone(),
+            state: state(account.state),
+            bound_factors: standing.bound_factors,
+            must_bind: account.must_bind,
+            created_at: account.created_at,
+            last_login_at: account.last_login_at,
+        }
+    }
+}
+
+fn state(state: AccountState) -> &'static str {
+    match state {
+        AccountState::Active => "active",
+        AccountState::Suspended => "suspended",
+        AccountState::Removed => "removed",
+    }
+}
+
+/// `show` for programs: the account and what belongs to it.
+#[derive(Serialize)]
+struct Whole<'a> {
+    #[serde(flatten)]
+    account: Account,
+    factors: &'a [Factor],
+    app_passwords: &'a [AppPassword],
+    attempts: &'a [Attempt],
+}
+
+async fn list(context: &Context, format: Format) -> anyhow::Result<()> {
+    let accounts: Vec<Account> = context.accounts().list().await?.iter().map(Account::from).collect();
+    if format.json {
+        return output::json(&accounts);
+    }
+    if accounts.is_empty() {
+        return output::line(
+            "no accounts yet: they appear at their first login, or with `mailward account add`",
+        );
+    }
+    let mut table = Table::new(["ADDRESS", "STATE", "FACTORS", "UPSTREAM", "CREATED", "LAST LOGIN"]);
+    for account in accounts {
+        let factors = match (account.bound_factors, account.must_bind) {
+            (0, true) => "must bind".to_owned(),
+            (0, false) => "none".to_owned(),
+            (number, _) => number.to_string(),
+        };
+        table.row([
+            account.address,
+            account.state.to_owned(),
+            factors,
+            account.upstream.to_string(),
+            when::show(account.created_at),
+            when::show_or(account.last_login_at, "never"),
+        ]);
+    }
+    output::print(&table.render())
+}
+
+async fn show(context: &Context, name: &str, format: Format) -> anyhow::Result<()> {
+    let record = context.account(name).await?;
+    let standing = context.accounts().show(&record.address).await?;
+    let factors: Vec<Factor> = context.factors().list(record.id).await?.iter().map(Factor::from).collect();
+    let app_passwords: Vec<AppPassword> =
+        context.app_passwords().list(record.id).await?.iter().map(AppPassword::from).collect();
+    let query = AuditQuery {
+        account: Some(record.address.to_string()),
+        event: Some("login".into()),
+        limit: ATTEMPTS_SHOWN,
+        ..AuditQuery::default()
+    };
+    let attempts: Vec<Attempt> = find(context, &query).await?.iter().filter_map(Attempt::read).collect();
+    let account = Account::from(&standing);
+    if format.json {
+        return output::json(&Whole {
+            account,
+            factors: &factors,
+            app_passwords: &app_passwords,
+            attempts: &attempts,
+        });
+    }
+
+    let rule = match context.config.policies.of(record.address.domain()).second_factor {
+        Requirement::Optional => "optional".to_owned(),
+        Requirement::Required { since, grace } => {
+            format!("required, from {} on", when::show(since.plus(grace)))
+        }
+    };
+    let mut facts = Table::of_pairs();
+    facts.row(["state".into(), account.state.into()]);
+    facts.row(["upstream".into(), account.upstream.to_string()]);
+    facts.row(["second factor".into(), rule]);
+    facts.row(["created".into(), when::show(account.created_at)]);
+    facts.row(["last login".into(), when::show_or(account.last_login_at, "never")]);
+    let mut text = format!("{}\n{}", account.address, facts.render());
+    text += &section(
+        "second factors",
+        &factors,
+        account.must_bind.then_some("none, and one must be bound"),
+        Factor::table,
+    );
+    text += &section("app passwords", &app_passwords, None, AppPassword::table);
+    text += &section("last attempts", &attempts, None, Attempt::table);
+    output::print(&text)
+}
+
+fn section<T>(title: &str, records: &[T], if_none: Option<&str>, table: impl Fn(&[T]) -> Table) -> String {
+    match records {
+        [] => format!("\n{title}: {}\n", if_none.unwrap_or("none")),
+        records => format!("\n{title}\n{}", table(records).indented().render()),
+    }
+}
+
+async fn add(context: &Context, name: &str) -> anyhow::Result<()> {
+    let located = context.locate(name)?;
+    let trail = context.trail().await?;
+    let added = context.accounts().add(&located, &trail.author()).await;
+    trail.close().await;
+    let (account, added) = added?;
+    let must_bind = if account.must_bind {
+        "; it had a second factor when it was removed, and must bind one before its mailbox password counts again"
+    } else {
+        ""
+    };
+    output::line(&match added {
+        Added::New => format!("added {} (upstream {})", account.address, account.upstream),
+        Added::Revived => {
+            format!("added {} again (upstream {}){must_bind}", account.address, account.upstream)
+        }
+        Added::Existing => format!("{} is there already", account.address),
+    })
+}
+
+async fn suspend(context: &Context, name: &str) -> anyhow::Result<()> {
+    let account = context.account(name).await?;
+    let trail = context.trail().await?;
+    let changed = context.accounts().suspend(&account.address, &trail.author()).await;
+    trail.close().await;
+    output::line(&match changed? {
+        true => format!("suspended {}", account.address),
+        false => format!("{} was suspended already", account.address),
+    })
+}
+
+async fn resume(context: &Context, name: &str) -> anyhow::Result<()> {
+    let account = context.account(name).await?;
+    let trail = context.trail().await?;
+    let changed = context.accounts().resume(&account.address, &trail.author()).await;
+    trail.close().await;
+    output::line(&match changed? {
+        true => format!("resumed {}", account.address),
+        false => format!("{} was not suspended", account.address),
+    })
+}
+
+async fn remove(context: &Context, name: &str) -> anyhow::Result<()> {
+    let account = context.account(name).await?;
+    let trail = context.trail().await?;
+    let removed = context.accounts().remove(&account.address, &trail.author()).await;
+    trail.close().await;
+    let bound = match removed?.bound_factors {
+        0 => String::new(),
+        _ => "; should it come back, it must bind a second factor first".to_owned(),
+    };
+    output::line(&format!("removed {} with its second factors and app passwords{bound}", account.address))
+}

@@ -1,0 +1,228 @@
+//! `mailward app-password …`
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::context::Context;
+use super::failure::Failure;
+use super::output;
+use super::records::AppPassword;
+use super::{Format, prompt};
+use crate::account::{Located, MailboxVerdict};
+use crate::app_password::{Created, Scope};
+use crate::base::{AppPasswordId, NetworkList, Password, ProtocolSet};
+use crate::config::{InvalidDuration, UpstreamCredential, parse_duration};
+use crate::store::AccountState;
+
+/// App passwords: one for each mail client
+#[derive(Subcommand)]
+pub(super) enum AppPasswordCommand {
+    /// Make an app password and print it, once
+    ///
+    /// The account need not exist yet, nor have a second factor. Where the upstream's credential is `sealed`,
+    /// the mailbox password is needed: it is asked for, checked by logging in upstream, and sealed so that only
+    /// the app password opens it.
+    Create(Create),
+    /// List the app passwords of an account
+    List {
+        /// The mail address
+        address: String,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Revoke an app password, or all of an account
+    Revoke {
+        /// The mail address
+        address: String,
+        /// Which: the ID or the label that `list` shows
+        #[arg(required_unless_present = "all")]
+        id: Option<String>,
+        /// All of them
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
+    },
+}
+
+#[derive(Args)]
+pub(super) struct Create {
+    /// The mail address
+    address: String,
+    /// What the user calls it, such as `Phone`
+    #[arg(long)]
+    name: String,
+    /// What it may be used for
+    #[arg(long, value_name = "LIST", default_value = "imap,pop3,smtp")]
+    protocols: ProtocolSet,
+    /// From where it may be used: addresses and networks; anywhere if left out
+    #[arg(long, value_name = "CIDR,…", default_value = "", hide_default_value = true)]
+    networks: NetworkList,
+    /// How long it is good, such as `90d`; for ever if left out
+    #[arg(long, value_name = "DURATION", value_parser = expiry)]
+    expires: Option<Duration>,
+    /// Read the mailbox password from the first line of stdin instead of asking
+    #[arg(long)]
+    mailbox_password_stdin: bool,
+    #[command(flatten)]
+    format: Format,
+}
+
+fn expiry(text: &str) -> Result<Duration, InvalidDuration> {
+    parse_duration(text).ok().filter(|time| !time.is_zero()).ok_or_else(|| InvalidDuration(text.to_owned()))
+}
+
+impl AppPasswordCommand {
+    pub(super) async fn run(&self, context: &Context) -> anyhow::Result<()> {
+        match self {
+            Self::Create(create) => create.run(context).await,
+            Self::List { address, format } => list(context, address, *format).await,
+            Self::Revoke { address, id: Some(id), .. } => revoke(context, address, id).await,
+            Self::Revoke { address, id: None, .. } => revoke_all(context, address).await,
+        }
+    }
+}
+
+/// What was made, for programs.
+#[derive(Serialize)]
+struct Made<'a> {
+    id: AppPasswordId,
+    label: &'a str,
+    password: &'a str,
+}
+
+impl Create {
+    async fn run(&self, context: &Context) -> anyhow::Result<()> {
+        let located = context.locate(&self.address)?;
+        let mailbox = self.mailbox_password(context, &located).await?;
+        let created = self.create(context, &located, mailbox.as_ref()).await?;
+        let password = std::str::from_utf8(created.printed.expose())?;
+        if self.format.json {
+            return output::json(&Made { id: created.id, label: &created.label, password });
+        }
+        output::print(&format!(
+            "App password `{}` for {}:\n\n    {password}\n\nIt is shown this once and kept nowhere. Blanks and upper or lower case do not matter.\n",
+            output::visible(self.name.trim()),
+            located.address,
+        ))?;
+        let standing = context.accounts().show(&located.address).await?;
+        if standing.account.state == AccountState::Suspended {
+            output::line(&format!("The account is suspended: mailward account resume {}", located.address))?;
+        }
+        Ok(())
+    }
+
+    /// Asked for and proven right, where it is sealed to the app password.
+    async fn mailbox_password(
+        &self,
+        context: &Context,
+        located: &Located,
+    ) -> anyhow::Result<Option<Password>> {
+        let upstream = context.config.upstreams.iter().find(|upstream| upstream.name == located.upstream);
+        match upstream.map(|upstream| &upstream.credential) {
+            Some(UpstreamCredential::Sealed) => {}
+            Some(UpstreamCredential::Master(_)) | None => return Ok(None),
+        }
+        let password = if self.mailbox_password_stdin {
+            prompt::password_from_stdin()?
+        } else if prompt::is_possible() {
+            prompt::password(&format!("Mailbox password of {}", located.address))?
+        } else {
+            return Err(Failure::usage(
+                "the mailbox password is needed, and there is no terminal to ask for it\nhint: give it on stdin with `--mailbox-password-stdin`",
+            ));
+        };
+        let check = context.mailbox_check()?;
+        match check.check(&located.upstream, &located.upstream_user, &password).await {
+            MailboxVerdict::Right => Ok(Some(password)),
+            MailboxVerdict::Wrong => {
+                anyhow::bail!(
+                    "`{}` refused the mailbox password of {}; no app password was made",
+                    located.upstream,
+                    located.address
+                )
+            }
+            MailboxVerdict::Unavailable(why) => {
+                let unasked = format!(
+                    "cannot ask `{}` whether the mailbox password is right; no app password was made",
+                    located.upstream
+                );
+                Err(anyhow::anyhow!(why).context(unasked))
+            }
+        }
+    }
+
+    async fn create(
+        &self,
+        context: &Context,
+        located: &Located,
+        mailbox: Option<&Password>,
+    ) -> anyhow::Result<Created> {
+        let scope = Scope {
+            protocols: self.protocols,
+            networks: self.networks.clone(),
+            expires_at: self.expires.map(|time| context.clock.now().plus(time)),
+        };
+        let limit = context.config.policies.of(located.address.domain()).app_passwords_per_account;
+        let trail = context.trail().await?;
+        let author = trail.author();
+        let made = async {
+            let (account, _) = context.accounts().add(located, &author).await?;
+            let app_passwords = context.app_passwords();
+            let made = app_passwords.create(&account, &self.name, &scope, mailbox, limit, &author).await;
+            made.with_context(|| format!("cannot make an app password for {}", account.address))
+        };
+        let made = made.await;
+        drop(author);
+        trail.close().await;
+        made
+    }
+}
+
+async fn list(context: &Context, name: &str, format: Format) -> anyhow::Result<()> {
+    let account = context.account(name).await?;
+    let app_passwords: Vec<AppPassword> =
+        context.app_passwords().list(account.id).await?.iter().map(AppPassword::from).collect();
+    if format.json {
+        output::json(&app_passwords)
+    } else if app_passwords.is_empty() {
+        output::line(&format!("{} has no app passwords", account.address))
+    } else {
+        output::print(&AppPassword::table(&app_passwords).render())
+    }
+}
+
+async fn revoke(context: &Context, name: &str, id_or_label: &str) -> anyhow::Result<()> {
+    let account = context.account(name).await?;
+    let app_passwords = context.app_passwords();
+    let found = app_passwords
+        .list(account.id)
+        .await?
+        .into_iter()
+        .find(|row| row.label.eq_ignore_ascii_case(id_or_label) || id_or_label.parse() == Ok(row.id));
+    let Some(row) = found else {
+        return Err(Failure::not_found(format!(
+            "{} has no app password `{id_or_label}`\nhint: `mailward app-password list {}` shows them",
+            account.address, account.address
+        )));
+    };
+    let trail = context.trail().await?;
+    let revoked = app_passwords.revoke(&account, row.id, &trail.author()).await;
+    trail.close().await;
+    let row = revoked?;
+    output::line(&format!("revoked `{}` ({}) of {}", output::visible(&row.name), row.label, account.address))
+}
+
+async fn revoke_all(context: &Context, name: &str) -> anyhow::Result<()> {
+    let account = context.account(name).await?;
+    let trail = context.trail().await?;
+    let revoked = context.app_passwords().revoke_all(&account, &trail.author()).await;
+    trail.close().await;
+    let number = revoked?.len();
+    output::line(&match number {
+        0 => format!("{} had no app passwords", account.address),
+        1 => format!("revoked the one app password of {}", account.address),
+        many => format!("revoked all {many} app passwords of {}", account.address),
+    })
+}

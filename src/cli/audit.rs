@@ -1,0 +1,298 @@
+//! `mailward audit …`
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+use super::context::Context;
+use super::failure::Failure;
+use super::output::{self, Table};
+use super::{Format, when};
+use crate::audit::event::{Actor, Credential, Event, Login, SessionEnd};
+use crate::audit::{self, Report};
+use crate::base::{ClientAddress, Timestamp};
+use crate::config::format_duration;
+use crate::store::{AuditQuery, AuditRow};
+
+/// How long `--follow` sleeps between looks.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How far back each look of `--follow` reaches: records of another process may arrive a little late.
+const LOOK_BACK: Duration = Duration::from_secs(60);
+
+/// What the trail records about itself: `search` leaves it out of tables unless it is asked for.
+const BOOK_KEEPING: [&str; 2] = ["chain_started", "chain_ended"];
+
+/// Names of events, as the trail has them.
+const EVENTS: [&str; 14] = [
+    "login",
+    "session_end",
+    "account_added",
+    "account_suspended",
+    "account_resumed",
+    "account_removed",
+    "factor_bound",
+    "factor_unbound",
+    "app_password_created",
+    "app_password_revoked",
+    "chain_started",
+    "chain_ended",
+    "started",
+    "stopped",
+];
+
+/// The trail: who got in, who was refused, who changed what
+#[derive(Subcommand)]
+pub(super) enum AuditCommand {
+    /// Find records; the newest come last
+    Search(Search),
+    /// Check that no record was changed, removed, inserted, reordered or cut off
+    Verify {
+        #[command(flatten)]
+        format: Format,
+    },
+}
+
+#[derive(Args)]
+pub(super) struct Search {
+    /// Of this account
+    #[arg(long, value_name = "ADDRESS")]
+    account: Option<String>,
+    /// At or after this time: `2026-11-21`, `2026-11-21 08:00`, RFC 3339 (all UTC), or `2h` for two hours ago
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Before this time
+    #[arg(long, value_name = "TIME", conflicts_with = "follow")]
+    until: Option<String>,
+    /// Of this kind
+    #[arg(long, value_parser = PossibleValuesParser::new(EVENTS), hide_possible_values = true, value_name = "NAME")]
+    event: Option<String>,
+    /// Logins that ended so
+    #[arg(long, value_parser = ["admitted", "refused", "limited", "unavailable"])]
+    outcome: Option<String>,
+    /// From this client address
+    #[arg(long, value_name = "ADDRESS")]
+    ip: Option<std::net::IpAddr>,
+    /// At most so many, the newest
+    #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// Go on and print new records as they come
+    #[arg(short, long)]
+    follow: bool,
+    #[command(flatten)]
+    format: Format,
+}
+
+impl AuditCommand {
+    pub(super) async fn run(&self, context: &Context) -> anyhow::Result<()> {
+        match self {
+            Self::Search(search) if search.follow => search.follow(context).await,
+            Self::Search(search) => search.once(context).await,
+            Self::Verify { format } => verify(context, *format).await,
+        }
+    }
+}
+
+impl Search {
+    async fn once(&self, context: &Context) -> anyhow::Result<()> {
+        let mut rows = find(context, &self.query(context)?).await?;
+        if self.format.json {
+            return output::json(&rows.iter().map(record).collect::<Result<Vec<_>, _>>()?);
+        }
+        rows.retain(|row| self.shows(row));
+        if rows.is_empty() {
+            return output::line("no records");
+        }
+        output::print(&table(&rows).render())
+    }
+
+    /// Runs until it is interrupted, or nobody reads any more.
+    async fn follow(&self, context: &Context) -> anyhow::Result<()> {
+        let mut query = self.query(context)?;
+        let mut shown: HashSet<(String, i64)> = HashSet::new();
+        loop {
+            let mut rows = find(context, &query).await?;
+            rows.retain(|row| !shown.contains(&(row.chain.clone(), row.sequence)));
+            for row in &rows {
+                if self.format.json {
+                    output::json_line(&record(row)?)?;
+                }
+            }
+            if !self.format.json {
+                let worth: Vec<AuditRow> = rows.iter().filter(|row| self.shows(row)).cloned().collect();
+                output::print(&table(&worth).without_headings().render())?;
+            }
+            let horizon = when::before(context.clock.now(), LOOK_BACK);
+            // what the next look cannot find again need not be remembered
+            shown.extend(rows.into_iter().map(|row| (row.chain, row.sequence)));
+            query.from = query.from.max(Some(horizon));
+            query.limit = u32::MAX;
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn shows(&self, row: &AuditRow) -> bool {
+        self.event.is_some() || !BOOK_KEEPING.contains(&row.event.as_str())
+    }
+
+    fn query(&self, context: &Context) -> anyhow::Result<AuditQuery> {
+        let now = context.clock.now();
+        let moment = |text: &Option<String>| -> anyhow::Result<Option<Timestamp>> {
+            text.as_ref().map(|text| when::parse(text, now).map_err(Failure::usage)).transpose()
+        };
+        // what belongs to no account is recorded as `#hash@domain`, and found under that
+        let account = self.account.as_ref().map(|name| match context.address(name) {
+            Ok(address) if !name.starts_with('#') => address.to_string(),
+            Ok(_) | Err(_) => name.clone(),
+        });
+        Ok(AuditQuery {
+            account,
+            from: moment(&self.from)?,
+            until: moment(&self.until)?,
+            event: self.event.clone(),
+            outcome: self.outcome.clone(),
+            ip: self.ip.map(|ip| ClientAddress::new(ip).to_string()),
+            limit: self.limit,
+        })
+    }
+}
+
+/// The newest records that fit, oldest first, whichever process wrote them.
+pub(super) async fn find(context: &Context, query: &AuditQuery) -> anyhow::Result<Vec<AuditRow>> {
+    Ok(audit::search(&context.config.audit.directory, &context.store, query).await?)
+}
+
+/// The record as it stands in the file, and in which.
+fn record(row: &AuditRow) -> serde_json::Result<Value> {
+    let mut record: Value = serde_json::from_str(&row.json)?;
+    if let Some(fields) = record.as_object_mut() {
+        fields.insert("chain".into(), row.chain.clone().into());
+    }
+    Ok(record)
+}
+
+fn table(rows: &[AuditRow]) -> Table {
+    let mut table = Table::new(["TIME", "EVENT", "ACCOUNT", "OUTCOME", "FROM", "DETAIL"]);
+    for row in rows {
+        let cell = |text: &Option<String>| text.clone().unwrap_or_default();
+        let detail =
+            serde_json::from_str(&row.json).map_or_else(|_| row.json.clone(), |event| detail(&event));
+        table.row([
+            when::show(row.at),
+            row.event.clone(),
+            cell(&row.account),
+            cell(&row.outcome),
+            cell(&row.ip),
+            detail,
+        ]);
+    }
+    table
+}
+
+/// What the other columns do not say.
+fn detail(event: &Event) -> String {
+    match event {
+        Event::Login(login) => login_detail(login),
+        Event::SessionEnd(end) => session_detail(end),
+        Event::AccountAdded { by, .. }
+        | Event::AccountSuspended { by, .. }
+        | Event::AccountResumed { by, .. }
+        | Event::AccountRemoved { by, .. } => by_whom(by),
+        Event::FactorBound { kind, by, .. } => format!("{kind}, {}", by_whom(by)),
+        Event::FactorUnbound { kind, reason, app_passwords_revoked, by, .. } => {
+            let revoked = match app_passwords_revoked {
+                0 => String::new(),
+                1 => ", 1 app password revoked".to_owned(),
+                many => format!(", {many} app passwords revoked"),
+            };
+            format!("{kind}, {}: {reason}{revoked}", by_whom(by))
+        }
+        Event::AppPasswordCreated { label, name, by, .. } => format!("{label} `{name}`, {}", by_whom(by)),
+        Event::AppPasswordRevoked { label, by, .. } => format!("{label}, {}", by_whom(by)),
+        Event::Started { version } => format!("version {version}"),
+        Event::Stopped | Event::ChainEnded => String::new(),
+        Event::ChainStarted { chain } => chain.clone(),
+    }
+}
+
+fn login_detail(login: &Login) -> String {
+    let credential = match (login.credential, &login.label) {
+        (Credential::AppPassword, Some(label)) => format!("app password {label}"),
+        (Credential::AppPassword, None) => "app password".into(),
+        (Credential::MailboxPassword, _) => "mailbox password".into(),
+        (Credential::Unproven, _) => "nothing proven".into(),
+    };
+    let program = login.program.as_ref().map(|program| format!(" ({program})")).unwrap_or_default();
+    format!("{} {}, {credential}{program}: {}", login.protocol, login.mechanism, login.reason)
+}
+
+fn session_detail(end: &SessionEnd) -> String {
+    let seconds = Duration::from_secs(end.duration_ms / 1000);
+    format!(
+        "{}, {} after {}, {} bytes in, {} out",
+        end.protocol,
+        end.reason,
+        format_duration(seconds),
+        end.bytes_from_client,
+        end.bytes_to_client
+    )
+}
+
+fn by_whom(actor: &Actor) -> String {
+    match actor {
+        Actor::Gate => "by the gate".into(),
+        Actor::CommandLine { user } => format!("by {user} on the command line"),
+    }
+}
+
+async fn verify(context: &Context, format: Format) -> anyhow::Result<()> {
+    let report = audit::verify(&context.config.audit.directory, &context.store, context.key()).await?;
+    if format.json {
+        output::json(&report)?;
+    } else {
+        output::print(&findings(&report))?;
+    }
+    let problems: usize = report.chains.iter().map(|chain| chain.problems.len()).sum();
+    if report.is_sound() {
+        return Ok(());
+    }
+    anyhow::bail!(
+        "the trail is not as it was written: {problems} {} above\nhint: keep a copy of `{}` and of the database before anything else",
+        if problems == 1 { "problem" } else { "problems" },
+        context.config.audit.directory.display()
+    )
+}
+
+/// The chains that there is something to say about, then the sum.
+fn findings(report: &Report) -> String {
+    let mut text = String::new();
+    for chain in &report.chains {
+        let name = output::visible(&chain.chain);
+        for problem in &chain.problems {
+            text += &format!("{name}: {problem}\n");
+        }
+        for note in &chain.notes {
+            text += &format!("{name}: note: {note}\n");
+        }
+    }
+    let records: u64 = report.chains.iter().map(|chain| chain.records).sum();
+    let chains = report.chains.len();
+    let live = report.chains.iter().filter(|chain| chain.live).count();
+    let verdict = if report.is_sound() { "whole and unchanged" } else { "NOT as written" };
+    text + &format!("{records} records in {chains} chains ({live} being written): {verdict}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_event_of_the_trail_can_be_searched_for() {
+        let unknown = serde_json::from_str::<Event>(r#"{"event":"?"}"#).unwrap_err().to_string();
+        let known: Vec<&str> = unknown.split('`').skip(3).step_by(2).collect();
+        assert_eq!(known, EVENTS, "{unknown}");
+    }
+}

@@ -1,0 +1,157 @@
+//! Records as lists show them and as programs read them.
+
+use serde::Serialize;
+
+use super::output::Table;
+use super::when;
+use crate::audit::event::{Event, Outcome};
+use crate::base::{AppPasswordId, FactorId, Protocol, Timestamp};
+use crate::store::{AppPasswordRecord, AuditRow, FactorRecord};
+
+/// A bound second factor.
+#[derive(Serialize)]
+pub(super) struct Factor {
+    id: FactorId,
+    kind: String,
+    bound_at: Timestamp,
+    last_used_at: Option<Timestamp>,
+}
+
+impl From<&FactorRecord> for Factor {
+    fn from(record: &FactorRecord) -> Self {
+        Self {
+            id: record.id,
+            kind: record.kind.clone(),
+            bound_at: record.bound_at,
+            last_used_at: record.last_used_at,
+        }
+    }
+}
+
+impl Factor {
+    pub(super) fn table(factors: &[Self]) -> Table {
+        let mut table = Table::new(["KIND", "BOUND", "LAST USED"]);
+        for factor in factors {
+            table.row([
+                factor.kind.clone(),
+                when::show(factor.bound_at),
+                when::show_or(factor.last_used_at, "never"),
+            ]);
+        }
+        table
+    }
+}
+
+/// An app password; nothing of it opens anything.
+#[derive(Serialize)]
+pub(super) struct AppPassword {
+    id: AppPasswordId,
+    label: String,
+    name: String,
+    protocols: Vec<String>,
+    networks: Vec<String>,
+    expires_at: Option<Timestamp>,
+    created_at: Timestamp,
+    last_used_at: Option<Timestamp>,
+    last_used_address: Option<String>,
+    last_used_program: Option<String>,
+}
+
+impl From<&AppPasswordRecord> for AppPassword {
+    fn from(record: &AppPasswordRecord) -> Self {
+        let items = |list: &str| list.split(',').filter(|item| !item.is_empty()).map(str::to_owned).collect();
+        Self {
+            id: record.id,
+            label: record.label.clone(),
+            name: record.name.clone(),
+            protocols: items(&record.protocols),
+            networks: items(&record.networks),
+            expires_at: record.expires_at,
+            created_at: record.created_at,
+            last_used_at: record.last_used_at,
+            last_used_address: record.last_used_address.clone(),
+            last_used_program: record.last_used_program.clone(),
+        }
+    }
+}
+
+impl AppPassword {
+    pub(super) fn table(app_passwords: &[Self]) -> Table {
+        let mut table = Table::new(["LABEL", "NAME", "MAY", "EXPIRES", "CREATED", "LAST USED", "ID"]);
+        for one in app_passwords {
+            let from = if one.networks.is_empty() {
+                String::new()
+            } else {
+                format!(" from {}", one.networks.join(","))
+            };
+            let used = match (one.last_used_at, &one.last_used_address, &one.last_used_program) {
+                (None, _, _) => "never".to_owned(),
+                (Some(at), address, program) => [Some(when::show(at)), address.clone(), program.clone()]
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            };
+            table.row([
+                one.label.clone(),
+                one.name.clone(),
+                one.protocols.join(",") + &from,
+                when::show_or(one.expires_at, "never"),
+                when::show(one.created_at),
+                used,
+                one.id.to_string(),
+            ]);
+        }
+        table
+    }
+}
+
+/// One try to log in.
+#[derive(Serialize)]
+pub(super) struct Attempt {
+    at: Timestamp,
+    protocol: Protocol,
+    ip: String,
+    program: Option<String>,
+    outcome: Outcome,
+    reason: String,
+}
+
+impl Attempt {
+    /// `None` for a row that is no attempt.
+    pub(super) fn read(row: &AuditRow) -> Option<Self> {
+        let Event::Login(login) = serde_json::from_str(&row.json).ok()? else { return None };
+        Some(Self {
+            at: row.at,
+            protocol: login.protocol,
+            ip: login.ip.to_string(),
+            program: login.program,
+            outcome: login.outcome,
+            reason: login.reason,
+        })
+    }
+
+    pub(super) fn table(attempts: &[Self]) -> Table {
+        let mut table = Table::new(["TIME", "PROTOCOL", "FROM", "PROGRAM", "OUTCOME", "REASON"]);
+        for one in attempts {
+            table.row([
+                when::show(one.at),
+                one.protocol.to_string(),
+                one.ip.clone(),
+                one.program.clone().unwrap_or_default(),
+                outcome(one.outcome).to_owned(),
+                one.reason.clone(),
+            ]);
+        }
+        table
+    }
+}
+
+fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Admitted => "admitted",
+        Outcome::Refused => "refused",
+        Outcome::Limited => "limited",
+        Outcome::Unavailable => "unavailable",
+    }
+}

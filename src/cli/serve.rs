@@ -1,0 +1,12 @@
+//! `mailward serve`
+
+use std::path::Path;
+
+use crate::config::Config;
+use crate::server;
+
+/// Runs the gate until it is told to stop.
+pub(super) fn run(path: &Path) -> anyhow::Result<()> {
+    let config = Config::load(path)?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(server::run(config))
+}

@@ -1,0 +1,381 @@
+//! The whole file: what an administrator is told about mistakes, and the reference against the types.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use super::document::{Raw, keys_of};
+use super::policy::RawPolicy;
+use super::*;
+
+const REFERENCE: &str = include_str!("../../config/mailward.toml");
+
+const SHORTEST: &str = r#"
+[server]
+hostname = "mail.example.org"
+[[tls.certificate]]
+cert = "certs/fullchain.pem"
+key = "certs/privkey.pem"
+[[listener]]
+protocol = "imap"
+address = "[::]:993"
+tls = "implicit"
+[[upstream]]
+name = "legacy"
+domains = ["example.org"]
+imap = { address = ["10.0.0.5:143"], tls = "starttls" }
+"#;
+
+fn parse(text: &str) -> Config {
+    Config::parse(text, Path::new("/etc/mailward/mailward.toml")).unwrap()
+}
+
+/// The problems of [`SHORTEST`] once `from` is replaced by `to`.
+fn problems(from: &str, to: &str) -> Vec<Problem> {
+    assert!(SHORTEST.contains(from), "{from}");
+    match Config::parse(&SHORTEST.replacen(from, to, 1), Path::new("m.toml")) {
+        Err(ConfigError::Invalid { problems, .. }) => problems,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The same, when there is exactly one.
+#[track_caller]
+fn problem(from: &str, to: &str) -> String {
+    let problems = problems(from, to);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    problems[0].to_string()
+}
+
+/// The problem of [`SHORTEST`] with `more` behind it.
+#[track_caller]
+fn problem_with(more: &str) -> String {
+    problem("tls = \"starttls\" }\n", &format!("tls = \"starttls\" }}\n{more}"))
+}
+
+#[test]
+fn the_shortest_file_has_every_default() {
+    let config = parse(SHORTEST);
+    assert_eq!(config.server.data_dir, Path::new("/var/lib/mailward"));
+    assert!(
+        matches!(&config.database, Database::Sqlite(p) if p == Path::new("/var/lib/mailward/mailward.db"))
+    );
+    assert_eq!(config.audit.directory, Path::new("/var/lib/mailward/audit"));
+    assert_eq!(config.audit.when_full, WhenFull::Refuse);
+    assert_eq!(config.policies.default.second_factor, Requirement::Optional);
+    assert_eq!(config.policies.default.app_passwords_per_account, 20);
+    assert_eq!(config.limits.per_network, Rate { burst: 20, per: Duration::from_secs(600) });
+    let upstream = &config.upstreams[0];
+    assert_eq!(upstream.accounts, None);
+    assert_eq!(upstream.connect_deadline, Duration::from_secs(5));
+    assert_eq!(upstream.imap.as_ref().unwrap().server_name, "10.0.0.5");
+    assert!(config.portal.is_none());
+}
+
+#[test]
+fn relative_paths_start_at_the_folder_of_the_file() {
+    let config =
+        parse(&SHORTEST.replace("[[tls", "data_dir = \"data\"\n[database]\nurl = \"sqlite:x.db\"\n[[tls"));
+    assert_eq!(config.certificates[0].cert, Path::new("/etc/mailward/certs/fullchain.pem"));
+    assert_eq!(config.server.data_dir, Path::new("/etc/mailward/data"));
+    assert!(matches!(&config.database, Database::Sqlite(p) if p == Path::new("/etc/mailward/x.db")));
+}
+
+#[test]
+fn a_file_without_a_folder_stands_where_the_command_runs() {
+    let config = Config::parse(SHORTEST, Path::new("m.toml")).unwrap();
+    assert_eq!(config.certificates[0].cert, std::env::current_dir().unwrap().join("certs/fullchain.pem"));
+}
+
+#[test]
+fn the_reference_parses_and_shows_the_defaults() {
+    let reference = parse(REFERENCE);
+    let defaults = parse(SHORTEST);
+    assert_eq!(format!("{:?}", reference.limits), format!("{:?}", defaults.limits));
+    assert_eq!(format!("{:?}", reference.server), format!("{:?}", defaults.server));
+    assert_eq!(format!("{:?}", reference.database), format!("{:?}", defaults.database));
+    assert_eq!(format!("{:?}", reference.audit), format!("{:?}", defaults.audit));
+    let (shown, default) = (&reference.upstreams[0], &defaults.upstreams[0]);
+    assert_eq!(
+        (shown.connect_deadline, shown.login_deadline, shown.refresh, &shown.login),
+        (default.connect_deadline, default.login_deadline, default.refresh, &default.login)
+    );
+    let (shown, default) = (&reference.policies.default, &defaults.policies.default);
+    assert_eq!(
+        (&shown.factors, shown.app_passwords_after_unbind, shown.app_passwords_per_account),
+        (&default.factors, default.app_passwords_after_unbind, default.app_passwords_per_account)
+    );
+    let Requirement::Required { since, grace } = shown.second_factor else { panic!("{shown:?}") };
+    assert_eq!((since.to_string().as_str(), grace.as_secs()), ("2027-01-01T00:00:00Z", 14 * 86_400));
+    assert_eq!(reference.policies.of("example.org").second_factor, Requirement::Optional);
+}
+
+#[test]
+fn the_shortest_file_of_the_reference_parses() {
+    let (_, shortest) = REFERENCE.split_once("# [server]\n").unwrap();
+    let text = format!("# [server]\n{shortest}").replace("\n# ", "\n").replace("\n#\n", "\n\n");
+    parse(text.strip_prefix("# ").unwrap());
+}
+
+#[test]
+fn the_reference_has_every_key_of_the_types_and_no_other() {
+    let reference: toml::Table = toml::from_str(REFERENCE).unwrap();
+    let table = |value: &toml::Value| value.as_table().unwrap().clone();
+    let first = |value: &toml::Value| table(&value[0]);
+    let keys =
+        |tables: &[toml::Table]| tables.iter().flat_map(toml::Table::keys).cloned().collect::<BTreeSet<_>>();
+    let upstream = first(&reference["upstream"]);
+    let endpoints = ["imap", "pop3", "smtp"].map(|protocol| table(&upstream[protocol]));
+    let limits = table(&reference["limits"]);
+    let mut policy = table(&reference["policy"]);
+    policy.retain(|_, value| !value.is_table());
+    let of = |raw: Vec<String>| raw.into_iter().collect::<BTreeSet<_>>();
+
+    assert_eq!(keys(std::slice::from_ref(&reference)), of(SECTIONS.map(String::from).to_vec()));
+    assert_eq!(keys(&[table(&reference["server"])]), of(keys_of::<RawServer>()));
+    assert_eq!(keys(&[table(&reference["database"])]), of(keys_of::<RawDatabase>()));
+    assert_eq!(keys(&[first(&reference["tls"]["certificate"])]), of(keys_of::<RawCertificate>()));
+    assert_eq!(keys(&[first(&reference["listener"])]), of(keys_of::<RawListener>()));
+    assert_eq!(keys(std::slice::from_ref(&upstream)), of(keys_of::<RawUpstream>()));
+    assert_eq!(keys(&endpoints), of(keys_of::<endpoint::RawEndpoint>()));
+    assert_eq!(keys(&[table(&upstream["master"])]), of(keys_of::<master::RawMaster>()));
+    assert_eq!(keys(&[policy]), of(keys_of::<RawPolicy>()));
+    assert_eq!(keys(std::slice::from_ref(&limits)), of(keys_of::<RawLimits>()));
+    assert_eq!(keys(&[table(&limits["per_network"])]), of(keys_of::<limits::RawRate>()));
+    assert_eq!(keys(&[table(&reference["portal"])]), of(keys_of::<RawPortal>()));
+    assert_eq!(keys(&[table(&reference["audit"])]), of(keys_of::<RawAudit>()));
+}
+
+impl Raw for endpoint::RawEndpoint {}
+impl Raw for master::RawMaster {}
+impl Raw for limits::RawRate {}
+
+#[test]
+fn what_is_shown_reads_as_the_same_configuration() {
+    for text in [REFERENCE, SHORTEST] {
+        let config = parse(text);
+        let shown = show::to_toml(&config).unwrap();
+        let again = Config::parse(&shown, Path::new("/elsewhere/m.toml")).unwrap();
+        assert_eq!(format!("{config:?}"), format!("{again:?}"), "{shown}");
+    }
+    let secret = SHORTEST.replace("[[tls", "[database]\nurl = \"postgres://u:s3cret@db/m\"\n[[tls");
+    let shown = show::to_toml(&parse(&secret)).unwrap();
+    assert!(shown.contains("postgres://u:***@db/m") && !shown.contains("s3cret"), "{shown}");
+}
+
+#[test]
+fn each_mistake_in_a_value_is_named_with_its_line_and_key() {
+    let with = |more: &str| problem_with(more);
+    for (told, expected) in [
+        (
+            problem("\"mail.example.org\"", "\"mail example\""),
+            "line 3: `hostname` in `[server]`: `mail example` is no host name\nhint: write the name",
+        ),
+        (
+            problem("\"mail.example.org\"", "5"),
+            "line 3: `hostname` in `[server]` is the number `5`; expected a string",
+        ),
+        (
+            problem("\"[::]:993\"", "\"993\""),
+            "line 9: `address` in `[[listener]]`: `993` is no address to listen on\nhint: write an IP",
+        ),
+        (
+            problem("\"imap\"", "\"imaps\""),
+            "line 8: `imaps` is no value for `protocol` in `[[listener]]`; expected `imap`, `pop3`, `smtp`\nhint: did you mean `imap`?",
+        ),
+        (
+            problem("10.0.0.5:143", "10.0.0.5"),
+            "line 14: `imap.address` in `[[upstream]]`: `10.0.0.5` is no host and port\nhint: write",
+        ),
+        (
+            problem("[\"10.0.0.5:143\"]", "[\"a:1\", \"b:1\"]"),
+            "line 14: `imap.address` in `[[upstream]]`: names several servers, but failover is not built yet",
+        ),
+        (
+            with("refresh = \"10\""),
+            "line 15: `refresh` in `[[upstream]]`: `10` is no duration\nhint: write a whole number and a unit",
+        ),
+        (
+            with("refresh = 10"),
+            "line 15: `refresh` in `[[upstream]]` is the number `10`; expected a duration in quotes",
+        ),
+        (with("refresh = \"0\""), "line 15: `refresh` in `[[upstream]]`: must be longer than zero"),
+        (
+            with("login = \"{locl}\""),
+            "line 15: `login` in `[[upstream]]`: the template `{locl}` must hold `{local}`",
+        ),
+        (with("login = \"adress\""), "line 15: `login` in `[[upstream]]`: `adress` is no login name"),
+        (with("[limits]\nidle = \"30m\""), "line 16: `idle` in `[limits]`: `30m` would cut off clients"),
+        (
+            with("[limits]\nproof_cache = \"25h\""),
+            "line 16: `proof_cache` in `[limits]`: `25h` is longer than",
+        ),
+        (
+            with("[limits]\nexempt = [\"10.0.0.0/33\"]"),
+            "line 16: `exempt` in `[limits]`: `10.0.0.0/33` is not a network",
+        ),
+        (
+            with("[limits]\nper_network = { burst = 0, per = \"1m\" }"),
+            "line 16: `per_network.burst` in `[limits]`: 0 is out of range; expected a whole number from 1",
+        ),
+        (
+            with("[limits]\nper_network = { burts = 1, per = \"1m\" }"),
+            "line 16: unknown key `burts` in `per_network` of `[limits]`\nhint: did you mean `burst`?",
+        ),
+        (
+            with("[limits]\ntls_deadline = \"2m\""),
+            "line 15: `tls_deadline` (2m) is not shorter than `auth_deadline` (1m)",
+        ),
+        (
+            with("[policy]\nrequired_since = \"2027-01-01\""),
+            "line 16: `required_since` in `[policy]`: expected a date without quotes",
+        ),
+        (
+            with("[policy]\nfactors = [\"sms\"]"),
+            "line 16: `factors` in `[policy]`: the second factor `sms` is not built yet\nhint: remove it; built are `totp`",
+        ),
+        (with("[policy]\nfactors = []"), "line 16: `factors` in `[policy]`: names no second factor"),
+        (
+            with("[portal]\npublic_url = \"http://mail.example.org\""),
+            "line 16: `public_url` in `[portal]`: `http://mail.example.org` does not begin with `https://`",
+        ),
+        (
+            with("[database]\nurl = \"mysql://u:s3cret@h\""),
+            "line 16: `url` in `[database]`: is no database URL\nhint:",
+        ),
+    ] {
+        assert!(told.starts_with(expected), "{told}\n  instead of\n{expected}");
+        assert!(!told.contains("s3cret"));
+    }
+}
+
+#[test]
+fn what_is_not_built_yet_is_never_taken_silently() {
+    for (more, expected) in [
+        (
+            "forward_client = \"auto\"",
+            "line 15: `forward_client` in `[[upstream]]` is not built yet\nhint: remove it or set it to `\"none\"`",
+        ),
+        (
+            "aliases_file = \"a\"",
+            "line 15: `aliases_file` in `[[upstream]]` is not built yet\nhint: remove it or leave it empty",
+        ),
+        (
+            "[[listener]]\nprotocol = \"imap\"\naddress = \"[::]:1\"\ntls = \"implicit\"\nproxy_protocol_from = [\"::/0\"]",
+            "line 19: `proxy_protocol_from` in `[[listener]]` is not built yet",
+        ),
+        (
+            "[portal]\npublic_url = \"https://a\"\nlisten = \"[::]:443\"",
+            "line 17: `listen` in `[portal]` is not built yet\nhint: remove it",
+        ),
+        ("[metrics]\nlisten = \"127.0.0.1:9464\"", "line 15: `metrics` is not built yet\nhint: remove it"),
+        ("[audit]\nretention = \"400d\"", "line 16: `retention` in `[audit]` is not built yet"),
+        ("[audit]\nreserve = \"256MiB\"", "line 16: `reserve` in `[audit]` is not built yet"),
+        ("[policy]\nrecommended = [\"totp\"]", "line 16: `recommended` in `[policy]` is not built yet"),
+        ("[policy]\nenrol_from = [\"::/0\"]", "line 16: `enrol_from` in `[policy]` is not built yet"),
+        ("[policy]\ntrusted_device = \"7d\"", "line 16: `trusted_device` in `[policy]` is not built yet"),
+        ("[policy]\naccounts_per_phone = 1", "line 16: `accounts_per_phone` in `[policy]` is not built yet"),
+        (
+            "[policy.\"example.org\"]\naccounts_per_wechat = 1",
+            "line 16: `accounts_per_wechat` in `[policy.\"example.org\"]` is not built yet",
+        ),
+    ] {
+        let told = problem_with(more);
+        assert!(told.starts_with(expected), "{told}\n  instead of\n{expected}");
+    }
+    let harmless = "forward_client = \"none\"\naliases_file = \"\"\n";
+    parse(&format!("{SHORTEST}{harmless}"));
+}
+
+#[test]
+fn what_the_sections_say_about_each_other_is_checked() {
+    let second =
+        "[[upstream]]\nname = \"b\"\ndomains = [\"b.org\"]\npop3 = { address = [\"b:1\"], tls = \"none\" }\n";
+    for (told, expected) in [
+        (
+            problem("[server]\nhostname = \"mail.example.org\"", ""),
+            "line 1: key `hostname` is missing in `[server]`",
+        ),
+        (
+            problem("[[tls.certificate]]\ncert = \"certs/fullchain.pem\"\nkey = \"certs/privkey.pem\"\n", ""),
+            "line 4: `[[listener]]` needs a certificate",
+        ),
+        (
+            problem("\"imap\"", "\"pop3\""),
+            "line 7: this `[[listener]]` speaks `pop3`, but no `[[upstream]]` does",
+        ),
+        (
+            problem("imap = { address", "name2 = { address"),
+            "line 14: unknown key `name2` in `[[upstream]]`\nhint: did you mean `name`?",
+        ),
+        (
+            problem("tls = \"starttls\" }", "tls = \"none\", ca_file = \"x\" }"),
+            "line 14: `ca_file` has nothing to verify with `tls = \"none\"`",
+        ),
+        (
+            problem_with(&second.replace("b.org", "Example.ORG.")),
+            "line 17: the domain `example.org` of `[[upstream]]` `b` belongs to `legacy` already",
+        ),
+        (
+            problem_with(&second.replace("\"b\"", "\"legacy\"")),
+            "line 16: another `[[upstream]]` is called `legacy`",
+        ),
+        (
+            problem_with("default_domain = \"other.org\""),
+            "line 15: `default_domain` `other.org` is none of this upstream's `domains`",
+        ),
+        (
+            problem_with("domain_aliases = [\"other.org\"]"),
+            "line 15: `domain_aliases` are other names of `default_domain`, which is missing",
+        ),
+        (
+            problem_with("credential = \"master\""),
+            "line 11: `credential = \"master\"` needs `[upstream.master]`",
+        ),
+        (
+            problem_with("[upstream.master]\nuser = \"p\"\npassword_file = \"f\"\nstyle = \"authzid\""),
+            "line 15: `[upstream.master]` is not used with `credential = \"sealed\"`",
+        ),
+        (
+            problem_with("[[listener]]\nprotocol = \"imap\"\naddress = \"0.0.0.0:993\"\ntls = \"implicit\""),
+            "line 15: `address` `0.0.0.0:993` is taken by a `[[listener]]` above",
+        ),
+        (
+            problem_with("[policy.\"exmaple.org\"]\nsecond_factor = \"required\""),
+            "line 15: `[policy.\"exmaple.org\"]` rules a domain that no `[[upstream]]` serves",
+        ),
+        (
+            problem_with(
+                "default_domain = \"example.org\"\ndomain_aliases = [\"m.org\"]\n[policy.\"m.org\"]\nfactors = [\"totp\"]",
+            ),
+            "line 17: `[policy.\"m.org\"]` rules an alias domain",
+        ),
+    ] {
+        assert!(told.starts_with(expected), "{told}\n  instead of\n{expected}");
+    }
+}
+
+#[test]
+fn mistakes_of_several_sections_are_told_together() {
+    let text =
+        SHORTEST.replace("hostname", "hostnam").replace("protocol", "protocl").replace("name =", "nam =");
+    match Config::parse(&text, Path::new("m.toml")) {
+        Err(ConfigError::Invalid { problems, .. }) => assert_eq!(problems.len(), 3, "{problems:?}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_domain_overrides_only_what_its_section_names() {
+    let config = parse(&format!(
+        "{SHORTEST}[policy]\nsecond_factor = \"required\"\ngrace_period = \"3d\"\napp_passwords_per_account = 5\n\
+         [policy.\"Example.org\"]\napp_passwords_after_unbind = \"keep\"\n"
+    ));
+    let rules = config.policies.of("example.org");
+    assert_eq!(rules.app_passwords_after_unbind, AfterUnbind::Keep);
+    assert_eq!(rules.app_passwords_per_account, 5);
+    assert!(
+        matches!(rules.second_factor, Requirement::Required { grace, .. } if grace.as_secs() == 3 * 86_400)
+    );
+    assert_eq!(config.policies.of("other.org").app_passwords_after_unbind, AfterUnbind::Stop);
+}

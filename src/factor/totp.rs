@@ -1,0 +1,146 @@
+//! Time-based one-time passwords, RFC 6238: HMAC-SHA-1, six digits, 30 seconds, which is what every
+//! authenticator does whatever the URI asks for.
+
+use totp_rs::{Algorithm, Builder};
+use zeroize::Zeroizing;
+
+use super::SecondFactor;
+use crate::base::{Address, Secret, Timestamp, random};
+
+/// Bytes of a secret: the length of the hash, as RFC 4226 section 4 recommends.
+const SECRET_LEN: usize = 20;
+/// Digits of a code.
+const DIGITS: u8 = 6;
+/// Seconds of a step (RFC 6238 section 5.2).
+const PERIOD: u64 = 30;
+/// Steps before and after the current one that are taken too: phones' clocks differ (RFC 6238 section 5.2
+/// recommends one at most).
+const SKEW: u16 = 1;
+
+/// Third-party authenticators.
+pub(super) struct Totp;
+
+impl SecondFactor for Totp {
+    fn step_of(&self, secret: &Secret, answer: &str, now: Timestamp) -> Option<i64> {
+        // Authenticators show codes in two groups, and people copy the blank.
+        let code: Zeroizing<String> = Zeroizing::new(answer.chars().filter(|c| !c.is_whitespace()).collect());
+        let seconds = u64::try_from(now.unix_seconds()).ok()?;
+        let step = parameters(secret.expose()).build().ok()?.check(&code, seconds)?;
+        i64::try_from(step).ok()
+    }
+}
+
+/// A TOTP secret on its way to the user's authenticator.
+#[derive(Debug)]
+pub struct TotpEnrolment {
+    /// Base32 key, to type.
+    pub secret: Secret,
+    /// `otpauth://totp/…`, to scan.
+    pub uri: Secret,
+    raw: Secret,
+}
+
+impl TotpEnrolment {
+    /// A random secret, and how an authenticator will show it: as `address` at `issuer`.
+    pub(super) fn fresh(issuer: &str, address: &Address) -> Self {
+        let raw = Zeroizing::new(random::bytes::<SECRET_LEN>());
+        // The colon separates the two in the URI, and neither may hold one.
+        let totp = parameters(&*raw)
+            .with_issuer(Some(issuer.replace(':', "_")))
+            .with_account_name(address.as_str().replace(':', "_"))
+            .build();
+        #[expect(
+            clippy::expect_used,
+            reason = "20 bytes, 6 digits, 30 seconds are in range; no colon is left; an address is not empty"
+        )]
+        let (totp, uri) = totp.and_then(|totp| totp.to_url().map(|uri| (totp, uri))).expect("in range");
+        Self {
+            secret: Secret::new(totp.secret().to_base32().into_bytes()),
+            uri: Secret::new(uri.into_bytes()),
+            raw: Secret::new(raw.to_vec()),
+        }
+    }
+
+    /// The bytes behind [`TotpEnrolment::secret`].
+    pub(super) fn raw(&self) -> &Secret {
+        &self.raw
+    }
+}
+
+fn parameters(secret: &[u8]) -> Builder {
+    Builder::new()
+        .with_algorithm(Algorithm::SHA1)
+        .with_digits(DIGITS)
+        .with_step_duration(PERIOD)
+        .with_skew(SKEW)
+        .with_secret(secret)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step_of(code: &str, seconds: i64) -> Option<i64> {
+        let secret = Secret::new(b"12345678901234567890".to_vec());
+        Totp.step_of(&secret, code, Timestamp::from_unix_seconds(seconds))
+    }
+
+    #[test]
+    fn the_vectors_of_rfc_6238_appendix_b_are_right_in_their_step() {
+        // The RFC prints eight digits; six-digit codes are their last six.
+        for (seconds, code) in [
+            (59, "94287082"),
+            (1_111_111_109, "07081804"),
+            (1_111_111_111, "14050471"),
+            (1_234_567_890, "89005924"),
+            (2_000_000_000, "69279037"),
+            (20_000_000_000, "65353130"),
+        ] {
+            assert_eq!(step_of(&code[2..], seconds), Some(seconds / 30), "at {seconds}");
+        }
+    }
+
+    #[test]
+    fn a_code_is_good_in_its_step_and_the_steps_beside_it() {
+        // 89005924 belongs to step 41,152,263: 1,234,567,890 to 1,234,567,919.
+        let (first, last, step) = (1_234_567_890, 1_234_567_919, 41_152_263);
+        for seconds in [first - 30, first - 1, first, last, last + 1, last + 30] {
+            assert_eq!(step_of("005924", seconds), Some(step), "at {seconds}");
+        }
+        for seconds in [first - 31, last + 31] {
+            assert_eq!(step_of("005924", seconds), None, "at {seconds}");
+        }
+    }
+
+    #[test]
+    fn only_six_digits_are_a_code() {
+        assert_eq!(step_of(" 005 924 ", 1_234_567_890), Some(41_152_263), "blanks are people's");
+        for bad in ["", "05924", "0005924", "89005924", "+05924", "-05924", "00592a", "００５９２４"] {
+            assert_eq!(step_of(bad, 1_234_567_890), None, "{bad}");
+        }
+        assert_eq!(step_of("005924", -1), None, "a clock before 1970 takes nothing");
+    }
+
+    #[test]
+    fn the_uri_names_issuer_and_account_and_carries_the_typed_key() {
+        let address = Address::parse("a+b&c@例子.example").unwrap();
+        let enrolment = TotpEnrolment::fresh("Mail: R&D/中文", &address);
+        let (uri, key) = (text(&enrolment.uri), text(&enrolment.secret));
+        assert_eq!(
+            uri,
+            format!(
+                "otpauth://totp/Mail_%20R%26D%2F%E4%B8%AD%E6%96%87:a%2Bb%26c%40%E4%BE%8B%E5%AD%90.example\
+                 ?secret={key}&issuer=Mail_%20R%26D%2F%E4%B8%AD%E6%96%87"
+            )
+        );
+        assert_eq!(key.len(), 32, "160 bits in base32");
+        let read = totp_rs::Totp::from_url(uri).unwrap();
+        assert_eq!(read.secret().as_bytes(), enrolment.raw().expose());
+        assert_eq!(read.account_name(), address.as_str());
+        assert_ne!(text(&TotpEnrolment::fresh("x", &address).secret), key);
+    }
+
+    fn text(secret: &Secret) -> &str {
+        std::str::from_utf8(secret.expose()).unwrap()
+    }
+}

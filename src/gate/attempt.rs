@@ -1,0 +1,180 @@
+//! An attempt under way: what it holds of the limits, and the one record that it leaves.
+//!
+//! ```text
+//!   OpenAttempt ──close(settle, outcome, reason)──▶ recorded, cells settled
+//!        └───────dropped (the client left)────────▶ recorded, cells given back or charged
+//! ```
+//!
+//! However an attempt ends, its cells are settled once and its record is written once. A client that leaves
+//! while its unproven password is being looked at pays for it, or guesses would be free.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use super::Origin;
+use super::limiter::Reservation;
+use super::turns::Turns;
+use super::verdict::Settle;
+use crate::account::Located;
+use crate::audit::event::{Credential, Login, Outcome};
+use crate::audit::{Audit, Event};
+use crate::base::{AppPasswordId, Clock, LoginName, Monotonic};
+use crate::config::WhenFull;
+use crate::protocol::{Credentials, Mechanism};
+
+/// Where attempts are settled and recorded.
+pub(super) struct Desk {
+    /// The limits.
+    pub(super) turns: Turns,
+    /// The trail.
+    pub(super) audit: Audit,
+    /// What happens when the trail cannot be written.
+    pub(super) when_full: WhenFull,
+    /// Time.
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl Desk {
+    /// Records `event` durably; whether the client may be told what it says. The write is a task of its own:
+    /// a client that leaves meanwhile does not tear it.
+    pub(super) async fn record(&self, event: Event) -> bool {
+        let audit = self.audit.clone();
+        let recorded = match tokio::spawn(async move { audit.append(event).await }).await {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        tracing::error!(error = recorded, when_full = ?self.when_full, "an audit record is lost");
+        match self.when_full {
+            WhenFull::Refuse => false,
+            WhenFull::Continue => true,
+        }
+    }
+
+    /// Records `event` behind the back of whoever is being dropped.
+    pub(super) fn record_later(self: &Arc<Self>, event: Event) {
+        let desk = Arc::clone(self);
+        match Handle::try_current() {
+            Ok(runtime) => {
+                runtime.spawn(async move { desk.record(event).await });
+            }
+            Err(_) => tracing::error!("an audit record is lost: the gate has stopped"),
+        }
+    }
+}
+
+/// An attempt that has not ended.
+pub(super) struct OpenAttempt {
+    desk: Arc<Desk>,
+    /// Where it comes from.
+    pub(super) origin: Origin,
+    /// What the client says it is.
+    pub(super) program: Option<String>,
+    /// Where its name leads, once that is known.
+    pub(super) located: Option<Located>,
+    /// Whether the store knows the address: only then it is recorded in clear.
+    pub(super) account_exists: bool,
+    /// The cells it holds.
+    pub(super) reservation: Option<Reservation>,
+    /// Its unproven password is being compared somewhere: whoever leaves now has had a guess.
+    pub(super) at_stake: bool,
+    /// What was presented, as far as it is known.
+    pub(super) credential: Credential,
+    /// The app password that was proven, and its label.
+    pub(super) app_password: Option<(AppPasswordId, String)>,
+    /// When it had its turn: waiting for others says nothing about the upstream.
+    pub(super) looked_at: Monotonic,
+    login: LoginName,
+    mechanism: Mechanism,
+    closed: bool,
+}
+
+impl OpenAttempt {
+    /// Begins.
+    pub(super) fn new(desk: &Arc<Desk>, origin: &Origin, credentials: &Credentials) -> Self {
+        Self {
+            desk: Arc::clone(desk),
+            origin: origin.clone(),
+            program: credentials.program.clone(),
+            located: None,
+            account_exists: false,
+            reservation: None,
+            at_stake: false,
+            credential: Credential::Unproven,
+            app_password: None,
+            looked_at: desk.clock.monotonic(),
+            login: credentials.login.clone(),
+            mechanism: credentials.mechanism,
+            closed: false,
+        }
+    }
+
+    /// What limits and names call the account: the folded address, or what was typed where it leads nowhere.
+    pub(super) fn account_key(&self) -> &str {
+        self.located.as_ref().map_or(self.login.as_str(), |located| located.address.as_str())
+    }
+
+    /// Ends it: settles its cells, then writes its record. Whether the client may be told.
+    pub(super) async fn close(mut self, settle: Settle, outcome: Outcome, reason: String) -> bool {
+        self.settle(settle);
+        self.closed = true;
+        let event = self.event(outcome, reason);
+        let desk = Arc::clone(&self.desk);
+        drop(self);
+        desk.record(event).await
+    }
+
+    fn settle(&mut self, settle: Settle) {
+        let Some(reservation) = self.reservation.take() else { return };
+        match settle {
+            Settle::Succeed => self.desk.turns.succeed(&reservation),
+            Settle::Release => self.desk.turns.release(&reservation),
+            Settle::Fail => self.desk.turns.fail(&reservation),
+        }
+    }
+
+    /// The record, and the one line of the log that says the same.
+    fn event(&self, outcome: Outcome, reason: String) -> Event {
+        let account = match &self.located {
+            Some(located) if self.account_exists => located.address.to_string(),
+            Some(located) => self.desk.audit.unknown_name(&self.login, Some(located.address.domain())),
+            None => self.desk.audit.unknown_name(&self.login, None),
+        };
+        tracing::info!(
+            session.id = %self.origin.session,
+            protocol = %self.origin.protocol,
+            client.ip = %self.origin.client,
+            account,
+            ?outcome,
+            reason,
+            "login"
+        );
+        let (app_password, label) = self.app_password.clone().unzip();
+        Event::Login(Login {
+            session: self.origin.session,
+            protocol: self.origin.protocol,
+            ip: self.origin.client,
+            account,
+            mechanism: self.mechanism.to_string(),
+            program: self.program.clone(),
+            credential: self.credential,
+            app_password,
+            label,
+            upstream: self.located.as_ref().map(|located| located.upstream.clone()),
+            outcome,
+            reason,
+        })
+    }
+}
+
+impl Drop for OpenAttempt {
+    fn drop(&mut self) {
+        if self.closed {
+            return;
+        }
+        self.settle(if self.at_stake { Settle::Fail } else { Settle::Release });
+        let event = self.event(Outcome::Unavailable, "the client left before the answer".to_owned());
+        self.desk.record_later(event);
+    }
+}

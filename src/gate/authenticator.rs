@@ -1,0 +1,208 @@
+//! The authenticator: limits, policy, credentials, trail, in this order.
+//!
+//! Everything that a client sends is hostile. Whatever goes wrong inside ends as *unavailable*, never as a wrong
+//! password and never as a way in: an account whose state cannot be read is not an unbound account.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::attempt::{Desk, OpenAttempt};
+use super::grant::{Conclusion, Decision, Grant, Origin, Refused, UpstreamSaid};
+use super::limiter::Limiter;
+use super::outage::Outages;
+use super::passage::{Passage, SessionSummary, Sessions};
+use super::proof_cache::ProofCache;
+use super::timing::RefusalTime;
+use super::turns::Turns;
+use super::upstream_login::UpstreamRules;
+use super::uses::Uses;
+use super::verdict::No;
+use crate::account::{Accounts, Directory};
+use crate::app_password::AppPasswords;
+use crate::audit::Audit;
+use crate::base::key::KEY_LEN;
+use crate::base::{Clock, Monotonic, Secret, UpstreamName, random};
+use crate::config::{Limits, Policies, WhenFull};
+use crate::protocol::{Credentials, Refusal};
+use crate::store::Store;
+
+/// What the authenticator stands on.
+pub struct Dependencies {
+    /// Accounts and app-password rows.
+    pub store: Store,
+    /// Proves and opens app passwords.
+    pub app_passwords: Arc<AppPasswords>,
+    /// From names to accounts.
+    pub directory: Arc<Directory>,
+    /// Who must bind.
+    pub policies: Policies,
+    /// `[limits]`
+    pub limits: Limits,
+    /// The trail.
+    pub audit: Audit,
+    /// What happens when the trail cannot be written.
+    pub when_full: WhenFull,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Every upstream that the directory leads to.
+    pub upstreams: Vec<UpstreamRules>,
+}
+
+/// Judges attempts.
+pub struct Authenticator {
+    pub(super) gate: Arc<Gate>,
+}
+
+impl Authenticator {
+    /// With empty limits and caches, under keys of this process's own.
+    #[must_use]
+    pub fn new(on: Dependencies) -> Self {
+        let process_key = || Secret::new(random::bytes::<KEY_LEN>().to_vec());
+        let limiter = Limiter::new(&on.limits, process_key());
+        let times = on.upstreams.iter().map(|upstream| {
+            (upstream.name.clone(), RefusalTime::new(on.limits.failure_delay, upstream.login_deadline))
+        });
+        let clock = on.clock;
+        let gate = Gate {
+            desk: Arc::new(Desk {
+                turns: Turns::new(limiter, Arc::clone(&clock)),
+                audit: on.audit,
+                when_full: on.when_full,
+                clock: Arc::clone(&clock),
+            }),
+            accounts: Accounts::new(on.store.clone(), Arc::clone(&clock)),
+            store: on.store,
+            app_passwords: on.app_passwords,
+            directory: on.directory,
+            policies: on.policies,
+            sessions: Arc::new(Sessions::new(on.limits.sessions_per_account)),
+            proofs: Mutex::new(ProofCache::new(process_key(), on.limits.proof_cache)),
+            refusal_times: Mutex::new(times.collect()),
+            outages: Mutex::default(),
+            uses: Uses::default(),
+            failure_delay: on.limits.failure_delay,
+            // Half of what a connection has before login, so that the answer still reaches the client.
+            longest_wait: on.limits.auth_deadline / 2,
+            upstreams: on.upstreams.into_iter().map(|upstream| (upstream.name.clone(), upstream)).collect(),
+            #[cfg(test)]
+            argon2_runs: std::sync::atomic::AtomicUsize::new(0),
+        };
+        Self { gate: Arc::new(gate) }
+    }
+
+    /// Judges one attempt; what it refuses is recorded already.
+    ///
+    /// Dropping the future (the client left) ends the attempt, recorded.
+    pub async fn judge(&self, origin: &Origin, credentials: Credentials) -> Decision {
+        let mut attempt = OpenAttempt::new(&self.gate.desk, origin, &credentials);
+        match self.gate.judge(&mut attempt, credentials).await {
+            Ok(leave) => Decision::Admit(Box::new(Grant {
+                attempt,
+                upstream: leave.upstream,
+                login: leave.login,
+                basis: leave.basis,
+            })),
+            Err(no) => Decision::Refuse(self.gate.refuse(attempt, no).await),
+        }
+    }
+
+    /// Takes the upstream's answer; the outcome is recorded before this returns.
+    ///
+    /// Goes on to its end even if the future is dropped: an account that was added is recorded.
+    pub async fn conclude(&self, grant: Box<Grant>, said: UpstreamSaid) -> Conclusion {
+        let gate = Arc::clone(&self.gate);
+        tokio::spawn(async move { gate.conclude(*grant, said).await }).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the gate failed to conclude an attempt");
+            Conclusion::Refuse(Refused { refusal: Refusal::Unavailable, not_before: Duration::ZERO })
+        })
+    }
+
+    /// Records the end of a session and gives its place back.
+    pub async fn session_ended(&self, passage: Box<Passage>, summary: SessionSummary) {
+        passage.end(summary).await;
+    }
+
+    /// Writes last uses to the store; for a caller that does so every few seconds and when the gate stops.
+    pub async fn flush_uses(&self) {
+        if let Err(error) = self.gate.uses.flush(&self.gate.store).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "last uses are not written yet");
+        }
+    }
+}
+
+/// What judging and concluding share.
+pub(super) struct Gate {
+    pub(super) desk: Arc<Desk>,
+    pub(super) store: Store,
+    pub(super) accounts: Accounts,
+    pub(super) app_passwords: Arc<AppPasswords>,
+    pub(super) directory: Arc<Directory>,
+    pub(super) policies: Policies,
+    pub(super) upstreams: HashMap<UpstreamName, UpstreamRules>,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) uses: Uses,
+    /// How long an attempt waits for those in flight before it.
+    pub(super) longest_wait: Duration,
+    proofs: Mutex<ProofCache>,
+    refusal_times: Mutex<HashMap<UpstreamName, RefusalTime>>,
+    outages: Mutex<Outages>,
+    failure_delay: Duration,
+    /// How often argon2 was asked.
+    #[cfg(test)]
+    pub(super) argon2_runs: std::sync::atomic::AtomicUsize,
+}
+
+impl Gate {
+    /// Ends an attempt with a no: settled, recorded, and told no earlier than all that look alike.
+    pub(super) async fn refuse(&self, attempt: OpenAttempt, no: No) -> Refused {
+        let now = self.now();
+        let upstream = attempt.located.as_ref().map(|located| located.upstream.clone());
+        let protocol = attempt.origin.protocol;
+        let outage = upstream.as_ref().and_then(|upstream| self.outages().present(upstream, protocol, now));
+        let consequences = no.kind.consequences(outage.is_some());
+        let not_before = if consequences.uniform {
+            self.refusal_time(upstream.as_ref(), now).max(outage.unwrap_or_default())
+        } else {
+            Duration::ZERO
+        };
+        let told = attempt.close(consequences.settle, consequences.outcome, no.why).await;
+        let refusal = if told { consequences.refusal } else { Refusal::Unavailable };
+        Refused { refusal, not_before }
+    }
+
+    /// The upstream said no after `took`.
+    pub(super) fn refused_after(&self, upstream: &UpstreamName, took: Duration) {
+        let now = self.now();
+        if let Some(time) = locked(&self.refusal_times).get_mut(upstream) {
+            time.observe(took, now);
+        }
+    }
+
+    /// A name that leads to no upstream takes as long as the slowest of them.
+    fn refusal_time(&self, upstream: Option<&UpstreamName>, now: Monotonic) -> Duration {
+        let mut times = locked(&self.refusal_times);
+        let slowest = match upstream {
+            Some(upstream) => times.get_mut(upstream).map(|time| time.not_before(now)),
+            None => times.values_mut().map(|time| time.not_before(now)).max(),
+        };
+        slowest.unwrap_or(self.failure_delay)
+    }
+
+    pub(super) fn now(&self) -> Monotonic {
+        self.desk.clock.monotonic()
+    }
+
+    pub(super) fn proofs(&self) -> MutexGuard<'_, ProofCache> {
+        locked(&self.proofs)
+    }
+
+    pub(super) fn outages(&self) -> MutexGuard<'_, Outages> {
+        locked(&self.outages)
+    }
+}
+
+/// Nothing that is held under these locks is left half done by a panic.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,191 @@
+//! From the upstream's answer to a passage, or a no.
+//!
+//! Only an upstream's yes lets in, and not before it is recorded. An answer to a mailbox password that nobody had
+//! proven is judged by what holds when it comes: a factor that was bound meanwhile counts.
+
+use std::error::Error;
+use std::time::Duration;
+
+use super::attempt::OpenAttempt;
+use super::authenticator::Gate;
+use super::grant::{Basis, Conclusion, Grant, Refused, UpstreamSaid};
+use super::judge::{Known, unreadable};
+use super::passage::Passage;
+use super::policy::{Plan, Then};
+use super::verdict::{Kind, No, Settle};
+use crate::account::{AccountError, Located};
+use crate::audit::Author;
+use crate::audit::event::{Actor, Credential, Outcome};
+use crate::base::{AccountId, AppPasswordId};
+use crate::config::WhenFull;
+use crate::protocol::Refusal;
+use crate::store::{AccountState, Standing, Use};
+
+/// Whom an upstream's yes lets in.
+struct Entrant {
+    account: AccountId,
+    app_password: Option<AppPasswordId>,
+}
+
+impl Gate {
+    /// Ends the attempt behind `grant`.
+    pub(super) async fn conclude(&self, grant: Grant, said: UpstreamSaid) -> Conclusion {
+        let Grant { mut attempt, upstream, login, basis } = grant;
+        drop(login);
+        attempt.at_stake = false;
+        let protocol = attempt.origin.protocol;
+        let took = self.now().since(attempt.looked_at);
+        let Some(located) = attempt.located.clone() else {
+            let no = No::undecided("a grant without an account");
+            return Conclusion::Refuse(self.refuse(attempt, no).await);
+        };
+        let entrant = match said {
+            UpstreamSaid::Yes => {
+                self.outages().answered(&upstream, protocol);
+                self.let_in_by(&mut attempt, &located, &basis).await
+            }
+            UpstreamSaid::No => {
+                self.outages().answered(&upstream, protocol);
+                self.refused_after(&upstream, took);
+                Err(refused_by_upstream(&located, &basis))
+            }
+            UpstreamSaid::Unavailable {
+                refusal: refusal @ (Refusal::InUse | Refusal::LoginDelay),
+                reason,
+                ..
+            } => {
+                self.outages().answered(&upstream, protocol);
+                Err(No { kind: Kind::PassedOn(refusal), why: reason })
+            }
+            UpstreamSaid::Unavailable { reason, credential_sent, .. } => {
+                self.outages().failed(&upstream, protocol, took, self.now());
+                let kind = match basis {
+                    Basis::AppPassword { .. } => Kind::Proven(Refusal::Unavailable),
+                    Basis::MailboxPassword => Kind::Undecided { sent: credential_sent },
+                };
+                Err(No { kind, why: reason })
+            }
+        };
+        match entrant {
+            Ok(entrant) => self.enter(attempt, located, entrant).await,
+            Err(no) => Conclusion::Refuse(self.refuse(attempt, no).await),
+        }
+    }
+
+    /// The upstream said yes: to whom, and does that let in?
+    async fn let_in_by(
+        &self,
+        attempt: &mut OpenAttempt,
+        located: &Located,
+        basis: &Basis,
+    ) -> Result<Entrant, No> {
+        match basis {
+            Basis::AppPassword { account, app_password, .. } => {
+                Ok(Entrant { account: *account, app_password: Some(*app_password) })
+            }
+            Basis::MailboxPassword => {
+                attempt.credential = Credential::MailboxPassword;
+                let account = self.let_in_by_mailbox_password(attempt, located).await?;
+                Ok(Entrant { account, app_password: None })
+            }
+        }
+    }
+
+    async fn let_in_by_mailbox_password(
+        &self,
+        attempt: &mut OpenAttempt,
+        located: &Located,
+    ) -> Result<AccountId, No> {
+        let standing = self.store.standing(&located.address).await.map_err(|e| broken(unreadable(&e)))?;
+        attempt.account_exists = standing.is_some();
+        let known = Known { standing, row: None };
+        match self.plan(&known, located) {
+            Plan::PassThrough(Then::Enter) => self.present_account(attempt, located, known.standing).await,
+            Plan::PassThrough(Then::TellBindFirst) => {
+                Err(No::proven(Refusal::BindFirst, "a second factor is required and none is bound"))
+            }
+            Plan::PassThrough(Then::TellSuspended) => {
+                Err(No::proven(Refusal::Suspended, "the account is suspended"))
+            }
+            Plan::Refuse(because) => Err(No::hopeless(because.as_str())),
+            Plan::ProveAppPassword(_) => {
+                Err(broken(No::undecided("an app password was planned without one")))
+            }
+        }
+    }
+
+    /// The account, which appears at its first login.
+    async fn present_account(
+        &self,
+        attempt: &mut OpenAttempt,
+        located: &Located,
+        standing: Option<Standing>,
+    ) -> Result<AccountId, No> {
+        if let Some(standing) = standing.filter(|standing| standing.account.state != AccountState::Removed) {
+            return Ok(standing.account.id);
+        }
+        let by = Author::new(&self.desk.audit, Actor::Gate);
+        let account = match self.accounts.add(located, &by).await {
+            Ok((account, _)) => account,
+            Err(AccountError::Undone(error)) if self.desk.when_full == WhenFull::Continue => {
+                tracing::error!(%error, account = %located.address, "an account appears without a record");
+                let added =
+                    self.store.add_account(&located.address, &located.upstream, self.desk.clock.now());
+                added.await.map_err(|error| broken(unreadable(&error)))?.0
+            }
+            Err(error) => {
+                tracing::error!(error = &error as &dyn Error, "an account cannot be added");
+                return Err(broken(No::undecided("the account cannot be added")));
+            }
+        };
+        attempt.account_exists = true;
+        Ok(account.id)
+    }
+
+    /// Lets in, once that is recorded.
+    async fn enter(&self, attempt: OpenAttempt, located: Located, entrant: Entrant) -> Conclusion {
+        let Some(place) = self.sessions.take(&located.address) else {
+            let no = No::proven(Refusal::Unavailable, "the account has as many sessions as it may have");
+            return Conclusion::Refuse(self.refuse(attempt, no).await);
+        };
+        let origin = attempt.origin.clone();
+        let latest = Use {
+            account: entrant.account,
+            app_password: entrant.app_password,
+            at: self.desk.clock.now(),
+            address: origin.client.to_string(),
+            program: attempt.program.clone(),
+        };
+        let reason = match entrant.app_password {
+            Some(_) => "the app password is right",
+            None => "the upstream took the mailbox password",
+        };
+        if !attempt.close(Settle::Succeed, Outcome::Admitted, reason.to_owned()).await {
+            return Conclusion::Refuse(Refused { refusal: Refusal::Unavailable, not_before: Duration::ZERO });
+        }
+        self.uses.note(latest);
+        Conclusion::Pass(Box::new(Passage::new(&self.desk, place, origin, located.upstream)))
+    }
+}
+
+/// The password is right, and the gate cannot let in.
+fn broken(no: No) -> No {
+    No { kind: Kind::Proven(Refusal::Unavailable), why: no.why }
+}
+
+/// A definite no of the upstream.
+fn refused_by_upstream(located: &Located, basis: &Basis) -> No {
+    match basis {
+        Basis::MailboxPassword => No::wrong("the upstream refused the password"),
+        Basis::AppPassword { sealed: true, .. } => {
+            No::proven(Refusal::Stale, "the upstream refused the sealed mailbox password")
+        }
+        Basis::AppPassword { sealed: false, .. } => {
+            tracing::error!(
+                upstream = %located.upstream,
+                "the upstream refuses the master user\nhint: check `[upstream.master]` and the master user on the server"
+            );
+            No::proven(Refusal::Unavailable, "the upstream refused the master user")
+        }
+    }
+}

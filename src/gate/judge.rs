@@ -1,0 +1,273 @@
+//! From an attempt to leave to log in upstream, or a no.
+//!
+//! ```text
+//!   name ─▶ account and row (one read each) ─▶ a turn within the limits ─▶ plan
+//!     plan: refuse ─▶ no
+//!           pass through ─▶ leave, with the presented password, which the upstream is to judge
+//!           app password ─▶ proof: from the cache, else argon2 once ─▶ scope ─▶ leave
+//! ```
+//!
+//! Nothing about an account is told before the presented password is proven; until then every path ends in the
+//! same no, after the same time.
+
+use super::attempt::OpenAttempt;
+use super::authenticator::Gate;
+use super::grant::Basis;
+use super::limiter::Subject;
+use super::policy::{self, Plan, Then};
+use super::proof_cache::{Presented, Proof};
+use super::upstream_login::{Style, UpstreamRules, own_login};
+use super::verdict::No;
+use crate::account::Located;
+use crate::app_password::{Busy, Candidate, Scope, Tampered};
+use crate::audit::event::Credential;
+use crate::base::{Address, UpstreamName};
+use crate::protocol::{Credentials, Refusal, UpstreamLogin};
+use crate::store::{AppPasswordRecord, Standing, StoreError};
+
+/// What a grant is made of.
+pub(super) struct Leave {
+    pub(super) upstream: UpstreamName,
+    pub(super) login: UpstreamLogin,
+    pub(super) basis: Basis,
+}
+
+/// What the store says of an attempt.
+pub(super) struct Known {
+    pub(super) standing: Option<Standing>,
+    /// The app password whose label the presented password begins with.
+    pub(super) row: Option<AppPasswordRecord>,
+}
+
+/// One attempt whose name led to an account.
+struct Case<'a> {
+    located: &'a Located,
+    rules: &'a UpstreamRules,
+    presented: Presented<'a>,
+}
+
+impl Gate {
+    /// Judges `attempt`, and notes in it what becomes known.
+    pub(super) async fn judge(
+        &self,
+        attempt: &mut OpenAttempt,
+        credentials: Credentials,
+    ) -> Result<Leave, No> {
+        let located = match self.directory.locate(&credentials.login) {
+            Ok(located) => located,
+            Err(why) => {
+                self.take_turn(attempt, None).await?;
+                return Err(No::hopeless(&why.to_string()));
+            }
+        };
+        attempt.located = Some(located.clone());
+        let Some(rules) = self.upstreams.get(&located.upstream) else {
+            return Err(No::undecided("the upstream is not configured"));
+        };
+        let presented = Presented { account: located.address.as_str(), password: &credentials.password };
+        let case = Case { located: &located, rules, presented };
+        let candidate = Candidate::parse(&credentials.password);
+
+        let mut known = match self.look_up(&located.address, candidate.as_ref()).await {
+            Ok(known) => known,
+            Err(error) => return self.without_store(attempt, &case, &error),
+        };
+        attempt.account_exists = known.standing.is_some();
+        let label = known.row.as_ref().map(|row| row.label.clone());
+        if self.take_turn(attempt, label.as_deref()).await? {
+            known = self.look_up(&located.address, candidate.as_ref()).await.map_err(|e| unreadable(&e))?;
+            attempt.account_exists = known.standing.is_some();
+        }
+        if candidate.is_some() && known.row.is_none() {
+            self.proofs().forget(presented);
+        }
+        match (self.plan(&known, &located), known.row, candidate) {
+            (Plan::Refuse(because), ..) => Err(No::hopeless(because.as_str())),
+            (Plan::ProveAppPassword(then), Some(row), Some(candidate)) => {
+                self.by_app_password(attempt, &case, &row, &candidate, then).await
+            }
+            (Plan::PassThrough(_), ..) => {
+                let login = own_login(&located, credentials.password);
+                Ok(Leave { upstream: located.upstream, login, basis: Basis::MailboxPassword })
+            }
+            (Plan::ProveAppPassword(_), ..) => Err(No::undecided("an app password was planned without one")),
+        }
+    }
+
+    /// The account and, if the presented password has the form of an app password, the row with its label.
+    async fn look_up(&self, address: &Address, candidate: Option<&Candidate>) -> Result<Known, StoreError> {
+        let standing = self.store.standing(address).await?;
+        let row = match (&standing, candidate) {
+            (Some(standing), Some(candidate)) => {
+                self.store.app_password_by_label(standing.account.id, candidate.label()).await?
+            }
+            (None, _) | (_, None) => None,
+        };
+        Ok(Known { standing, row })
+    }
+
+    /// What may be tried, by all that is known now.
+    pub(super) fn plan(&self, known: &Known, located: &Located) -> Plan {
+        policy::plan(
+            known.standing.as_ref(),
+            self.policies.of(located.address.domain()),
+            self.upstreams.get(&located.upstream).and_then(|rules| rules.accounts),
+            known.row.is_some(),
+            self.desk.clock.now(),
+        )
+    }
+
+    /// Waits until the limits have room for `attempt`. Whether time passed.
+    async fn take_turn(&self, attempt: &mut OpenAttempt, known_label: Option<&str>) -> Result<bool, No> {
+        let client = attempt.origin.client;
+        let subject = Subject { client, account: attempt.account_key(), known_label };
+        let turn = tokio::time::timeout(self.longest_wait, self.desk.turns.reserve(subject)).await;
+        let Ok(turn) = turn else {
+            return Err(No::undecided("attempts before this one are still being judged"));
+        };
+        attempt.reservation = Some(turn.reserve.map_err(No::used_up)?);
+        attempt.looked_at = self.now();
+        Ok(turn.waited)
+    }
+
+    /// The presented password carries the label of `row`.
+    async fn by_app_password(
+        &self,
+        attempt: &mut OpenAttempt,
+        case: &Case<'_>,
+        row: &AppPasswordRecord,
+        candidate: &Candidate,
+        then: Then,
+    ) -> Result<Leave, No> {
+        // Before any proof, because a row that somebody changed proves nothing.
+        let scope = self.app_passwords.scope(row).map_err(|why| tampered(case, row, why))?;
+        let cached = self.proofs().look_up(case.presented, row, self.now());
+        let proof = match cached {
+            Some(proof) => proof,
+            None => self.prove(attempt, case, row, candidate, scope).await?,
+        };
+        if then == Then::TellSuspended {
+            self.proofs().forget(case.presented);
+            note_proof(attempt, &proof);
+            return Err(No::proven(Refusal::Suspended, "the account is suspended"));
+        }
+        self.by_proof(attempt, case, proof)
+    }
+
+    /// Argon2, at most once per attempt. A client that leaves meanwhile has had its guess.
+    async fn prove(
+        &self,
+        attempt: &mut OpenAttempt,
+        case: &Case<'_>,
+        row: &AppPasswordRecord,
+        candidate: &Candidate,
+        scope: Scope,
+    ) -> Result<Proof, No> {
+        #[cfg(test)]
+        self.argon2_runs.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        attempt.at_stake = true;
+        let proven = self.app_passwords.prove(row, candidate).await;
+        attempt.at_stake = false;
+        let proven = match proven {
+            Ok(Some(proven)) => proven,
+            Ok(None) => return Err(No::wrong("wrong app password")),
+            Err(Busy) => {
+                self.outages().workers_busy(self.now());
+                return Err(No::undecided("the password workers are busy"));
+            }
+        };
+        let mailbox = match &case.rules.style {
+            Style::Master(_) => None,
+            Style::Sealed => match self.app_passwords.open(row, &proven) {
+                Ok(mailbox) => Some(mailbox),
+                Err(Tampered::NothingSealed) => None,
+                Err(why @ (Tampered::Mac | Tampered::Seal)) => return Err(tampered(case, row, why)),
+            },
+        };
+        let proof = Proof {
+            account: row.account,
+            app_password: row.id,
+            label: row.label.clone(),
+            scope,
+            upstream: row.upstream.clone(),
+            mailbox,
+        };
+        self.proofs().remember(case.presented, row, &proof, self.now());
+        Ok(proof)
+    }
+
+    /// The database does not answer: what was proven a moment ago stands, everything else is undecided.
+    fn without_store(
+        &self,
+        attempt: &mut OpenAttempt,
+        case: &Case<'_>,
+        error: &StoreError,
+    ) -> Result<Leave, No> {
+        match self.proofs().look_up_alone(case.presented, self.now()) {
+            Some(proof) => {
+                attempt.account_exists = true;
+                self.by_proof(attempt, case, proof)
+            }
+            None => Err(unreadable(error)),
+        }
+    }
+
+    /// The app password is right: whether it may be used here and now, and how the gate logs in with it.
+    fn by_proof(&self, attempt: &mut OpenAttempt, case: &Case<'_>, proof: Proof) -> Result<Leave, No> {
+        note_proof(attempt, &proof);
+        let Scope { protocols, networks, expires_at } = &proof.scope;
+        if expires_at.is_some_and(|end| self.desk.clock.now() >= end) {
+            self.proofs().forget(case.presented);
+            return Err(No::proven(Refusal::Expired, "the app password has expired"));
+        }
+        if !protocols.contains(attempt.origin.protocol) {
+            return Err(No::proven(Refusal::OutOfScope, "the app password is not for this protocol"));
+        }
+        if !networks.is_empty() && !networks.contains(attempt.origin.client) {
+            return Err(No::proven(Refusal::OutOfScope, "the app password is not for this network"));
+        }
+        let (login, sealed) = match &case.rules.style {
+            Style::Master(master) => {
+                let login = master.login(case.located).map_err(|why| {
+                    No::proven(Refusal::Unavailable, &format!("no master login for this name: {why}"))
+                })?;
+                (login, false)
+            }
+            // A mailbox password belongs to the upstream it was sealed for, and is sent to no other.
+            Style::Sealed if proof.upstream != case.located.upstream => {
+                return Err(No::proven(
+                    Refusal::Stale,
+                    "the mailbox password was sealed for another upstream",
+                ));
+            }
+            Style::Sealed => match proof.mailbox {
+                Some(mailbox) => (own_login(case.located, mailbox), true),
+                None => return Err(No::proven(Refusal::Stale, "no mailbox password is sealed to it")),
+            },
+        };
+        let basis = Basis::AppPassword { account: proof.account, app_password: proof.app_password, sealed };
+        Ok(Leave { upstream: case.located.upstream.clone(), login, basis })
+    }
+}
+
+fn note_proof(attempt: &mut OpenAttempt, proof: &Proof) {
+    attempt.credential = Credential::AppPassword;
+    attempt.app_password = Some((proof.app_password, proof.label.clone()));
+}
+
+/// An account that cannot be read is neither bound nor unbound.
+pub(super) fn unreadable(error: &StoreError) -> No {
+    tracing::warn!(error = error as &dyn std::error::Error, "an account cannot be read");
+    No::undecided("the account cannot be read")
+}
+
+/// Loud: somebody wrote to the database, or the key file is another one.
+fn tampered(case: &Case<'_>, row: &AppPasswordRecord, why: Tampered) -> No {
+    tracing::error!(
+        account = %case.located.address,
+        app_password.id = %row.id,
+        reason = %why,
+        "an app password cannot be used: the database was changed by somebody else, or `site.key` is not the one it was made with"
+    );
+    No::undecided(&why.to_string())
+}

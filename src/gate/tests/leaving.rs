@@ -1,0 +1,121 @@
+//! Clients that leave before the answer: nothing leaks, nothing is free, and each attempt leaves one record.
+
+use super::*;
+
+async fn grant(site: &Site, name: &str, password: &str) -> Box<Grant> {
+    match site.gate.judge(&origin(Protocol::Imap, 1), credentials(name, password)).await {
+        Decision::Admit(grant) => grant,
+        Decision::Refuse(refused) => panic!("{refused:?}"),
+    }
+}
+
+/// Records of those who left are written behind their backs.
+async fn settled(site: &Site, event: &str, count: usize) -> Vec<Value> {
+    for _ in 0..500 {
+        let records = site.records(event);
+        if records.len() >= count {
+            assert_eq!(records.len(), count);
+            return records;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    panic!("only {} of {count} `{event}` records were written", site.records(event).len());
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_after_its_password_was_sent_has_had_a_guess() {
+    let site = Site::open().await;
+    for _ in 0..10 {
+        let mut grant = grant(&site, ALICE, "guess").await;
+        let _ = grant.take_login();
+        drop(grant);
+    }
+    assert_eq!(site.try_in(1, ALICE, MAILBOX).await.refusal(), Some(Refusal::TooManyFailures));
+    let records = settled(&site, "login", 11).await;
+    assert_eq!(records.iter().filter(|record| record["outcome"] == "unavailable").count(), 10);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_before_its_password_was_sent_gives_its_cells_back() {
+    let site = Site::open().await;
+    for _ in 0..50 {
+        drop(grant(&site, ALICE, "guess").await);
+    }
+    assert!(site.try_in(1, ALICE, MAILBOX).await.is_in());
+    settled(&site, "login", 51).await;
+}
+
+#[tokio::test]
+async fn a_proven_client_that_leaves_pays_nothing() {
+    let site = Site::open().await;
+    let (_, printed) = site.bound_with_app_password(ALICE).await;
+    for _ in 0..20 {
+        let mut grant = grant(&site, ALICE, &printed).await;
+        let _ = grant.take_login();
+        drop(grant);
+    }
+    assert!(site.try_in(1, ALICE, &printed).await.is_in());
+    settled(&site, "login", 21).await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_while_it_waits_leaves_one_record() {
+    let mut settings = Settings::default();
+    settings.limits.per_account = Rate { burst: 1, per: Duration::from_secs(600) };
+    let site = Site::with(settings).await;
+    let first = grant(&site, ALICE, MAILBOX).await;
+    let from = origin(Protocol::Imap, 2);
+    let waiting = site.gate.judge(&from, credentials(ALICE, MAILBOX));
+    assert!(tokio::time::timeout(Duration::from_millis(50), waiting).await.is_err());
+    let records = settled(&site, "login", 1).await;
+    assert_eq!(records[0]["outcome"], "unavailable");
+    drop(first);
+    assert!(site.try_in(3, ALICE, MAILBOX).await.is_in());
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_during_argon2_has_had_a_guess() {
+    let site = Site::open().await;
+    let (_, printed) = site.bound_with_app_password(ALICE).await;
+    let wrong = with_same_label(&printed);
+    for run in 1..=10 {
+        let from = origin(Protocol::Imap, 1);
+        let mut judging = Box::pin(site.gate.judge(&from, credentials(ALICE, &wrong)));
+        while site.argon2_runs() < run {
+            let step = tokio::time::timeout(Duration::from_micros(200), judging.as_mut()).await;
+            assert!(step.is_err(), "it must still be judged");
+        }
+    }
+    assert_eq!(site.try_in(1, ALICE, &wrong).await.refusal(), Some(Refusal::TooManyFailures));
+    settled(&site, "login", 11).await;
+}
+
+#[tokio::test]
+async fn concluding_goes_on_when_the_client_leaves() {
+    let site = Site::open().await;
+    let mut grant = grant(&site, ALICE, MAILBOX).await;
+    let _ = grant.take_login();
+    let mut concluding = Box::pin(site.gate.conclude(grant, UpstreamSaid::Yes));
+    std::future::poll_fn(|context| {
+        assert!(concluding.as_mut().poll(context).is_pending());
+        std::task::Poll::Ready(())
+    })
+    .await;
+    drop(concluding);
+    let ends = settled(&site, "session_end", 1).await;
+    assert_eq!((&ends[0]["account"], &ends[0]["reason"]), (&ALICE.into(), &"error".into()));
+    assert_eq!(site.only_login()["outcome"], "admitted");
+    assert_eq!(site.records("account_added").len(), 1);
+}
+
+#[tokio::test]
+async fn a_session_that_nobody_ended_is_recorded_and_gives_its_place_back() {
+    let mut settings = Settings::default();
+    settings.limits.sessions_per_account = 1;
+    let site = Site::with(settings).await;
+    let Ended::In(passage) = site.try_in(1, ALICE, MAILBOX).await else { panic!("not let in") };
+    site.clock.advance(Duration::from_secs(3));
+    drop(passage);
+    assert!(site.try_in(1, ALICE, MAILBOX).await.is_in());
+    assert_eq!(settled(&site, "session_end", 2).await[0]["duration_ms"], 3_000);
+}

@@ -1,0 +1,331 @@
+//! The gate as a whole: a real store and trail in a temporary directory, a clock that stands still, and an upstream
+//! that is a list of passwords.
+
+mod guessing;
+mod leaving;
+mod proofs;
+mod refusals;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::*;
+use crate::account::Directory;
+use crate::app_password::{AppPasswords, Scope};
+use crate::audit::event::Actor;
+use crate::audit::{Audit, Author};
+use crate::base::{
+    Address, ClientAddress, Domain, FactorId, LoginName, ManualClock, Password, Protocol, ProtocolSet,
+    SessionId, SiteKey, UpstreamName, random,
+};
+use crate::base::{Clock, Timestamp};
+use crate::config::{
+    self, AccountAdmission, AfterUnbind, DomainPattern, FactorKind, LoginRewrite, Master, MasterStyle,
+    Policies, Policy, Rate, Requirement, UpstreamCredential, WhenFull,
+};
+use crate::protocol::{Credentials, Mechanism, Refusal, UpstreamLogin};
+use crate::store::{AccountRecord, AccountState, FactorRecord, Store};
+
+/// The account of most tests, and its mailbox password upstream.
+const ALICE: &str = "alice@example.org";
+const MAILBOX: &str = "hunter2";
+
+/// A day.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// What may differ from test to test.
+struct Settings {
+    second_factor: Requirement,
+    accounts: Option<AccountAdmission>,
+    credential: UpstreamCredential,
+    limits: config::Limits,
+    when_full: WhenFull,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            second_factor: Requirement::Optional,
+            accounts: None,
+            credential: UpstreamCredential::Sealed,
+            limits: config::Limits {
+                per_network: Rate { burst: 20, per: Duration::from_secs(600) },
+                per_account: Rate { burst: 10, per: Duration::from_secs(600) },
+                preauth_per_network: 200,
+                sessions_per_account: 100,
+                connections: 50_000,
+                exempt: "".parse().unwrap(),
+                auth_deadline: Duration::from_secs(60),
+                failure_delay: Duration::from_secs(3),
+                idle: Duration::from_secs(2100),
+                tls_deadline: Duration::from_secs(10),
+                proof_cache: Duration::from_secs(3600),
+            },
+            when_full: WhenFull::Refuse,
+        }
+    }
+}
+
+fn master(style: MasterStyle) -> UpstreamCredential {
+    UpstreamCredential::Master(Master { user: "proxy".to_owned(), password_file: "/nowhere".into(), style })
+}
+
+/// A gate and what surrounds it.
+struct Site {
+    gate: Authenticator,
+    clock: Arc<ManualClock>,
+    /// The gate's own connections; `close` them, and the database is gone for it.
+    gates_store: Store,
+    store: Store,
+    audit: Audit,
+    app_passwords: Arc<AppPasswords>,
+    mailboxes: Mutex<HashMap<String, String>>,
+    /// What the upstream was sent.
+    heard: Mutex<Vec<(String, Option<String>, String)>>,
+    directory: TempDir,
+}
+
+/// How an attempt ended.
+enum Ended {
+    In(Box<Passage>),
+    Out(Refused),
+}
+
+impl Ended {
+    fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::In(_) => None,
+            Self::Out(refused) => Some(refused.refusal),
+        }
+    }
+
+    fn is_in(&self) -> bool {
+        self.refusal().is_none()
+    }
+}
+
+impl Site {
+    async fn open() -> Self {
+        Self::with(Settings::default()).await
+    }
+
+    async fn with(settings: Settings) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::default());
+        let key = Arc::new(SiteKey::from_bytes([7; 32]));
+        let database = config::Database::Sqlite(directory.path().join("mailward.db"));
+        let store = Store::open(&database).await.unwrap();
+        let gates_store = Store::open(&database).await.unwrap();
+        let trail =
+            config::Audit { directory: directory.path().join("audit"), when_full: settings.when_full };
+        let told_time: Arc<dyn Clock> = clock.clone();
+        let audit = Audit::open(&trail, store.clone(), key.clone(), told_time.clone()).await.unwrap();
+        let app_passwords = Arc::new(AppPasswords::new(store.clone(), key, told_time.clone()));
+        let upstream = upstream(&settings);
+        let master_password = Password::new(b"master-secret".to_vec()).unwrap();
+        let gate = Authenticator::new(Dependencies {
+            store: gates_store.clone(),
+            app_passwords: app_passwords.clone(),
+            directory: Arc::new(Directory::new(std::slice::from_ref(&upstream))),
+            policies: Policies { default: policy(settings.second_factor), domains: Default::default() },
+            limits: settings.limits,
+            audit: audit.clone(),
+            when_full: settings.when_full,
+            clock: told_time,
+            upstreams: vec![UpstreamRules::new(&upstream, Some(master_password)).unwrap()],
+        });
+        let mailboxes = Mutex::new(HashMap::from([(ALICE.to_owned(), MAILBOX.to_owned())]));
+        let heard = Mutex::default();
+        Self { gate, clock, gates_store, store, audit, app_passwords, mailboxes, heard, directory }
+    }
+
+    /// One attempt over IMAP from `192.0.2.<host>`, to its end.
+    async fn try_in(&self, host: u8, name: &str, password: &str) -> Ended {
+        self.attempt(&origin(Protocol::Imap, host), name, password, |login| self.upstream_says(&login)).await
+    }
+
+    async fn attempt(
+        &self,
+        origin: &Origin,
+        name: &str,
+        password: &str,
+        upstream: impl FnOnce(UpstreamLogin) -> UpstreamSaid,
+    ) -> Ended {
+        self.attempt_slowly(origin, name, password, async |login| upstream(login)).await
+    }
+
+    async fn attempt_slowly<F: Future<Output = UpstreamSaid>>(
+        &self,
+        origin: &Origin,
+        name: &str,
+        password: &str,
+        upstream: impl FnOnce(UpstreamLogin) -> F,
+    ) -> Ended {
+        let mut grant = match self.gate.judge(origin, credentials(name, password)).await {
+            Decision::Refuse(refused) => return Ended::Out(refused),
+            Decision::Admit(grant) => grant,
+        };
+        let said = upstream(grant.take_login()).await;
+        match self.gate.conclude(grant, said).await {
+            Conclusion::Pass(passage) => Ended::In(passage),
+            Conclusion::Refuse(refused) => Ended::Out(refused),
+        }
+    }
+
+    /// What an honest server says.
+    fn upstream_says(&self, login: &UpstreamLogin) -> UpstreamSaid {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let password = text(login.password.expose());
+        let authorize_as = login.authorize_as.as_ref().map(|name| name.as_str().to_owned());
+        let user = login.user.as_str().to_owned();
+        let right = self.mailboxes.lock().unwrap().get(&user) == Some(&password);
+        self.heard.lock().unwrap().push((user, authorize_as, password));
+        if right { UpstreamSaid::Yes } else { UpstreamSaid::No }
+    }
+
+    fn asked(&self) -> usize {
+        self.heard.lock().unwrap().len()
+    }
+
+    fn argon2_runs(&self) -> usize {
+        self.gate.gate.argon2_runs.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
+    async fn account(&self, name: &str) -> AccountRecord {
+        let address = Address::parse(name).unwrap();
+        let upstream = UpstreamName("legacy".to_owned());
+        self.store.add_account(&address, &upstream, self.clock.now()).await.unwrap().0
+    }
+
+    async fn bind_factor(&self, account: &AccountRecord) {
+        let factor = FactorRecord {
+            id: FactorId(random::uuid(self.clock.now())),
+            account: account.id,
+            kind: "totp".to_owned(),
+            secret: vec![1],
+            bound_at: self.clock.now(),
+            last_step: None,
+            last_used_at: None,
+        };
+        self.store.insert_factor(&factor).await.unwrap();
+    }
+
+    async fn suspend(&self, account: &AccountRecord) {
+        assert!(self.store.set_account_state(account.id, AccountState::Suspended).await.unwrap());
+    }
+
+    /// A bound account with an app password, in its printed form.
+    async fn bound_with_app_password(&self, name: &str) -> (AccountRecord, String) {
+        let account = self.account(name).await;
+        self.bind_factor(&account).await;
+        let printed = self.app_password(&account, anywhere()).await;
+        (account, printed)
+    }
+
+    async fn app_password(&self, account: &AccountRecord, scope: Scope) -> String {
+        let mailbox = Password::new(MAILBOX.as_bytes().to_vec()).unwrap();
+        let by = Author::new(&self.audit, Actor::Gate);
+        let created =
+            self.app_passwords.create(account, "Foxmail", &scope, Some(&mailbox), 20, &by).await.unwrap();
+        String::from_utf8(created.printed.expose().to_vec()).unwrap()
+    }
+
+    /// The records of one kind, in order.
+    fn records(&self, event: &str) -> Vec<Value> {
+        let mut records = Vec::new();
+        read_records(&self.directory.path().join("audit"), &mut records);
+        records.retain(|record| record["event"] == event);
+        records
+    }
+
+    /// The one record of the one attempt so far.
+    fn only_login(&self) -> Value {
+        let mut logins = self.records("login");
+        assert_eq!(logins.len(), 1, "{logins:?}");
+        logins.remove(0)
+    }
+}
+
+fn read_records(directory: &Path, records: &mut Vec<Value>) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        records.extend(text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()));
+    }
+}
+
+fn upstream(settings: &Settings) -> config::Upstream {
+    config::Upstream {
+        name: UpstreamName("legacy".to_owned()),
+        domains: vec![DomainPattern::Exact(Domain::parse("example.org").unwrap())],
+        default_domain: Some(Domain::parse("example.org").unwrap()),
+        domain_aliases: vec![],
+        accounts: settings.accounts,
+        login: LoginRewrite::Address,
+        credential: settings.credential.clone(),
+        imap: None,
+        pop3: None,
+        smtp: None,
+        connect_deadline: Duration::from_secs(5),
+        login_deadline: Duration::from_secs(30),
+        refresh: Duration::from_secs(600),
+    }
+}
+
+fn policy(second_factor: Requirement) -> Policy {
+    Policy {
+        second_factor,
+        factors: vec![FactorKind::Totp],
+        app_passwords_after_unbind: AfterUnbind::Stop,
+        app_passwords_per_account: 20,
+    }
+}
+
+/// Required, and the grace was over before the tests began.
+fn overdue() -> Requirement {
+    Requirement::Required { since: Timestamp::from_unix_seconds(0), grace: DAY }
+}
+
+fn anywhere() -> Scope {
+    Scope { protocols: ProtocolSet::ALL, networks: "".parse().unwrap(), expires_at: None }
+}
+
+fn origin(protocol: Protocol, host: u8) -> Origin {
+    Origin {
+        session: SessionId(uuid::Uuid::from_bytes(random::bytes())),
+        protocol,
+        client: ClientAddress::new([192, 0, 2, host].into()),
+    }
+}
+
+fn credentials(name: &str, password: &str) -> Credentials {
+    Credentials {
+        login: LoginName::from_bytes(name.as_bytes()).unwrap(),
+        password: Password::new(password.as_bytes().to_vec()).unwrap(),
+        mechanism: Mechanism::Plain,
+        program: Some("Foxmail 7.2".to_owned()),
+    }
+}
+
+/// An app password with the same label and other symbols behind it.
+fn with_same_label(printed: &str) -> String {
+    let (label, rest) = printed.split_at(4);
+    let other: String = rest
+        .chars()
+        .map(|c| {
+            if c == 'a' {
+                'b'
+            } else if c == ' ' {
+                ' '
+            } else {
+                'a'
+            }
+        })
+        .collect();
+    format!("{label}{other}")
+}

@@ -1,0 +1,87 @@
+//! Proofs in memory: what they spare, and what ends them.
+
+use super::*;
+
+#[tokio::test]
+async fn a_remembered_proof_spares_argon2_and_opens_the_same_mailbox() {
+    let site = Site::open().await;
+    let (_, printed) = site.bound_with_app_password(ALICE).await;
+    for _ in 0..5 {
+        assert!(site.try_in(1, ALICE, &printed).await.is_in());
+    }
+    assert_eq!(site.argon2_runs(), 1);
+    assert!(site.heard.lock().unwrap().iter().all(|(_, _, password)| password == MAILBOX));
+    site.clock.advance(Duration::from_secs(3600));
+    assert!(site.try_in(1, ALICE, &printed).await.is_in());
+    assert_eq!(site.argon2_runs(), 2, "not used for an hour");
+}
+
+#[tokio::test]
+async fn revoking_from_another_process_takes_effect_at_once() {
+    let site = Site::open().await;
+    let (account, printed) = site.bound_with_app_password(ALICE).await;
+    assert!(site.try_in(1, ALICE, &printed).await.is_in());
+    assert_eq!(site.store.delete_app_passwords(account.id).await.unwrap(), 1);
+    assert_eq!(site.try_in(1, ALICE, &printed).await.refusal(), Some(Refusal::NotLetIn));
+    site.gates_store.close().await;
+    assert_eq!(
+        site.try_in(1, ALICE, &printed).await.refusal(),
+        Some(Refusal::Unavailable),
+        "nor does the proof come back when the database goes"
+    );
+}
+
+#[tokio::test]
+async fn a_re_sealed_row_is_opened_anew() {
+    let site = Site::open().await;
+    let (account, printed) = site.bound_with_app_password(ALICE).await;
+    assert!(site.try_in(1, ALICE, &printed).await.is_in());
+    site.mailboxes.lock().unwrap().insert(ALICE.to_owned(), "changed".to_owned());
+    let changed = Password::new(b"changed".to_vec()).unwrap();
+    site.app_passwords.reseal(account.id, &account.upstream, &changed).await.unwrap();
+    assert!(site.try_in(1, ALICE, &printed).await.is_in());
+    assert_eq!(site.heard.lock().unwrap().last().unwrap().2, "changed");
+}
+
+#[tokio::test]
+async fn without_the_database_a_proof_stands_for_a_minute() {
+    let site = Site::open().await;
+    let (_, printed) = site.bound_with_app_password(ALICE).await;
+    assert!(site.try_in(1, ALICE, &printed).await.is_in());
+    site.gates_store.close().await;
+    site.clock.advance(Duration::from_secs(60));
+    assert!(site.try_in(1, ALICE, &printed).await.is_in());
+    assert_eq!(
+        site.try_in(1, ALICE, &with_same_label(&printed)).await.refusal(),
+        Some(Refusal::Unavailable),
+        "nobody is told that a password is wrong"
+    );
+    site.clock.advance(Duration::from_secs(1));
+    assert_eq!(site.try_in(1, ALICE, &printed).await.refusal(), Some(Refusal::Unavailable));
+    assert_eq!(site.argon2_runs(), 1);
+}
+
+#[tokio::test]
+async fn without_the_database_a_proof_keeps_its_scope() {
+    let site = Site::open().await;
+    let account = site.account(ALICE).await;
+    let imap_only = Scope { protocols: ProtocolSet::from_iter([Protocol::Imap]), ..anywhere() };
+    let printed = site.app_password(&account, imap_only).await;
+    assert!(site.try_in(1, ALICE, &printed).await.is_in());
+    site.gates_store.close().await;
+    let ended = site.attempt(&origin(Protocol::Smtp, 1), ALICE, &printed, |_| UpstreamSaid::Yes).await;
+    assert_eq!(ended.refusal(), Some(Refusal::OutOfScope));
+    let other = site.try_in(1, "bob@example.org", &printed).await;
+    assert_eq!(other.refusal(), Some(Refusal::Unavailable), "it is nobody else's proof");
+}
+
+#[tokio::test]
+async fn a_suspended_account_has_no_proof_left_when_the_database_goes() {
+    let site = Site::open().await;
+    let (account, printed) = site.bound_with_app_password(ALICE).await;
+    assert!(site.try_in(1, ALICE, &printed).await.is_in());
+    site.suspend(&account).await;
+    assert_eq!(site.try_in(1, ALICE, &printed).await.refusal(), Some(Refusal::Suspended));
+    site.gates_store.close().await;
+    assert_eq!(site.try_in(1, ALICE, &printed).await.refusal(), Some(Refusal::Unavailable));
+}

@@ -1,0 +1,158 @@
+//! The ways to say no, and what each means for the client, the limits and the trail.
+//!
+//! | no | client hears | limits | trail | when |
+//! |---|---|---|---|---|
+//! | wrong: compared, and it is another password | not let in | fails | refused | uniform |
+//! | hopeless: nothing here could be right | not let in | fails | refused | uniform |
+//! | proven, but kept out | the reason | gives back | refused | at once |
+//! | undecided | unavailable | fails if an unproven password was sent | unavailable | uniform |
+//! | passed on: in use, login delay | the upstream's reason | gives back | unavailable | at once |
+//! | too many failures | that | – | limited | uniform |
+//!
+//! During an outage (see `outage`) the first two are told as *unavailable*, and what nobody compared is not counted:
+//! it must look like an attempt that went upstream in vain.
+
+use std::time::Duration;
+
+use crate::audit::event::Outcome;
+use crate::protocol::Refusal;
+
+/// A no, by its cause.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct No {
+    /// What it means.
+    pub(super) kind: Kind,
+    /// For trail and log: more than the client hears, never content.
+    pub(super) why: String,
+}
+
+/// What a no means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The password was compared, here or upstream, and is wrong.
+    Wrong,
+    /// Nothing was compared: no password would be let in this way.
+    Hopeless,
+    /// The password is right, and something else keeps the client out.
+    Proven(Refusal),
+    /// Nobody can say whether the password is right.
+    Undecided {
+        /// It was sent upstream, so that its sender may have learnt something elsewhere.
+        sent: bool,
+    },
+    /// The upstream asks for patience in a word of its own. RFC 2449 section 8.1 lets it do so for a right
+    /// password only ([IN-USE]) or before looking at one ([LOGIN-DELAY]): a guesser learns nothing, and a client
+    /// that polls too often must not be locked out for it.
+    PassedOn(Refusal),
+    /// Too many failures.
+    UsedUp,
+}
+
+/// What becomes of the cells that the attempt holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Settle {
+    /// They come back, and the pair is known.
+    Succeed,
+    /// They come back.
+    Release,
+    /// They are charged.
+    Fail,
+}
+
+/// What follows from a no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Consequences {
+    /// For the client.
+    pub(super) refusal: Refusal,
+    /// For the limits.
+    pub(super) settle: Settle,
+    /// For the trail.
+    pub(super) outcome: Outcome,
+    /// Whether it takes its uniform time.
+    pub(super) uniform: bool,
+}
+
+impl No {
+    /// See [`Kind::Wrong`].
+    pub(super) fn wrong(why: &str) -> Self {
+        Self { kind: Kind::Wrong, why: why.to_owned() }
+    }
+
+    /// See [`Kind::Hopeless`].
+    pub(super) fn hopeless(why: &str) -> Self {
+        Self { kind: Kind::Hopeless, why: why.to_owned() }
+    }
+
+    /// See [`Kind::Proven`].
+    pub(super) fn proven(refusal: Refusal, why: &str) -> Self {
+        Self { kind: Kind::Proven(refusal), why: why.to_owned() }
+    }
+
+    /// Undecided before anything was sent.
+    pub(super) fn undecided(why: &str) -> Self {
+        Self { kind: Kind::Undecided { sent: false }, why: why.to_owned() }
+    }
+
+    /// A cell is free after `time`.
+    pub(super) fn used_up(time: Duration) -> Self {
+        let seconds = time.as_secs_f64().ceil();
+        Self { kind: Kind::UsedUp, why: format!("too many failures, {seconds} s until the next try") }
+    }
+}
+
+impl Kind {
+    /// What follows; `outage`: unproven attempts of the moment are undecided.
+    pub(super) fn consequences(self, outage: bool) -> Consequences {
+        let (refusal, settle, outcome, uniform) = match self {
+            Self::Wrong if outage => (Refusal::Unavailable, Settle::Fail, Outcome::Refused, true),
+            Self::Hopeless if outage => (Refusal::Unavailable, Settle::Release, Outcome::Unavailable, true),
+            Self::Wrong | Self::Hopeless => (Refusal::NotLetIn, Settle::Fail, Outcome::Refused, true),
+            Self::Proven(Refusal::Unavailable) => {
+                (Refusal::Unavailable, Settle::Release, Outcome::Unavailable, false)
+            }
+            Self::Proven(refusal) => (refusal, Settle::Release, Outcome::Refused, false),
+            Self::Undecided { sent: true } => {
+                (Refusal::Unavailable, Settle::Fail, Outcome::Unavailable, true)
+            }
+            Self::Undecided { sent: false } => {
+                (Refusal::Unavailable, Settle::Release, Outcome::Unavailable, true)
+            }
+            Self::PassedOn(refusal) => (refusal, Settle::Release, Outcome::Unavailable, false),
+            Self::UsedUp => (Refusal::TooManyFailures, Settle::Release, Outcome::Limited, true),
+        };
+        Consequences { refusal, settle, outcome, uniform }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_but_a_plain_no_is_said_before_the_password_is_proven() {
+        for kind in [Kind::Wrong, Kind::Hopeless] {
+            assert_eq!(kind.consequences(false).refusal, Refusal::NotLetIn);
+            assert_eq!(kind.consequences(true).refusal, Refusal::Unavailable);
+            assert!(kind.consequences(false).uniform && kind.consequences(true).uniform);
+        }
+    }
+
+    #[test]
+    fn only_a_proven_password_is_answered_at_once_with_its_reason() {
+        for refusal in
+            [Refusal::BindFirst, Refusal::OutOfScope, Refusal::Expired, Refusal::Stale, Refusal::Suspended]
+        {
+            for outage in [false, true] {
+                let heard = Kind::Proven(refusal).consequences(outage);
+                assert_eq!((heard.refusal, heard.settle, heard.uniform), (refusal, Settle::Release, false));
+            }
+        }
+    }
+
+    #[test]
+    fn an_undecided_attempt_counts_only_if_its_password_was_sent() {
+        assert_eq!(Kind::Undecided { sent: true }.consequences(false).settle, Settle::Fail);
+        assert_eq!(Kind::Undecided { sent: false }.consequences(false).settle, Settle::Release);
+        assert_eq!(Kind::Wrong.consequences(true).settle, Settle::Fail, "argon2 said no: that counts");
+    }
+}

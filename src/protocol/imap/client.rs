@@ -1,0 +1,403 @@
+//! The side of the gate that an IMAP upstream talks to.
+//!
+//! ```text
+//!   Greeting ──▶ StartingTls ──▶ Handshaking ──▶ Beginning ──▶ Asking ──▶ Told(Learned) ──▶ Leaving ──▶ Closed
+//!      │                                             ▲           │
+//!      └── no STARTTLS demanded ─────────────────────┘           ▼
+//!      Over ◀── Told(LoggedIn) ◀── IntroducingAgain ◀── AskingAgain ◀── LoggingIn ◀── Introducing
+//! ```
+//!
+//! The upstream may be anybody until its certificate was verified, and odd after that. No byte of a credential leaves
+//! unless the secured leg is really secured, and never twice. What is said before TLS is forgotten. Only a definite
+//! refusal of the credential itself is a refusal; everything else is trouble with the upstream.
+
+use std::collections::VecDeque;
+use std::mem;
+
+use zeroize::Zeroizing;
+
+use super::framing::{Framed, Framer};
+use super::login::{self, Piece};
+use super::offer::Capabilities;
+use super::response::{self, Kind, Response, Status};
+use super::{Imap, Introduction, Offer, Welcome};
+use crate::protocol::{
+    ClientDialogue, ClientSetup, Dialogue, Output, Purpose, Step, Trouble, UpstreamLogin, UpstreamReply,
+};
+
+/// The most bytes that an upstream may say before the client is handed over: a long message of the day fits
+/// many times.
+const HEARD_MAX: usize = 64 * 1024;
+
+const STARTTLS: &str = "g1";
+const CAPABILITY: &str = "g2";
+const ID: &str = "g3";
+const LOGIN: &str = "g4";
+const CAPABILITY_AGAIN: &str = "g5";
+const ID_AGAIN: &str = "g6";
+const LOGOUT: &str = "g7";
+
+/// The dialogue.
+pub struct Client {
+    starttls: bool,
+    framer: Framer,
+    ended: bool,
+    /// Bytes of whole messages so far.
+    heard: usize,
+    /// The last list of capabilities since it was last forgotten.
+    capabilities: Option<Capabilities>,
+    /// Untagged lines for the client, since the login began.
+    untagged: Vec<u8>,
+    credential_sent: bool,
+    state: State,
+}
+
+enum State {
+    Greeting(Purpose<Introduction>),
+    StartingTls(Purpose<Introduction>),
+    Handshaking(Purpose<Introduction>),
+    /// The leg is as it will be; nothing was said on it yet.
+    Beginning(Purpose<Introduction>),
+    Asking(Purpose<Introduction>),
+    Introducing(UpstreamLogin, Introduction),
+    /// Some pieces of the login are still to be asked for.
+    LoggingIn(VecDeque<Piece>, Introduction),
+    /// Logged in, with this text.
+    AskingAgain(String, Introduction),
+    IntroducingAgain(String),
+    Told(Box<UpstreamReply<Imap>>),
+    Leaving,
+    /// Logged in: whatever comes now is the client's.
+    Over,
+    Closed,
+}
+
+/// The next state, and the step if the driver has something to do first.
+type Turn = (State, Option<Step<UpstreamReply<Imap>>>);
+
+/// What the upstream said, as far as a command that awaits its answer cares.
+enum Heard {
+    Nothing,
+    Continue,
+    Answer(Status),
+    Trouble(Trouble),
+}
+
+impl Dialogue for Client {
+    type Event = UpstreamReply<Imap>;
+
+    fn receive(&mut self, bytes: &[u8]) {
+        if !matches!(self.state, State::Closed) {
+            self.framer.receive(bytes);
+        }
+    }
+
+    fn end_of_input(&mut self) {
+        self.ended = true;
+    }
+
+    fn step(&mut self) -> Step<Self::Event> {
+        loop {
+            let (state, step) = match mem::replace(&mut self.state, State::Closed) {
+                State::Greeting(purpose) => self.greeting(purpose),
+                State::StartingTls(purpose) => self.starting_tls(purpose),
+                // Bytes before the handshake would be believed as if they had come inside TLS.
+                State::Handshaking(_) if !self.framer.unread().is_empty() => trouble(Trouble::StartTls),
+                state @ State::Handshaking(_) => (state, Some(Step::NeedInput)),
+                State::Beginning(purpose) => self.begin(purpose),
+                State::Asking(purpose) => self.asking(purpose),
+                State::Introducing(login, introduction) => self.introducing(login, introduction),
+                State::LoggingIn(pieces, introduction) => self.logging_in(pieces, introduction),
+                State::AskingAgain(text, introduction) => self.asking_again(text, introduction),
+                State::IntroducingAgain(text) => self.introducing_again(text),
+                State::Told(reply) => {
+                    let state = match *reply {
+                        UpstreamReply::Learned(_) => State::Leaving,
+                        UpstreamReply::LoggedIn(_) => State::Over,
+                        UpstreamReply::Refused | UpstreamReply::Unavailable(_) => State::Closed,
+                    };
+                    (state, Some(Step::Event(*reply)))
+                }
+                State::Leaving => (State::Closed, say(LOGOUT, "LOGOUT")),
+                State::Over => (State::Over, Some(Step::NeedInput)),
+                State::Closed => (State::Closed, Some(Step::Close)),
+            };
+            self.state = state;
+            if let Some(step) = step {
+                return step;
+            }
+        }
+    }
+
+    fn secured(&mut self) {
+        self.state = match mem::replace(&mut self.state, State::Closed) {
+            State::Handshaking(purpose) if self.framer.unread().is_empty() => {
+                self.capabilities = None;
+                State::Beginning(purpose)
+            }
+            State::Handshaking(_) => trouble(Trouble::StartTls).0,
+            state => state,
+        };
+    }
+
+    fn into_unread(self) -> Zeroizing<Vec<u8>> {
+        self.framer.into_unread()
+    }
+}
+
+impl ClientDialogue<Imap> for Client {
+    fn new(setup: ClientSetup<Introduction>) -> Self {
+        Self {
+            starttls: setup.starttls,
+            framer: Framer::default(),
+            ended: false,
+            heard: 0,
+            capabilities: None,
+            untagged: Vec::new(),
+            credential_sent: false,
+            state: State::Greeting(setup.purpose),
+        }
+    }
+
+    fn credential_sent(&self) -> bool {
+        self.credential_sent
+    }
+}
+
+impl Client {
+    /// RFC 9051 section 7.1.5; some servers say something else before.
+    fn greeting(&mut self, purpose: Purpose<Introduction>) -> Turn {
+        loop {
+            let message = match self.message() {
+                Ok(Some(message)) => message,
+                Ok(None) => return (State::Greeting(purpose), Some(Step::NeedInput)),
+                Err(fault) => return trouble(fault),
+            };
+            match Response::read(&message) {
+                Response::Untagged(status) => match status.kind {
+                    Kind::Ok => self.capabilities = status.capabilities.or(self.capabilities.take()),
+                    Kind::Bye => return trouble(Trouble::Said(status.text)),
+                    // Whoever it is logged in as, it is not who asked (RFC 9051 section 11.3).
+                    Kind::PreAuth => return trouble(Trouble::PreAuthenticated),
+                    Kind::No | Kind::Bad => return trouble(Trouble::Garbage("no greeting")),
+                },
+                Response::Capability(listed) => {
+                    self.capabilities = Some(listed);
+                    continue;
+                }
+                Response::Data | Response::Id => continue,
+                Response::Continue | Response::Tagged(..) | Response::Garbage => {
+                    return trouble(Trouble::Garbage("no greeting"));
+                }
+            }
+            // Whether STARTTLS was offered is not asked: what is said in the clear may be anybody's word.
+            return match self.starttls {
+                true => (State::StartingTls(purpose), say(STARTTLS, "STARTTLS")),
+                false => (State::Beginning(purpose), None),
+            };
+        }
+    }
+
+    fn starting_tls(&mut self, purpose: Purpose<Introduction>) -> Turn {
+        match self.hear(STARTTLS) {
+            Heard::Nothing => (State::StartingTls(purpose), Some(Step::NeedInput)),
+            Heard::Answer(Status { kind: Kind::Ok, .. }) if self.framer.unread().is_empty() => {
+                (State::Handshaking(purpose), Some(Step::StartTls))
+            }
+            Heard::Answer(_) | Heard::Continue => trouble(Trouble::StartTls),
+            Heard::Trouble(fault) => trouble(fault),
+        }
+    }
+
+    fn begin(&mut self, purpose: Purpose<Introduction>) -> Turn {
+        match self.capabilities.take() {
+            Some(capabilities) => self.use_offer(purpose, capabilities),
+            None => (State::Asking(purpose), say(CAPABILITY, "CAPABILITY")),
+        }
+    }
+
+    fn asking(&mut self, purpose: Purpose<Introduction>) -> Turn {
+        match self.hear(CAPABILITY) {
+            Heard::Nothing => (State::Asking(purpose), Some(Step::NeedInput)),
+            Heard::Answer(Status { kind: Kind::Ok, .. }) => match self.capabilities.take() {
+                Some(capabilities) => self.use_offer(purpose, capabilities),
+                None => trouble(Trouble::Garbage("no capabilities")),
+            },
+            Heard::Answer(_) => trouble(Trouble::Garbage("no capabilities")),
+            Heard::Continue => trouble(UNASKED),
+            Heard::Trouble(fault) => trouble(fault),
+        }
+    }
+
+    fn use_offer(&mut self, purpose: Purpose<Introduction>, capabilities: Capabilities) -> Turn {
+        match purpose {
+            Purpose::Learn => told(UpstreamReply::Learned(Offer::new(capabilities))),
+            Purpose::LogIn { login, introduction } => {
+                let command = introduction.command(ID).filter(|_| capabilities.has("ID"));
+                self.capabilities = Some(capabilities);
+                match command {
+                    Some(command) => {
+                        (State::Introducing(login, introduction), Some(Step::Send(Output::new(command))))
+                    }
+                    None => self.log_in(&login, introduction),
+                }
+            }
+        }
+    }
+
+    /// Whatever it makes of the introduction, the login follows.
+    fn introducing(&mut self, login: UpstreamLogin, introduction: Introduction) -> Turn {
+        match self.hear(ID) {
+            Heard::Nothing => (State::Introducing(login, introduction), Some(Step::NeedInput)),
+            Heard::Answer(_) => self.log_in(&login, introduction),
+            Heard::Continue => trouble(UNASKED),
+            Heard::Trouble(fault) => trouble(fault),
+        }
+    }
+
+    fn log_in(&mut self, login: &UpstreamLogin, introduction: Introduction) -> Turn {
+        // What was offered before login says nothing about afterwards.
+        let capabilities = self.capabilities.take();
+        self.untagged.clear();
+        match capabilities.and_then(|capabilities| login::pieces(LOGIN, login, &capabilities)) {
+            Some(pieces) => self.hand_out(pieces, introduction),
+            None => trouble(Trouble::NoMechanism),
+        }
+    }
+
+    fn hand_out(&mut self, mut pieces: VecDeque<Piece>, introduction: Introduction) -> Turn {
+        match pieces.pop_front() {
+            Some(piece) => {
+                self.credential_sent |= piece.secret;
+                (State::LoggingIn(pieces, introduction), Some(Step::Send(piece.bytes)))
+            }
+            None => trouble(UNASKED),
+        }
+    }
+
+    fn logging_in(&mut self, pieces: VecDeque<Piece>, introduction: Introduction) -> Turn {
+        match self.hear(LOGIN) {
+            Heard::Nothing => (State::LoggingIn(pieces, introduction), Some(Step::NeedInput)),
+            Heard::Continue => self.hand_out(pieces, introduction),
+            Heard::Answer(status) if pieces.is_empty() => self.answered(status, introduction),
+            // It decided without having seen the password: that says nothing about the password.
+            Heard::Answer(Status { kind: Kind::No, text, .. }) => trouble(Trouble::Said(text)),
+            Heard::Answer(_) => trouble(Trouble::Garbage("an answer to half a login")),
+            Heard::Trouble(fault) => trouble(fault),
+        }
+    }
+
+    fn answered(&mut self, status: Status, introduction: Introduction) -> Turn {
+        match status.kind {
+            Kind::Ok if self.capabilities.is_some() => self.introduce_again(status.text, &introduction),
+            Kind::Ok => (State::AskingAgain(status.text, introduction), say(CAPABILITY_AGAIN, "CAPABILITY")),
+            Kind::No => told(verdict(status)),
+            Kind::Bad | Kind::Bye | Kind::PreAuth => trouble(Trouble::Garbage("BAD for a login")),
+        }
+    }
+
+    /// The client must hear what the upstream offers after login: many never ask again.
+    fn asking_again(&mut self, text: String, introduction: Introduction) -> Turn {
+        match self.hear(CAPABILITY_AGAIN) {
+            Heard::Nothing => (State::AskingAgain(text, introduction), Some(Step::NeedInput)),
+            Heard::Answer(_) => self.introduce_again(text, &introduction),
+            Heard::Continue => trouble(UNASKED),
+            Heard::Trouble(fault) => trouble(fault),
+        }
+    }
+
+    /// Some servers refuse to open a mailbox unless they heard an `ID` after login.
+    fn introduce_again(&mut self, text: String, introduction: &Introduction) -> Turn {
+        let offered = self.capabilities.as_ref().is_some_and(|capabilities| capabilities.has("ID"));
+        match introduction.command(ID_AGAIN).filter(|_| offered) {
+            Some(command) => (State::IntroducingAgain(text), Some(Step::Send(Output::new(command)))),
+            None => self.welcome(text),
+        }
+    }
+
+    fn introducing_again(&mut self, text: String) -> Turn {
+        match self.hear(ID_AGAIN) {
+            Heard::Nothing => (State::IntroducingAgain(text), Some(Step::NeedInput)),
+            Heard::Answer(_) => self.welcome(text),
+            Heard::Continue => trouble(UNASKED),
+            Heard::Trouble(fault) => trouble(fault),
+        }
+    }
+
+    fn welcome(&mut self, text: String) -> Turn {
+        let capabilities = self.capabilities.take().unwrap_or_default();
+        told(UpstreamReply::LoggedIn(Welcome { capabilities, untagged: mem::take(&mut self.untagged), text }))
+    }
+
+    /// Listens until the command called `tag` is answered or the upstream wants more.
+    fn hear(&mut self, tag: &str) -> Heard {
+        loop {
+            let message = match self.message() {
+                Ok(Some(message)) => message,
+                Ok(None) => return Heard::Nothing,
+                Err(fault) => return Heard::Trouble(fault),
+            };
+            match Response::read(&message) {
+                Response::Continue => return Heard::Continue,
+                Response::Capability(listed) => self.capabilities = Some(listed),
+                Response::Id => {}
+                Response::Data => self.untagged.extend_from_slice(&message),
+                Response::Untagged(status) => match (status.kind, status.capabilities) {
+                    (Kind::Bye, _) => return Heard::Trouble(Trouble::Said(status.text)),
+                    (Kind::PreAuth, _) => return Heard::Trouble(Trouble::PreAuthenticated),
+                    (Kind::Ok | Kind::No | Kind::Bad, Some(listed)) => self.capabilities = Some(listed),
+                    (Kind::Ok | Kind::No | Kind::Bad, None) => self.untagged.extend_from_slice(&message),
+                },
+                Response::Tagged(answered, mut status) if answered == tag.as_bytes() => {
+                    self.capabilities = status.capabilities.take().or(self.capabilities.take());
+                    return Heard::Answer(status);
+                }
+                Response::Tagged(..) | Response::Garbage => return Heard::Trouble(UNASKED),
+            }
+        }
+    }
+
+    /// The next whole message, within the bounds.
+    fn message(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, Trouble> {
+        const TOO_MUCH: Trouble = Trouble::Garbage("more than the gate holds");
+        loop {
+            match self.framer.next(response::announces) {
+                Framed::Incomplete if self.ended => return Err(Trouble::Closed),
+                Framed::Incomplete => return Ok(None),
+                Framed::Announced { fits: true } => self.framer.accept(),
+                Framed::Announced { fits: false } | Framed::TooLong(_) | Framed::Flood(_) => {
+                    return Err(TOO_MUCH);
+                }
+                Framed::Message(message) => {
+                    self.heard += message.len();
+                    return if self.heard > HEARD_MAX { Err(TOO_MUCH) } else { Ok(Some(message)) };
+                }
+            }
+        }
+    }
+}
+
+const UNASKED: Trouble = Trouble::Garbage("what nobody asked for");
+
+/// What a `NO` to a whole login means: without a code, or with one that speaks of the credential, it is a
+/// refusal; whatever else was wrong, the client must not be told that its password is.
+fn verdict(status: Status) -> UpstreamReply<Imap> {
+    match status.code.as_deref() {
+        None | Some("AUTHENTICATIONFAILED" | "AUTH") => UpstreamReply::Refused,
+        Some("INUSE" | "IN-USE") => UpstreamReply::Unavailable(Trouble::InUse),
+        Some("LOGIN-DELAY") => UpstreamReply::Unavailable(Trouble::LoginDelay),
+        Some(_) => UpstreamReply::Unavailable(Trouble::Said(status.text)),
+    }
+}
+
+fn told(reply: UpstreamReply<Imap>) -> Turn {
+    (State::Told(Box::new(reply)), None)
+}
+
+fn trouble(fault: Trouble) -> Turn {
+    told(UpstreamReply::Unavailable(fault))
+}
+
+fn say(tag: &str, command: &str) -> Option<Step<UpstreamReply<Imap>>> {
+    Some(Step::Send(Output::new(format!("{tag} {command}\r\n").into_bytes())))
+}

@@ -1,0 +1,301 @@
+//! The client's side of a guarded relay: cuts what a client sends into commands and content.
+//!
+//! ```text
+//!   Opening ──verb──▶ Line ──{n}──▶ AwaitingLiteral ──+──▶ Literal ──▶ Line …  ──CRLF──▶ Opening
+//!      │               └──IDLE──▶ AwaitingIdle ──+──▶ Idling ──DONE──▶ Opening
+//!      └──not allowed──▶ Swallowing ──▶ Opening
+//! ```
+
+use std::mem;
+
+use crate::protocol::imap::framing::{Announcement, Tail};
+use crate::protocol::imap::offer::Capabilities;
+
+/// Tag and verb together; both are short.
+const OPENING_MAX: usize = 512;
+
+/// The largest literal that `LITERAL-` lets a client send unasked (RFC 7888 section 5).
+const SMALL_LITERAL: u64 = 4096;
+
+/// Reads commands.
+#[derive(Clone, Debug)]
+pub(super) struct Commands {
+    /// The largest literal that the upstream takes unasked; 0 if it takes none, not even an empty one.
+    unasked_max: u64,
+    /// Of the command under way.
+    tag: Vec<u8>,
+    /// The bytes of a line that are not passed on before they are understood.
+    opening: Vec<u8>,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Opening,
+    Line { line: Line, idle: bool },
+    AwaitingLiteral { length: u64 },
+    Literal { left: u64 },
+    AwaitingIdle,
+    Idling,
+    Swallowing(Line),
+    SwallowingLiteral { left: u64 },
+}
+
+/// A line as far as it was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Line {
+    tail: Tail,
+    quote: Quote,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Quote {
+    #[default]
+    Outside,
+    Inside,
+    Escape,
+}
+
+/// What a byte does to a line.
+enum Ended {
+    NotYet,
+    Here(Option<Announcement>),
+    /// CR or LF alone: the upstream may see the end of the line elsewhere.
+    Ambiguously,
+}
+
+/// What to do after some bytes were read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Read on.
+    More,
+    /// Nothing more is understood until the upstream answers.
+    Wait,
+    /// A command was not passed on; this line answers it.
+    Answer(Vec<u8>),
+    /// End the session.
+    End,
+}
+
+impl Line {
+    fn push(&mut self, byte: u8) -> Ended {
+        let returned = matches!(self.tail, Tail::Return(_));
+        match (byte, returned) {
+            (b'\n', true) => return Ended::Here(self.tail.announcement()),
+            (b'\n', false) | (_, true) => return Ended::Ambiguously,
+            _ => {}
+        }
+        self.tail = self.tail.push(byte);
+        self.quote = match (self.quote, byte) {
+            (Quote::Outside, b'"') => Quote::Inside,
+            (Quote::Inside, b'"') => Quote::Outside,
+            (Quote::Inside, b'\\') => Quote::Escape,
+            (Quote::Escape, _) => Quote::Inside,
+            (quote, _) => quote,
+        };
+        Ended::NotYet
+    }
+}
+
+impl Commands {
+    pub(super) fn new(capabilities: &Capabilities) -> Self {
+        let unasked_max = if capabilities.has("LITERAL+") {
+            u64::MAX
+        } else if capabilities.has("LITERAL-") || capabilities.has("IMAP4rev2") {
+            SMALL_LITERAL
+        } else {
+            0
+        };
+        Self { unasked_max, tag: Vec::new(), opening: Vec::new(), state: State::Opening }
+    }
+
+    /// The upstream said `+`. Whether that changes what the client's next bytes are.
+    pub(super) fn go_ahead(&mut self) -> bool {
+        self.state = match self.state {
+            State::AwaitingLiteral { length } => literal(length),
+            State::AwaitingIdle => State::Idling,
+            State::Opening
+            | State::Line { .. }
+            | State::Literal { .. }
+            | State::Idling
+            | State::Swallowing(_)
+            | State::SwallowingLiteral { .. } => return false,
+        };
+        true
+    }
+
+    /// The upstream answered the command called `tag`. Whether that changes what the client's next bytes are: what
+    /// the command announced will not come.
+    pub(super) fn answered(&mut self, tag: &[u8]) -> bool {
+        let waiting =
+            matches!(self.state, State::AwaitingLiteral { .. } | State::AwaitingIdle | State::Idling);
+        if waiting && tag == self.tag && self.opening.is_empty() {
+            self.state = State::Opening;
+            return true;
+        }
+        false
+    }
+
+    /// Reads from the front of `bytes`, which is not empty, and passes on what may pass: how many bytes were used, and
+    /// what to do next.
+    pub(super) fn read(&mut self, bytes: &[u8], to_upstream: &mut Vec<u8>) -> (usize, Next) {
+        match self.state {
+            State::AwaitingLiteral { .. } | State::AwaitingIdle => (0, Next::Wait),
+            State::Literal { left } => {
+                let content = front(bytes, left);
+                to_upstream.extend_from_slice(content);
+                self.state = match left - content.len() as u64 {
+                    0 => State::Line { line: Line::default(), idle: false },
+                    left => State::Literal { left },
+                };
+                (content.len(), Next::More)
+            }
+            State::SwallowingLiteral { left } => {
+                let used = front(bytes, left).len();
+                self.state = match left - used as u64 {
+                    0 => State::Swallowing(Line::default()),
+                    left => State::SwallowingLiteral { left },
+                };
+                (used, Next::More)
+            }
+            State::Opening => self.each(bytes, |commands, byte| commands.open(byte, to_upstream)),
+            State::Idling => self.each(bytes, |commands, byte| commands.idle(byte, to_upstream)),
+            State::Line { mut line, idle } => {
+                self.each(bytes, |commands, byte| commands.pass(&mut line, idle, byte, to_upstream))
+            }
+            State::Swallowing(mut line) => {
+                self.each(bytes, |commands, byte| commands.swallow(&mut line, byte))
+            }
+        }
+    }
+
+    /// Reads byte by byte, until the state is another or there is something to do.
+    fn each(&mut self, bytes: &[u8], mut read: impl FnMut(&mut Self, u8) -> Next) -> (usize, Next) {
+        let before = mem::discriminant(&self.state);
+        for (at, byte) in bytes.iter().enumerate() {
+            let next = read(self, *byte);
+            if next != Next::More || mem::discriminant(&self.state) != before {
+                return (at + 1, next);
+            }
+        }
+        (bytes.len(), Next::More)
+    }
+
+    /// Collects tag and verb.
+    fn open(&mut self, byte: u8, to_upstream: &mut Vec<u8>) -> Next {
+        self.opening.push(byte);
+        let words = || self.opening.split(|b| b" \t\r\n".contains(b)).filter(|word| !word.is_empty());
+        match byte {
+            b'\r' => {}
+            b' ' | b'\t' if words().count() >= 2 => {}
+            b'\n' => return Next::End,
+            _ if self.opening.len() > OPENING_MAX => return Next::End,
+            _ => return Next::More,
+        }
+        // An upstream that skips blanks before a command and one that takes them for an empty tag disagree about
+        // which word is the verb.
+        let blank_first = self.opening.first().is_some_and(|b| b" \t".contains(b));
+        let verbs = words().take(2).skip(usize::from(!blank_first));
+        let is = |name: &[u8]| verbs.clone().any(|verb| verb.eq_ignore_ascii_case(name));
+        let refused = REFUSED.iter().any(|name| is(name));
+        let idle = is(b"IDLE");
+        self.tag = words().next().unwrap_or_default().to_vec();
+        let opening = mem::take(&mut self.opening);
+        let mut line = Line::default();
+        for byte in &opening {
+            // No LF among them, and CR at most as the last.
+            line.push(*byte);
+        }
+        if refused {
+            self.state = State::Swallowing(line);
+        } else {
+            to_upstream.extend_from_slice(&opening);
+            self.state = State::Line { line, idle };
+        }
+        Next::More
+    }
+
+    /// The rest of a line that passes.
+    fn pass(&mut self, line: &mut Line, idle: bool, byte: u8, to_upstream: &mut Vec<u8>) -> Next {
+        let announcement = match line.push(byte) {
+            Ended::NotYet => {
+                to_upstream.push(byte);
+                self.state = State::Line { line: *line, idle };
+                return Next::More;
+            }
+            Ended::Ambiguously => return Next::End,
+            Ended::Here(announcement) => announcement,
+        };
+        let quote = line.quote;
+        *line = Line::default();
+        self.state = match announcement {
+            None if idle => State::AwaitingIdle,
+            None => State::Opening,
+            Some(Announcement { length, synchronising: true }) => State::AwaitingLiteral { length },
+            // An upstream that does not take the literal takes its content for commands, and so may one that reads
+            // an unfinished quoted string.
+            Some(Announcement { length, .. })
+                if length > self.unasked_max || self.unasked_max == 0 || quote != Quote::Outside =>
+            {
+                return Next::End;
+            }
+            Some(Announcement { length, .. }) => literal(length),
+        };
+        to_upstream.push(byte);
+        Next::More
+    }
+
+    /// While `IDLE` lasts there is one thing to say (RFC 9051 section 6.3.13).
+    fn idle(&mut self, byte: u8, to_upstream: &mut Vec<u8>) -> Next {
+        const DONE: &[u8] = b"DONE\r\n";
+        self.opening.push(byte);
+        match DONE.get(..self.opening.len()) {
+            Some(so_far) if so_far.eq_ignore_ascii_case(&self.opening) => {}
+            _ => return Next::End,
+        }
+        if self.opening.len() == DONE.len() {
+            to_upstream.append(&mut self.opening);
+            self.state = State::Opening;
+        }
+        Next::More
+    }
+
+    /// The rest of a command that does not pass. Nobody says `+` to it, so a synchronising literal will not come.
+    fn swallow(&mut self, line: &mut Line, byte: u8) -> Next {
+        let announcement = match line.push(byte) {
+            Ended::NotYet => {
+                self.state = State::Swallowing(*line);
+                return Next::More;
+            }
+            Ended::Ambiguously => return Next::End,
+            Ended::Here(announcement) => announcement,
+        };
+        *line = Line::default();
+        if let Some(Announcement { length, synchronising: false }) = announcement {
+            self.state = match length {
+                0 => State::Swallowing(Line::default()),
+                left => State::SwallowingLiteral { left },
+            };
+            return Next::More;
+        }
+        self.state = State::Opening;
+        let tag = mem::take(&mut self.tag);
+        Next::Answer([&tag[..], b" BAD Not available here\r\n"].concat())
+    }
+}
+
+/// What would change who the client is; what would hide the commands from the guard; and what is no command once
+/// logged in, but would have continuation lines.
+const REFUSED: [&[u8]; 3] = [b"UNAUTHENTICATE", b"COMPRESS", b"AUTHENTICATE"];
+
+fn literal(length: u64) -> State {
+    match length {
+        0 => State::Line { line: Line::default(), idle: false },
+        left => State::Literal { left },
+    }
+}
+
+fn front(bytes: &[u8], count: u64) -> &[u8] {
+    let count = usize::try_from(count).unwrap_or(usize::MAX).min(bytes.len());
+    bytes.get(..count).unwrap_or(bytes)
+}

@@ -1,0 +1,167 @@
+//! The one command that logs in upstream, in the pieces between which the upstream says `+`.
+//!
+//! Built from checked values only: a name holds no control character, a password no NUL, CR or LF, so nothing that
+//! a client typed can end a line. Every buffer that holds a password is made in its full size, and wiped.
+
+use std::collections::VecDeque;
+
+use zeroize::Zeroizing;
+
+use super::offer::Capabilities;
+use crate::protocol::{Mechanism, Output, UpstreamLogin, sasl};
+
+/// A part of the command.
+pub(super) struct Piece {
+    pub(super) bytes: Output,
+    /// Whether a byte of the password is in it.
+    pub(super) secret: bool,
+}
+
+/// The pieces that log in to an upstream with these `capabilities`, in the first of these ways that it has:
+/// PLAIN, because it carries every byte and an authorisation identity; LOGIN; the `LOGIN` command. `None` if none will do.
+pub(super) fn pieces(
+    tag: &str,
+    login: &UpstreamLogin,
+    capabilities: &Capabilities,
+) -> Option<VecDeque<Piece>> {
+    if capabilities.has_mechanism(Mechanism::Plain) {
+        Some(plain(tag, login, capabilities.has("SASL-IR")))
+    } else if login.authorize_as.is_some() {
+        None
+    } else if capabilities.has_mechanism(Mechanism::Login) {
+        Some(sasl_login(tag, login))
+    } else if capabilities.has("LOGINDISABLED") {
+        None
+    } else {
+        Some(command(tag, login))
+    }
+}
+
+/// RFC 4616; with the initial response (RFC 4959) where the upstream takes one.
+fn plain(tag: &str, login: &UpstreamLogin, initial: bool) -> VecDeque<Piece> {
+    let authzid = login.authorize_as.as_ref().map_or("", |name| name.as_str());
+    let message = sasl::plain_message(authzid, login.user.as_str(), &login.password);
+    let command = format!("{tag} AUTHENTICATE PLAIN");
+    if initial {
+        return [piece(&[command.as_bytes(), b" ", &message, b"\r\n"], true)].into();
+    }
+    [piece(&[command.as_bytes(), b"\r\n"], false), piece(&[&message, b"\r\n"], true)].into()
+}
+
+fn sasl_login(tag: &str, login: &UpstreamLogin) -> VecDeque<Piece> {
+    let command = format!("{tag} AUTHENTICATE LOGIN\r\n");
+    let user = sasl::base64(login.user.as_str().as_bytes());
+    let password = sasl::base64(login.password.expose());
+    [piece(&[command.as_bytes()], false), piece(&[&user, b"\r\n"], false), piece(&[&password, b"\r\n"], true)]
+        .into()
+}
+
+/// RFC 9051 section 6.2.3. What is not ASCII goes as a synchronising literal, which every server takes.
+fn command(tag: &str, login: &UpstreamLogin) -> VecDeque<Piece> {
+    let user = Argument::new(login.user.as_str().as_bytes());
+    let password = Argument::new(login.password.expose());
+    let opening = format!("{tag} LOGIN ");
+    let mut parts: Vec<(Vec<&[u8]>, bool)> = vec![(vec![opening.as_bytes()], false)];
+    for (argument, secret, behind) in [(&user, false, &b" "[..]), (&password, true, b"\r\n")] {
+        match argument {
+            Argument::Quoted(text) => extend(&mut parts, &[text, behind], secret),
+            Argument::Literal(announcement, content) => {
+                extend(&mut parts, &[announcement.as_bytes()], false);
+                parts.push((vec![content, behind], secret));
+            }
+        }
+    }
+    parts.into_iter().map(|(parts, secret)| piece(&parts, secret)).collect()
+}
+
+enum Argument<'a> {
+    Quoted(Zeroizing<Vec<u8>>),
+    /// Its announcement, and the content.
+    Literal(String, &'a [u8]),
+}
+
+impl<'a> Argument<'a> {
+    fn new(content: &'a [u8]) -> Self {
+        if !content.is_ascii() {
+            return Self::Literal(format!("{{{}}}\r\n", content.len()), content);
+        }
+        let mut quoted = Zeroizing::new(Vec::with_capacity(content.len() * 2 + 2));
+        quoted.push(b'"');
+        for byte in content {
+            if matches!(byte, b'"' | b'\\') {
+                quoted.push(b'\\');
+            }
+            quoted.push(*byte);
+        }
+        quoted.push(b'"');
+        Self::Quoted(quoted)
+    }
+}
+
+/// Goes on in the last piece.
+fn extend<'a>(parts: &mut [(Vec<&'a [u8]>, bool)], more: &[&'a [u8]], secret: bool) {
+    if let Some((last, is_secret)) = parts.last_mut() {
+        last.extend_from_slice(more);
+        *is_secret |= secret;
+    }
+}
+
+fn piece(parts: &[&[u8]], secret: bool) -> Piece {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
+    for part in parts {
+        bytes.extend_from_slice(part);
+    }
+    Piece { bytes, secret }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{LoginName, Password};
+
+    fn shown(
+        capabilities: &str,
+        user: &str,
+        authorize_as: Option<&str>,
+        password: &str,
+    ) -> Option<Vec<String>> {
+        let name = |text: &str| LoginName::from_bytes(text.as_bytes()).unwrap();
+        let login = UpstreamLogin {
+            user: name(user),
+            authorize_as: authorize_as.map(name),
+            password: Password::new(password.as_bytes().to_vec()).unwrap(),
+        };
+        let pieces = pieces("g4", &login, &Capabilities::parse(capabilities.as_bytes()))?;
+        let show = |piece: Piece| {
+            let mark = if piece.secret { "!" } else { "" };
+            format!("{mark}{}", String::from_utf8(piece.bytes.to_vec()).unwrap())
+        };
+        Some(pieces.into_iter().map(show).collect())
+    }
+
+    #[test]
+    fn the_first_way_that_the_upstream_has_is_taken() {
+        let tim = |capabilities| shown(capabilities, "tim", None, "p w").unwrap();
+        assert_eq!(tim("AUTH=PLAIN SASL-IR"), ["!g4 AUTHENTICATE PLAIN AHRpbQBwIHc=\r\n"]);
+        assert_eq!(tim("AUTH=LOGIN auth=plain"), ["g4 AUTHENTICATE PLAIN\r\n", "!AHRpbQBwIHc=\r\n"]);
+        assert_eq!(tim("AUTH=LOGIN SASL-IR"), ["g4 AUTHENTICATE LOGIN\r\n", "dGlt\r\n", "!cCB3\r\n"]);
+        assert_eq!(tim("IMAP4rev1"), ["!g4 LOGIN \"tim\" \"p w\"\r\n"]);
+        assert_eq!(shown("LOGINDISABLED AUTH=CRAM-MD5", "tim", None, "p"), None);
+    }
+
+    #[test]
+    fn only_plain_can_act_for_another() {
+        let master = |capabilities| shown(capabilities, "proxy", Some("tim"), "s");
+        assert_eq!(master("AUTH=PLAIN SASL-IR").unwrap(), ["!g4 AUTHENTICATE PLAIN dGltAHByb3h5AHM=\r\n"]);
+        assert_eq!(master("AUTH=LOGIN IMAP4rev1"), None);
+    }
+
+    #[test]
+    fn the_login_command_quotes_what_it_can_and_waits_with_what_it_cannot() {
+        let sent = |user, password| shown("IMAP4rev1", user, None, password).unwrap();
+        assert_eq!(sent("a\"b", "c\\d"), ["!g4 LOGIN \"a\\\"b\" \"c\\\\d\"\r\n"]);
+        assert_eq!(sent("é", "密"), ["g4 LOGIN {2}\r\n", "é {3}\r\n", "!密\r\n"]);
+        assert_eq!(sent("é", "x"), ["g4 LOGIN {2}\r\n", "!é \"x\"\r\n"]);
+        assert_eq!(sent("tim", "密"), ["g4 LOGIN \"tim\" {3}\r\n", "!密\r\n"]);
+    }
+}

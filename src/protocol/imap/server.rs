@@ -1,0 +1,426 @@
+//! The side of the gate that an IMAP client talks to before login.
+//!
+//! ```text
+//!   Greeting ──▶ Listening ◀──────── refuse ────────┐
+//!                 │  │  ▲                           │
+//!        STARTTLS │  │  └── Exchanging ──▶ Judging ─┴─ admit ──▶ Admitted
+//!                 ▼  └────── LOGIN ──────────▲
+//!   TlsPromised ──▶ Handshaking ──▶ Listening            any ──▶ Closed
+//! ```
+//!
+//! Input is hostile: what is held stays within the bounds of [`super::framing`] and [`PIPELINE_MAX`]; no byte of the
+//! client's is repeated to it other than a valid tag; before TLS no secret is asked for; and what follows a login is
+//! not looked at until the login is answered.
+
+use std::mem;
+
+use zeroize::Zeroizing;
+
+use super::command::{self, Head, Login, Verb};
+use super::framing::{Framed, Framer};
+use super::introduction::Introduction;
+use super::{Imap, Offer, Welcome, reply};
+use crate::base::{LoginName, Password};
+use crate::protocol::sasl::{Exchange, Progress};
+use crate::protocol::{
+    Attempt, Channel, Credentials, Dialogue, Language, Mechanism, Output, Refusal, ServerDialogue,
+    ServerSetup, Step,
+};
+
+/// The most bytes that a client may send behind its login before the login is answered.
+const PIPELINE_MAX: usize = 8192;
+
+/// Commands that were not understood before the client is sent away: a person at a terminal gets by with
+/// fewer, and a fuzzer does not deserve more.
+const BAD_MAX: u32 = 10;
+
+/// Refused logins on one connection before it is closed. Clients try `LOGIN` after a failed `AUTHENTICATE`, and
+/// several passwords before they ask their user, so at least three.
+const REFUSED_MAX: u32 = 10;
+
+/// Logins that were refused unseen, for too many failures, before the connection is closed.
+const THROTTLED_MAX: u32 = 3;
+
+/// The dialogue.
+pub struct Server {
+    setup: ServerSetup<Offer>,
+    language: Language,
+    introduction: Introduction,
+    framer: Framer,
+    /// Replies not sent yet; they hold nothing secret.
+    replies: Vec<u8>,
+    ended: bool,
+    bad: u32,
+    refused: u32,
+    throttled: u32,
+    state: State,
+}
+
+enum State {
+    Greeting,
+    Listening,
+    Exchanging {
+        tag: String,
+        mechanism: Mechanism,
+        exchange: Exchange,
+    },
+    /// STARTTLS was answered; the handshake begins if the client sent nothing behind it.
+    TlsPromised,
+    Handshaking,
+    Judging {
+        tag: String,
+    },
+    Admitted,
+    Closed,
+}
+
+/// The next state, and the step if the driver has something to do before the replies are sent.
+type Turn = (State, Option<Step<Attempt<Introduction>>>);
+
+impl Dialogue for Server {
+    type Event = Attempt<Introduction>;
+
+    fn receive(&mut self, bytes: &[u8]) {
+        match self.state {
+            State::Closed => {}
+            State::Judging { .. } if self.framer.unread().len() > PIPELINE_MAX => {}
+            State::Greeting
+            | State::Listening
+            | State::Exchanging { .. }
+            | State::TlsPromised
+            | State::Handshaking
+            | State::Judging { .. }
+            | State::Admitted => self.framer.receive(bytes),
+        }
+    }
+
+    fn end_of_input(&mut self) {
+        self.ended = true;
+    }
+
+    fn step(&mut self) -> Step<Self::Event> {
+        loop {
+            if !self.replies.is_empty() {
+                return Step::Send(Output::new(mem::take(&mut self.replies)));
+            }
+            let (state, step) = match mem::replace(&mut self.state, State::Closed) {
+                State::Greeting => (self.greet(), None),
+                State::Listening => self.listen(),
+                State::Exchanging { tag, mechanism, exchange } => self.hear(tag, mechanism, exchange),
+                // Bytes behind STARTTLS would be believed as if they had come inside TLS (RFC 9051 section 11.3).
+                State::TlsPromised | State::Handshaking if !self.framer.unread().is_empty() => {
+                    (State::Closed, None)
+                }
+                State::TlsPromised => (State::Handshaking, Some(Step::StartTls)),
+                state @ (State::Handshaking | State::Judging { .. } | State::Admitted) => {
+                    (state, Some(Step::NeedInput))
+                }
+                State::Closed => (State::Closed, Some(Step::Close)),
+            };
+            self.state = state;
+            if let Some(step) = step {
+                return step;
+            }
+        }
+    }
+
+    fn secured(&mut self) {
+        if let State::Handshaking = self.state {
+            let clean = self.framer.unread().is_empty();
+            // What was said in the clear may have been said by anybody.
+            self.introduction = Introduction::default();
+            self.language = self.setup.wording.language;
+            self.setup.channel = Channel::Secured;
+            self.state = if clean { State::Listening } else { State::Closed };
+        }
+    }
+
+    fn into_unread(self) -> Zeroizing<Vec<u8>> {
+        self.framer.into_unread()
+    }
+}
+
+impl ServerDialogue<Imap> for Server {
+    fn new(setup: ServerSetup<Offer>) -> Self {
+        Self {
+            language: setup.wording.language,
+            setup,
+            introduction: Introduction::default(),
+            framer: Framer::default(),
+            replies: Vec::new(),
+            ended: false,
+            bad: 0,
+            refused: 0,
+            throttled: 0,
+            state: State::Greeting,
+        }
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        if let State::Judging { tag } = &self.state {
+            let tag = tag.clone();
+            self.state = match self.held_too_much() {
+                true => State::Closed,
+                false => self.refused(&tag, refusal),
+            };
+        }
+    }
+
+    fn admit(&mut self, welcome: Welcome) {
+        if let State::Judging { tag } = &self.state {
+            let tag = tag.clone();
+            if self.held_too_much() {
+                self.state = State::Closed;
+                return;
+            }
+            let Welcome { capabilities, untagged, text } = welcome;
+            let code = match capabilities.is_empty() {
+                true => String::new(),
+                false => format!("[CAPABILITY {}] ", capabilities.told()),
+            };
+            let text = if text.is_empty() { "Logged in" } else { &text };
+            self.replies.extend_from_slice(&untagged);
+            self.say(&format!("{tag} OK {code}{text}"));
+            self.state = State::Admitted;
+        }
+    }
+}
+
+impl Server {
+    /// The capabilities stand in the greeting, because some clients never ask.
+    fn greet(&mut self) -> State {
+        let told = self.setup.offer.told(self.setup.channel);
+        self.say(&format!("* OK [CAPABILITY {told}] {} ready", self.setup.wording.hostname));
+        State::Listening
+    }
+
+    fn listen(&mut self) -> Turn {
+        if self.framer.first_byte().is_some_and(command::is_noise) {
+            return (State::Closed, None);
+        }
+        match self.framer.next(|_| true) {
+            Framed::Incomplete if self.ended => (State::Closed, None),
+            Framed::Incomplete => (State::Listening, Some(Step::NeedInput)),
+            Framed::Announced { fits } => (self.announced(fits), None),
+            Framed::Message(message) if command::is_http(&message) => (State::Closed, None),
+            Framed::Message(message) => self.obey(&message),
+            Framed::TooLong(head) if command::is_http(&head) => (State::Closed, None),
+            Framed::TooLong(head) => (self.bad(Head::read(&head).tag, "Line too long"), None),
+            Framed::Flood(head) => {
+                self.say(&format!("{} BAD Literal too long", Head::read(&head).tag.unwrap_or("*")));
+                (self.goodbye("Cannot tell where the next command begins"), None)
+            }
+        }
+    }
+
+    /// The client waits for leave to send a literal: it is given only to what can use one, and never to a password
+    /// in the clear.
+    fn announced(&mut self, fits: bool) -> State {
+        let message = self.framer.message();
+        if command::is_http(message) {
+            return State::Closed;
+        }
+        let head = Head::read(message);
+        let (tag, verb) = (head.tag.map(str::to_owned), head.verb);
+        let wanted = match verb {
+            Verb::Login => self.setup.channel == Channel::Secured,
+            Verb::Id => true,
+            Verb::Capability
+            | Verb::Noop
+            | Verb::Logout
+            | Verb::StartTls
+            | Verb::Language
+            | Verb::Authenticate
+            | Verb::Other => false,
+        };
+        if wanted && fits && tag.is_some() {
+            self.framer.accept();
+            self.say("+ Go ahead");
+            return State::Listening;
+        }
+        self.framer.abandon();
+        match (tag, verb) {
+            (Some(tag), Verb::Login) if !wanted => self.not_in_the_clear(&tag),
+            (tag, _) if wanted && !fits => self.bad(tag.as_deref(), "Literal too long"),
+            (tag, _) => self.bad(tag.as_deref(), NOT_HERE),
+        }
+    }
+
+    fn obey(&mut self, message: &[u8]) -> Turn {
+        let head = Head::read(message);
+        let Some(tag) = head.tag else { return (self.bad(None, "Invalid tag"), None) };
+        let plain = self.setup.channel == Channel::Plain;
+        let state = match head.verb {
+            Verb::Capability if head.is_bare() => {
+                let told = self.setup.offer.told(self.setup.channel);
+                self.say(&format!("* CAPABILITY {told}"));
+                self.done(tag, "Capability completed")
+            }
+            Verb::Noop if head.is_bare() => self.done(tag, "Noop completed"),
+            Verb::Logout if head.is_bare() => {
+                self.goodbye("Goodbye");
+                self.done(tag, "Logout completed");
+                State::Closed
+            }
+            Verb::StartTls if head.is_bare() && plain => {
+                self.done(tag, "Begin TLS negotiation now");
+                State::TlsPromised
+            }
+            Verb::StartTls if head.is_bare() => self.bad(Some(tag), "TLS is active already"),
+            Verb::Id => match command::introduction(message) {
+                Some(introduction) => {
+                    self.introduction = introduction;
+                    self.say("* ID NIL");
+                    self.done(tag, "Id completed")
+                }
+                None => self.bad(Some(tag), MALFORMED),
+            },
+            Verb::Language => self.speak(tag, head.rest),
+            Verb::Login | Verb::Authenticate if plain => self.not_in_the_clear(tag),
+            Verb::Login => match Login::decode(message) {
+                Some(login) => {
+                    let name = LoginName::from_bytes(&login.user).ok();
+                    let password = Password::new(login.password.to_vec()).ok();
+                    return self.attempt(tag.to_owned(), name, password, Mechanism::Command);
+                }
+                None => self.bad(Some(tag), MALFORMED),
+            },
+            Verb::Authenticate => return self.authenticate(tag, head.rest),
+            Verb::Capability | Verb::Noop | Verb::Logout | Verb::StartTls => self.bad(Some(tag), MALFORMED),
+            Verb::Other => self.bad(Some(tag), NOT_HERE),
+        };
+        (state, None)
+    }
+
+    /// RFC 5255 section 3.2; not advertised unless the upstream does.
+    fn speak(&mut self, tag: &str, rest: &[u8]) -> State {
+        let mut ranges = command::languages(rest).peekable();
+        if ranges.peek().is_none() {
+            self.say("* LANGUAGE (\"en\" \"zh\")");
+            return self.done(tag, "Language completed");
+        }
+        let choice = ranges.find_map(|range| {
+            let primary = range.split(|b| *b == b'-').next().unwrap_or(range);
+            match primary.to_ascii_lowercase().as_slice() {
+                b"en" | b"i" => Some((Language::English, "en")),
+                b"zh" => Some((Language::Chinese, "zh")),
+                b"default" => Some(match self.setup.wording.language {
+                    Language::English => (Language::English, "en"),
+                    Language::Chinese => (Language::Chinese, "zh"),
+                }),
+                _ => None,
+            }
+        });
+        match choice {
+            Some((language, name)) => {
+                self.language = language;
+                self.say(&format!("* LANGUAGE (\"{name}\")"));
+                self.done(tag, "Language completed")
+            }
+            None => {
+                self.say(&format!("{tag} NO No such language here"));
+                State::Listening
+            }
+        }
+    }
+
+    fn authenticate(&mut self, tag: &str, rest: &[u8]) -> Turn {
+        let Some((name, initial)) = command::authenticate(rest) else {
+            return (self.bad(Some(tag), MALFORMED), None);
+        };
+        let Some(mechanism) = Mechanism::sasl(name) else {
+            self.say(&format!("{tag} NO Unsupported authentication mechanism"));
+            return (State::Listening, None);
+        };
+        self.exchanged(tag.to_owned(), mechanism, Exchange::begin(mechanism, initial))
+    }
+
+    /// The client's answer to a challenge: a line, whatever it ends in.
+    fn hear(&mut self, tag: String, mechanism: Mechanism, exchange: Exchange) -> Turn {
+        match self.framer.next(|_| false) {
+            Framed::Incomplete if self.ended => (State::Closed, None),
+            Framed::Incomplete => (State::Exchanging { tag, mechanism, exchange }, Some(Step::NeedInput)),
+            Framed::Message(line) => {
+                let line = line.strip_suffix(b"\r\n").unwrap_or(&line);
+                self.exchanged(tag, mechanism, exchange.answer(line))
+            }
+            Framed::TooLong(_) => (self.bad(Some(&tag), "Line too long"), None),
+            Framed::Announced { .. } | Framed::Flood(_) => (State::Closed, None),
+        }
+    }
+
+    fn exchanged(&mut self, tag: String, mechanism: Mechanism, progress: Progress) -> Turn {
+        match progress {
+            Progress::Challenge(challenge, exchange) => {
+                self.say(&format!("+ {challenge}"));
+                (State::Exchanging { tag, mechanism, exchange }, None)
+            }
+            Progress::Complete(name, password) => self.attempt(tag, Some(name), Some(password), mechanism),
+            Progress::Malformed => (self.bad(Some(&tag), "Invalid authentication data"), None),
+            Progress::Cancelled => (self.bad(Some(&tag), "Authentication cancelled"), None),
+        }
+    }
+
+    /// Asks for judgement. What can be neither a name nor a password of anybody (empty, too long, with control
+    /// characters) is answered as a wrong one is.
+    fn attempt(
+        &mut self,
+        tag: String,
+        name: Option<LoginName>,
+        password: Option<Password>,
+        mechanism: Mechanism,
+    ) -> Turn {
+        let (Some(login), Some(password)) = (name, password) else {
+            return (self.refused(&tag, Refusal::NotLetIn), None);
+        };
+        let program = self.introduction.program().map(str::to_owned);
+        let credentials = Credentials { login, password, mechanism, program };
+        let attempt = Attempt { credentials, introduction: self.introduction.clone() };
+        (State::Judging { tag }, Some(Step::Event(attempt)))
+    }
+
+    fn refused(&mut self, tag: &str, refusal: Refusal) -> State {
+        let text = self.setup.wording.refusal(refusal, self.language);
+        self.replies.extend_from_slice(reply::lines(refusal, tag, &text).as_bytes());
+        self.refused += 1;
+        self.throttled += u32::from(refusal == Refusal::TooManyFailures);
+        if self.throttled >= THROTTLED_MAX || self.refused >= REFUSED_MAX {
+            return self.goodbye("Too many failed logins");
+        }
+        State::Listening
+    }
+
+    fn not_in_the_clear(&mut self, tag: &str) -> State {
+        self.say(&format!("{tag} NO [PRIVACYREQUIRED] Start TLS first"));
+        State::Listening
+    }
+
+    fn done(&mut self, tag: &str, text: &str) -> State {
+        self.say(&format!("{tag} OK {text}"));
+        State::Listening
+    }
+
+    /// A command that was not understood; without a tag to name it, it is answered untagged (RFC 9051 section 7.1.3).
+    fn bad(&mut self, tag: Option<&str>, text: &str) -> State {
+        self.say(&format!("{} BAD {text}", tag.unwrap_or("*")));
+        self.bad += 1;
+        if self.bad >= BAD_MAX { self.goodbye("Too many bad commands") } else { State::Listening }
+    }
+
+    fn goodbye(&mut self, text: &str) -> State {
+        self.say(&format!("* BYE {text}"));
+        State::Closed
+    }
+
+    fn say(&mut self, line: &str) {
+        self.replies.extend_from_slice(line.as_bytes());
+        self.replies.extend_from_slice(b"\r\n");
+    }
+
+    fn held_too_much(&self) -> bool {
+        self.framer.unread().len() > PIPELINE_MAX
+    }
+}
+
+const NOT_HERE: &str = "Unknown command, or not before login";
+const MALFORMED: &str = "Malformed command";

@@ -1,0 +1,40 @@
+//! Clients that speak another protocol than the port's: a browser, a port scanner, TLS on a plain port.
+//!
+//! They are hung up on and nothing they sent is echoed, so that no web page can make a browser act as a mail
+//! client with words of its own.
+
+/// Whether the first byte of a connection starts a TLS record (RFC 8446 section 5.1): a handshake, which
+/// no line of a mail protocol starts with.
+#[must_use]
+pub fn is_tls(received: &[u8]) -> bool {
+    received.first() == Some(&0x16)
+}
+
+/// Whether `line` is an HTTP request line (RFC 9112 section 3).
+#[must_use]
+pub fn is_http(line: &[u8]) -> bool {
+    const METHODS: [&[u8]; 9] =
+        [b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"CONNECT", b"PATCH", b"PRI"];
+    let mut words = line.splitn(3, |b| *b == b' ');
+    let (Some(method), Some(target)) = (words.next(), words.next()) else { return false };
+    METHODS.contains(&method)
+        && (target.starts_with(b"/") || words.next().is_some_and(|version| version.starts_with(b"HTTP/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn browsers_and_tls_are_recognised_and_mail_commands_are_not() {
+        for line in
+            [&b"GET / HTTP/1.1"[..], b"GET /", b"CONNECT mail.example.org:25 HTTP/1.1", b"PRI * HTTP/2.0"]
+        {
+            assert!(is_http(line), "{line:?}");
+        }
+        for line in [&b"USER GET / HTTP/1.1"[..], b"GET CAPABILITY", b"GET", b"NOOP", b""] {
+            assert!(!is_http(line), "{line:?}");
+        }
+        assert!(is_tls(b"\x16\x03\x01") && !is_tls(b"QUIT") && !is_tls(b""));
+    }
+}

@@ -1,0 +1,193 @@
+//! Doors: bound sockets and the loop that accepts.
+//!
+//! Whoever connects is a stranger. Nothing slow happens in the loop: each connection gets a task at once, and
+//! where no place is left the loop waits, leaving the others to the kernel's queue.
+
+use std::future::Future;
+use std::io;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use super::permits::{ConnectionPermit, Permits};
+use crate::base::ClientAddress;
+
+/// Connections that the kernel completes while the loop is busy; it allows 4,096 at most by default.
+const BACKLOG: i32 = 4096;
+
+/// How long the loop rests when the system has no descriptor or memory left.
+const EXHAUSTED_REST: Duration = Duration::from_millis(200);
+
+/// A silent connection is asked whether it still stands: often enough for the NATs of mobile networks, whose
+/// mappings last from 2 to 30 minutes (RFC 5382 section 5 asks for two hours, few keep to it).
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(120))
+    .with_interval(Duration::from_secs(30))
+    .with_retries(4);
+
+/// An address that cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on `{address}`{hint}")]
+pub struct BindError {
+    /// Which.
+    pub address: SocketAddr,
+    hint: &'static str,
+    /// What the system said.
+    #[source]
+    source: io::Error,
+}
+
+/// Binds `address`; `[::]` serves IPv4 too.
+pub(super) fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
+    open(address).map_err(|source| BindError { address, hint: hint(&source), source })
+}
+
+fn open(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(address.ip() != Ipv6Addr::UNSPECIFIED)?;
+    }
+    // A restart must not wait for the last connections of the process before.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "\nhint: another program listens there; `[::]` takes the port on IPv4 too, so list it once"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "\nhint: ports below 1024 need the capability CAP_NET_BIND_SERVICE, which the systemd unit grants"
+        }
+        io::ErrorKind::AddrNotAvailable => "\nhint: this machine does not have this address",
+        _ => "",
+    }
+}
+
+/// Accepts until `closing` turns true, and spawns `serve` for each connection.
+pub(super) async fn accept_all<F>(
+    listener: TcpListener,
+    permits: Permits,
+    mut closing: watch::Receiver<bool>,
+    serve: impl Fn(TcpStream, ClientAddress, ConnectionPermit) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut exhausted = false;
+    loop {
+        let admitted = tokio::select! {
+            biased;
+            _ = closing.wait_for(|closing| *closing) => return,
+            admitted = admit(&listener, &permits) => admitted,
+        };
+        match admitted {
+            Ok((tcp, client, permit)) => {
+                exhausted = false;
+                tokio::spawn(serve(tcp, client, permit));
+            }
+            Err(error) if is_exhausted(&error) => {
+                if !std::mem::replace(&mut exhausted, true) {
+                    tracing::error!(%error, "cannot accept connections; resting until the system can again");
+                }
+                tokio::time::sleep(EXHAUSTED_REST).await;
+            }
+            // That connection was gone before it was accepted.
+            Err(_) => {}
+        }
+    }
+}
+
+/// The next connection that has a place.
+async fn admit(
+    listener: &TcpListener,
+    permits: &Permits,
+) -> io::Result<(TcpStream, ClientAddress, ConnectionPermit)> {
+    let (tcp, peer) = listener.accept().await?;
+    prepare(&tcp)?;
+    let permit = permits.connection().await.ok_or(io::ErrorKind::ConnectionAborted)?;
+    Ok((tcp, ClientAddress::new(peer.ip()), permit))
+}
+
+/// What every connection of the gate needs: small replies leave at once, and dead peers are noticed.
+pub(super) fn prepare(tcp: &TcpStream) -> io::Result<()> {
+    tcp.set_nodelay(true)?;
+    SockRef::from(tcp).set_tcp_keepalive(&KEEPALIVE)
+}
+
+/// No descriptor (of the process, of the system) or no memory: EMFILE, ENFILE, ENOBUFS, ENOMEM of Linux,
+/// which have no stable kind.
+fn is_exhausted(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(24 | 23 | 105 | 12))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::config::Limits;
+    use crate::proxy::testing::{eventually, limits};
+
+    #[tokio::test]
+    async fn every_address_of_the_machine_is_served_and_a_mapped_one_counts_as_ipv4() {
+        let listener = bind("[::]:0".parse().unwrap()).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (close, closing) = watch::channel(false);
+        let serve = {
+            let seen = Arc::clone(&seen);
+            move |tcp: TcpStream, client: ClientAddress, _: ConnectionPermit| {
+                assert!(tcp.nodelay().unwrap() && SockRef::from(&tcp).keepalive().unwrap());
+                seen.lock().unwrap().push(client.to_string());
+                async {}
+            }
+        };
+        let accepting = tokio::spawn(accept_all(listener, Permits::new(&limits()), closing, serve));
+        for (count, host) in [(1, "127.0.0.1"), (2, "::1")] {
+            TcpStream::connect((host, port)).await.unwrap();
+            eventually(|| seen.lock().unwrap().len() == count).await;
+        }
+        assert_eq!(*seen.lock().unwrap(), ["127.0.0.1", "::1"]);
+        close.send(true).unwrap();
+        accepting.await.unwrap();
+        assert!(TcpStream::connect(("::1", port)).await.is_err(), "it listens no more");
+    }
+
+    #[tokio::test]
+    async fn a_full_gate_waits_and_goes_on() {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let places = Arc::new(Mutex::new(Vec::new()));
+        let (_close, closing) = watch::channel(false);
+        let serve = {
+            let places = Arc::clone(&places);
+            move |_: TcpStream, _, place| {
+                places.lock().unwrap().push(place);
+                async {}
+            }
+        };
+        let permits = Permits::new(&Limits { connections: 1, ..limits() });
+        tokio::spawn(accept_all(listener, permits, closing, serve));
+        let _both = (TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap());
+        eventually(|| places.lock().unwrap().len() == 1).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(places.lock().unwrap().len(), 1);
+        places.lock().unwrap().clear();
+        eventually(|| places.lock().unwrap().len() == 1).await;
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_taken_is_named_with_a_hint() {
+        let first = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = first.local_addr().unwrap();
+        let error = bind(address).unwrap_err().to_string();
+        assert!(error.contains(&address.to_string()) && error.contains("hint:"), "{error}");
+    }
+}

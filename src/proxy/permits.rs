@@ -1,0 +1,210 @@
+//! Who may be connected: a place among all connections, and a place among those that are not logged in yet.
+//!
+//! Clients before login are strangers. Each network holds a bounded number of places before login; when the
+//! gate is full, the stranger that has been there longest, of the network that holds most, makes room.
+//! Nobody who is logged in is ever sent away for a newcomer.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use crate::base::{ClientAddress, Network};
+use crate::config::Limits;
+
+/// Every place of this process. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Permits {
+    connections: Arc<Semaphore>,
+    /// How many there are in all.
+    total: u32,
+    per_network: usize,
+    strangers: Arc<Mutex<Strangers>>,
+}
+
+/// A place among all connections, until dropped.
+pub(super) struct ConnectionPermit(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+
+/// A place among those that are not logged in yet, until dropped.
+pub(super) struct StrangerPermit {
+    strangers: Arc<Mutex<Strangers>>,
+    network: Network,
+    arrival: u64,
+    leave: Arc<Notify>,
+}
+
+impl Permits {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            connections: Arc::new(Semaphore::new(usize::try_from(limits.connections).unwrap_or(usize::MAX))),
+            total: limits.connections,
+            per_network: usize::try_from(limits.preauth_per_network).unwrap_or(usize::MAX),
+            strangers: Arc::default(),
+        }
+    }
+
+    /// Waits for a place among all connections; where there is none, a stranger is asked to leave.
+    /// `None` when the gate closes.
+    pub(super) async fn connection(&self) -> Option<ConnectionPermit> {
+        if let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() {
+            return Some(ConnectionPermit(permit));
+        }
+        lock(&self.strangers).evict();
+        Arc::clone(&self.connections).acquire_owned().await.ok().map(ConnectionPermit)
+    }
+
+    /// A place before login for `client`; `None` when its network holds as many as it may.
+    pub(super) fn stranger(&self, client: ClientAddress) -> Option<StrangerPermit> {
+        let leave = Arc::new(Notify::new());
+        let network = client.network();
+        let arrival = lock(&self.strangers).enter(network, self.per_network, &leave)?;
+        Some(StrangerPermit { strangers: Arc::clone(&self.strangers), network, arrival, leave })
+    }
+
+    /// Returns when no connection is left, or after `at_most`; whether none is left.
+    pub(super) async fn all_gone(&self, at_most: Duration) -> bool {
+        tokio::time::timeout(at_most, self.connections.acquire_many(self.total)).await.is_ok()
+    }
+}
+
+impl StrangerPermit {
+    /// Returns when this stranger must make room.
+    pub(super) async fn evicted(&self) {
+        self.leave.notified().await;
+    }
+}
+
+impl Drop for StrangerPermit {
+    fn drop(&mut self) {
+        lock(&self.strangers).leave(self.network, self.arrival);
+    }
+}
+
+fn lock(strangers: &Mutex<Strangers>) -> MutexGuard<'_, Strangers> {
+    strangers.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Every stranger; as many as there are connections at most, so it needs no bound of its own.
+#[derive(Default)]
+struct Strangers {
+    arrivals: u64,
+    /// By network, then by arrival.
+    networks: HashMap<Network, BTreeMap<u64, Arc<Notify>>>,
+    /// Greatest last: who holds most, and among equals whose oldest came first.
+    ranking: BTreeSet<(usize, Reverse<u64>, Network)>,
+}
+
+impl Strangers {
+    fn enter(&mut self, network: Network, at_most: usize, leave: &Arc<Notify>) -> Option<u64> {
+        let held = self.networks.get(&network).map_or(0, BTreeMap::len);
+        if held >= at_most {
+            return None;
+        }
+        self.arrivals += 1;
+        let arrival = self.arrivals;
+        self.change(network, |present| {
+            present.insert(arrival, Arc::clone(leave));
+        });
+        Some(arrival)
+    }
+
+    fn leave(&mut self, network: Network, arrival: u64) {
+        self.change(network, |present| {
+            present.remove(&arrival);
+        });
+    }
+
+    /// Asks one to leave and takes it off the list, so that the next call asks another.
+    fn evict(&mut self) {
+        let Some((_, Reverse(oldest), network)) = self.ranking.last().copied() else { return };
+        self.change(network, |present| {
+            if let Some(leave) = present.remove(&oldest) {
+                leave.notify_one();
+            }
+        });
+    }
+
+    /// Changes who is present of `network` and keeps the ranking true.
+    fn change(&mut self, network: Network, change: impl FnOnce(&mut BTreeMap<u64, Arc<Notify>>)) {
+        let present = self.networks.entry(network).or_default();
+        if let Some(rank) = rank(network, present) {
+            self.ranking.remove(&rank);
+        }
+        change(present);
+        match rank(network, present) {
+            Some(rank) => {
+                self.ranking.insert(rank);
+            }
+            None => {
+                self.networks.remove(&network);
+            }
+        }
+    }
+}
+
+fn rank(network: Network, present: &BTreeMap<u64, Arc<Notify>>) -> Option<(usize, Reverse<u64>, Network)> {
+    present.first_key_value().map(|(oldest, _)| (present.len(), Reverse(*oldest), network))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::testing;
+
+    fn client(text: &str) -> ClientAddress {
+        ClientAddress::new(text.parse().unwrap())
+    }
+
+    fn permits(connections: u32, preauth_per_network: u32) -> Permits {
+        Permits::new(&Limits { connections, preauth_per_network, ..testing::limits() })
+    }
+
+    async fn is_evicted(permit: &StrangerPermit) -> bool {
+        tokio::time::timeout(Duration::from_millis(20), permit.evicted()).await.is_ok()
+    }
+
+    #[test]
+    fn a_network_holds_no_more_than_its_places_and_gets_them_back() {
+        let permits = permits(100, 2);
+        let held = (permits.stranger(client("2001:db8::1")), permits.stranger(client("2001:db8::2")));
+        assert!(permits.stranger(client("2001:db8::3")).is_none(), "the same /64");
+        assert!(permits.stranger(client("2001:db8:0:1::1")).is_some());
+        drop(held);
+        assert!(permits.stranger(client("2001:db8::3")).is_some());
+        assert!(permits.strangers.lock().unwrap().networks.is_empty(), "nothing is kept for who is gone");
+        assert!(permits.strangers.lock().unwrap().ranking.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_full_gate_sends_away_the_oldest_stranger_of_the_network_that_holds_most() {
+        let permits = permits(4, 100);
+        let mut places = Vec::new();
+        let mut strangers = Vec::new();
+        for address in ["192.0.2.1", "192.0.2.9", "192.0.2.9"] {
+            places.push(permits.connection().await.unwrap());
+            strangers.push(permits.stranger(client(address)).unwrap());
+        }
+        let relayed = permits.connection().await.unwrap();
+        let newcomer = tokio::spawn({
+            let permits = permits.clone();
+            async move { permits.connection().await }
+        });
+        assert!(is_evicted(&strangers[1]).await);
+        assert!(!is_evicted(&strangers[0]).await && !is_evicted(&strangers[2]).await);
+        assert!(!newcomer.is_finished(), "it has a place only when somebody has left");
+        places.remove(1);
+        strangers.remove(1);
+        let newcomer = newcomer.await.unwrap();
+        // Now both networks hold one: whoever came first goes.
+        let next = tokio::spawn({
+            let permits = permits.clone();
+            async move { permits.connection().await }
+        });
+        assert!(is_evicted(&strangers[0]).await && !is_evicted(&strangers[1]).await);
+        drop((relayed, newcomer, places));
+        assert!(next.await.unwrap().is_some());
+        assert!(permits.all_gone(Duration::from_millis(100)).await);
+    }
+}

@@ -1,0 +1,664 @@
+//! After login: bytes go both ways until somebody closes, falls silent, or the gate drains.
+//!
+//! Both peers are trusted as far as each other: what one sends, the other gets, byte for byte and once,
+//! unless the protocol has a guard that must read along. Nothing is held for an idle session; where one peer
+//! does not read, the other is not read either. Content is never looked at here and never logged.
+//!
+//! ```text
+//!            read ┌────────┐ outgoing
+//!   client ──────▶│        ├─────────▶ upstream     one side is read only while nothing waits for the other
+//!          ◀──────┤ guard? │◀──────
+//!        outgoing └────────┘ read
+//! ```
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::buffers::{Buffer, Buffers};
+use super::tls::Stream;
+use crate::protocol::{Forward, Output, RelayGuard, Violation};
+
+/// The longest that a session lasts once the gate drains.
+pub(super) const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// For the last words (TLS's own goodbye) to a peer that may not read.
+const GOODBYE_MAX: Duration = Duration::from_secs(1);
+
+/// What a guard may make wait for the side that is being read, before reading pauses.
+const ANSWERS_MAX: usize = 64 * 1024;
+
+/// How long silence may last.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    /// In both directions.
+    idle: Duration,
+    /// When one side has closed: the other has nothing to wait for, but may still be receiving.
+    half_closed: Duration,
+    /// While the gate drains: longer than the pauses within a message.
+    draining: Duration,
+    /// Not silence: all the time that is left once the gate drains.
+    drain: Duration,
+}
+
+impl Patience {
+    pub(super) fn new(idle: Duration) -> Self {
+        let half_closed = idle.min(Duration::from_secs(60));
+        Self { idle, half_closed, draining: Duration::from_secs(1), drain: DRAIN_MAX }
+    }
+}
+
+/// A guard of any protocol.
+pub(super) type Guard = Box<dyn RelayGuard>;
+
+/// One session's two connections.
+pub(super) struct Relay {
+    client: Side,
+    upstream: Side,
+    guard: Option<Guard>,
+    /// From the client, not taken by the guard yet.
+    held: Option<Buffer>,
+    buffers: Buffers,
+    active: Instant,
+    first_closed: Option<Reason>,
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    ClientClosed,
+    UpstreamClosed,
+    Idle,
+    Drained,
+    Error,
+}
+
+impl Reason {
+    /// The name in the audit trail.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientClosed => "client_closed",
+            Self::UpstreamClosed => "upstream_closed",
+            Self::Idle => "idle",
+            Self::Drained => "drained",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// A session that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct End {
+    pub(super) reason: Reason,
+    /// Bytes that were written to the upstream.
+    pub(super) from_client: u64,
+    /// Bytes that were written to the client.
+    pub(super) to_client: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Peer {
+    Client,
+    Upstream,
+}
+
+/// What a poll of the copying found.
+enum Copied {
+    /// One side closed for the first time: a shorter silence is allowed from now on.
+    HalfClosed,
+    Over(Reason),
+}
+
+struct Side {
+    stream: Stream,
+    /// What waits to be written to this side, and how much of it is written.
+    outgoing: Option<(Buffer, usize)>,
+    unflushed: bool,
+    /// This side will send nothing more (that we want to hear).
+    heard_all: bool,
+    /// This side knows that we send nothing more.
+    told_end: bool,
+    written: u64,
+}
+
+impl Relay {
+    /// `from_client` and `from_upstream` were received before the hand-over and come first.
+    pub(super) fn new(
+        (client, from_client): (Stream, Output),
+        (upstream, from_upstream): (Stream, Output),
+        guard: Option<Guard>,
+        buffers: Buffers,
+    ) -> Self {
+        let (client, upstream) = (Side::new(client), Side::new(upstream));
+        let (held, active) = (None, Instant::now());
+        let mut relay = Self { client, upstream, guard, held, buffers, active, first_closed: None };
+        for (from, bytes) in [(Peer::Upstream, from_upstream), (Peer::Client, from_client)] {
+            if !bytes.is_empty() {
+                let mut buffer = relay.buffers.take();
+                buffer.extend_from_slice(&bytes);
+                relay.deliver(from, buffer);
+            }
+        }
+        relay
+    }
+
+    /// Copies until the session is over; `drain` turns true when the gate is about to stop.
+    pub(super) async fn run(mut self, patience: Patience, drain: &mut watch::Receiver<bool>) -> End {
+        let mut draining = None;
+        let mut silence = pin!(tokio::time::sleep_until(self.due(patience, draining)));
+        let reason = loop {
+            tokio::select! {
+                biased;
+                copied = poll_fn(|cx| self.poll_copy(cx)) => match copied {
+                    Copied::Over(reason) => break reason,
+                    Copied::HalfClosed => silence.as_mut().reset(self.due(patience, draining)),
+                },
+                _ = drain.wait_for(|drain| *drain), if draining.is_none() => {
+                    draining = Some(Instant::now());
+                    silence.as_mut().reset(self.due(patience, draining));
+                }
+                // Not set again with every byte: when it fires, it looks how long the silence really is.
+                () = &mut silence => {
+                    let due = self.due(patience, draining);
+                    if due <= Instant::now() {
+                        let silent = if draining.is_some() { Reason::Drained } else { Reason::Idle };
+                        break self.first_closed.unwrap_or(silent);
+                    }
+                    silence.as_mut().reset(due);
+                }
+            }
+        };
+        let end = End { reason, from_client: self.upstream.written, to_client: self.client.written };
+        self.say_goodbye().await;
+        end
+    }
+
+    /// When the session ends unless bytes move before.
+    fn due(&self, patience: Patience, draining: Option<Instant>) -> Instant {
+        let allowed = match self.first_closed {
+            None => patience.idle,
+            Some(_) => patience.half_closed,
+        };
+        match draining {
+            None => self.active + allowed,
+            Some(since) => (self.active + allowed.min(patience.draining)).min(since + patience.drain),
+        }
+    }
+
+    fn poll_copy(&mut self, cx: &mut Context<'_>) -> Poll<Copied> {
+        loop {
+            let closed_before = self.first_closed;
+            match self.advance(cx) {
+                Err(reason) => return Poll::Ready(Copied::Over(self.first_closed.unwrap_or(reason))),
+                Ok(moved) => {
+                    if self.client.told_end && self.upstream.told_end {
+                        return Poll::Ready(Copied::Over(self.first_closed.unwrap_or(Reason::Error)));
+                    }
+                    if !moved {
+                        return Poll::Pending;
+                    }
+                }
+            }
+            self.active = Instant::now();
+            if self.first_closed != closed_before {
+                return Poll::Ready(Copied::HalfClosed);
+            }
+        }
+    }
+
+    /// One round: write what waits, read what may be read, pass on what ended. `false` when every part waits.
+    fn advance(&mut self, cx: &mut Context<'_>) -> Result<bool, Reason> {
+        let mut moved = false;
+        for peer in [Peer::Client, Peer::Upstream] {
+            moved |= self.side(peer).write(cx).map_err(|error| broken(peer, &error))?;
+            moved |= self.read(peer, cx).map_err(|error| broken(peer, &error))?;
+        }
+        if moved {
+            return Ok(true);
+        }
+        for (peer, other) in [(Peer::Client, Peer::Upstream), (Peer::Upstream, Peer::Client)] {
+            let ended = self.side(other).heard_all;
+            moved |= self.side(peer).finish(ended, cx).map_err(|error| broken(peer, &error))?;
+        }
+        Ok(moved)
+    }
+
+    /// Reads once from `from`, if nothing waits for the other side or at the guard.
+    fn read(&mut self, from: Peer, cx: &mut Context<'_>) -> io::Result<bool> {
+        let answers = self.side(from).outgoing.as_ref().map_or(0, |(bytes, written)| bytes.len() - written);
+        let waits = self.side(from.other()).outgoing.is_some()
+            || answers > ANSWERS_MAX
+            || (from == Peer::Client && self.held.is_some());
+        if waits || self.side(from).heard_all {
+            return Ok(false);
+        }
+        let mut buffer = self.buffers.take();
+        let polled = pin!(self.side(from).stream.read_buf(&mut *buffer)).poll(cx);
+        match polled {
+            Poll::Pending => Ok(false),
+            Poll::Ready(read) => {
+                if read? == 0 {
+                    self.side(from).heard_all = true;
+                    self.first_closed.get_or_insert(from.closed());
+                } else {
+                    self.deliver(from, buffer);
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    /// Hands what `from` sent to the other side, past the guard where there is one.
+    fn deliver(&mut self, from: Peer, bytes: Buffer) {
+        let Some(guard) = &mut self.guard else {
+            self.side(from.other()).outgoing = Some((bytes, 0));
+            return;
+        };
+        let mut out = Forward {
+            to_upstream: self.upstream.lend_outgoing(&self.buffers),
+            to_client: self.client.lend_outgoing(&self.buffers),
+        };
+        let result = match from {
+            Peer::Client => offer(guard, bytes, &mut out),
+            Peer::Upstream => guard.from_upstream(&bytes, &mut out).and_then(|()| match self.held.take() {
+                Some(held) => offer(guard, held, &mut out),
+                None => Ok(None),
+            }),
+        };
+        self.upstream.return_outgoing(out.to_upstream);
+        self.client.return_outgoing(out.to_client);
+        match result {
+            // From the upstream this is what was held before, or the rest of it.
+            Ok(held) => self.held = held,
+            Err(violation) => self.end_for(violation),
+        }
+    }
+
+    /// The client hears what it was answered; nothing more goes to the upstream, and nobody is read.
+    fn end_for(&mut self, violation: Violation) {
+        tracing::debug!(reason = %violation, "a guard ended the session");
+        self.upstream.outgoing = None;
+        (self.client.heard_all, self.upstream.heard_all) = (true, true);
+        self.first_closed = Some(Reason::Error);
+    }
+
+    fn side(&mut self, peer: Peer) -> &mut Side {
+        match peer {
+            Peer::Client => &mut self.client,
+            Peer::Upstream => &mut self.upstream,
+        }
+    }
+
+    async fn say_goodbye(mut self) {
+        let both = async { tokio::join!(self.client.stream.shutdown(), self.upstream.stream.shutdown()) };
+        // A peer that is gone or does not read misses the goodbye: nothing is lost by it.
+        let _ = tokio::time::timeout(GOODBYE_MAX, both).await;
+    }
+}
+
+impl Peer {
+    fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Upstream,
+            Self::Upstream => Self::Client,
+        }
+    }
+
+    fn closed(self) -> Reason {
+        match self {
+            Self::Client => Reason::ClientClosed,
+            Self::Upstream => Reason::UpstreamClosed,
+        }
+    }
+}
+
+/// Offers `bytes` to the guard; what it does not take yet is given back.
+fn offer(guard: &mut Guard, mut bytes: Buffer, out: &mut Forward) -> Result<Option<Buffer>, Violation> {
+    let taken = guard.from_client(&bytes, out)?.min(bytes.len());
+    bytes.drain(..taken);
+    Ok(Some(bytes).filter(|rest| !rest.is_empty()))
+}
+
+/// A peer that drops its connection has closed it; anything else is an error.
+fn broken(peer: Peer, error: &io::Error) -> Reason {
+    let dropped = [
+        io::ErrorKind::ConnectionReset,
+        io::ErrorKind::ConnectionAborted,
+        io::ErrorKind::BrokenPipe,
+        io::ErrorKind::NotConnected,
+    ];
+    if dropped.contains(&error.kind()) { peer.closed() } else { Reason::Error }
+}
+
+impl Side {
+    fn new(stream: Stream) -> Self {
+        let (unflushed, heard_all, told_end) = (false, false, false);
+        Self { stream, outgoing: None, unflushed, heard_all, told_end, written: 0 }
+    }
+
+    /// What waits, for a guard to append to.
+    fn lend_outgoing(&mut self, buffers: &Buffers) -> Vec<u8> {
+        std::mem::take(&mut self.outgoing.get_or_insert_with(|| (buffers.take(), 0)).0)
+    }
+
+    fn return_outgoing(&mut self, bytes: Vec<u8>) {
+        if let Some((outgoing, _)) = &mut self.outgoing {
+            **outgoing = bytes;
+        }
+    }
+
+    /// Writes what waits, as far as the peer takes it.
+    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let Some((bytes, written)) = &mut self.outgoing else { return Ok(false) };
+        let before = *written;
+        while let Some(rest) = bytes.get(*written..).filter(|rest| !rest.is_empty()) {
+            match Pin::new(&mut self.stream).poll_write(cx, rest) {
+                Poll::Pending => break,
+                Poll::Ready(taken) => match taken? {
+                    0 => return Err(io::ErrorKind::WriteZero.into()),
+                    taken => *written += taken,
+                },
+            }
+        }
+        let moved = *written - before;
+        self.written += u64::try_from(moved).unwrap_or(u64::MAX);
+        self.unflushed |= moved > 0;
+        if *written == bytes.len() {
+            self.outgoing = None;
+        }
+        Ok(moved > 0)
+    }
+
+    /// Flushes, and once the other side has `ended` and nothing waits, passes the end on.
+    fn finish(&mut self, ended: bool, cx: &mut Context<'_>) -> io::Result<bool> {
+        if ended && self.outgoing.is_none() && !self.told_end {
+            return match Pin::new(&mut self.stream).poll_shutdown(cx) {
+                Poll::Pending => Ok(false),
+                Poll::Ready(done) => {
+                    done?;
+                    self.told_end = true;
+                    Ok(true)
+                }
+            };
+        }
+        if self.unflushed
+            && let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(cx)
+        {
+            flushed?;
+            self.unflushed = false;
+        }
+        Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::net::TcpStream;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+    use crate::proxy::testing::tcp_pair;
+
+    const LONG: Patience = patience(60_000);
+
+    const fn patience(idle_millis: u64) -> Patience {
+        let millis = Duration::from_millis;
+        Patience {
+            idle: millis(idle_millis),
+            half_closed: millis(300),
+            draining: millis(200),
+            drain: millis(900),
+        }
+    }
+
+    /// A running relay and what stands at its ends.
+    struct Stage {
+        client: TcpStream,
+        upstream: TcpStream,
+        buffers: Buffers,
+        drain: watch::Sender<bool>,
+        end: JoinHandle<End>,
+    }
+
+    async fn stage(patience: Patience, unread: (&[u8], &[u8]), guard: Option<Guard>) -> Stage {
+        let ((client, near), (upstream, far)) = (tcp_pair().await, tcp_pair().await);
+        let buffers = Buffers::default();
+        let output = |bytes: &[u8]| Output::new(bytes.to_vec());
+        let client_leg = (Stream::plain(near), output(unread.0));
+        let relay = Relay::new(client_leg, (Stream::plain(far), output(unread.1)), guard, buffers.clone());
+        let (drain, mut draining) = watch::channel(false);
+        let end = tokio::spawn(async move { relay.run(patience, &mut draining).await });
+        Stage { client, upstream, buffers, drain, end }
+    }
+
+    async fn expect(from: &mut TcpStream, wanted: &[u8]) {
+        let mut found = vec![0; wanted.len()];
+        from.read_exact(&mut found).await.unwrap();
+        assert_eq!(found, wanted);
+    }
+
+    async fn rest(from: &mut TcpStream) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes).await.unwrap();
+        bytes
+    }
+
+    #[tokio::test]
+    async fn what_was_received_before_the_hand_over_arrives_once_and_first() {
+        let mut stage = stage(LONG, (b"a1 SELECT INBOX\r\n", b"* 1 EXISTS\r\n"), None).await;
+        stage.client.write_all(b"a2 NOOP\r\n").await.unwrap();
+        stage.upstream.write_all(b"a1 OK\r\n").await.unwrap();
+        stage.client.shutdown().await.unwrap();
+        stage.upstream.shutdown().await.unwrap();
+        assert_eq!(rest(&mut stage.upstream).await, b"a1 SELECT INBOX\r\na2 NOOP\r\n");
+        assert_eq!(rest(&mut stage.client).await, b"* 1 EXISTS\r\na1 OK\r\n");
+        let end = stage.end.await.unwrap();
+        assert_eq!((end.from_client, end.to_client), (26, 19));
+    }
+
+    #[tokio::test]
+    async fn one_side_may_close_and_still_receive() {
+        let mut stage = stage(LONG, (b"", b""), None).await;
+        stage.client.write_all(b"QUIT\r\n").await.unwrap();
+        stage.client.shutdown().await.unwrap();
+        assert_eq!(rest(&mut stage.upstream).await, b"QUIT\r\n");
+        stage.upstream.write_all(b"the rest").await.unwrap();
+        expect(&mut stage.client, b"the rest").await;
+        drop(stage.upstream);
+        assert_eq!(rest(&mut stage.client).await, b"");
+        assert_eq!(stage.end.await.unwrap().reason, Reason::ClientClosed);
+    }
+
+    #[tokio::test]
+    async fn an_upstream_that_goes_away_ends_the_session() {
+        let mut stage = stage(LONG, (b"", b""), None).await;
+        stage.upstream.write_all(b"* BYE\r\n").await.unwrap();
+        drop(stage.upstream);
+        assert_eq!(rest(&mut stage.client).await, b"* BYE\r\n");
+        drop(stage.client);
+        assert_eq!(stage.end.await.unwrap().reason, Reason::UpstreamClosed);
+    }
+
+    /// 24 MiB each way at once, with readers that pause, so that every kind of waiting is met.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn much_goes_both_ways_byte_for_byte_and_no_buffer_stays() {
+        let mut stage = stage(LONG, (b"", b""), None).await;
+        let pattern = |seed: u32| -> Vec<u8> {
+            (0..24 << 18)
+                .flat_map(|n: u32| n.wrapping_mul(2_654_435_761).wrapping_add(seed).to_le_bytes())
+                .collect()
+        };
+        let (up, down) = (Arc::new(pattern(1)), Arc::new(pattern(2)));
+        let exchange = |mut tcp: TcpStream, sends: Arc<Vec<u8>>, awaits: Arc<Vec<u8>>| async move {
+            let (mut reader, mut writer) = tcp.split();
+            let write = async { writer.write_all(&sends).await.unwrap() };
+            let read = async {
+                let mut found = vec![0; awaits.len()];
+                for chunk in found.chunks_mut(1 << 20) {
+                    tokio::time::sleep(Duration::from_millis(3)).await;
+                    reader.read_exact(chunk).await.unwrap();
+                }
+                assert!(found == *awaits);
+            };
+            tokio::join!(write, read);
+            tcp
+        };
+        let client = tokio::spawn(exchange(stage.client, Arc::clone(&up), Arc::clone(&down)));
+        let upstream = tokio::spawn(exchange(stage.upstream, Arc::clone(&down), Arc::clone(&up)));
+        (stage.client, stage.upstream) = (client.await.unwrap(), upstream.await.unwrap());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(stage.buffers.in_use(), 0, "an idle session holds no buffer");
+        drop((stage.client, stage.upstream));
+        let end = stage.end.await.unwrap();
+        assert_eq!((end.from_client, end.to_client), (24 << 20, 24 << 20));
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_does_not_read_stops_the_other_from_being_read() {
+        let stage = stage(LONG, (b"", b""), None).await;
+        let bytes = vec![0; 1 << 20];
+        let flood = async {
+            let mut upstream = &stage.upstream;
+            let mut sent = 0;
+            loop {
+                upstream.writable().await.unwrap();
+                sent += upstream.try_write(&bytes).unwrap_or(0);
+                upstream = &stage.upstream;
+                if sent > 64 << 20 {
+                    return;
+                }
+            }
+        };
+        let flooded = tokio::time::timeout(Duration::from_secs(1), flood).await;
+        assert!(flooded.is_err(), "the gate swallowed it all");
+        assert_eq!(stage.buffers.in_use(), 1);
+    }
+
+    #[tokio::test]
+    async fn silence_in_both_directions_ends_a_session_and_any_byte_starts_it_anew() {
+        let mut stage = stage(patience(400), (b"", b""), None).await;
+        let began = Instant::now();
+        for _ in 0..3 {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            stage.upstream.write_all(b"* OK still here\r\n").await.unwrap();
+            expect(&mut stage.client, b"* OK still here\r\n").await;
+        }
+        assert_eq!(stage.end.await.unwrap().reason, Reason::Idle);
+        let lasted = began.elapsed().as_millis();
+        assert!((1300..1900).contains(&lasted), "{lasted}");
+    }
+
+    #[tokio::test]
+    async fn a_half_closed_session_does_not_wait_for_the_whole_idle_limit() {
+        let mut stage = stage(LONG, (b"", b""), None).await;
+        let began = Instant::now();
+        stage.upstream.shutdown().await.unwrap();
+        assert_eq!(rest(&mut stage.client).await, b"");
+        assert_eq!(stage.end.await.unwrap().reason, Reason::UpstreamClosed);
+        assert!(began.elapsed() < Duration::from_secs(5));
+    }
+
+    #[tokio::test]
+    async fn a_draining_gate_lets_bytes_in_flight_pass_and_ends_the_silent() {
+        let mut busy = stage(LONG, (b"", b""), None).await;
+        let silent = stage(LONG, (b"", b""), None).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let began = Instant::now();
+        silent.drain.send(true).unwrap();
+        assert_eq!(silent.end.await.unwrap().reason, Reason::Drained);
+        assert!(began.elapsed() < Duration::from_millis(150), "it was silent long enough");
+
+        busy.client.write_all(b"a").await.unwrap();
+        expect(&mut busy.upstream, b"a").await;
+        let began = Instant::now();
+        busy.drain.send(true).unwrap();
+        while busy.client.write_all(b"a").await.is_ok() && busy.upstream.read_exact(&mut [0]).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(busy.end.await.unwrap().reason, Reason::Drained);
+        let lasted = began.elapsed().as_millis();
+        assert!((850..2000).contains(&lasted), "{lasted}");
+    }
+
+    /// Answers `XCLIENT` itself, ends the session at `bad`, takes no more behind `wait` until the upstream
+    /// has spoken, passes the rest; by the line.
+    #[derive(Default)]
+    struct Censor {
+        waiting: bool,
+    }
+
+    impl RelayGuard for Censor {
+        fn from_client(&mut self, bytes: &[u8], out: &mut Forward) -> Result<usize, Violation> {
+            let mut taken = 0;
+            for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+                if self.waiting {
+                    break;
+                }
+                taken += line.len();
+                self.waiting = line.starts_with(b"wait");
+                if line.starts_with(b"XCLIENT") {
+                    out.to_client.extend_from_slice(b"550 no\r\n");
+                } else {
+                    out.to_upstream.extend_from_slice(line);
+                }
+                if line.starts_with(b"bad") {
+                    out.to_client.extend_from_slice(b"421 bye\r\n");
+                    return Err(Violation::UnclearChunk);
+                }
+            }
+            Ok(taken)
+        }
+
+        fn from_upstream(&mut self, bytes: &[u8], out: &mut Forward) -> Result<(), Violation> {
+            self.waiting = false;
+            out.to_client.extend_from_slice(bytes);
+            Ok(())
+        }
+    }
+
+    fn censor() -> Option<Guard> {
+        Some(Box::new(Censor::default()))
+    }
+
+    #[tokio::test]
+    async fn a_guard_reads_everything_the_unread_bytes_included() {
+        let mut stage = stage(LONG, (b"XCLIENT LOGIN=root\r\n", b""), censor()).await;
+        expect(&mut stage.client, b"550 no\r\n").await;
+        stage.client.write_all(b"NOOP\r\n").await.unwrap();
+        expect(&mut stage.upstream, b"NOOP\r\n").await;
+        stage.upstream.write_all(b"250 ok\r\n").await.unwrap();
+        expect(&mut stage.client, b"250 ok\r\n").await;
+        assert_eq!(stage.buffers.in_use(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_a_guard_does_not_take_yet_is_kept_and_offered_again() {
+        let mut stage = stage(LONG, (b"wait\r\nnext\r\nwait\r\nlast\r\n", b""), censor()).await;
+        expect(&mut stage.upstream, b"wait\r\n").await;
+        stage.client.write_all(b"much later\r\n").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(stage.buffers.in_use(), 1);
+        stage.upstream.write_all(b"ok\r\n").await.unwrap();
+        expect(&mut stage.upstream, b"next\r\nwait\r\n").await;
+        stage.upstream.write_all(b"ok\r\n").await.unwrap();
+        expect(&mut stage.upstream, b"last\r\nmuch later\r\n").await;
+        expect(&mut stage.client, b"ok\r\nok\r\n").await;
+    }
+
+    #[tokio::test]
+    async fn a_violation_is_answered_and_ends_the_session_on_both_sides() {
+        let mut stage = stage(LONG, (b"", b""), censor()).await;
+        stage.client.write_all(b"bad\r\nworse\r\n").await.unwrap();
+        assert_eq!(rest(&mut stage.upstream).await, b"");
+        assert_eq!(rest(&mut stage.client).await, b"421 bye\r\n");
+        assert_eq!(stage.end.await.unwrap().reason, Reason::Error);
+    }
+}

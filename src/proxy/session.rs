@@ -1,0 +1,211 @@
+//! One connection's life: handshake, dialogue, the gate's judgement, the upstream's, and then the relay.
+//!
+//! The client is a stranger until the gate admits it. This module carries messages between the dialogues, the
+//! gate and the upstream; it decides nothing, understands no protocol, and never answers an attempt that the
+//! gate has not concluded.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+
+use super::buffers::Buffers;
+use super::driver::{Turn, drive, settle};
+use super::permits::{ConnectionPermit, Permits, StrangerPermit};
+use super::relay::{Guard, Patience, Reason, Relay};
+use super::tls::{Acceptor, Stream};
+use super::upstream::{Answer, Entered, Legs};
+use crate::base::{ClientAddress, Clock, SessionId, random};
+use crate::config::{Limits, ListenerTls};
+use crate::gate::{
+    Authenticator, Conclusion, Decision, Origin, Passage, Refused, SessionSummary, UpstreamSaid,
+};
+use crate::protocol::{
+    Attempt, Channel, Dialogue, MailProtocol, Refusal, ServerDialogue, ServerSetup, Wording,
+};
+
+/// What the connections of one listener share.
+pub(super) struct Door<P: MailProtocol> {
+    pub(super) acceptor: Acceptor,
+    pub(super) tls: ListenerTls,
+    pub(super) wording: Arc<Wording>,
+    pub(super) limits: Arc<Limits>,
+    pub(super) gate: Arc<Authenticator>,
+    pub(super) legs: Legs<P>,
+    pub(super) permits: Permits,
+    pub(super) buffers: Buffers,
+    pub(super) clock: Arc<dyn Clock>,
+    /// Turns true when the gate is about to stop.
+    pub(super) closing: watch::Receiver<bool>,
+}
+
+/// Serves one connection to its end. What precedes login is dropped as a whole at the hand-over, so that a
+/// relayed session is no larger than its relay.
+pub(super) async fn serve<P: MailProtocol>(
+    door: Arc<Door<P>>,
+    tcp: TcpStream,
+    client: ClientAddress,
+    _place: ConnectionPermit,
+) {
+    // A network that holds too many connections already is not worth a word.
+    let Some(permit) = door.permits.stranger(client) else { return };
+    let admitted = Box::pin(Stranger::new(&door, client, permit).until_admitted(tcp)).await;
+    let Some(Admitted { passage, relay }) = admitted else { return };
+    let since = Instant::now();
+    let mut closing = door.closing.clone();
+    let end = relay.run(Patience::new(door.limits.idle), &mut closing).await;
+    let summary = SessionSummary {
+        duration: since.elapsed(),
+        bytes_from_client: end.from_client,
+        bytes_to_client: end.to_client,
+        reason: end.reason.as_str(),
+    };
+    door.gate.session_ended(passage, summary).await;
+}
+
+/// A session that may begin.
+struct Admitted {
+    passage: Box<Passage>,
+    relay: Relay,
+}
+
+/// A connection before login.
+struct Stranger<'a, P: MailProtocol> {
+    door: &'a Door<P>,
+    origin: Origin,
+    permit: StrangerPermit,
+    /// For everything before login; what the client sends does not move it.
+    deadline: Instant,
+    closing: watch::Receiver<bool>,
+}
+
+/// How an attempt ended.
+enum Verdict<P: MailProtocol> {
+    Passed(Box<Passage>, Entered<P>),
+    Refused(Refused),
+}
+
+impl<'a, P: MailProtocol> Stranger<'a, P> {
+    fn new(door: &'a Door<P>, client: ClientAddress, permit: StrangerPermit) -> Self {
+        let session = SessionId(random::uuid(door.clock.now()));
+        let origin = Origin { session, protocol: P::PROTOCOL, client };
+        let deadline = Instant::now() + door.limits.auth_deadline;
+        Self { door, origin, permit, deadline, closing: door.closing.clone() }
+    }
+
+    /// `None` when the connection ended without a session: by the client, a deadline, for want of room, or
+    /// because the gate stops. Whoever fails before login is closed without a word.
+    async fn until_admitted(mut self, tcp: TcpStream) -> Option<Admitted> {
+        let mut stream = Stream::plain(tcp);
+        let channel = match self.door.tls {
+            ListenerTls::Starttls => Channel::Plain,
+            ListenerTls::Implicit => {
+                stream = self.shake_hands(stream).await?;
+                Channel::Secured
+            }
+        };
+        let wording = Arc::clone(&self.door.wording);
+        let offer = self.door.legs.offer();
+        let mut dialogue = P::Server::new(ServerSetup { wording, offer: Arc::clone(&offer), channel });
+        loop {
+            match self.patiently(drive(&mut stream, &mut dialogue)).await?.ok()? {
+                Turn::Input { .. } | Turn::Closed => return None,
+                Turn::StartTls => {
+                    stream = self.shake_hands(stream).await?;
+                    dialogue.secured();
+                }
+                Turn::Event(attempt) => {
+                    let arrived = Instant::now();
+                    let judging = judge(self.door, self.origin.clone(), self.deadline, attempt);
+                    match self.patiently(judging).await? {
+                        Verdict::Passed(passage, entered) => {
+                            let guard = P::guard(&offer, &entered.welcome);
+                            return self.hand_over(stream, dialogue, passage, entered, guard).await;
+                        }
+                        Verdict::Refused(refused) => {
+                            // A delay that would outlast the deadline ends with it, unanswered.
+                            self.patiently(sleep_until(arrived + refused.not_before)).await?;
+                            dialogue.refuse(refused.refusal);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Runs `work` as long as this connection may stay.
+    async fn patiently<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            done = timeout_at(self.deadline, work) => done.ok(),
+            () = self.permit.evicted() => None,
+            _ = self.closing.wait_for(|closing| *closing) => None,
+        }
+    }
+
+    async fn shake_hands(&mut self, stream: Stream) -> Option<Stream> {
+        let handshake = timeout(self.door.limits.tls_deadline, self.door.acceptor.accept(stream));
+        self.patiently(handshake).await?.ok()?.ok()
+    }
+
+    /// Says welcome and dissolves both dialogues into a relay.
+    async fn hand_over(
+        mut self,
+        mut stream: Stream,
+        mut dialogue: P::Server,
+        passage: Box<Passage>,
+        entered: Entered<P>,
+        guard: Option<Guard>,
+    ) -> Option<Admitted> {
+        dialogue.admit(entered.welcome);
+        let told = self.patiently(settle(&mut stream, &mut dialogue)).await;
+        if !matches!(told, Some(Ok(Turn::Input { .. }))) {
+            let nothing = SessionSummary {
+                duration: std::time::Duration::ZERO,
+                bytes_from_client: 0,
+                bytes_to_client: 0,
+                reason: Reason::ClientClosed.as_str(),
+            };
+            self.door.gate.session_ended(passage, nothing).await;
+            return None;
+        }
+        let client = (stream, dialogue.into_unread());
+        let upstream = (entered.stream, entered.unread);
+        Some(Admitted { passage, relay: Relay::new(client, upstream, guard, self.door.buffers.clone()) })
+    }
+}
+
+/// The gate's judgement, and where it admits, the upstream's. May be dropped at any point: the gate records the
+/// attempt all the same.
+async fn judge<P: MailProtocol>(
+    door: &Door<P>,
+    origin: Origin,
+    deadline: Instant,
+    attempt: Attempt<P::Introduction>,
+) -> Verdict<P> {
+    let mut grant = match door.gate.judge(&origin, attempt.credentials).await {
+        Decision::Refuse(refused) => return Verdict::Refused(refused),
+        Decision::Admit(grant) => grant,
+    };
+    let login = grant.take_login();
+    let answer = door.legs.log_in(grant.upstream(), login, attempt.introduction, deadline).await;
+    let (said, entered) = match answer {
+        Answer::Yes(entered) => (UpstreamSaid::Yes, Some(entered)),
+        Answer::No => (UpstreamSaid::No, None),
+        Answer::Unavailable { failure, credential_sent } => {
+            let (refusal, reason) = (failure.refusal(), failure.to_string());
+            (UpstreamSaid::Unavailable { refusal, reason, credential_sent }, None)
+        }
+    };
+    match (door.gate.conclude(grant, said).await, entered) {
+        (Conclusion::Pass(passage), Some(entered)) => Verdict::Passed(passage, entered),
+        (Conclusion::Refuse(refused), _) => Verdict::Refused(refused),
+        // The gate passes nobody whom the upstream did not let in, and without a connection nothing is relayed.
+        (Conclusion::Pass(_), None) => {
+            let not_before = door.limits.failure_delay;
+            Verdict::Refused(Refused { refusal: Refusal::Unavailable, not_before })
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! TLS on both legs, behind one type: [`Stream`]. Nothing outside this folder names the TLS library's streams,
+//! so that the mail path can later use another of its interfaces.
+//!
+//! Peers are hostile until a handshake is complete; on the upstream leg until its certificate was verified.
+//! This module must never log a key, and never hand out bytes that were read before a handshake.
+
+mod acceptor;
+mod certificates;
+mod connector;
+mod verifier;
+
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use rustls::crypto::CryptoProvider;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+pub use acceptor::Acceptor;
+pub use certificates::Certificates;
+pub use connector::Connector;
+pub(super) use connector::seen;
+
+/// Ciphertext that one connection may hold while its peer does not read. The library's own limit is twice as
+/// much; one relay buffer and its record headers fit in this.
+const UNSENT_MAX: usize = 32 * 1024;
+
+/// A connection to a client or an upstream, protected or not.
+pub struct Stream(Kind);
+
+enum Kind {
+    Plain(TcpStream),
+    Secured(Box<tokio_rustls::TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// A connection without TLS (yet).
+    #[must_use]
+    pub fn plain(tcp: TcpStream) -> Self {
+        Self(Kind::Plain(tcp))
+    }
+
+    fn secured(stream: impl Into<tokio_rustls::TlsStream<TcpStream>>) -> Self {
+        Self(Kind::Secured(Box::new(stream.into())))
+    }
+
+    /// The socket under a stream that has no TLS yet.
+    fn into_plain(self) -> io::Result<TcpStream> {
+        match self.0 {
+            Kind::Plain(tcp) => Ok(tcp),
+            Kind::Secured(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "TLS was started twice")),
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    /// A peer that closes without TLS's own goodbye has closed all the same: mail protocols say themselves
+    /// where a message ends, and many clients just drop the connection.
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            Kind::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Kind::Secured(tls) => match ready!(Pin::new(tls).poll_read(cx, buf)) {
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
+                result => Poll::Ready(result),
+            },
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.0 {
+            Kind::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
+            Kind::Secured(tls) => Pin::new(tls).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            Kind::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Kind::Secured(tls) => Pin::new(tls).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            Kind::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Kind::Secured(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
+    }
+}
+
+/// aws-lc-rs with X25519MLKEM768 first, so that what is recorded today stays closed to tomorrow's machines.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+/// What is wrong with the TLS part of the configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A PEM file cannot be read.
+    #[error("cannot read `{path}`\nhint: check that it exists, is PEM, and that mailward's user may read it")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What was wrong.
+        #[source]
+        source: rustls::pki_types::pem::Error,
+    },
+    /// A PEM file holds no certificate.
+    #[error("`{path}` holds no certificate\nhint: it must be a PEM file with `-----BEGIN CERTIFICATE-----`")]
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A certificate cannot be understood.
+    #[error("`{path}` holds a certificate that cannot be used: {reason}")]
+    BadCertificate {
+        /// The file.
+        path: PathBuf,
+        /// What was wrong.
+        reason: String,
+    },
+    /// The key belongs to another certificate.
+    #[error(
+        "the key `{key}` does not belong to the certificate `{cert}`\nhint: `cert` must begin with the certificate made for this key, followed by its intermediates"
+    )]
+    Mismatch {
+        /// The certificate file.
+        cert: PathBuf,
+        /// The key file.
+        key: PathBuf,
+    },
+    /// The key cannot be used.
+    #[error(
+        "the key `{key}` cannot be used: {reason}\nhint: it must be an unencrypted RSA, ECDSA or Ed25519 key"
+    )]
+    BadKey {
+        /// The key file.
+        key: PathBuf,
+        /// What was wrong.
+        reason: String,
+    },
+    /// Listeners without any certificate.
+    #[error("no certificate is configured\nhint: add a `[[tls.certificate]]` section")]
+    NoneConfigured,
+    /// `server_name` is neither a host name nor an address.
+    #[error(
+        "`{0}` cannot be a server's name\nhint: set `server_name` to the name in the upstream's certificate"
+    )]
+    BadServerName(String),
+    /// The library refused the set-up.
+    #[error("TLS cannot be set up")]
+    Library(#[from] rustls::Error),
+}

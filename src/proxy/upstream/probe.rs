@@ -1,0 +1,121 @@
+//! A first look at a mail server, for whoever writes the configuration: does it speak the protocol, and how can
+//! the leg to it be protected? No credential is sent, so it does not matter yet who answers.
+
+use std::time::Duration;
+
+use super::Failure;
+use super::leg::Reach;
+use crate::base::{Protocol, UpstreamName};
+use crate::config::{Endpoint, EndpointTls};
+use crate::protocol::imap::Imap;
+use crate::protocol::pop3::Pop3;
+use crate::protocol::smtp::Smtp;
+use crate::protocol::{MailProtocol, Trouble};
+use crate::proxy::tls::{Connector, TlsError, seen};
+
+/// For each connection to a server that may not answer at all.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+
+/// For telling what it offers.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Ports where TLS begins at once: tried first there, last elsewhere.
+const IMPLICIT_PORTS: [u16; 4] = [993, 995, 465, 994];
+
+/// What was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// The best protection that the server offers on this port.
+    pub tls: EndpointTls,
+    /// SHA-256 of its SubjectPublicKeyInfo, where its certificate is not trusted by the system for this host.
+    pub pin_sha256: Option<[u8; 32]>,
+}
+
+/// Why nothing was seen.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// The host cannot stand in a certificate.
+    #[error(transparent)]
+    Name(#[from] TlsError),
+    /// It did not answer, or not in this protocol.
+    #[error("`{host}:{port}` did not answer as an {protocol} server: {failure}")]
+    Failed {
+        /// Where.
+        host: String,
+        /// Where.
+        port: u16,
+        /// What was expected.
+        protocol: Protocol,
+        /// What happened on the likeliest kind of leg.
+        failure: Failure,
+    },
+}
+
+/// Looks at the server on `host:port`; within half a minute.
+///
+/// # Errors
+/// [`ProbeError`]
+pub async fn probe(protocol: Protocol, host: &str, port: u16) -> Result<Probe, ProbeError> {
+    match protocol {
+        Protocol::Imap => look::<Imap>(host, port).await,
+        Protocol::Pop3 => look::<Pop3>(host, port).await,
+        Protocol::Smtp => look::<Smtp>(host, port).await,
+    }
+}
+
+async fn look<P: MailProtocol>(host: &str, port: u16) -> Result<Probe, ProbeError> {
+    let order = if IMPLICIT_PORTS.contains(&port) {
+        [EndpointTls::Implicit, EndpointTls::Starttls, EndpointTls::None]
+    } else {
+        [EndpointTls::Starttls, EndpointTls::None, EndpointTls::Implicit]
+    };
+    let mut first = None;
+    for tls in order {
+        match try_leg::<P>(host, port, tls).await? {
+            Ok(pin_sha256) => return Ok(Probe { tls, pin_sha256 }),
+            // Another kind of leg does not help a server that is not there.
+            Err(failure @ (Failure::Resolve(_) | Failure::Connect(_))) => {
+                first.get_or_insert(failure);
+                break;
+            }
+            Err(failure) => {
+                first.get_or_insert(failure);
+            }
+        }
+    }
+    let failure = first.unwrap_or(Failure::Said(Trouble::Closed));
+    Err(ProbeError::Failed { host: host.to_owned(), port, protocol: P::PROTOCOL, failure })
+}
+
+/// The key to pin, if one must be, of a server that answers on this kind of leg.
+async fn try_leg<P: MailProtocol>(
+    host: &str,
+    port: u16,
+    tls: EndpointTls,
+) -> Result<Result<Option<[u8; 32]>, Failure>, TlsError> {
+    let endpoint = Endpoint {
+        host: host.to_owned(),
+        port,
+        tls,
+        server_name: host.to_owned(),
+        ca_file: None,
+        pin_sha256: None,
+    };
+    let reach = |connector| Reach {
+        upstream: UpstreamName("probe".to_owned()),
+        endpoint: endpoint.clone(),
+        connector,
+        connect_deadline: CONNECT_DEADLINE,
+        login_deadline: ANSWER_DEADLINE,
+        own_name: "localhost".to_owned(),
+    };
+    if tls == EndpointTls::None {
+        return Ok(reach(None).learn::<P>().await.map(|_| None));
+    }
+    let (observing, observed) = Connector::observing(host)?;
+    if let Err(failure) = reach(Some(observing)).learn::<P>().await {
+        return Ok(Err(failure));
+    }
+    let trusted = reach(Some(Connector::new(&endpoint)?)).learn::<P>().await.is_ok();
+    Ok(Ok(if trusted { None } else { seen(&observed) }))
+}

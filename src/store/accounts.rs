@@ -1,0 +1,164 @@
+//! `accounts`: who is known, and the tombstones of who was.
+
+use super::{AccountRecord, AccountState, Added, Standing, Store, StoreError, Use};
+use super::{in_transaction, name_statements, on_pool};
+use crate::base::{AccountId, Address, Timestamp, UpstreamName, random};
+
+macro_rules! columns {
+    () => {
+        "id, address, upstream, state, must_bind, created_at, last_login_at"
+    };
+}
+
+macro_rules! standing {
+    () => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            ", (SELECT COUNT(*) FROM factors WHERE factors.account = accounts.id) AS bound_factors FROM accounts "
+        )
+    };
+}
+
+name_statements! {
+    STANDING = concat!(standing!(), "WHERE address = $1");
+    LIST = concat!(standing!(), "WHERE state <> 'removed' ORDER BY address");
+    /// Also locks a row that is there already, so that [`BY_ADDRESS`] finds what this found.
+    ADD_OR_REVIVE = concat!(
+        "INSERT INTO accounts (id, address, upstream, state, must_bind, created_at) \
+         VALUES ($1, $2, $3, 'active', FALSE, $4) \
+         ON CONFLICT (address) DO UPDATE SET state = 'active', upstream = excluded.upstream \
+         WHERE accounts.state = 'removed' RETURNING ",
+        columns!()
+    );
+    BY_ADDRESS = concat!("SELECT ", columns!(), " FROM accounts WHERE address = $1");
+    SET_STATE = "UPDATE accounts SET state = $2 WHERE id = $1 AND state <> 'removed'";
+    /// Changes nothing, but whoever else wants to change this account, its factors or its app passwords waits.
+    LOCK = "UPDATE accounts SET state = state WHERE id = $1 AND state <> 'removed'";
+    BURY = "UPDATE accounts SET state = 'removed', last_login_at = NULL, \
+            must_bind = (must_bind OR EXISTS (SELECT 1 FROM factors WHERE factors.account = accounts.id)) \
+            WHERE id = $1";
+    DELETE_FACTORS = "DELETE FROM factors WHERE account = $1";
+    DELETE_APP_PASSWORDS = "DELETE FROM app_passwords WHERE account = $1";
+    RECORD_LOGIN = "UPDATE accounts SET last_login_at = $2 \
+                    WHERE id = $1 AND state <> 'removed' AND (last_login_at < $2 OR last_login_at IS NULL)";
+    RECORD_USE = "UPDATE app_passwords SET last_used_at = $3, last_used_address = $4, last_used_program = $5 \
+                  WHERE account = $1 AND id = $2 AND (last_used_at <= $3 OR last_used_at IS NULL)";
+}
+
+/// For the other files: the statement with which a change to an account's belongings begins. It touches no row
+/// where the account is gone.
+pub(super) const LOCK_ACCOUNT: &str = LOCK;
+
+impl Store {
+    /// The account of `address` and its number of bound factors, in one read. A removed account is returned
+    /// too, as a tombstone (`state == Removed`).
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn standing(&self, address: &Address) -> Result<Option<Standing>, StoreError> {
+        on_pool!(self, |pool| sqlx::query_as(STANDING).bind(address.as_str()).fetch_optional(pool).await?)
+    }
+
+    /// Adds the account, or brings a tombstone back (keeping its `must_bind`); an existing one is returned as it is.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn add_account(
+        &self,
+        address: &Address,
+        upstream: &UpstreamName,
+        at: Timestamp,
+    ) -> Result<(AccountRecord, Added), StoreError> {
+        let id = AccountId(random::uuid(at));
+        in_transaction!(self, |connection| {
+            let written: Option<AccountRecord> = sqlx::query_as(ADD_OR_REVIVE)
+                .bind(id)
+                .bind(address.as_str())
+                .bind(upstream)
+                .bind(at)
+                .fetch_optional(&mut *connection)
+                .await?;
+            match written {
+                Some(account) if account.id == id => (account, Added::New),
+                Some(account) => (account, Added::Revived),
+                None => {
+                    let there = sqlx::query_as(BY_ADDRESS).bind(address.as_str()).fetch_one(&mut *connection);
+                    (there.await?, Added::Existing)
+                }
+            }
+        })
+    }
+
+    /// All accounts but tombstones, by address, with their number of bound factors.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn accounts(&self) -> Result<Vec<Standing>, StoreError> {
+        on_pool!(self, |pool| sqlx::query_as(LIST).fetch_all(pool).await?)
+    }
+
+    /// Suspends or resumes; `false` where there is no such account (or a tombstone). To remove one there is
+    /// [`Store::remove_account`]; asked for here, it does nothing and is `false`.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn set_account_state(
+        &self,
+        account: AccountId,
+        state: AccountState,
+    ) -> Result<bool, StoreError> {
+        if state == AccountState::Removed {
+            return Ok(false);
+        }
+        on_pool!(self, |pool| {
+            sqlx::query(SET_STATE).bind(account).bind(state.as_str()).execute(pool).await?.rows_affected()
+                == 1
+        })
+    }
+
+    /// Leaves a tombstone: factors and app passwords go, `must_bind` is set if a factor was bound. `false` where
+    /// there is no such account, or a tombstone already.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn remove_account(&self, account: AccountId) -> Result<bool, StoreError> {
+        in_transaction!(self, |connection| {
+            // First alone, so that BURY looks for factors when nobody can be binding one.
+            if sqlx::query(LOCK_ACCOUNT).bind(account).execute(&mut *connection).await?.rows_affected() == 0 {
+                return Ok(false);
+            }
+            for statement in [BURY, DELETE_FACTORS, DELETE_APP_PASSWORDS] {
+                sqlx::query(statement).bind(account).execute(&mut *connection).await?;
+            }
+            true
+        })
+    }
+
+    /// Writes down last uses, in one transaction; for display only, the trail has the truth.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn record_uses(&self, uses: &[Use]) -> Result<(), StoreError> {
+        // Always in the same order, so that two nodes never wait for each other's rows in a circle.
+        let mut uses: Vec<&Use> = uses.iter().collect();
+        uses.sort_by_key(|one| (one.account, one.app_password, one.at));
+        in_transaction!(self, |connection| {
+            for one in &uses {
+                sqlx::query(RECORD_LOGIN).bind(one.account).bind(one.at).execute(&mut *connection).await?;
+            }
+            for one in &uses {
+                let Some(app_password) = one.app_password else { continue };
+                sqlx::query(RECORD_USE)
+                    .bind(one.account)
+                    .bind(app_password)
+                    .bind(one.at)
+                    .bind(&one.address)
+                    // A client may call itself anything; PostgreSQL's text cannot hold NUL (SQLite's can).
+                    .bind(one.program.as_deref().map(|program| program.replace('\0', "\u{fffd}")))
+                    .execute(&mut *connection)
+                    .await?;
+            }
+        })
+    }
+}

@@ -1,0 +1,141 @@
+//! `app_passwords`: rows that prove an app password and hold what is sealed to it.
+
+use super::accounts::LOCK_ACCOUNT;
+use super::{AppPasswordRecord, Inserted, Store, StoreError};
+use super::{in_transaction, name_statements, on_pool};
+use crate::base::{AccountId, AppPasswordId};
+
+macro_rules! columns {
+    () => {
+        "id, account, label, name, kdf, proof, public_key, sealed, sealed_version, upstream, protocols, networks, \
+         expires_at, created_at, last_used_at, last_used_address, last_used_program, mac"
+    };
+}
+
+name_statements! {
+    COUNT = "SELECT COUNT(*) FROM app_passwords WHERE account = $1";
+    INSERT = concat!(
+        "INSERT INTO app_passwords (",
+        columns!(),
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
+         ON CONFLICT (account, label) DO NOTHING"
+    );
+    BY_LABEL = concat!("SELECT ", columns!(), " FROM app_passwords WHERE account = $1 AND label = $2");
+    LIST = concat!("SELECT ", columns!(), " FROM app_passwords WHERE account = $1 ORDER BY created_at, id");
+    DELETE = "DELETE FROM app_passwords WHERE account = $1 AND id = $2";
+    DELETE_ALL = "DELETE FROM app_passwords WHERE account = $1";
+    RESEAL = "UPDATE app_passwords SET sealed = $3, mac = $4, sealed_version = sealed_version + 1 \
+              WHERE id = $1 AND sealed_version = $2 RETURNING id";
+}
+
+impl Store {
+    /// Adds one, unless the account has `limit` already or its label is taken; decided in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn insert_app_password(
+        &self,
+        row: &AppPasswordRecord,
+        limit: u32,
+    ) -> Result<Inserted, StoreError> {
+        in_transaction!(self, |connection| {
+            let lock = sqlx::query(LOCK_ACCOUNT).bind(row.account).execute(&mut *connection);
+            if lock.await?.rows_affected() == 0 {
+                return Ok(Inserted::NoAccount);
+            }
+            let count: i64 = sqlx::query_scalar(COUNT).bind(row.account).fetch_one(&mut *connection).await?;
+            if count >= i64::from(limit) {
+                return Ok(Inserted::LimitReached);
+            }
+            let inserted = sqlx::query(INSERT)
+                .bind(row.id)
+                .bind(row.account)
+                .bind(&row.label)
+                .bind(&row.name)
+                .bind(&row.kdf)
+                .bind(&row.proof)
+                .bind(&row.public_key)
+                .bind(&row.sealed)
+                .bind(row.sealed_version)
+                .bind(&row.upstream)
+                .bind(&row.protocols)
+                .bind(&row.networks)
+                .bind(row.expires_at)
+                .bind(row.created_at)
+                .bind(row.last_used_at)
+                .bind(&row.last_used_address)
+                .bind(&row.last_used_program)
+                .bind(&row.mac)
+                .execute(&mut *connection)
+                .await?;
+            if inserted.rows_affected() == 0 {
+                return Ok(Inserted::LabelTaken);
+            }
+            Inserted::Done
+        })
+    }
+
+    /// The one with this label.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn app_password_by_label(
+        &self,
+        account: AccountId,
+        label: &str,
+    ) -> Result<Option<AppPasswordRecord>, StoreError> {
+        on_pool!(self, |pool| sqlx::query_as(BY_LABEL).bind(account).bind(label).fetch_optional(pool).await?)
+    }
+
+    /// The account's, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn app_passwords(&self, account: AccountId) -> Result<Vec<AppPasswordRecord>, StoreError> {
+        on_pool!(self, |pool| sqlx::query_as(LIST).bind(account).fetch_all(pool).await?)
+    }
+
+    /// Deletes one; `false` where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn delete_app_password(
+        &self,
+        account: AccountId,
+        id: AppPasswordId,
+    ) -> Result<bool, StoreError> {
+        on_pool!(self, |pool| sqlx::query(DELETE).bind(account).bind(id).execute(pool).await?.rows_affected()
+            == 1)
+    }
+
+    /// Deletes all; how many.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn delete_app_passwords(&self, account: AccountId) -> Result<u64, StoreError> {
+        on_pool!(self, |pool| sqlx::query(DELETE_ALL).bind(account).execute(pool).await?.rows_affected())
+    }
+
+    /// Replaces the sealed mailbox password and counts `sealed_version` up, if the row still has
+    /// `expected_version`; `false` if not. `mac` must be made for the row as it will be, with
+    /// `expected_version + 1`.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn reseal_app_password(
+        &self,
+        id: AppPasswordId,
+        expected_version: i64,
+        sealed: &[u8],
+        mac: &[u8],
+    ) -> Result<bool, StoreError> {
+        on_pool!(self, |pool| {
+            let reseal = sqlx::query_scalar::<_, AppPasswordId>(RESEAL)
+                .bind(id)
+                .bind(expected_version)
+                .bind(sealed)
+                .bind(mac);
+            reseal.fetch_optional(pool).await?.is_some()
+        })
+    }
+}

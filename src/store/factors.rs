@@ -1,0 +1,118 @@
+//! `factors`: what is bound to accounts, and which one-time codes were used.
+
+use super::accounts::LOCK_ACCOUNT;
+use super::{FactorRecord, Store, StoreError, Unbound};
+use super::{in_transaction, name_statements, on_pool};
+use crate::base::{AccountId, FactorId, Timestamp};
+
+macro_rules! columns {
+    () => {
+        "id, account, kind, secret, bound_at, last_step, last_used_at"
+    };
+}
+
+name_statements! {
+    INSERT = concat!("INSERT INTO factors (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7)");
+    BOUND = "UPDATE accounts SET must_bind = FALSE WHERE id = $1";
+    LIST = concat!("SELECT ", columns!(), " FROM factors WHERE account = $1 ORDER BY bound_at, id");
+    DELETE = concat!("DELETE FROM factors WHERE account = $1 AND (kind = $2 OR $2 IS NULL) RETURNING ", columns!());
+    DELETE_ONE = "DELETE FROM factors WHERE account = $1 AND id = $2";
+    UNBOUND_AGAIN = "UPDATE accounts SET must_bind = $2 \
+                     WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM factors WHERE factors.account = accounts.id)";
+    COUNT = "SELECT COUNT(*) FROM factors WHERE account = $1";
+    DELETE_APP_PASSWORDS = "DELETE FROM app_passwords WHERE account = $1";
+    CLAIM_STEP = "UPDATE factors SET last_step = $2, last_used_at = $3 \
+                  WHERE id = $1 AND (last_step < $2 OR last_step IS NULL) RETURNING id";
+}
+
+impl Store {
+    /// Binds a factor; clears `must_bind`. `false` where the account is gone: then nothing is bound.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn insert_factor(&self, factor: &FactorRecord) -> Result<bool, StoreError> {
+        in_transaction!(self, |connection| {
+            let lock = sqlx::query(LOCK_ACCOUNT).bind(factor.account).execute(&mut *connection);
+            if lock.await?.rows_affected() == 0 {
+                return Ok(false);
+            }
+            sqlx::query(INSERT)
+                .bind(factor.id)
+                .bind(factor.account)
+                .bind(&factor.kind)
+                .bind(&factor.secret)
+                .bind(factor.bound_at)
+                .bind(factor.last_step)
+                .bind(factor.last_used_at)
+                .execute(&mut *connection)
+                .await?;
+            sqlx::query(BOUND).bind(factor.account).execute(&mut *connection).await?;
+            true
+        })
+    }
+
+    /// Takes back a factor that was only just bound, as if it had never been: where no other one is bound,
+    /// `must_bind`, which is what it was before, holds again.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn take_back_factor(&self, factor: &FactorRecord, must_bind: bool) -> Result<(), StoreError> {
+        in_transaction!(self, |connection| {
+            sqlx::query(LOCK_ACCOUNT).bind(factor.account).execute(&mut *connection).await?;
+            sqlx::query(DELETE_ONE).bind(factor.account).bind(factor.id).execute(&mut *connection).await?;
+            sqlx::query(UNBOUND_AGAIN).bind(factor.account).bind(must_bind).execute(&mut *connection).await?;
+        })
+    }
+
+    /// The account's factors, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn factors(&self, account: AccountId) -> Result<Vec<FactorRecord>, StoreError> {
+        on_pool!(self, |pool| sqlx::query_as(LIST).bind(account).fetch_all(pool).await?)
+    }
+
+    /// Unbinds the account's factors (of `kind`, or all); with `revoke_app_passwords`, and if that took the last
+    /// one, its app passwords go in the same transaction. Returns what went.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn unbind_factors(
+        &self,
+        account: AccountId,
+        kind: Option<&str>,
+        revoke_app_passwords: bool,
+    ) -> Result<Unbound, StoreError> {
+        in_transaction!(self, |connection| {
+            sqlx::query(LOCK_ACCOUNT).bind(account).execute(&mut *connection).await?;
+            let mut factors: Vec<FactorRecord> =
+                sqlx::query_as(DELETE).bind(account).bind(kind).fetch_all(&mut *connection).await?;
+            factors.sort_by_key(|factor| (factor.bound_at, factor.id));
+            let left: i64 = sqlx::query_scalar(COUNT).bind(account).fetch_one(&mut *connection).await?;
+            let app_passwords = if revoke_app_passwords && left == 0 && !factors.is_empty() {
+                let delete = sqlx::query(DELETE_APP_PASSWORDS).bind(account).execute(&mut *connection);
+                delete.await?.rows_affected()
+            } else {
+                0
+            };
+            Unbound { factors, app_passwords }
+        })
+    }
+
+    /// Marks TOTP step `step` as used, if it is later than every step used before: one conditional UPDATE,
+    /// so that of many at once exactly one is told `true`.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn claim_totp_step(
+        &self,
+        factor: FactorId,
+        step: i64,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        on_pool!(self, |pool| {
+            let claim = sqlx::query_scalar::<_, FactorId>(CLAIM_STEP).bind(factor).bind(step).bind(at);
+            claim.fetch_optional(pool).await?.is_some()
+        })
+    }
+}

@@ -1,0 +1,169 @@
+//! Opening, creating and migrating either database.
+//!
+//! The path or URL comes from the administrator. No error repeats the URL: it may hold a password.
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection};
+
+use super::{Store, StoreError};
+use crate::config;
+
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
+static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");
+
+/// How long a statement waits for a connection. A client waits behind it: soon *unavailable* is better than late.
+const ACQUIRE_DEADLINE: Duration = Duration::from_secs(3);
+
+/// How long a SQLite statement waits for other processes' (or connections') writing.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Each is a thread; one writes at a time, the others read beside it.
+const SQLITE_CONNECTIONS: u32 = 8;
+
+/// Per node: PostgreSQL allows 100 to all nodes together unless told otherwise.
+const POSTGRES_CONNECTIONS: u32 = 16;
+
+/// What a PostgreSQL URL may say behind its `?`. Others are refused, because sqlx would log them with their value,
+/// and a misspelt `password=` must not end up in a log.
+const URL_PARAMETERS: &[&str] = &[
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
+
+impl Store {
+    /// Opens, creates (SQLite, mode 0600) and migrates the database.
+    ///
+    /// A SQLite file that others may read is made private: nobody but the gate has business in it.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn open(database: &config::Database) -> Result<Self, StoreError> {
+        match database {
+            config::Database::Sqlite(path) => open_sqlite(path).await,
+            config::Database::Postgres(url) => open_postgres(url).await,
+        }
+    }
+
+    /// Closes the pool after writing what is pending.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite(pool) => pool.close().await,
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+async fn open_sqlite(path: &Path) -> Result<Store, StoreError> {
+    let failed = |source| StoreError::Open { path: path.to_owned(), source };
+    let prepared = path.to_owned();
+    let lock = tokio::task::spawn_blocking(move || prepare_file(&prepared))
+        .await
+        .map_err(io::Error::other)
+        .and_then(|r| r)
+        .map_err(failed)?;
+
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true);
+    let pool = SqlitePoolOptions::new()
+        .max_connections(SQLITE_CONNECTIONS)
+        .acquire_timeout(ACQUIRE_DEADLINE)
+        .connect_lazy_with(options);
+    SQLITE_MIGRATIONS.run(&pool).await.map_err(classify_migration)?;
+    drop(lock);
+    Ok(Store::Sqlite(pool))
+}
+
+/// Makes the directory and the file where there is none, and returns the lock under which of several processes
+/// that start at once one migrates (SQLite has none of its own for that). It is on the directory: closing any
+/// handle of the database file itself would drop SQLite's locks on it.
+fn prepare_file(path: &Path) -> io::Result<File> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let lock = File::open(directory)?;
+    lock.lock()?;
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(made) => {
+            // Made by root before `serve` ran as somebody else, it would be of no use; for others this fails, and
+            // need not work. (SQLite does the same for its `-wal` and `-shm`.)
+            let owner = lock.metadata()?;
+            let _ = fchown(&made, Some(owner.uid()), Some(owner.gid()));
+            lock.sync_all()?;
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => make_private(path)?,
+        Err(error) => return Err(error),
+    }
+    Ok(lock)
+}
+
+/// SQLite gives its `-wal` and `-shm` files the mode of the database file, when it makes them.
+fn make_private(path: &Path) -> io::Result<()> {
+    for ending in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        let file = PathBuf::from(name);
+        let mode = match std::fs::metadata(&file) {
+            Ok(metadata) => metadata.permissions().mode() & 0o7777,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        if mode & 0o077 != 0 {
+            std::fs::set_permissions(&file, Permissions::from_mode(mode & 0o700))?;
+        }
+    }
+    Ok(())
+}
+
+async fn open_postgres(url: &str) -> Result<Store, StoreError> {
+    let options = postgres_options(url)?;
+    // Once without the pool, which would keep the reason to itself and say that time ran out.
+    let dialled = tokio::time::timeout(ACQUIRE_DEADLINE, options.connect()).await;
+    dialled.map_err(|_| StoreError::timed_out())??.close().await?;
+
+    let pool = PgPoolOptions::new()
+        .max_connections(POSTGRES_CONNECTIONS)
+        .acquire_timeout(ACQUIRE_DEADLINE)
+        .connect_lazy_with(options);
+    POSTGRES_MIGRATIONS.run(&pool).await.map_err(classify_migration)?;
+    Ok(Store::Postgres(pool))
+}
+
+fn postgres_options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let mut keys = query.split('&').filter_map(|parameter| parameter.split('=').next());
+    if keys.any(|key| !key.is_empty() && !URL_PARAMETERS.contains(&key)) {
+        // Which one is not said: in a URL with an unescaped `?` it may be half of the password.
+        let problem = format!("the URL has an unknown parameter; known are {}", URL_PARAMETERS.join(", "));
+        return Err(StoreError::Unavailable(sqlx::Error::Configuration(problem.into())));
+    }
+    Ok(url.parse()?)
+}
+
+fn classify_migration(error: MigrateError) -> StoreError {
+    if let MigrateError::Execute(source) = error { source.into() } else { StoreError::Migrate(error) }
+}

@@ -1,0 +1,407 @@
+//! The command line as the shell sees it: exit codes, messages, JSON shapes.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder with a configuration in it; everything that commands make goes there.
+struct Site {
+    folder: TempDir,
+}
+
+/// How a command ended.
+struct Outcome {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+const MASTER: &str = r#"
+[server]
+hostname = "mail.example.org"
+data_dir = "data"
+[[tls.certificate]]
+cert = "certs/fullchain.pem"
+key = "certs/privkey.pem"
+[[listener]]
+protocol = "imap"
+address = "[::]:993"
+tls = "implicit"
+[[upstream]]
+name = "legacy"
+domains = ["example.org"]
+default_domain = "example.org"
+domain_aliases = ["mail.example.org"]
+imap = { address = ["127.0.0.1:9"], tls = "none" }
+credential = "master"
+[upstream.master]
+user = "proxy"
+password_file = "master.secret"
+style = "separator:*"
+[policy]
+app_passwords_per_account = 2
+"#;
+
+impl Site {
+    fn new(config: &str) -> Self {
+        let site = Self { folder: TempDir::new().unwrap() };
+        fs::write(site.file("mailward.toml"), config).unwrap();
+        site
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Outcome {
+        self.run_with_input(arguments, "")
+    }
+
+    fn run_with_input(&self, arguments: &[&str], input: &str) -> Outcome {
+        let config = self.file("mailward.toml");
+        let mut all = vec!["--config", config.to_str().unwrap()];
+        all.extend(arguments);
+        run(&all, input)
+    }
+
+    /// The JSON that a command printed, which must have gone well.
+    #[track_caller]
+    fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.run(arguments).succeeded()).unwrap()
+    }
+}
+
+fn run(arguments: &[&str], input: &str) -> Outcome {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mailward"))
+        .args(arguments)
+        .env_remove("MAILWARD_CONFIG")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // a command that reads nothing closes its end
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    Outcome {
+        code: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+impl Outcome {
+    #[track_caller]
+    fn succeeded(self) -> String {
+        assert_eq!((self.code, self.err.as_str()), (0, ""), "{}", self.out);
+        self.out
+    }
+
+    /// Failed with that code and with a text on stderr that begins so; nothing went to stdout.
+    #[track_caller]
+    fn failed(self, code: i32, beginning: &str) -> String {
+        assert!(self.code == code && self.err.starts_with(beginning), "{} {}", self.code, self.err);
+        assert_eq!(self.out, "");
+        self.err
+    }
+}
+
+fn keys(record: &Value) -> Vec<&str> {
+    record.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn a_wrong_call_exits_with_2_and_says_what_was_expected() {
+    let site = Site::new(MASTER);
+    site.run(&[]).failed(2, "The gate in front of a mail server");
+    site.run(&["acount"]).failed(2, "error: unrecognized subcommand 'acount'");
+    site.run(&["account", "add"]).failed(2, "error: the following required arguments");
+    site.run(&["account", "add", "a b@example.org"])
+        .failed(2, "error: `a b@example.org` cannot be an account");
+    site.run(&["audit", "search", "--from", "yesterday"]).failed(2, "error: `yesterday` is no time\nhint: ");
+    site.run(&["audit", "search", "--event", "logn"]).failed(2, "error: invalid value 'logn'");
+    site.run(&["app-password", "create", "a", "--name", " "]).failed(2, "error: ");
+    site.run(&["factor", "unbind", "a", "--reason", ""]).failed(2, "error: the reason is empty");
+}
+
+#[test]
+fn what_is_not_built_yet_says_so() {
+    let site = Site::new(MASTER);
+    for call in [
+        &["doctor"][..],
+        &["session", "list", "--json"],
+        &["audit", "export", "--format", "ecs"],
+        &["config", "schema"],
+        &["token", "import", "file"],
+        &["app-password", "create", "a", "--name", "x", "--read-only"],
+    ] {
+        site.run(call).failed(2, "error: `mailward ");
+        assert!(site.run(call).err.contains("is not built yet"), "{call:?}");
+    }
+    assert!(!run(&["help"], "").succeeded().contains("doctor"));
+}
+
+#[test]
+fn a_mistake_in_the_file_is_named_with_file_line_and_key() {
+    let site = Site::new(&MASTER.replace("address = \"[::]", "adress = \"[::]"));
+    let path = site.file("mailward.toml").display().to_string();
+    for call in [&["config", "check"][..], &["config", "show"], &["account", "list"], &["serve"]] {
+        let err = site.run(call).failed(1, "error: ");
+        assert_eq!(
+            err,
+            format!(
+                "error: {path}, line 10: unknown key `adress` in `[[listener]]`\nhint: did you mean `address`?\n"
+            )
+        );
+    }
+    assert!(!site.file("data").exists(), "nothing is made from a wrong configuration");
+    run(&["-c", "/nonexistent/m.toml", "config", "check"], "").failed(
+        1,
+        "error: cannot read the configuration file `/nonexistent/m.toml`\n  caused by: No such file",
+    );
+}
+
+#[test]
+fn a_right_file_is_checked_and_shown() {
+    let site = Site::new(MASTER);
+    assert!(
+        site.run(&["config", "check"])
+            .succeeded()
+            .ends_with("is right: 1 listener, 1 certificate, 1 upstream\n")
+    );
+    let shown = site.run(&["config", "show"]).succeeded();
+    let again = Site::new(&shown);
+    assert_eq!(again.run(&["config", "show"]).succeeded(), shown);
+}
+
+#[test]
+fn accounts_live_as_they_are_told() {
+    let site = Site::new(MASTER);
+    assert_eq!(site.json(&["account", "list", "--json"]), Value::Array(vec![]));
+    assert_eq!(
+        site.run(&["account", "add", "Anna"]).succeeded(),
+        "added anna@example.org (upstream legacy)\n"
+    );
+    let again = site.run(&["account", "add", "anna@MAIL.example.org"]).succeeded();
+    assert_eq!(again, "anna@example.org is there already\n");
+    site.run(&["account", "add", "x@elsewhere.org"]).failed(1, "error: no `[[upstream]]` serves the domain");
+
+    let list = site.json(&["account", "list", "--json"]);
+    assert_eq!(
+        keys(&list[0]),
+        ["address", "bound_factors", "created_at", "last_login_at", "must_bind", "state", "upstream"]
+    );
+    site.run(&["account", "suspend", "anna"]).succeeded();
+    assert_eq!(site.json(&["account", "show", "anna", "--json"])["state"], "suspended");
+    site.run(&["account", "resume", "anna"]).succeeded();
+    assert_eq!(site.json(&["account", "list", "--json"])[0]["state"], "active");
+    site.run(&["account", "remove", "anna"]).succeeded();
+    for call in ["show", "suspend", "resume", "remove"] {
+        site.run(&["account", call, "anna"])
+            .failed(3, "error: there is no account `anna@example.org`\nhint: ");
+    }
+}
+
+#[test]
+fn app_passwords_are_made_listed_and_revoked() {
+    let site = Site::new(MASTER);
+    let create = |name| {
+        site.json(&[
+            "app-password",
+            "create",
+            "anna",
+            "--name",
+            name,
+            "--networks",
+            "192.0.2.7",
+            "--expires",
+            "90d",
+            "--protocols",
+            "imap,smtp",
+            "--json",
+        ])
+    };
+    let made = create("手机");
+    assert_eq!(keys(&made), ["id", "label", "password"]);
+    let password = made["password"].as_str().unwrap();
+    assert!(
+        password.split(' ').count() == 4 && password.split(' ').all(|group| group.len() == 4),
+        "{password}"
+    );
+    assert!(password.starts_with(made["label"].as_str().unwrap()));
+
+    let list = site.json(&["app-password", "list", "anna", "--json"]);
+    assert_eq!(
+        keys(&list[0]),
+        [
+            "created_at",
+            "expires_at",
+            "id",
+            "label",
+            "last_used_address",
+            "last_used_at",
+            "last_used_program",
+            "name",
+            "networks",
+            "protocols"
+        ]
+    );
+    assert_eq!((&list[0]["id"], &list[0]["name"]), (&made["id"], &Value::from("手机")));
+    assert_eq!(list[0]["protocols"], serde_json::json!(["imap", "smtp"]));
+    assert_eq!(list[0]["networks"], serde_json::json!(["192.0.2.7/32"]));
+
+    let second = create("iPad");
+    site.run(&["app-password", "create", "anna", "--name", "third"])
+        .failed(4, "error: cannot make an app password for anna@example.org\n  caused by: the account has 2");
+    site.run(&["app-password", "revoke", "anna", made["id"].as_str().unwrap()]).succeeded();
+    site.run(&["app-password", "revoke", "anna", second["label"].as_str().unwrap()]).succeeded();
+    site.run(&["app-password", "revoke", "anna", "none"])
+        .failed(3, "error: anna@example.org has no app password");
+    create("one");
+    create("two");
+    assert_eq!(
+        site.run(&["app-password", "revoke", "--all", "anna"]).succeeded(),
+        "revoked all 2 app passwords of anna@example.org\n"
+    );
+    assert_eq!(site.json(&["app-password", "list", "anna", "--json"]), Value::Array(vec![]));
+}
+
+#[test]
+fn nothing_that_is_kept_holds_an_app_password() {
+    let site = Site::new(MASTER);
+    let made = site.json(&["app-password", "create", "anna", "--name", "Phone", "--json"]);
+    let printed = made["password"].as_str().unwrap();
+    let secret_half: String = printed.chars().filter(|c| *c != ' ').skip(4).collect();
+    let mut looked_at = 0;
+    let mut folders = vec![site.file("data")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                folders.push(entry);
+                continue;
+            }
+            let content = String::from_utf8_lossy(&fs::read(&entry).unwrap()).into_owned();
+            assert!(!content.contains(printed) && !content.contains(&secret_half), "{}", entry.display());
+            assert_eq!(mode(&entry) & 0o077, 0, "{}", entry.display());
+            looked_at += 1;
+        }
+    }
+    assert!(looked_at >= 3, "database, key file and trail");
+    assert_eq!(mode(&site.file("data")), 0o700);
+}
+
+#[test]
+fn a_second_factor_is_bound_and_unbound() {
+    let site = Site::new(MASTER);
+    site.run(&["factor", "totp", "anna"]).failed(3, "error: there is no account");
+    site.run(&["account", "add", "anna"]).succeeded();
+    let enrolled = site.json(&["factor", "totp", "anna", "--json"]);
+    assert_eq!(keys(&enrolled), ["secret", "uri"]);
+    assert!(
+        enrolled["uri"].as_str().unwrap().starts_with("otpauth://totp/mail.example.org:anna%40example.org?")
+    );
+
+    let list = site.json(&["factor", "list", "anna", "--json"]);
+    assert_eq!(keys(&list[0]), ["bound_at", "id", "kind", "last_used_at"]);
+    let whole = site.json(&["account", "show", "anna", "--json"]);
+    assert_eq!((&whole["bound_factors"], &whole["factors"]), (&Value::from(1), &list));
+
+    site.run(&["app-password", "create", "anna", "--name", "Phone"]).succeeded();
+    let unbound = site.json(&["factor", "unbind", "anna", "--reason", "phone lost", "--json"]);
+    assert_eq!(
+        (&unbound["factors"][0]["kind"], &unbound["app_passwords_revoked"]),
+        (&"totp".into(), &1.into())
+    );
+    site.run(&["factor", "unbind", "anna", "totp", "--reason", "again"])
+        .failed(3, "error: anna@example.org has no such second factor");
+}
+
+#[test]
+fn a_factor_is_confirmed_with_its_code_before_it_counts() {
+    let site = Site::new(MASTER);
+    site.run(&["account", "add", "anna"]).succeeded();
+    let refused = site.run_with_input(&["factor", "totp", "anna", "--confirm"], "000000\nabc\n1\n");
+    assert_eq!(refused.code, 1, "{}", refused.err);
+    assert!(refused.err.contains("error: the code is wrong"), "{}", refused.err);
+    assert_eq!(site.json(&["factor", "list", "anna", "--json"]), Value::Array(vec![]));
+}
+
+#[test]
+fn the_trail_is_searched_and_verified() {
+    let site = Site::new(MASTER);
+    site.run(&["account", "add", "anna"]).succeeded();
+    site.run(&["account", "add", "bert"]).succeeded();
+    site.run(&["account", "suspend", "anna"]).succeeded();
+
+    let found = site.json(&["audit", "search", "--account", "Anna", "--json"]);
+    let events: Vec<_> =
+        found.as_array().unwrap().iter().map(|record| record["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["account_added", "account_suspended"]);
+    assert_eq!(found[0]["by"]["kind"], "command_line");
+    let table = site.run(&["audit", "search", "--from", "1h", "--event", "account_added"]).succeeded();
+    assert_eq!(table.lines().count(), 3, "{table}");
+    assert_eq!(site.run(&["audit", "search", "--until", "2020-01-01"]).succeeded(), "no records\n");
+    assert!(site.run(&["audit", "verify"]).succeeded().ends_with("whole and unchanged\n"));
+
+    let chain = fs::read_dir(site.file("data/audit"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| fs::read_to_string(path).unwrap().contains("bert"))
+        .unwrap();
+    let text = fs::read_to_string(&chain).unwrap();
+    fs::write(&chain, text.replace("bert", "carl")).unwrap();
+    let verified = site.run(&["audit", "verify"]);
+    assert_eq!(verified.code, 1);
+    assert!(verified.out.contains("was changed"), "{}", verified.out);
+    assert!(
+        verified.err.starts_with("error: the trail is not as it was written: 1 problem above\nhint: "),
+        "{}",
+        verified.err
+    );
+}
+
+#[test]
+fn output_that_nobody_reads_is_no_failure() {
+    let site = Site::new(MASTER);
+    for name in ["anna", "bert"] {
+        site.run(&["account", "add", name]).succeeded();
+    }
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mailward"))
+        .arg("--config")
+        .arg(site.file("mailward.toml"))
+        .args(["account", "list"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(0), ""));
+}
+
+#[test]
+fn init_without_answers_or_a_terminal_names_every_flag() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("mailward.toml");
+    let path = path.to_str().unwrap();
+    let err = run(&["-c", path, "init"], "")
+        .failed(2, "error: there is no terminal to ask, and answers are missing\n");
+    for flag in ["--domain", "--hostname", "--imap", "--pop3", "--smtp", "--yes"] {
+        assert!(err.contains(flag), "{err}");
+    }
+    run(&["-c", path, "init", "--domain", "a b", "--yes"], "")
+        .failed(2, "error: `a b` is no mail domain\nhint: ");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    let site = Site::new(MASTER);
+    site.run(&["init", "--domain", "example.org", "--imap", "127.0.0.1:143", "--yes"]).failed(1, "error: `");
+    assert_eq!(fs::read_to_string(site.file("mailward.toml")).unwrap(), MASTER);
+}

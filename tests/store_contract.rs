@@ -1,0 +1,762 @@
+//! What every `Store` must do, run on both databases. It starts a PostgreSQL of its own; without one it fails.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by panicking")]
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use mailward::base::{AccountId, Address, AppPasswordId, FactorId, Timestamp, UpstreamName, random};
+use mailward::config::Database;
+use mailward::store::{
+    AccountRecord, AccountState, Added, AppPasswordRecord, AuditHead, AuditMark, AuditQuery, AuditRow,
+    FactorRecord, Inserted, Store, StoreError, Use, statements,
+};
+use sqlx::{AssertSqlSafe, Connection, Executor};
+use tempfile::TempDir;
+
+/// Each case is an async function of the database to use. On SQLite each is a test of its own; on PostgreSQL
+/// one test runs them all, because starting a server takes longer than all of them.
+macro_rules! contract {
+    ($($case:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[test]
+            fn $case() {
+                let directory = tempfile::tempdir().unwrap();
+                let database = super::Database::Sqlite(directory.path().join("mailward.db"));
+                super::block_on(super::$case(database));
+            })+
+        }
+
+        #[test]
+        fn postgres_keeps_the_whole_contract() {
+            let server = PostgresServer::start();
+            $(
+                eprintln!("on PostgreSQL: {}", stringify!($case));
+                block_on(async { $case(server.fresh_database(stringify!($case)).await).await });
+            )+
+        }
+    };
+}
+
+contract! {
+    every_statement_is_understood,
+    of_many_who_add_an_account_one_does,
+    accounts_are_listed_by_address_without_tombstones,
+    suspending_and_resuming_touch_living_accounts_only,
+    a_removed_account_that_had_a_factor_comes_back_as_must_bind,
+    a_removed_account_without_a_factor_comes_back_free,
+    a_factor_bound_while_its_account_is_removed_is_never_forgotten,
+    nothing_is_added_to_a_removed_account,
+    of_many_who_claim_a_totp_step_one_does,
+    app_passwords_made_at_once_never_exceed_the_limit,
+    of_many_who_take_a_label_one_does,
+    an_app_password_is_read_as_it_was_written,
+    of_many_who_reseal_a_version_one_does,
+    app_passwords_go_one_by_one_or_all,
+    unbinding_the_last_factor_takes_the_app_passwords_if_asked,
+    last_uses_never_go_back,
+    an_audit_head_only_moves_forward,
+    searches_find_what_was_indexed,
+    an_index_mark_moves_from_where_it_is_only,
+    what_was_confirmed_is_there_after_reopening,
+    many_processes_may_open_a_new_database_at_once,
+}
+
+async fn every_statement_is_understood(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    assert!(statements().count() > 30);
+    for statement in statements() {
+        let prepared = match &store {
+            Store::Sqlite(pool) => {
+                pool.acquire().await.unwrap().prepare(statement_text(statement)).await.err()
+            }
+            Store::Postgres(pool) => {
+                pool.acquire().await.unwrap().prepare(statement_text(statement)).await.err()
+            }
+        };
+        assert!(prepared.is_none(), "{statement}: {prepared:?}");
+    }
+}
+
+async fn of_many_who_add_an_account_one_does(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let added = all_at_once(20, |_| {
+        let store = store.clone();
+        async move { store.add_account(&address("ada"), &upstream(), at(1)).await.unwrap() }
+    })
+    .await;
+    assert_eq!(added.iter().filter(|(_, how)| *how == Added::New).count(), 1);
+    assert_eq!(added.iter().filter(|(_, how)| *how == Added::Existing).count(), 19);
+    let (first, _) = &added[0];
+    assert!(added.iter().all(|(account, _)| account == first));
+    assert_eq!(
+        *first,
+        AccountRecord {
+            id: first.id,
+            address: address("ada"),
+            upstream: upstream(),
+            state: AccountState::Active,
+            must_bind: false,
+            created_at: at(1),
+            last_login_at: None,
+        }
+    );
+}
+
+async fn accounts_are_listed_by_address_without_tombstones(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    for name in ["zoe", "ada", "élise", "b-ob", "bob", "gone"] {
+        add(&store, name).await;
+    }
+    let gone = store.standing(&address("gone")).await.unwrap().unwrap();
+    assert!(store.remove_account(gone.account.id).await.unwrap());
+    let zoe = store.standing(&address("zoe")).await.unwrap().unwrap();
+    store.insert_factor(&factor(zoe.account.id, 1)).await.unwrap();
+    let listed = store.accounts().await.unwrap();
+    let listed: Vec<_> = listed.iter().map(|s| (s.account.address.local(), s.bound_factors)).collect();
+    assert_eq!(listed, [("ada", 0), ("b-ob", 0), ("bob", 0), ("zoe", 1), ("élise", 0)]);
+    assert_eq!(store.standing(&address("nobody")).await.unwrap(), None);
+}
+
+async fn suspending_and_resuming_touch_living_accounts_only(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let ada = add(&store, "ada").await;
+    for state in [AccountState::Suspended, AccountState::Active] {
+        assert!(store.set_account_state(ada, state).await.unwrap());
+        assert_eq!(standing(&store, "ada").await.account.state, state);
+    }
+    assert!(!store.set_account_state(ada, AccountState::Removed).await.unwrap());
+    assert!(!store.set_account_state(AccountId(random::uuid(at(1))), AccountState::Active).await.unwrap());
+    assert!(store.remove_account(ada).await.unwrap());
+    assert!(!store.set_account_state(ada, AccountState::Active).await.unwrap());
+    assert_eq!(standing(&store, "ada").await.account.state, AccountState::Removed);
+}
+
+async fn a_removed_account_that_had_a_factor_comes_back_as_must_bind(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let ada = add(&store, "ada").await;
+    assert!(store.insert_factor(&factor(ada, 1)).await.unwrap());
+    store.insert_app_password(&app_password(ada, "abcd"), 5).await.unwrap();
+
+    assert!(store.remove_account(ada).await.unwrap());
+    assert!(!store.remove_account(ada).await.unwrap(), "it is gone already");
+    let tombstone = standing(&store, "ada").await;
+    assert_eq!(tombstone.account.state, AccountState::Removed);
+    assert!(tombstone.account.must_bind);
+    assert_eq!(tombstone.bound_factors, 0);
+    assert_eq!(store.app_passwords(ada).await.unwrap(), []);
+
+    let elsewhere = UpstreamName("elsewhere".to_owned());
+    let (revived, how) = store.add_account(&address("ada"), &elsewhere, at(9)).await.unwrap();
+    assert_eq!(how, Added::Revived);
+    assert_eq!((revived.id, revived.created_at), (ada, at(1)), "it is the same account");
+    assert_eq!((&revived.upstream, revived.state), (&elsewhere, AccountState::Active));
+    assert!(revived.must_bind);
+
+    assert!(store.remove_account(ada).await.unwrap());
+    assert!(standing(&store, "ada").await.account.must_bind, "removed once more, without a factor");
+    store.add_account(&address("ada"), &elsewhere, at(10)).await.unwrap();
+    assert!(store.insert_factor(&factor(ada, 2)).await.unwrap());
+    assert!(!standing(&store, "ada").await.account.must_bind, "binding redeems it");
+}
+
+async fn a_removed_account_without_a_factor_comes_back_free(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let ada = add(&store, "ada").await;
+    store.record_uses(&[used(ada, None, at(2))]).await.unwrap();
+    assert!(store.remove_account(ada).await.unwrap());
+    store.record_uses(&[used(ada, None, at(3))]).await.unwrap(); // written down late
+    let (revived, how) = store.add_account(&address("ada"), &upstream(), at(3)).await.unwrap();
+    assert_eq!((how, revived.must_bind, revived.last_login_at), (Added::Revived, false, None));
+}
+
+async fn a_factor_bound_while_its_account_is_removed_is_never_forgotten(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    for round in 0..10 {
+        let name = format!("ada{round}");
+        let account = add(&store, &name).await;
+        let (factor, password) = (factor(account, 1), app_password(account, "abcd"));
+        let (bound, made, removed) = tokio::join!(
+            store.insert_factor(&factor),
+            store.insert_app_password(&password, 5),
+            store.remove_account(account),
+        );
+        made.unwrap();
+        assert!(removed.unwrap());
+        let left = standing(&store, &name).await;
+        assert_eq!((left.account.state, left.bound_factors), (AccountState::Removed, 0));
+        assert_eq!(left.account.must_bind, bound.unwrap(), "bound before the removal, or not at all");
+        assert_eq!(store.app_passwords(account).await.unwrap(), []);
+    }
+}
+
+async fn a_factor_taken_back_was_never_bound(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let ada = add(&store, "ada").await;
+    let (first, second) = (factor(ada, 1), factor(ada, 2));
+    assert!(store.insert_factor(&first).await.unwrap());
+    store.take_back_factor(&first, true).await.unwrap();
+    let standing_now = standing(&store, "ada").await;
+    assert_eq!((standing_now.bound_factors, standing_now.account.must_bind), (0, true));
+
+    assert!(store.insert_factor(&first).await.unwrap());
+    assert!(store.insert_factor(&second).await.unwrap());
+    store.take_back_factor(&second, true).await.unwrap();
+    assert_eq!(store.factors(ada).await.unwrap(), [first], "the other one stays,");
+    assert!(!standing(&store, "ada").await.account.must_bind, "and the account has what it must");
+}
+
+async fn nothing_is_added_to_a_removed_account(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let ada = add(&store, "ada").await;
+    store.remove_account(ada).await.unwrap();
+    for account in [ada, AccountId(random::uuid(at(1)))] {
+        assert!(!store.insert_factor(&factor(account, 1)).await.unwrap());
+        let made = store.insert_app_password(&app_password(account, "abcd"), 5).await.unwrap();
+        assert_eq!(made, Inserted::NoAccount);
+        assert!(store.factors(account).await.unwrap().is_empty());
+        assert!(store.app_passwords(account).await.unwrap().is_empty());
+    }
+}
+
+async fn of_many_who_claim_a_totp_step_one_does(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let ada = add(&store, "ada").await;
+    let bound = factor(ada, 1);
+    store.insert_factor(&bound).await.unwrap();
+    for step in [58_000_000, 58_000_001] {
+        let claims = all_at_once(50, |_| {
+            let (store, id) = (store.clone(), bound.id);
+            async move { store.claim_totp_step(id, step, at(7)).await.unwrap() }
+        })
+        .await;
+        assert_eq!(claims.into_iter().filter(|claimed| *claimed).count(), 1);
+    }
+    assert!(
+        !store.claim_totp_step(bound.id, 58_000_000, at(8)).await.unwrap(),
+        "an earlier step is spent too"
+    );
+    assert!(!store.claim_totp_step(FactorId(random::uuid(at(1))), 1, at(8)).await.unwrap());
+    let read = store.factors(ada).await.unwrap();
+    assert_eq!(read, [FactorRecord { last_step: Some(58_000_001), last_used_at: Some(at(7)), ..bound }]);
+}
+
+async fn app_passwords_made_at_once_never_exceed_the_limit(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let (ada, bob) = (add(&store, "ada").await, add(&store, "bob").await);
+    let made = all_at_once(24, |n| {
+        let store = store.clone();
+        let row = app_password(if n % 4 == 0 { bob } else { ada }, &format!("a{n:03}"));
+        async move { store.insert_app_password(&row, 5).await.unwrap() }
+    })
+    .await;
+    let count = |wanted| made.iter().filter(|one| **one == wanted).count();
+    assert_eq!((count(Inserted::Done), count(Inserted::LimitReached)), (10, 14));
+    for account in [ada, bob] {
+        assert_eq!(store.app_passwords(account).await.unwrap().len(), 5);
+    }
+    let one_more = app_password(ada, "zzzz");
+    assert_eq!(store.insert_app_password(&one_more, 6).await.unwrap(), Inserted::Done);
+    assert_eq!(
+        store.insert_app_password(&app_password(bob, "zzzz"), 0).await.unwrap(),
+        Inserted::LimitReached
+    );
+}
+
+async fn of_many_who_take_a_label_one_does(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let (ada, bob) = (add(&store, "ada").await, add(&store, "bob").await);
+    let made = all_at_once(12, |_| {
+        let (store, row) = (store.clone(), app_password(ada, "abcd"));
+        async move { (row.id, store.insert_app_password(&row, 20).await.unwrap()) }
+    })
+    .await;
+    let done: Vec<_> = made.iter().filter(|(_, how)| *how == Inserted::Done).collect();
+    assert_eq!(done.len(), 1);
+    assert_eq!(made.iter().filter(|(_, how)| *how == Inserted::LabelTaken).count(), 11);
+    assert_eq!(store.app_password_by_label(ada, "abcd").await.unwrap().unwrap().id, done[0].0);
+    assert_eq!(store.app_password_by_label(bob, "abcd").await.unwrap(), None, "a label is its account's");
+    assert_eq!(store.insert_app_password(&app_password(bob, "abcd"), 20).await.unwrap(), Inserted::Done);
+}
+
+async fn an_app_password_is_read_as_it_was_written(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let ada = add(&store, "ada").await;
+    let full = AppPasswordRecord {
+        name: "Füchsin 客户端 'quoted' \"twice\" \\".to_owned(),
+        proof: (0..=255).collect(),
+        sealed: Some((0..=255).rev().collect()),
+        sealed_version: i64::MAX - 1,
+        expires_at: Some(at(999_999_999_999_999)),
+        created_at: at(123_456),
+        last_used_at: Some(at(-1)),
+        last_used_address: Some("2001:db8::1".to_owned()),
+        last_used_program: Some("Foxmail 7.2".to_owned()),
+        ..app_password(ada, "abcd")
+    };
+    let sparse = AppPasswordRecord {
+        sealed: None,
+        expires_at: None,
+        networks: String::new(),
+        created_at: at(123_457),
+        mac: vec![],
+        ..app_password(ada, "bcde")
+    };
+    for row in [&sparse, &full] {
+        assert_eq!(store.insert_app_password(row, 20).await.unwrap(), Inserted::Done);
+        assert_eq!(store.app_password_by_label(ada, &row.label).await.unwrap().as_ref(), Some(row));
+    }
+    assert_eq!(store.app_passwords(ada).await.unwrap(), [full, sparse], "oldest first, to the microsecond");
+}
+
+async fn of_many_who_reseal_a_version_one_does(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let ada = add(&store, "ada").await;
+    let row = app_password(ada, "abcd");
+    store.insert_app_password(&row, 20).await.unwrap();
+    let resealed = all_at_once(10, |n| {
+        let (store, id, version) = (store.clone(), row.id, row.sealed_version);
+        async move { store.reseal_app_password(id, version, &[n as u8], &[n as u8, 1]).await.unwrap() }
+    })
+    .await;
+    let winners: Vec<_> = (0u8..).zip(resealed).filter(|(_, won)| *won).collect();
+    assert_eq!(winners.len(), 1);
+    let (winner, _) = winners[0];
+    let read = store.app_password_by_label(ada, "abcd").await.unwrap().unwrap();
+    let expected = AppPasswordRecord {
+        sealed: Some(vec![winner]),
+        mac: vec![winner, 1],
+        sealed_version: row.sealed_version + 1,
+        ..row
+    };
+    assert_eq!(read, expected);
+}
+
+async fn app_passwords_go_one_by_one_or_all(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let (ada, bob) = (add(&store, "ada").await, add(&store, "bob").await);
+    let rows: Vec<_> = ["a", "b", "c"].map(|label| app_password(ada, label)).into();
+    for row in &rows {
+        store.insert_app_password(row, 20).await.unwrap();
+    }
+    assert!(!store.delete_app_password(bob, rows[0].id).await.unwrap(), "not another account's");
+    assert!(store.delete_app_password(ada, rows[0].id).await.unwrap());
+    assert!(!store.delete_app_password(ada, rows[0].id).await.unwrap());
+    assert_eq!(store.delete_app_passwords(bob).await.unwrap(), 0);
+    assert_eq!(store.delete_app_passwords(ada).await.unwrap(), 2);
+    assert_eq!(store.app_passwords(ada).await.unwrap(), []);
+}
+
+async fn unbinding_the_last_factor_takes_the_app_passwords_if_asked(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let ada = add(&store, "ada").await;
+    store.insert_app_password(&app_password(ada, "abcd"), 20).await.unwrap();
+    assert_eq!(store.unbind_factors(ada, None, true).await.unwrap(), Default::default());
+    assert_eq!(store.app_passwords(ada).await.unwrap().len(), 1, "nothing was unbound, so nothing goes");
+
+    let (older, newer) = (factor(ada, 1), FactorRecord { kind: "token".to_owned(), ..factor(ada, 2) });
+    for bound in [&newer, &older] {
+        store.insert_factor(bound).await.unwrap();
+    }
+    assert_eq!(store.factors(ada).await.unwrap(), [older.clone(), newer.clone()]);
+    assert_eq!(standing(&store, "ada").await.bound_factors, 2);
+    let gone = store.unbind_factors(ada, Some("token"), true).await.unwrap();
+    assert_eq!((gone.factors, gone.app_passwords), (vec![newer.clone()], 0), "another factor is left");
+    store.insert_factor(&newer).await.unwrap();
+    let gone = store.unbind_factors(ada, None, true).await.unwrap();
+    assert_eq!((gone.factors, gone.app_passwords), (vec![older.clone(), newer], 1));
+    assert_eq!(standing(&store, "ada").await.bound_factors, 0);
+
+    store.insert_factor(&older).await.unwrap();
+    store.insert_app_password(&app_password(ada, "abcd"), 20).await.unwrap();
+    let gone = store.unbind_factors(ada, None, false).await.unwrap();
+    assert_eq!((gone.factors, gone.app_passwords), (vec![older], 0));
+    assert_eq!(store.app_passwords(ada).await.unwrap().len(), 1, "they are kept where policy says so");
+}
+
+async fn last_uses_never_go_back(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let (ada, bob) = (add(&store, "ada").await, add(&store, "bob").await);
+    let row = app_password(ada, "abcd");
+    store.insert_app_password(&row, 20).await.unwrap();
+    store.record_uses(&[]).await.unwrap();
+    let program = Some("a\0b".to_owned());
+    let later = Use { program, address: "192.0.2.2".to_owned(), ..used(ada, Some(row.id), at(5_000_001)) };
+    store
+        .record_uses(&[later, used(ada, Some(row.id), at(5_000_000)), used(bob, None, at(3))])
+        .await
+        .unwrap();
+    // Somebody else's clock, and a row that is gone meanwhile.
+    let unknown = AppPasswordId(random::uuid(at(1)));
+    store.record_uses(&[used(ada, Some(row.id), at(4)), used(bob, Some(unknown), at(2))]).await.unwrap();
+
+    assert_eq!(standing(&store, "ada").await.account.last_login_at, Some(at(5_000_001)));
+    assert_eq!(standing(&store, "bob").await.account.last_login_at, Some(at(3)));
+    let read = store.app_password_by_label(ada, "abcd").await.unwrap().unwrap();
+    assert_eq!(
+        (read.last_used_at, read.last_used_address.as_deref(), read.last_used_program.as_deref()),
+        (Some(at(5_000_001)), Some("192.0.2.2"), Some("a\u{fffd}b"))
+    );
+
+    // Two nodes that write the same rows the other way round do not wait for each other for ever.
+    let uses: Vec<_> = [ada, bob].map(|account| used(account, None, at(9_000_000))).into();
+    all_at_once(16, |n| {
+        let (store, mut uses) = (store.clone(), uses.clone());
+        if n % 2 == 0 {
+            uses.reverse();
+        }
+        async move { store.record_uses(&uses).await.unwrap() }
+    })
+    .await;
+}
+
+async fn an_audit_head_only_moves_forward(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let head = |chain: &str, sequence| AuditHead {
+        chain: chain.to_owned(),
+        sequence,
+        hash: vec![sequence as u8; 32],
+        mac: vec![!(sequence as u8); 32],
+    };
+    for (chain, sequence) in [("b", 7), ("a", 1), ("b", 9), ("b", 8), ("b", 9)] {
+        store.put_audit_head(&head(chain, sequence)).await.unwrap();
+    }
+    assert_eq!(store.audit_heads().await.unwrap(), [head("a", 1), head("b", 9)]);
+}
+
+async fn searches_find_what_was_indexed(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let row = |sequence, at, event: &str, account: Option<&str>, ip: Option<&str>, outcome: Option<&str>| {
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        AuditRow {
+            chain: "one".to_owned(),
+            sequence,
+            at,
+            event: event.to_owned(),
+            account: text(account),
+            ip: text(ip),
+            outcome: text(outcome),
+            json: format!("{{\"seq\":{sequence}}}"),
+        }
+    };
+    // Half a second after a whole one: as text of varying width it would sort before it.
+    let rows = [
+        row(1, at(0), "started", None, None, None),
+        row(2, at(1_000_000), "login", Some("ada@example.org"), Some("192.0.2.1"), Some("admitted")),
+        row(3, at(1_500_000), "login", Some("ada@example.org"), Some("192.0.2.2"), Some("refused")),
+        row(4, at(1_500_000), "login", Some("bob@example.org"), Some("192.0.2.1"), Some("refused")),
+        row(5, at(2_000_000), "session_end", Some("ada@example.org"), Some("192.0.2.1"), None),
+    ];
+    assert!(store.index_audit(0, &mark("one", 500), &rows).await.unwrap());
+    let found = |query: AuditQuery| {
+        let store = store.clone();
+        async move {
+            let found = store.search_audit(&query).await.unwrap();
+            found.into_iter().map(|row| row.sequence).collect::<Vec<_>>()
+        }
+    };
+    let some = |text: &str| Some(text.to_owned());
+    let all = AuditQuery::default();
+    assert_eq!(store.search_audit(&all).await.unwrap(), rows);
+    assert_eq!(found(AuditQuery { limit: 2, ..all.clone() }).await, [4, 5], "the newest");
+    assert_eq!(found(AuditQuery { account: some("ada@example.org"), ..all.clone() }).await, [2, 3, 5]);
+    assert_eq!(found(AuditQuery { ip: some("192.0.2.1"), ..all.clone() }).await, [2, 4, 5]);
+    assert_eq!(found(AuditQuery { event: some("login"), ..all.clone() }).await, [2, 3, 4]);
+    assert_eq!(found(AuditQuery { outcome: some("refused"), ..all.clone() }).await, [3, 4]);
+    assert_eq!(found(AuditQuery { from: Some(at(1_500_000)), ..all.clone() }).await, [3, 4, 5]);
+    assert_eq!(found(AuditQuery { until: Some(at(1_500_000)), ..all.clone() }).await, [1, 2]);
+    let narrow = AuditQuery {
+        account: some("ada@example.org"),
+        from: Some(at(1)),
+        until: Some(at(1_999_999)),
+        event: some("login"),
+        outcome: some("refused"),
+        ip: some("192.0.2.2"),
+        limit: 10,
+    };
+    assert_eq!(found(narrow).await, [3]);
+    assert_eq!(found(AuditQuery { account: some("ada"), ..all }).await, [] as [i64; 0], "exactly");
+}
+
+async fn an_index_mark_moves_from_where_it_is_only(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let row = |sequence| AuditRow {
+        chain: "one".to_owned(),
+        sequence,
+        at: at(sequence),
+        event: "stopped".to_owned(),
+        account: None,
+        ip: None,
+        outcome: None,
+        json: String::new(),
+    };
+    let indexed = all_at_once(8, |_| {
+        let (store, rows) = (store.clone(), [row(1), row(2)]);
+        async move { store.index_audit(0, &mark("one", 100), &rows).await.unwrap() }
+    })
+    .await;
+    assert_eq!(indexed.into_iter().filter(|done| *done).count(), 1);
+    assert!(!store.index_audit(50, &mark("one", 200), &[row(3)]).await.unwrap());
+    assert!(store.index_audit(100, &mark("one", 200), &[row(2), row(3)]).await.unwrap(), "2 is left alone");
+    assert_eq!(store.audit_marks().await.unwrap(), [mark("one", 200)]);
+    assert_eq!(store.search_audit(&AuditQuery::default()).await.unwrap(), [row(1), row(2), row(3)]);
+
+    store.forget_audit_index("one").await.unwrap();
+    assert_eq!(store.audit_marks().await.unwrap(), []);
+    assert_eq!(store.search_audit(&AuditQuery::default()).await.unwrap(), []);
+    assert!(store.index_audit(0, &mark("one", 100), &[row(1)]).await.unwrap());
+}
+
+async fn what_was_confirmed_is_there_after_reopening(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let ada = add(&store, "ada").await;
+    let row = app_password(ada, "abcd");
+    store.insert_app_password(&row, 20).await.unwrap();
+    // Another one that sees what this one wrote while both are open, as a command beside `serve` does.
+    let beside = Store::open(&database).await.unwrap();
+    assert_eq!(beside.app_passwords(ada).await.unwrap(), std::slice::from_ref(&row));
+    assert!(beside.delete_app_password(ada, row.id).await.unwrap());
+    assert_eq!(store.app_passwords(ada).await.unwrap(), []);
+    store.close().await;
+    assert!(matches!(store.accounts().await, Err(StoreError::Unavailable(_))), "closed");
+    beside.close().await;
+    let again = Store::open(&database).await.unwrap();
+    assert_eq!(standing(&again, "ada").await.account.id, ada);
+}
+
+async fn many_processes_may_open_a_new_database_at_once(database: Database) {
+    all_at_once(8, |n| {
+        let database = database.clone();
+        async move {
+            let store = Store::open(&database).await.unwrap();
+            add(&store, &format!("ada{n}")).await;
+        }
+    })
+    .await;
+    assert_eq!(Store::open(&database).await.unwrap().accounts().await.unwrap().len(), 8);
+}
+
+#[test]
+fn the_sqlite_files_are_nobody_elses() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("made/here/mailward.db");
+    let mode =
+        |name: &str| std::fs::metadata(path.with_file_name(name)).unwrap().permissions().mode() & 0o777;
+    block_on(async {
+        let store = Store::open(&Database::Sqlite(path.clone())).await.unwrap();
+        add(&store, "ada").await;
+        for name in ["mailward.db", "mailward.db-wal", "mailward.db-shm"] {
+            assert_eq!(mode(name), 0o600, "{name}");
+        }
+        assert_eq!(mode("."), 0o700);
+        store.close().await;
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+        Store::open(&Database::Sqlite(path.clone())).await.unwrap();
+        assert_eq!(mode("mailward.db"), 0o600, "a copy that was restored carelessly");
+    });
+}
+
+#[test]
+fn what_root_makes_belongs_to_whom_the_directory_belongs() {
+    let directory = tempfile::tempdir().unwrap();
+    if chown(directory.path(), Some(65534), Some(65534)).is_err() {
+        return; // only root can make things that are not its own
+    }
+    let path = directory.path().join("mailward.db");
+    block_on(async {
+        let store = Store::open(&Database::Sqlite(path.clone())).await.unwrap();
+        add(&store, "ada").await;
+        for name in ["mailward.db", "mailward.db-wal", "mailward.db-shm"] {
+            assert_eq!(std::fs::metadata(path.with_file_name(name)).unwrap().uid(), 65534, "{name}");
+        }
+    });
+}
+
+#[test]
+fn a_sqlite_file_that_cannot_be_used_says_which_and_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let garbage = directory.path().join("garbage.db");
+    std::fs::write(&garbage, [b'x'; 8192]).unwrap();
+    let below_a_file = garbage.join("mailward.db");
+    block_on(async {
+        let error = Store::open(&Database::Sqlite(garbage)).await.err().unwrap();
+        assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
+        let error = Store::open(&Database::Sqlite(below_a_file)).await.err().unwrap();
+        assert!(matches!(error, StoreError::Open { .. }), "{error:?}");
+        assert!(error.to_string().contains("garbage.db/mailward.db"), "{error}");
+    });
+}
+
+#[test]
+fn a_locked_sqlite_file_is_unavailable_for_writing_and_still_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = Database::Sqlite(directory.path().join("mailward.db"));
+    block_on(async {
+        let store = Store::open(&database).await.unwrap();
+        add(&store, "ada").await;
+        let Store::Sqlite(pool) = Store::open(&database).await.unwrap() else { unreachable!() };
+        let lock = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        let refused = store.add_account(&address("bob"), &upstream(), at(1)).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+        assert_eq!(store.accounts().await.unwrap().len(), 1);
+        drop(lock);
+        add(&store, "bob").await;
+    });
+}
+
+#[test]
+fn a_postgres_that_is_not_there_is_unavailable_soon_and_its_password_is_not_told() {
+    let canary = "s3cr3t-canary";
+    let nobody_listens = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent_port = silent.local_addr().unwrap().port();
+    for url in [
+        format!("postgres://mailward:{canary}@127.0.0.1:{nobody_listens}/mailward"),
+        format!("postgres://mailward:{canary}@127.0.0.1:{silent_port}/mailward"),
+        format!("postgres://mailward:{canary}@127.0.0.1:port/mailward"),
+        format!("postgres://mailward:x?{canary}@127.0.0.1/mailward"),
+        format!("postgres://mailward@127.0.0.1/mailward?passwort={canary}"),
+    ] {
+        let begun = std::time::Instant::now();
+        let error = block_on(Store::open(&Database::Postgres(url))).err().unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(8));
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+        let mut told = format!("{error:?}");
+        let mut cause: Option<&dyn std::error::Error> = Some(&error);
+        while let Some(error) = cause {
+            told += &error.to_string();
+            cause = error.source();
+        }
+        assert!(!told.contains(canary), "{told}");
+    }
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(work)
+}
+
+/// Starts `work(0..n)` as tasks of their own, and returns what they returned.
+async fn all_at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+    n: usize,
+    work: impl Fn(usize) -> F,
+) -> Vec<T> {
+    let tasks: Vec<_> = (0..n).map(|i| tokio::spawn(work(i))).collect();
+    let mut results = Vec::new();
+    for task in tasks {
+        results.push(task.await.unwrap());
+    }
+    results
+}
+
+fn statement_text(statement: &'static str) -> sqlx::SqlStr {
+    sqlx::SqlSafeStr::into_sql_str(statement)
+}
+
+/// The moment `micros` microseconds after the beginning of 2026.
+fn at(micros: i64) -> Timestamp {
+    let start = Timestamp::from_unix_seconds(1_767_225_600).date_time();
+    Timestamp::new(start + time::Duration::microseconds(micros))
+}
+
+fn address(local: &str) -> Address {
+    Address::parse(&format!("{local}@example.org")).unwrap()
+}
+
+fn upstream() -> UpstreamName {
+    UpstreamName("legacy".to_owned())
+}
+
+async fn add(store: &Store, local: &str) -> AccountId {
+    store.add_account(&address(local), &upstream(), at(1)).await.unwrap().0.id
+}
+
+async fn standing(store: &Store, local: &str) -> mailward::store::Standing {
+    store.standing(&address(local)).await.unwrap().unwrap()
+}
+
+fn factor(account: AccountId, bound: i64) -> FactorRecord {
+    FactorRecord {
+        id: FactorId(random::uuid(at(bound))),
+        account,
+        kind: "totp".to_owned(),
+        secret: (0..=255).collect(),
+        bound_at: at(bound),
+        last_step: None,
+        last_used_at: None,
+    }
+}
+
+fn app_password(account: AccountId, label: &str) -> AppPasswordRecord {
+    AppPasswordRecord {
+        id: AppPasswordId(random::uuid(at(1))),
+        account,
+        label: label.to_owned(),
+        name: "Foxmail".to_owned(),
+        kdf: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA".to_owned(),
+        proof: vec![1; 32],
+        public_key: vec![2; 32],
+        sealed: Some(vec![3; 64]),
+        sealed_version: 1,
+        upstream: upstream(),
+        protocols: "imap,smtp".to_owned(),
+        networks: "192.0.2.0/24".to_owned(),
+        expires_at: Some(at(1_000_000)),
+        created_at: at(1),
+        last_used_at: None,
+        last_used_address: None,
+        last_used_program: None,
+        mac: vec![4; 32],
+    }
+}
+
+fn used(account: AccountId, app_password: Option<AppPasswordId>, at: Timestamp) -> Use {
+    Use { account, app_password, at, address: "192.0.2.1".to_owned(), program: None }
+}
+
+fn mark(chain: &str, position: i64) -> AuditMark {
+    AuditMark { chain: chain.to_owned(), position, tail: vec![0, 10, 255] }
+}
+
+/// A server of this test's own; it ends when its standard input does.
+struct PostgresServer {
+    process: Child,
+    url: String,
+    _directory: TempDir,
+}
+
+impl PostgresServer {
+    fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/servers/postgres");
+        let mut process = Command::new(script)
+            .arg("--dir")
+            .arg(directory.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{script}: {error}"));
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let told: serde_json::Value =
+            serde_json::from_str(&line).unwrap_or_else(|_| panic!("PostgreSQL did not start; see above"));
+        Self { process, url: told["url"].as_str().unwrap().to_owned(), _directory: directory }
+    }
+
+    async fn fresh_database(&self, name: &str) -> Database {
+        let name = name.get(..60).unwrap_or(name); // PostgreSQL's names have 63 bytes
+        let mut connection = sqlx::PgConnection::connect(&self.url).await.unwrap();
+        connection.execute(AssertSqlSafe(format!("CREATE DATABASE \"{name}\""))).await.unwrap();
+        connection.close().await.unwrap();
+        let (server, _) = self.url.rsplit_once('/').unwrap();
+        Database::Postgres(format!("{server}/{name}"))
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,224 @@
+//! The two sides of a dialogue behind one face: what the replay drives, whatever the protocol.
+
+use std::sync::Arc;
+
+use mailward::base::{LoginName, Password};
+use mailward::protocol::{
+    Channel, ClientDialogue, ClientSetup, Dialogue, Language, MailProtocol, Purpose, Refusal, ServerDialogue,
+    ServerSetup, Step, UpstreamLogin, UpstreamReply, Wording,
+};
+
+use crate::script::{Header, Side};
+
+/// How a protocol writes what its transcripts are about. `show_…` gives what brackets hold.
+pub(crate) trait Written: MailProtocol {
+    /// From `offer:` lines; at least one.
+    fn offer(lines: &[String]) -> Self::Offer;
+    /// Inside `[learned …]`.
+    fn show_offer(offer: &Self::Offer) -> String;
+    /// From `intro:` lines; perhaps none.
+    fn introduction(lines: &[String]) -> Self::Introduction;
+    /// Inside `[introduces …]`.
+    fn show_introduction(introduction: &Self::Introduction) -> String;
+    /// From `[admit …]`.
+    fn welcome(text: &str) -> Self::Welcome;
+    /// Inside `[logged-in …]`.
+    fn show_welcome(welcome: &Self::Welcome) -> String;
+}
+
+/// A dialogue at work.
+pub(crate) trait Player {
+    fn receive(&mut self, bytes: &[u8]);
+    fn end_of_input(&mut self);
+    fn secured(&mut self);
+    fn step(&mut self) -> Seen;
+    fn answer(&mut self, text: &str);
+    fn unread(self: Box<Self>) -> Vec<u8>;
+}
+
+/// What one step showed.
+#[derive(Debug)]
+pub(crate) enum Seen {
+    Nothing,
+    Sent(Vec<u8>),
+    StartTls,
+    /// The bracket's text, the facts that may be asked for, and whether the driver waits from here on.
+    Event {
+        text: String,
+        facts: Vec<String>,
+        suspends: bool,
+    },
+    Close,
+}
+
+/// Makes a fresh player for each replay of a script.
+pub(crate) type Factory = fn(&Header) -> Box<dyn Player>;
+
+pub(crate) fn server<P: Written>() -> (Side, Factory) {
+    (Side::Server, |header| {
+        let offer = match header.all("offer") {
+            [] => P::Offer::default(),
+            lines => P::offer(lines),
+        };
+        let wording = Wording {
+            hostname: header.one("hostname").unwrap_or("gate.example.org").to_owned(),
+            portal: header.one("portal").map(str::to_owned),
+            language: match header.one("language") {
+                Some("zh") => Language::Chinese,
+                _ => Language::English,
+            },
+        };
+        let channel = match header.one("channel") {
+            Some("plain") => Channel::Plain,
+            _ => Channel::Secured,
+        };
+        let setup = ServerSetup { wording: Arc::new(wording), offer: Arc::new(offer), channel };
+        Box::new(Facing::<P>(P::Server::new(setup)))
+    })
+}
+
+pub(crate) fn client<P: Written>() -> (Side, Factory) {
+    (Side::Client, |header| {
+        let purpose = match header.one("login") {
+            None => Purpose::Learn,
+            Some(login) => Purpose::LogIn {
+                login: upstream_login(login),
+                introduction: P::introduction(header.all("intro")),
+            },
+        };
+        let setup = ClientSetup {
+            starttls: header.one("starttls") == Some("yes"),
+            purpose,
+            own_name: header.one("own-name").unwrap_or("gate.example.org").to_owned(),
+        };
+        Box::new(Speaking::<P>(P::Client::new(setup)))
+    })
+}
+
+fn upstream_login(text: &str) -> UpstreamLogin {
+    let words: Vec<&str> = text.split(' ').collect();
+    let (user, authorize_as, password) = match words[..] {
+        [user, "as", authzid, password] => (user, Some(authzid), password),
+        [user, password] => (user, None, password),
+        _ => panic!("not `user [as authzid] password`: {text}"),
+    };
+    let name = |text: &str| LoginName::from_bytes(&crate::text::bytes(text)).unwrap();
+    UpstreamLogin {
+        user: name(user),
+        authorize_as: authorize_as.map(name),
+        password: Password::new(crate::text::bytes(password)).unwrap(),
+    }
+}
+
+/// Faces the client.
+struct Facing<P: MailProtocol>(P::Server);
+
+impl<P: Written> Player for Facing<P> {
+    fn receive(&mut self, bytes: &[u8]) {
+        self.0.receive(bytes);
+    }
+
+    fn end_of_input(&mut self) {
+        self.0.end_of_input();
+    }
+
+    fn secured(&mut self) {
+        self.0.secured();
+    }
+
+    fn step(&mut self) -> Seen {
+        match self.0.step() {
+            Step::NeedInput => Seen::Nothing,
+            Step::Send(bytes) => Seen::Sent(bytes.to_vec()),
+            Step::StartTls => Seen::StartTls,
+            Step::Close => Seen::Close,
+            Step::Event(attempt) => {
+                let credentials = attempt.credentials;
+                let password = String::from_utf8_lossy(credentials.password.expose()).into_owned();
+                Seen::Event {
+                    text: format!(
+                        "attempt {} {password} {}",
+                        credentials.login.as_str(),
+                        credentials.mechanism
+                    ),
+                    facts: vec![
+                        format!("introduces {}", P::show_introduction(&attempt.introduction)),
+                        format!("program {}", credentials.program.unwrap_or_default()),
+                    ],
+                    suspends: true,
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, text: &str) {
+        match text.split_once(' ').unwrap_or((text, "")) {
+            ("refuse", kind) => self.0.refuse(refusal(kind)),
+            (_, welcome) => self.0.admit(P::welcome(welcome)),
+        }
+    }
+
+    fn unread(self: Box<Self>) -> Vec<u8> {
+        self.0.into_unread().to_vec()
+    }
+}
+
+fn refusal(kind: &str) -> Refusal {
+    match kind {
+        "not-let-in" => Refusal::NotLetIn,
+        "bind-first" => Refusal::BindFirst,
+        "out-of-scope" => Refusal::OutOfScope,
+        "expired" => Refusal::Expired,
+        "stale" => Refusal::Stale,
+        "suspended" => Refusal::Suspended,
+        "too-many-failures" => Refusal::TooManyFailures,
+        "unavailable" => Refusal::Unavailable,
+        "in-use" => Refusal::InUse,
+        "login-delay" => Refusal::LoginDelay,
+        _ => panic!("no such refusal: {kind}"),
+    }
+}
+
+/// Speaks to the upstream.
+struct Speaking<P: MailProtocol>(P::Client);
+
+impl<P: Written> Player for Speaking<P> {
+    fn receive(&mut self, bytes: &[u8]) {
+        self.0.receive(bytes);
+    }
+
+    fn end_of_input(&mut self) {
+        self.0.end_of_input();
+    }
+
+    fn secured(&mut self) {
+        self.0.secured();
+    }
+
+    fn step(&mut self) -> Seen {
+        let (text, suspends) = match self.0.step() {
+            Step::NeedInput => return Seen::Nothing,
+            Step::Send(bytes) => return Seen::Sent(bytes.to_vec()),
+            Step::StartTls => return Seen::StartTls,
+            Step::Close => return Seen::Close,
+            // Only after learning does the dialogue go on: it says goodbye.
+            Step::Event(UpstreamReply::Learned(offer)) => {
+                (format!("learned {}", P::show_offer(&offer)), false)
+            }
+            Step::Event(UpstreamReply::LoggedIn(welcome)) => {
+                (format!("logged-in {}", P::show_welcome(&welcome)), true)
+            }
+            Step::Event(UpstreamReply::Refused) => ("refused".to_owned(), true),
+            Step::Event(UpstreamReply::Unavailable(trouble)) => (format!("unavailable {trouble}"), true),
+        };
+        Seen::Event { text: text.trim_end().to_owned(), facts: Vec::new(), suspends }
+    }
+
+    fn answer(&mut self, text: &str) {
+        panic!("an upstream dialogue takes no answer: [{text}]");
+    }
+
+    fn unread(self: Box<Self>) -> Vec<u8> {
+        self.0.into_unread().to_vec()
+    }
+}
