@@ -10,7 +10,9 @@
 mod clients;
 mod first_light;
 mod refusals;
+mod segments;
 mod servers;
 mod support;
 mod transparency;
 mod upstream;
+mod xclient;
