@@ -52,8 +52,7 @@ pub mod gate;
 pub mod proxy;
 // F5: composition
 pub mod server;
+pub mod site;
 pub mod telemetry;
 // F6: people
 pub mod cli;
-
-pub mod server;

@@ -1,11 +1,114 @@
-//! Composition: open what the gate stands on, build it floor by floor, serve, and close in the reverse order.
+//! Composition: opens the site, builds the gate floor by floor, serves, and closes in the reverse order.
+//!
+//! It decides nothing; it must not begin to serve before everything it needs is there.
 
-use crate::config::Config;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// Serves until `SIGTERM` or `SIGINT`.
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::audit::{Audit, Event};
+use crate::config::{Config, UpstreamCredential, secret_file};
+use crate::gate::{Authenticator, Dependencies, UpstreamRules};
+use crate::proxy::{Bound, Upstreams};
+use crate::site::Site;
+
+/// How often last uses are written to the database: late enough to gather many, early enough for a list that
+/// somebody looks at.
+const USES_EVERY: Duration = Duration::from_secs(5);
+
+/// Serves until `SIGTERM` or `SIGINT`, then lets sessions end in order.
 ///
 /// # Errors
 /// Whatever keeps the gate from starting, with what to do about it.
-pub async fn run(_config: Config) -> anyhow::Result<()> {
-    anyhow::bail!("not composed yet")
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    // First what fails most often and costs nothing: addresses, certificates, upstream settings.
+    let bound = Bound::new(&config)?;
+    let upstreams = Arc::new(Upstreams::new(&config)?);
+    let rules = upstream_rules(&config)?;
+    let site = Site::open(config).await?;
+    let audit = site.audit().await?;
+    let gate = Arc::new(Authenticator::new(Dependencies {
+        store: site.store.clone(),
+        app_passwords: Arc::new(site.app_passwords()),
+        directory: Arc::new(site.directory()),
+        policies: site.config.policies.clone(),
+        limits: site.config.limits.clone(),
+        audit: audit.clone(),
+        when_full: site.config.audit.when_full,
+        clock: Arc::clone(&site.clock),
+        upstreams: rules,
+    }));
+
+    let (close, closing) = watch::channel(false);
+    let uses = tokio::spawn(write_uses(Arc::clone(&gate), closing.clone()));
+    let signals = tokio::spawn(until_told_to_stop(close));
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    audit.append(Event::Started { version: version.clone() }).await?;
+    for (protocol, address) in bound.addresses() {
+        tracing::info!(%protocol, %address, "listening");
+    }
+    tracing::info!(version, hostname = site.config.server.hostname, "serving");
+
+    let served = bound.serve(Arc::clone(&gate), upstreams, Arc::clone(&site.clock), closing).await;
+    signals.abort();
+    uses.abort();
+    gate.flush_uses().await;
+    end_trail(&audit).await;
+    site.close().await;
+    served?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// What the gate must know of each upstream, master passwords included.
+fn upstream_rules(config: &Config) -> anyhow::Result<Vec<UpstreamRules>> {
+    let rules = config.upstreams.iter().map(|upstream| {
+        let master_password = match &upstream.credential {
+            UpstreamCredential::Sealed => None,
+            UpstreamCredential::Master(master) => Some(secret_file::read(&master.password_file)?),
+        };
+        Ok(UpstreamRules::new(upstream, master_password)?)
+    });
+    rules.collect()
+}
+
+/// Turns `close` true at the first signal; the second one ends the process at once.
+async fn until_told_to_stop(close: watch::Sender<bool>) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    for last in [false, true] {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        if last {
+            tracing::warn!("told to stop twice: sessions are cut off");
+            std::process::exit(1);
+        }
+        tracing::info!("stopping: no new connections, sessions in flight may end");
+        close.send_replace(true);
+    }
+    Ok(())
+}
+
+async fn write_uses(gate: Arc<Authenticator>, mut closing: watch::Receiver<bool>) {
+    let mut ticks = interval(USES_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => gate.flush_uses().await,
+            () = async { drop(closing.wait_for(|closing| *closing).await) } => return,
+        }
+    }
+}
+
+async fn end_trail(audit: &Audit) {
+    if let Err(error) = audit.append(Event::Stopped).await {
+        tracing::error!(error = &error as &dyn std::error::Error, "the stop is not in the trail");
+    }
+    audit.close().await;
 }

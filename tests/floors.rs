@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["account", "app_password", "audit", "factor"],
     &["gate"],
     &["proxy"],
-    &["server", "telemetry"],
+    &["server", "site", "telemetry"],
     &["cli"],
 ];
 
@@ -24,7 +24,7 @@ const SAME_FLOOR: &[(&str, &str, &str)] = &[
     ("account", "audit", "every change leaves a record"),
     ("app_password", "audit", "every change leaves a record"),
     ("factor", "audit", "every change leaves a record"),
-    ("server", "telemetry", "composition sets up logging"),
+    ("server", "site", "a gate serves a site"),
 ];
 
 /// Words that must not occur in the code of a module, and why.

@@ -1,7 +1,7 @@
 //! From the files to the search index in the database: what it lacks is read and added, in batches.
 //!
 //! Any process may do it for any chain of its directory, also while the chain is written and while others do
-//! the same. The files are taken as they are: whether they are genuine is for [`verify`](super::verify) to say.
+//! the same. The files are taken as they are: whether they are genuine is for [`verify`](super::verify()) to say.
 
 use std::collections::HashMap;
 use std::fs::File;

@@ -144,7 +144,10 @@ impl Audit {
             && tokio::time::timeout(CLOSE_PATIENCE, &mut follower).await.is_err()
         {
             follower.abort();
-            tracing::warn!("the database does not answer: the audit chain ends without its last head");
+            tracing::warn!(
+                "the database is behind the audit trail: the next process indexes the rest, and the last \
+                 records may stay without a head"
+            );
         }
     }
 

@@ -111,7 +111,7 @@ struct Whole<'a> {
 }
 
 async fn list(context: &Context, format: Format) -> anyhow::Result<()> {
-    let accounts: Vec<Account> = context.accounts().list().await?.iter().map(Account::from).collect();
+    let accounts: Vec<Account> = context.site.accounts().list().await?.iter().map(Account::from).collect();
     if format.json {
         return output::json(&accounts);
     }
@@ -141,10 +141,11 @@ async fn list(context: &Context, format: Format) -> anyhow::Result<()> {
 
 async fn show(context: &Context, name: &str, format: Format) -> anyhow::Result<()> {
     let record = context.account(name).await?;
-    let standing = context.accounts().show(&record.address).await?;
-    let factors: Vec<Factor> = context.factors().list(record.id).await?.iter().map(Factor::from).collect();
+    let standing = context.site.accounts().show(&record.address).await?;
+    let factors: Vec<Factor> =
+        context.site.factors().list(record.id).await?.iter().map(Factor::from).collect();
     let app_passwords: Vec<AppPassword> =
-        context.app_passwords().list(record.id).await?.iter().map(AppPassword::from).collect();
+        context.site.app_passwords().list(record.id).await?.iter().map(AppPassword::from).collect();
     let query = AuditQuery {
         account: Some(record.address.to_string()),
         event: Some("login".into()),
@@ -162,7 +163,7 @@ async fn show(context: &Context, name: &str, format: Format) -> anyhow::Result<(
         });
     }
 
-    let rule = match context.config.policies.of(record.address.domain()).second_factor {
+    let rule = match context.site.config.policies.of(record.address.domain()).second_factor {
         Requirement::Optional => "optional".to_owned(),
         Requirement::Required { since, grace } => {
             format!("required, from {} on", when::show(since.plus(grace)))
@@ -196,7 +197,7 @@ fn section<T>(title: &str, records: &[T], if_none: Option<&str>, table: impl Fn(
 async fn add(context: &Context, name: &str) -> anyhow::Result<()> {
     let located = context.locate(name)?;
     let trail = context.trail().await?;
-    let added = context.accounts().add(&located, &trail.author()).await;
+    let added = context.site.accounts().add(&located, &trail.author()).await;
     trail.close().await;
     let (account, added) = added?;
     let must_bind = if account.must_bind {
@@ -216,7 +217,7 @@ async fn add(context: &Context, name: &str) -> anyhow::Result<()> {
 async fn suspend(context: &Context, name: &str) -> anyhow::Result<()> {
     let account = context.account(name).await?;
     let trail = context.trail().await?;
-    let changed = context.accounts().suspend(&account.address, &trail.author()).await;
+    let changed = context.site.accounts().suspend(&account.address, &trail.author()).await;
     trail.close().await;
     output::line(&match changed? {
         true => format!("suspended {}", account.address),
@@ -227,7 +228,7 @@ async fn suspend(context: &Context, name: &str) -> anyhow::Result<()> {
 async fn resume(context: &Context, name: &str) -> anyhow::Result<()> {
     let account = context.account(name).await?;
     let trail = context.trail().await?;
-    let changed = context.accounts().resume(&account.address, &trail.author()).await;
+    let changed = context.site.accounts().resume(&account.address, &trail.author()).await;
     trail.close().await;
     output::line(&match changed? {
         true => format!("resumed {}", account.address),
@@ -238,7 +239,7 @@ async fn resume(context: &Context, name: &str) -> anyhow::Result<()> {
 async fn remove(context: &Context, name: &str) -> anyhow::Result<()> {
     let account = context.account(name).await?;
     let trail = context.trail().await?;
-    let removed = context.accounts().remove(&account.address, &trail.author()).await;
+    let removed = context.site.accounts().remove(&account.address, &trail.author()).await;
     trail.close().await;
     let bound = match removed?.bound_factors {
         0 => String::new(),

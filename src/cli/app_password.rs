@@ -106,7 +106,7 @@ impl Create {
             output::visible(self.name.trim()),
             located.address,
         ))?;
-        let standing = context.accounts().show(&located.address).await?;
+        let standing = context.site.accounts().show(&located.address).await?;
         if standing.account.state == AccountState::Suspended {
             output::line(&format!("The account is suspended: mailward account resume {}", located.address))?;
         }
@@ -119,7 +119,8 @@ impl Create {
         context: &Context,
         located: &Located,
     ) -> anyhow::Result<Option<Password>> {
-        let upstream = context.config.upstreams.iter().find(|upstream| upstream.name == located.upstream);
+        let upstream =
+            context.site.config.upstreams.iter().find(|upstream| upstream.name == located.upstream);
         match upstream.map(|upstream| &upstream.credential) {
             Some(UpstreamCredential::Sealed) => {}
             Some(UpstreamCredential::Master(_)) | None => return Ok(None),
@@ -162,14 +163,14 @@ impl Create {
         let scope = Scope {
             protocols: self.protocols,
             networks: self.networks.clone(),
-            expires_at: self.expires.map(|time| context.clock.now().plus(time)),
+            expires_at: self.expires.map(|time| context.site.clock.now().plus(time)),
         };
-        let limit = context.config.policies.of(located.address.domain()).app_passwords_per_account;
+        let limit = context.site.config.policies.of(located.address.domain()).app_passwords_per_account;
         let trail = context.trail().await?;
         let author = trail.author();
         let made = async {
-            let (account, _) = context.accounts().add(located, &author).await?;
-            let app_passwords = context.app_passwords();
+            let (account, _) = context.site.accounts().add(located, &author).await?;
+            let app_passwords = context.site.app_passwords();
             let made = app_passwords.create(&account, &self.name, &scope, mailbox, limit, &author).await;
             made.with_context(|| format!("cannot make an app password for {}", account.address))
         };
@@ -183,7 +184,7 @@ impl Create {
 async fn list(context: &Context, name: &str, format: Format) -> anyhow::Result<()> {
     let account = context.account(name).await?;
     let app_passwords: Vec<AppPassword> =
-        context.app_passwords().list(account.id).await?.iter().map(AppPassword::from).collect();
+        context.site.app_passwords().list(account.id).await?.iter().map(AppPassword::from).collect();
     if format.json {
         output::json(&app_passwords)
     } else if app_passwords.is_empty() {
@@ -195,7 +196,7 @@ async fn list(context: &Context, name: &str, format: Format) -> anyhow::Result<(
 
 async fn revoke(context: &Context, name: &str, id_or_label: &str) -> anyhow::Result<()> {
     let account = context.account(name).await?;
-    let app_passwords = context.app_passwords();
+    let app_passwords = context.site.app_passwords();
     let found = app_passwords
         .list(account.id)
         .await?
@@ -217,7 +218,7 @@ async fn revoke(context: &Context, name: &str, id_or_label: &str) -> anyhow::Res
 async fn revoke_all(context: &Context, name: &str) -> anyhow::Result<()> {
     let account = context.account(name).await?;
     let trail = context.trail().await?;
-    let revoked = context.app_passwords().revoke_all(&account, &trail.author()).await;
+    let revoked = context.site.app_passwords().revoke_all(&account, &trail.author()).await;
     trail.close().await;
     let number = revoked?.len();
     output::line(&match number {

@@ -125,7 +125,7 @@ impl Search {
                 let worth: Vec<AuditRow> = rows.iter().filter(|row| self.shows(row)).cloned().collect();
                 output::print(&table(&worth).without_headings().render())?;
             }
-            let horizon = when::before(context.clock.now(), LOOK_BACK);
+            let horizon = when::before(context.site.clock.now(), LOOK_BACK);
             // what the next look cannot find again need not be remembered
             shown.extend(rows.into_iter().map(|row| (row.chain, row.sequence)));
             query.from = query.from.max(Some(horizon));
@@ -139,7 +139,7 @@ impl Search {
     }
 
     fn query(&self, context: &Context) -> anyhow::Result<AuditQuery> {
-        let now = context.clock.now();
+        let now = context.site.clock.now();
         let moment = |text: &Option<String>| -> anyhow::Result<Option<Timestamp>> {
             text.as_ref().map(|text| when::parse(text, now).map_err(Failure::usage)).transpose()
         };
@@ -162,7 +162,7 @@ impl Search {
 
 /// The newest records that fit, oldest first, whichever process wrote them.
 pub(super) async fn find(context: &Context, query: &AuditQuery) -> anyhow::Result<Vec<AuditRow>> {
-    Ok(audit::search(&context.config.audit.directory, &context.store, query).await?)
+    Ok(audit::search(&context.site.config.audit.directory, &context.site.store, query).await?)
 }
 
 /// The record as it stands in the file, and in which.
@@ -249,7 +249,8 @@ fn by_whom(actor: &Actor) -> String {
 }
 
 async fn verify(context: &Context, format: Format) -> anyhow::Result<()> {
-    let report = audit::verify(&context.config.audit.directory, &context.store, context.key()).await?;
+    let report =
+        audit::verify(&context.site.config.audit.directory, &context.site.store, &context.site.key).await?;
     if format.json {
         output::json(&report)?;
     } else {
@@ -262,7 +263,7 @@ async fn verify(context: &Context, format: Format) -> anyhow::Result<()> {
     anyhow::bail!(
         "the trail is not as it was written: {problems} {} above\nhint: keep a copy of `{}` and of the database before anything else",
         if problems == 1 { "problem" } else { "problems" },
-        context.config.audit.directory.display()
+        context.site.config.audit.directory.display()
     )
 }
 

@@ -80,7 +80,8 @@ impl FactorCommand {
 
 async fn list(context: &Context, name: &str, format: Format) -> anyhow::Result<()> {
     let account = context.account(name).await?;
-    let factors: Vec<Factor> = context.factors().list(account.id).await?.iter().map(Factor::from).collect();
+    let factors: Vec<Factor> =
+        context.site.factors().list(account.id).await?.iter().map(Factor::from).collect();
     if format.json {
         output::json(&factors)
     } else if factors.is_empty() {
@@ -99,7 +100,7 @@ struct Enrolled<'a> {
 
 async fn totp(context: &Context, name: &str, confirm: bool, format: Format) -> anyhow::Result<()> {
     let account = context.account(name).await?;
-    let enrolment = context.factors().enrol_totp(&context.config.server.hostname, &account.address);
+    let enrolment = context.site.factors().enrol_totp(&context.site.config.server.hostname, &account.address);
     let (secret, uri) = (shown(&enrolment.secret)?, shown(&enrolment.uri)?);
     let present = || match format.json {
         true => output::json(&Enrolled { secret, uri }),
@@ -125,7 +126,7 @@ async fn totp(context: &Context, name: &str, confirm: bool, format: Format) -> a
         "bound; from now on mail clients of {} need app passwords, the mailbox password is refused",
         account.address
     ))?;
-    if context.app_passwords().list(account.id).await?.is_empty() {
+    if context.site.app_passwords().list(account.id).await?.is_empty() {
         output::line(&format!(
             "it has none yet: mailward app-password create {} --name Phone",
             account.address
@@ -160,7 +161,7 @@ async fn bind(
     code: Option<&str>,
 ) -> anyhow::Result<()> {
     let trail = context.trail().await?;
-    let bound = context.factors().bind_totp(account, enrolment, code, &trail.author()).await;
+    let bound = context.site.factors().bind_totp(account, enrolment, code, &trail.author()).await;
     trail.close().await;
     bound?;
     Ok(())
@@ -184,9 +185,9 @@ async fn unbind(
         return Err(Failure::usage("the reason is empty\nhint: say why, for whoever reads the trail later"));
     }
     let account = context.account(name).await?;
-    let after = context.config.policies.of(account.address.domain()).app_passwords_after_unbind;
+    let after = context.site.config.policies.of(account.address.domain()).app_passwords_after_unbind;
     let trail = context.trail().await?;
-    let unbound = context.factors().unbind(&account, kind, after, reason.trim(), &trail.author()).await;
+    let unbound = context.site.factors().unbind(&account, kind, after, reason.trim(), &trail.author()).await;
     trail.close().await;
     let unbound = unbound?;
     if unbound.factors.is_empty() {

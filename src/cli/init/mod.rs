@@ -15,13 +15,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 
-use super::context::Context;
 use super::failure::complain;
 use super::output;
 use crate::base::{Clock, Protocol, SystemClock};
 use crate::config::server::DEFAULT_DATA_DIR;
 use crate::config::{Config, DEFAULT_PATH, EndpointTls};
 use crate::proxy::upstream::{Probe, probe};
+use crate::site::Site;
 use answers::Answers;
 use template::{Server, Template};
 
@@ -80,7 +80,7 @@ impl Init {
         DirBuilder::new().recursive(true).mode(0o750).create(&certs).with_context(|| cannot_make(&certs))?;
         let own_certificate = write_certificate(&certs, &certificate)?;
         let data_dir = config.server.data_dir.clone();
-        Context::with(config).await?.close().await;
+        Site::open(config).await?.close().await;
         write_new(path, text.as_bytes(), 0o640).with_context(|| cannot_make(path))?;
         report(path, &certs, own_certificate.then_some(&certificate), &data_dir, &answers)
     }

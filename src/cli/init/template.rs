@@ -78,8 +78,9 @@ fn endpoint(Server { protocol, place, seen }: &Server) -> String {
         EndpointTls::Starttls => "starttls",
         EndpointTls::Implicit => "implicit",
     };
-    let pin =
-        seen.pin_sha256.map_or_else(String::new, |hash| format!(", pin_sha256 = \"{}\"", STANDARD.encode(hash)));
+    let pin = seen
+        .pin_sha256
+        .map_or_else(String::new, |hash| format!(", pin_sha256 = \"{}\"", STANDARD.encode(hash)));
     let remark = match (seen.tls, seen.pin_sha256) {
         (EndpointTls::None, _) => {
             "# It offers no TLS: passwords cross the wire to it in clear. Loopback or a trusted wire only.\n"

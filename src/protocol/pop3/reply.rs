@@ -1,6 +1,7 @@
 //! What a client is told, in POP3's words: one exhaustive table from reason to wire reply.
 
-use crate::protocol::{Language, Refusal, Wording};
+use crate::base::Language;
+use crate::protocol::{Refusal, Wording};
 
 /// The reply to a login that is refused: response codes of RFC 2449 section 8 and RFC 3206.
 pub(super) fn refusal(refusal: Refusal, wording: &Wording, language: Language) -> String {
