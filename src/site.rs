@@ -4,7 +4,7 @@
 //! on disk is trusted as far as its permissions go.
 
 use std::fs::{self, DirBuilder};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -37,13 +37,17 @@ impl Site {
     /// What cannot be opened, and what to do about it.
     pub async fn open(config: Config) -> anyhow::Result<Self> {
         let data_dir = &config.server.data_dir;
-        belongs_to_us(data_dir)?;
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(data_dir)
             .with_context(|| format!("cannot make the data directory `{}`", data_dir.display()))?;
-        let key = Arc::new(SiteKey::open_or_create(&config.server.key_file())?);
+        let key_file = config.server.key_file();
+        let is_new = !key_file.exists();
+        let key = Arc::new(SiteKey::open_or_create(&key_file)?);
+        if is_new {
+            hand_over(&key_file, data_dir);
+        }
         let store = Store::open(&config.database).await?;
         Ok(Self { store, key, clock: Arc::new(SystemClock::start()), config })
     }
@@ -87,18 +91,10 @@ impl Site {
     }
 }
 
-/// Files that root makes here, the service could not read later.
-fn belongs_to_us(data_dir: &Path) -> anyhow::Result<()> {
-    let (Ok(directory), Ok(process)) = (fs::metadata(data_dir), fs::metadata("/proc/self")) else {
-        return Ok(()); // it will be made, and then it is ours
-    };
-    if process.uid() != 0 || directory.uid() == 0 {
-        return Ok(()); // what is not ours and not open to us will say so itself
+/// Made by root beside a service that runs as somebody else, the key file would be of no use to it. Whoever
+/// else runs this may not give files away, and need not.
+fn hand_over(key_file: &Path, data_dir: &Path) {
+    if let Ok(owner) = fs::metadata(data_dir) {
+        let _ = chown(key_file, Some(owner.uid()), Some(owner.gid()));
     }
-    anyhow::bail!(
-        "`{}` belongs to another user (number {}), and files made by root would shut the service out\nhint: run this as that user: sudo -u '#{}' mailward …",
-        data_dir.display(),
-        directory.uid(),
-        directory.uid(),
-    )
 }

@@ -1,6 +1,8 @@
 //! App passwords, factors and accounts on a real database and a real trail, and against whoever can write
 //! the database.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test says what is wrong by panicking")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -48,6 +48,7 @@ contract! {
     a_removed_account_that_had_a_factor_comes_back_as_must_bind,
     a_removed_account_without_a_factor_comes_back_free,
     a_factor_bound_while_its_account_is_removed_is_never_forgotten,
+    a_factor_taken_back_was_never_bound,
     nothing_is_added_to_a_removed_account,
     of_many_who_claim_a_totp_step_one_does,
     app_passwords_made_at_once_never_exceed_the_limit,

@@ -8,6 +8,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails the test")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "whatever else was seen is the mismatch")]
 
+#[path = "transcripts/any_input.rs"]
+mod any_input;
 #[path = "transcripts/pop3_words.rs"]
 mod pop3_words;
 #[path = "transcripts/replay.rs"]

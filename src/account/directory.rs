@@ -4,7 +4,7 @@
 //! Whatever two spellings an upstream would take for one mailbox must fold to one account here or be refused:
 //! a second factor is bound to the account, and the other spelling would walk past it. Case, NFC form, a bare
 //! local part and the other names of a domain fold; what a server may or may not fold further is refused
-//! ([`super::spelling`]).
+//! (`spelling.rs`).
 
 use std::collections::HashMap;
 

@@ -175,10 +175,10 @@ mod tests {
 
         #[test]
         fn parsing_never_fails_otherwise(bytes in proptest::collection::vec(1..=255_u8, 1..64)) {
-            if let Ok(password) = Password::new(bytes) {
-                if let Some(candidate) = Candidate::parse(&password) {
-                    prop_assert!(candidate.symbols().iter().all(|symbol| ALPHABET.contains(symbol)));
-                }
+            if let Ok(password) = Password::new(bytes)
+                && let Some(candidate) = Candidate::parse(&password)
+            {
+                prop_assert!(candidate.symbols().iter().all(|symbol| ALPHABET.contains(symbol)));
             }
         }
     }

@@ -41,7 +41,7 @@ impl Workers {
         Self::with(threads, threads * QUEUE_PER_THREAD)
     }
 
-    fn with(threads: usize, queue: usize) -> Self {
+    pub(super) fn with(threads: usize, queue: usize) -> Self {
         let (sender, receiver) = sync_channel(queue);
         let receiver = Arc::new(Mutex::new(receiver));
         for _ in 0..threads {

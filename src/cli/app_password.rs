@@ -98,14 +98,22 @@ impl Create {
         let mailbox = self.mailbox_password(context, &located).await?;
         let created = self.create(context, &located, mailbox.as_ref()).await?;
         let password = std::str::from_utf8(created.printed.expose())?;
+        let shown = if self.format.json {
+            output::json_text(&Made { id: created.id, label: &created.label, password })?
+        } else {
+            format!(
+                "App password `{}` for {}:\n\n    {password}\n\nIt is shown this once and kept nowhere. Blanks and upper or lower case do not matter.\n",
+                output::visible(self.name.trim()),
+                located.address,
+            )
+        };
+        output::reveal(&shown).with_context(|| {
+            let (address, label) = (&located.address, &created.label);
+            format!("the app password was made, but could not be shown\nhint: take it back with `mailward app-password revoke {address} {label}`")
+        })?;
         if self.format.json {
-            return output::json(&Made { id: created.id, label: &created.label, password });
+            return Ok(());
         }
-        output::print(&format!(
-            "App password `{}` for {}:\n\n    {password}\n\nIt is shown this once and kept nowhere. Blanks and upper or lower case do not matter.\n",
-            output::visible(self.name.trim()),
-            located.address,
-        ))?;
         let standing = context.site.accounts().show(&located.address).await?;
         if standing.account.state == AccountState::Suspended {
             output::line(&format!("The account is suspended: mailward account resume {}", located.address))?;

@@ -1,5 +1,6 @@
 //! `mailward factor …`
 
+use anyhow::Context as _;
 use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 
@@ -102,22 +103,25 @@ async fn totp(context: &Context, name: &str, confirm: bool, format: Format) -> a
     let account = context.account(name).await?;
     let enrolment = context.site.factors().enrol_totp(&context.site.config.server.hostname, &account.address);
     let (secret, uri) = (shown(&enrolment.secret)?, shown(&enrolment.uri)?);
-    let present = || match format.json {
-        true => output::json(&Enrolled { secret, uri }),
-        false => output::print(&format!(
+    let shown = match format.json {
+        true => output::json_text(&Enrolled { secret, uri })?,
+        false => format!(
             "{}\n\nScan this with the authenticator app of {}, or type the key:\n\n    {}\n\n",
             qr::terminal(uri),
             account.address,
             groups(secret)
-        )),
+        ),
     };
     // unconfirmed, the key is shown only once it is bound: what did not work must not be scanned
     if confirm {
-        present()?;
+        output::reveal(&shown).context("nothing is bound, because the key could not be shown")?;
         bind_with_code(context, &account, &enrolment).await?;
     } else {
         bind(context, &account, &enrolment, None).await?;
-        present()?;
+        output::reveal(&shown).with_context(|| {
+            let address = &account.address;
+            format!("the second factor is bound, but its key could not be shown\nhint: take it back with `mailward factor unbind {address} --reason 'key not shown'`")
+        })?;
     }
     if format.json {
         return Ok(());

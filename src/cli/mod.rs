@@ -83,7 +83,8 @@ pub fn run() -> ExitCode {
         failure::complain(&command.render_help().to_string());
         return ExitCode::from(2);
     }
-    match planned::refuse(&matches).and_then(|()| Ok(Cli::from_arg_matches(&matches)?.run()?)) {
+    let asked = planned::refuse(&matches).and_then(|()| Ok(Cli::from_arg_matches(&matches)?));
+    match asked.and_then(Cli::run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::report(&error),
     }

@@ -10,14 +10,20 @@ use serde::Serialize;
 
 use super::failure::Failure;
 
-/// Writes to stdout. Everything it is given is on its way when a method returns: a password that is shown
-/// once must not wait in a buffer.
+/// Writes to stdout.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match reveal(text) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::PipeClosed.into()),
         other => Ok(other?),
     }
+}
+
+/// Writes to stdout what is shown once and kept nowhere: that nobody reads it is a failure like any other. It
+/// is on its way when this returns, and waits in no buffer.
+pub(super) fn reveal(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
 }
 
 /// Prints a line.
@@ -27,7 +33,12 @@ pub(super) fn line(text: &str) -> anyhow::Result<()> {
 
 /// Prints records for programs: one JSON value, indented.
 pub(super) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    line(&serde_json::to_string_pretty(value)?)
+    print(&json_text(value)?)
+}
+
+/// The text of that.
+pub(super) fn json_text(value: &impl Serialize) -> serde_json::Result<String> {
+    serde_json::to_string_pretty(value).map(|text| text + "\n")
 }
 
 /// Prints one record for programs that read line by line.

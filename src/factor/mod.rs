@@ -1,6 +1,6 @@
 //! Second factors: bound to an account, verified by a code, unbound.
 //!
-//! Codes are hostile input. Secrets lie in the database encrypted under the site's key file ([`sealed`]), so
+//! Codes are hostile input. Secrets lie in the database encrypted under the site's key file (`sealed.rs`), so
 //! that a stolen database alone makes no codes; a row that somebody moved to another account does not
 //! decrypt. No code is good twice, on any node: the store decides that in one statement.
 

@@ -19,7 +19,7 @@ use super::verdict::Settle;
 use crate::account::Located;
 use crate::audit::event::{Credential, Login, Outcome};
 use crate::audit::{Audit, Event};
-use crate::base::{AppPasswordId, Clock, LoginName, Monotonic};
+use crate::base::{Address, AppPasswordId, Clock, LoginName, Monotonic};
 use crate::config::WhenFull;
 use crate::protocol::{Credentials, Mechanism};
 
@@ -73,6 +73,8 @@ pub(super) struct OpenAttempt {
     pub(super) program: Option<String>,
     /// Where its name leads, once that is known.
     pub(super) located: Option<Located>,
+    /// Whether the configuration names its domain: one that only `*` serves may be half of a password.
+    pub(super) domain_is_named: bool,
     /// Whether the store knows the address: only then it is recorded in clear.
     pub(super) account_exists: bool,
     /// The cells it holds.
@@ -98,6 +100,7 @@ impl OpenAttempt {
             origin: origin.clone(),
             program: credentials.program.clone(),
             located: None,
+            domain_is_named: false,
             account_exists: false,
             reservation: None,
             at_stake: false,
@@ -134,12 +137,19 @@ impl OpenAttempt {
         }
     }
 
+    /// People type passwords into name fields: nothing but a domain that an upstream is named for stays readable.
+    fn unknown_name(&self) -> String {
+        let address = self.located.as_ref().map(|located| &located.address);
+        let folded = address.and_then(|address| LoginName::from_bytes(address.as_str().as_bytes()).ok());
+        let domain = address.filter(|_| self.domain_is_named).map(Address::domain);
+        self.desk.audit.unknown_name(folded.as_ref().unwrap_or(&self.login), domain)
+    }
+
     /// The record, and the one line of the log that says the same.
     fn event(&self, outcome: Outcome, reason: String) -> Event {
         let account = match &self.located {
             Some(located) if self.account_exists => located.address.to_string(),
-            Some(located) => self.desk.audit.unknown_name(&self.login, Some(located.address.domain())),
-            None => self.desk.audit.unknown_name(&self.login, None),
+            Some(_) | None => self.unknown_name(),
         };
         tracing::info!(
             session.id = %self.origin.session,
@@ -174,7 +184,7 @@ impl Drop for OpenAttempt {
             return;
         }
         self.settle(if self.at_stake { Settle::Fail } else { Settle::Release });
-        let event = self.event(Outcome::Unavailable, "the client left before the answer".to_owned());
+        let event = self.event(Outcome::Unavailable, "the connection ended before the answer".to_owned());
         self.desk.record_later(event);
     }
 }

@@ -106,13 +106,14 @@ impl Cells {
     }
 }
 
-/// The time that the caller passed in, as governor's clock.
+/// The time that the caller passed in, as governor's clock. It never goes back: of two threads that read the clock
+/// and then meet here in the other order, the later one would find its reserved cell not free yet.
 #[derive(Clone, Default)]
 struct ToldTime(Arc<AtomicU64>);
 
 impl ToldTime {
     fn tell(&self, now: Monotonic) {
-        self.0.store(u64::try_from(now.0.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.0.fetch_max(u64::try_from(now.0.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 
@@ -237,6 +238,16 @@ mod tests {
         assert_eq!(cells.room(Key(1), at(0)), Room::Free);
         fail(&cells, Key(1), at(0));
         assert_eq!(cells.room(Key(1), at(0)), Room::UsedUp(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_failure_that_was_timed_before_another_is_charged_all_the_same() {
+        let cells = Cells::new(Rate { burst: 2, per: Duration::from_secs(20) }, 4);
+        cells.reserve(Key(1));
+        cells.reserve(Key(1));
+        cells.charge(Key(1), at(6));
+        cells.charge(Key(1), at(5));
+        assert_eq!(cells.room(Key(1), at(6)), Room::UsedUp(Duration::from_secs(10)));
     }
 
     #[test]

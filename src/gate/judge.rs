@@ -64,6 +64,7 @@ impl Gate {
         let Some(rules) = self.upstreams.get(&located.upstream) else {
             return Err(No::undecided("the upstream is not configured"));
         };
+        attempt.domain_is_named = rules.names(located.address.domain());
         let presented = Presented { account: located.address.as_str(), password: &credentials.password };
         let case = Case { located: &located, rules, presented };
         let candidate = Candidate::parse(&credentials.password);

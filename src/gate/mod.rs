@@ -13,7 +13,7 @@
 //!
 //! What clients send is hostile. Nothing here may tell anybody anything about an account before the presented
 //! password is proven, let in while something that would forbid it cannot be read, or hold a secret longer than
-//! the attempt that brought it, save encrypted under itself ([`proof_cache`]).
+//! the attempt that brought it, save encrypted under itself (`proof_cache`).
 
 mod attempt;
 mod authenticator;

@@ -5,14 +5,16 @@
 use std::time::Duration;
 
 use crate::account::Located;
-use crate::base::{InvalidName, LoginName, Password, UpstreamName};
-use crate::config::{self, AccountAdmission, MasterStyle, UpstreamCredential};
+use crate::base::{Domain, InvalidName, LoginName, Password, UpstreamName};
+use crate::config::{self, AccountAdmission, DomainPattern, MasterStyle, UpstreamCredential};
 use crate::protocol::UpstreamLogin;
 
 /// What the gate must know of an upstream.
 pub struct UpstreamRules {
     /// Its name.
     pub(super) name: UpstreamName,
+    /// The domains that the configuration names for it.
+    domains: Vec<Domain>,
     /// Who may appear; `None`: as the policy says.
     pub(super) accounts: Option<AccountAdmission>,
     /// How long an answer to a login is awaited.
@@ -66,12 +68,22 @@ impl UpstreamRules {
                     .ok_or_else(|| UnusableUpstream::NoMasterPassword(upstream.name.clone()))?,
             }),
         };
+        let exact = upstream.domains.iter().filter_map(|pattern| match pattern {
+            DomainPattern::Exact(domain) => Some(domain),
+            DomainPattern::Any => None,
+        });
         Ok(Self {
             name: upstream.name.clone(),
+            domains: exact.chain(&upstream.default_domain).cloned().collect(),
             accounts: upstream.accounts,
             login_deadline: upstream.login_deadline,
             style,
         })
+    }
+
+    /// Whether the configuration names `domain` (folded), instead of serving whatever comes.
+    pub(super) fn names(&self, domain: &str) -> bool {
+        self.domains.iter().any(|named| named.as_str() == domain)
     }
 }
 

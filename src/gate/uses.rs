@@ -49,3 +49,39 @@ impl Uses {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Address, Clock, ManualClock, UpstreamName};
+    use crate::config::Database;
+
+    #[tokio::test]
+    async fn uses_that_cannot_be_written_wait_unless_a_later_one_came() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::Sqlite(directory.path().join("mailward.db"));
+        let (store, gone) = (Store::open(&database).await.unwrap(), Store::open(&database).await.unwrap());
+        gone.close().await;
+        let clock = ManualClock::default();
+        let address = Address::parse("a@example.org").unwrap();
+        let upstream = UpstreamName("legacy".to_owned());
+        let (account, _) = store.add_account(&address, &upstream, clock.now()).await.unwrap();
+        let latest = |at| Use {
+            account: account.id,
+            app_password: None,
+            at,
+            address: "192.0.2.1".to_owned(),
+            program: None,
+        };
+        let uses = Uses::default();
+        uses.note(latest(clock.now()));
+        assert!(uses.flush(&gone).await.is_err());
+        clock.advance(std::time::Duration::from_secs(5));
+        uses.note(latest(clock.now()));
+        assert!(uses.flush(&gone).await.is_err());
+        uses.flush(&store).await.unwrap();
+        let standing = store.standing(&address).await.unwrap().unwrap();
+        assert_eq!(standing.account.last_login_at, Some(clock.now()));
+        assert!(uses.locked().is_empty());
+    }
+}

@@ -16,19 +16,19 @@ pub struct Forward {
 /// Sees both directions of a relay.
 pub trait RelayGuard: Send {
     /// Takes bytes from the client, in pieces of any size, and says how many. The caller keeps the rest and
-    /// offers it again, with what came behind it, after the next [`RelayGuard::from_upstream`]; until then
+    /// offers it again, with what came behind it, after the next [`RelayGuard::upstream_sent`]; until then
     /// reading more from the client is of no use.
     ///
     /// # Errors
     /// [`Violation`]: write what `out` holds for the client, then close both connections without writing
     /// what it holds for the upstream.
-    fn from_client(&mut self, bytes: &[u8], out: &mut Forward) -> Result<usize, Violation>;
+    fn client_sent(&mut self, bytes: &[u8], out: &mut Forward) -> Result<usize, Violation>;
 
     /// Takes bytes from the upstream, all of them.
     ///
     /// # Errors
-    /// As [`RelayGuard::from_client`].
-    fn from_upstream(&mut self, bytes: &[u8], out: &mut Forward) -> Result<(), Violation>;
+    /// As [`RelayGuard::client_sent`].
+    fn upstream_sent(&mut self, bytes: &[u8], out: &mut Forward) -> Result<(), Violation>;
 }
 
 /// Why a relay must end.

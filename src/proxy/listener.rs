@@ -59,16 +59,19 @@ fn open(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 fn hint(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "\nhint: another program listens there; `[::]` takes the port on IPv4 too, so list it once"
-        }
-        io::ErrorKind::PermissionDenied => {
-            "\nhint: ports below 1024 need the capability CAP_NET_BIND_SERVICE, which the systemd unit grants"
-        }
-        io::ErrorKind::AddrNotAvailable => "\nhint: this machine does not have this address",
-        _ => "",
-    }
+    let hints = [
+        (
+            io::ErrorKind::AddrInUse,
+            "\nhint: another program listens there; `[::]` takes the port on IPv4 too, so list it once",
+        ),
+        (
+            io::ErrorKind::PermissionDenied,
+            "\nhint: ports below 1024 need the capability CAP_NET_BIND_SERVICE, as the systemd unit grants it",
+        ),
+        (io::ErrorKind::AddrNotAvailable, "\nhint: this machine does not have this address"),
+        (io::ErrorKind::Unsupported, "\nhint: where IPv6 is turned off, listen on `0.0.0.0`"),
+    ];
+    hints.iter().find(|(kind, _)| *kind == error.kind()).map_or("", |(_, hint)| hint)
 }
 
 /// Accepts until `closing` turns true, and spawns `serve` for each connection.

@@ -5,11 +5,11 @@
 //! never open a relay without a [`crate::gate::Passage`], and never log content.
 
 mod buffers;
-mod driver;
-mod listener;
-mod permits;
-mod relay;
-mod session;
+pub mod driver;
+pub mod listener;
+pub mod permits;
+pub mod relay;
+pub mod session;
 #[cfg(test)]
 mod testing;
 pub mod tls;
@@ -165,3 +165,6 @@ impl Common {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -149,7 +149,7 @@ impl Relay {
     }
 
     /// Copies until the session is over; `drain` turns true when the gate is about to stop.
-    pub(super) async fn run(mut self, patience: Patience, drain: &mut watch::Receiver<bool>) -> End {
+    pub(super) async fn run(&mut self, patience: Patience, drain: &mut watch::Receiver<bool>) -> End {
         let mut draining = None;
         let mut silence = pin!(tokio::time::sleep_until(self.due(patience, draining)));
         let reason = loop {
@@ -266,7 +266,7 @@ impl Relay {
         };
         let result = match from {
             Peer::Client => offer(guard, bytes, &mut out),
-            Peer::Upstream => guard.from_upstream(&bytes, &mut out).and_then(|()| match self.held.take() {
+            Peer::Upstream => guard.upstream_sent(&bytes, &mut out).and_then(|()| match self.held.take() {
                 Some(held) => offer(guard, held, &mut out),
                 None => Ok(None),
             }),
@@ -295,7 +295,7 @@ impl Relay {
         }
     }
 
-    async fn say_goodbye(mut self) {
+    async fn say_goodbye(&mut self) {
         let both = async { tokio::join!(self.client.stream.shutdown(), self.upstream.stream.shutdown()) };
         // A peer that is gone or does not read misses the goodbye: nothing is lost by it.
         let _ = tokio::time::timeout(GOODBYE_MAX, both).await;
@@ -320,7 +320,7 @@ impl Peer {
 
 /// Offers `bytes` to the guard; what it does not take yet is given back.
 fn offer(guard: &mut Guard, mut bytes: Buffer, out: &mut Forward) -> Result<Option<Buffer>, Violation> {
-    let taken = guard.from_client(&bytes, out)?.min(bytes.len());
+    let taken = guard.client_sent(&bytes, out)?.min(bytes.len());
     bytes.drain(..taken);
     Ok(Some(bytes).filter(|rest| !rest.is_empty()))
 }
@@ -433,7 +433,8 @@ mod tests {
         let buffers = Buffers::default();
         let output = |bytes: &[u8]| Output::new(bytes.to_vec());
         let client_leg = (Stream::plain(near), output(unread.0));
-        let relay = Relay::new(client_leg, (Stream::plain(far), output(unread.1)), guard, buffers.clone());
+        let mut relay =
+            Relay::new(client_leg, (Stream::plain(far), output(unread.1)), guard, buffers.clone());
         let (drain, mut draining) = watch::channel(false);
         let end = tokio::spawn(async move { relay.run(patience, &mut draining).await });
         Stage { client, upstream, buffers, drain, end }
@@ -596,7 +597,7 @@ mod tests {
     }
 
     impl RelayGuard for Censor {
-        fn from_client(&mut self, bytes: &[u8], out: &mut Forward) -> Result<usize, Violation> {
+        fn client_sent(&mut self, bytes: &[u8], out: &mut Forward) -> Result<usize, Violation> {
             let mut taken = 0;
             for line in bytes.split_inclusive(|byte| *byte == b'\n') {
                 if self.waiting {
@@ -617,7 +618,7 @@ mod tests {
             Ok(taken)
         }
 
-        fn from_upstream(&mut self, bytes: &[u8], out: &mut Forward) -> Result<(), Violation> {
+        fn upstream_sent(&mut self, bytes: &[u8], out: &mut Forward) -> Result<(), Violation> {
             self.waiting = false;
             out.to_client.extend_from_slice(bytes);
             Ok(())

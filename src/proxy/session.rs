@@ -52,7 +52,7 @@ pub(super) async fn serve<P: MailProtocol>(
     // A network that holds too many connections already is not worth a word.
     let Some(permit) = door.permits.stranger(client) else { return };
     let admitted = Box::pin(Stranger::new(&door, client, permit).until_admitted(tcp)).await;
-    let Some(Admitted { passage, relay }) = admitted else { return };
+    let Some(Admitted { passage, mut relay }) = admitted else { return };
     let since = Instant::now();
     let mut closing = door.closing.clone();
     let end = relay.run(Patience::new(door.limits.idle), &mut closing).await;
@@ -209,3 +209,6 @@ async fn judge<P: MailProtocol>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

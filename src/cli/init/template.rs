@@ -37,7 +37,7 @@ impl Template<'_> {
              hostname = \"{hostname}\"    # the name that mail clients are set up with\n\
              data_dir = \"{data_dir}\"    # key file, database and audit trail: back it up\n\
              \n\
-             # Self-signed to begin with. Put a certificate that clients trust here; it is read again on SIGHUP.\n\
+             # Self-signed to begin with. Put a certificate here that clients trust.\n\
              [[tls.certificate]]\n\
              cert = \"certs/fullchain.pem\"\n\
              key = \"certs/privkey.pem\"\n\

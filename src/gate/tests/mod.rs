@@ -42,6 +42,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// What may differ from test to test.
 struct Settings {
     second_factor: Requirement,
+    domain: DomainPattern,
     accounts: Option<AccountAdmission>,
     credential: UpstreamCredential,
     limits: config::Limits,
@@ -52,6 +53,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             second_factor: Requirement::Optional,
+            domain: DomainPattern::Exact(Domain::parse("example.org").unwrap()),
             accounts: None,
             credential: UpstreamCredential::Sealed,
             limits: config::Limits {
@@ -262,7 +264,7 @@ fn read_records(directory: &Path, records: &mut Vec<Value>) {
 fn upstream(settings: &Settings) -> config::Upstream {
     config::Upstream {
         name: UpstreamName("legacy".to_owned()),
-        domains: vec![DomainPattern::Exact(Domain::parse("example.org").unwrap())],
+        domains: vec![settings.domain.clone()],
         default_domain: Some(Domain::parse("example.org").unwrap()),
         domain_aliases: vec![],
         accounts: settings.accounts,

@@ -47,6 +47,15 @@ async fn names_that_belong_to_no_account_are_not_recorded() {
     assert_eq!(logins.len(), 3);
     assert!(logins.iter().all(|login| !login.to_string().contains("typed-password")), "{logins:?}");
     assert_eq!(site.asked(), 2, "the third leads to no upstream");
+    assert_eq!(logins[0]["account"], logins[1]["account"], "spellings of one address are one");
+    assert!(logins[0]["account"].as_str().unwrap().ends_with("@example.org"));
+}
+
+#[tokio::test]
+async fn a_domain_that_only_the_catch_all_serves_is_not_recorded_either() {
+    let site = Site::with(Settings { domain: DomainPattern::Any, ..Settings::default() }).await;
+    assert_eq!(site.try_in(1, "P@ssw0rd", "wrong").await.refusal(), Some(Refusal::NotLetIn));
+    assert!(!site.only_login().to_string().contains("ssw0rd"), "{}", site.only_login());
 }
 
 #[tokio::test]

@@ -23,8 +23,9 @@ use crate::protocol::{
     ClientDialogue, ClientSetup, Dialogue, Output, Purpose, Step, Trouble, UpstreamLogin, UpstreamReply,
 };
 
-/// Lines of a CAPA reply: RFC 2449 knows a dozen capabilities, the rest is an upstream that does not end.
-const CAPABILITY_LINES_MAX: usize = 256;
+/// The longest CAPA reply, in bytes: those met in the wild have a few hundred, the rest is an upstream that
+/// does not end.
+const LIST_MAX: usize = 16 * 1024;
 
 /// The upstream-facing side.
 pub struct Client {
@@ -61,8 +62,8 @@ enum Awaited {
     Capa,
     User,
     Auth(Capabilities),
-    /// A line of the capability list.
-    Capability(Vec<String>),
+    /// A line of the capability list; those before it, each with an LF.
+    Capability(String),
     /// The reply to what the client asked for before login; more may follow.
     Preface(Wish, VecDeque<Wish>, Capabilities),
     /// The reply to the password.
@@ -171,10 +172,10 @@ impl Client {
             (Awaited::Greeting, Status::Ok(_)) => self.ask("CAPA", Awaited::Capa),
             (Awaited::Stls, Status::Ok(_)) => State::StartTls,
             (Awaited::Stls, _) => failed(Trouble::StartTls),
-            (Awaited::Capa, Status::Ok(_)) => State::Listening(Awaited::Capability(Vec::new())),
+            (Awaited::Capa, Status::Ok(_)) => State::Listening(Awaited::Capability(String::new())),
             // RFC 2449 is younger than many a server.
-            (Awaited::Capa, Status::Err(_)) => self.heard(&[]),
-            (Awaited::Capability(lines), _) => self.list(lines, line),
+            (Awaited::Capa, Status::Err(_)) => self.heard(""),
+            (Awaited::Capability(list), _) => self.list(list, line),
             // The client relies on it; the upstream was expected to have it.
             (Awaited::Preface(Wish::Utf8, ..), Status::Err(_)) => failed(Trouble::OfferChanged),
             (Awaited::Preface(_, rest, capabilities), Status::Ok(_) | Status::Err(_)) => {
@@ -199,30 +200,30 @@ impl Client {
     }
 
     /// One line of the CAPA reply; a lone dot ends it (RFC 1939 section 3).
-    fn list(&mut self, mut lines: Vec<String>, line: &[u8]) -> State {
+    fn list(&mut self, mut list: String, line: &[u8]) -> State {
         if line == b"." {
-            return self.heard(&lines);
-        }
-        if lines.len() >= CAPABILITY_LINES_MAX {
-            return failed(Trouble::Garbage("an endless list"));
+            return self.heard(&list);
         }
         let line = line.strip_prefix(b".").unwrap_or(line);
-        lines.push(String::from_utf8_lossy(line).trim_end().to_owned());
-        State::Listening(Awaited::Capability(lines))
+        list.push_str(String::from_utf8_lossy(line).trim_end());
+        list.push('\n');
+        if list.len() > LIST_MAX {
+            return failed(Trouble::Garbage("an endless list"));
+        }
+        State::Listening(Awaited::Capability(list))
     }
 
     /// The capabilities are known.
-    fn heard(&mut self, lines: &[String]) -> State {
+    fn heard(&mut self, list: &str) -> State {
         let introduction = match &self.purpose {
             Purpose::Learn => {
-                let offer = Offer::new(lines.iter().map(String::as_str));
-                return State::Told(UpstreamReply::Learned(offer));
+                return State::Told(UpstreamReply::Learned(Offer::new(list.lines())));
             }
             Purpose::LogIn { introduction, .. } => *introduction,
         };
         let capabilities = Capabilities {
-            sasl_plain: lines.iter().any(|line| offers_plain(line)),
-            lang: lines.iter().any(|line| line.eq_ignore_ascii_case("LANG")),
+            sasl_plain: list.lines().any(offers_plain),
+            lang: list.lines().any(|line| line.eq_ignore_ascii_case("LANG")),
         };
         let mut wishes = VecDeque::new();
         if introduction.utf8 {

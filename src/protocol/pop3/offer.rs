@@ -10,7 +10,7 @@ const CAPABILITIES_MAX: usize = 64;
 /// be another.
 const GATES_OWN: [&str; 6] = ["SASL", "USER", "STLS", "RESP-CODES", "AUTH-RESP-CODE", "XCLIENT"];
 
-/// The capabilities of an upstream before login, less the [`GATES_OWN`]; in its order. The default is a
+/// The capabilities of an upstream before login, less `GATES_OWN`; in its order. The default is a
 /// server of RFC 1939 without any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Offer(Vec<String>);

@@ -36,6 +36,8 @@ pub struct Server {
     introduction: Introduction,
     bad: u32,
     input: Input,
+    /// Whether any byte has come.
+    input_began: bool,
     input_ended: bool,
     output: Output,
     state: State,
@@ -76,6 +78,7 @@ impl ServerDialogue<Pop3> for Server {
             introduction: Introduction::default(),
             bad: 0,
             input: Input::default(),
+            input_began: false,
             input_ended: false,
             output: Zeroizing::new(greeting.into_bytes()),
             state: COMMAND,
@@ -98,6 +101,10 @@ impl Dialogue for Server {
     type Event = Attempt<Introduction>;
 
     fn receive(&mut self, bytes: &[u8]) {
+        if !self.input_began && is_tls(bytes) {
+            self.state = State::Closed;
+        }
+        self.input_began |= !bytes.is_empty();
         self.input.extend(bytes);
     }
 
@@ -126,7 +133,6 @@ impl Dialogue for Server {
                     self.state = State::Handshake;
                     return Step::StartTls;
                 }
-                State::Listening(_) if is_tls(self.input.bytes()) => State::Closed,
                 State::Listening(awaited) => match self.input.line(LINE_MAX) {
                     Line::Incomplete if self.input_ended => State::Closed,
                     Line::Incomplete => {

@@ -66,6 +66,7 @@ enum Awaited {
 }
 
 /// Where a SASL exchange with the upstream is.
+#[derive(Clone, Copy)]
 enum Exchange {
     /// PLAIN, its message sent with the command; a `334` asks for it again.
     PlainSent,

@@ -45,12 +45,8 @@ impl Command {
             Ok(request) => Self::from_request(request),
             Err(error) => Self::from_error(&error),
         };
-        match command {
-            // Only AUTH may be longer (RFC 4954 section 4).
-            Self::Auth(..) => command,
-            _ if line.len() > LINE_MAX => Self::TooLong,
-            _ => command,
-        }
+        // Only AUTH may be longer (RFC 4954 section 4).
+        if line.len() > LINE_MAX && !matches!(command, Self::Auth(..)) { Self::TooLong } else { command }
     }
 
     fn from_request(request: Request<Cow<'_, str>>) -> Self {
@@ -110,9 +106,11 @@ mod tests {
 
     #[test]
     fn auth_is_read_in_any_case_with_and_without_an_initial_response() {
-        let auth = |line: &[u8]| match Command::parse(line) {
-            Command::Auth(mechanism, initial) => (mechanism, initial.map(|text| text.to_vec())),
-            _ => panic!("not AUTH: {line:?}"),
+        let auth = |line: &[u8]| {
+            let Command::Auth(mechanism, initial) = Command::parse(line) else {
+                panic!("not AUTH: {line:?}")
+            };
+            (mechanism, initial.map(|text| text.to_vec()))
         };
         assert_eq!(auth(b"auth plain AHQAcA=="), (Some(Mechanism::Plain), Some(b"AHQAcA==".to_vec())));
         assert_eq!(auth(b"AUTH LOGIN"), (Some(Mechanism::Login), None));

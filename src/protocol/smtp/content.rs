@@ -5,7 +5,7 @@
 //! know which kind its upstream is. So content passes untouched up to a line that only looks like the end,
 //! and its last byte never passes: no upstream ever sees a whole deviating end.
 
-use memchr::memchr;
+use memchr::memchr_iter;
 
 /// Content under way.
 pub(super) struct Content(At);
@@ -59,7 +59,7 @@ impl Content {
         while let Some((first, behind_first)) = rest.split_first() {
             match self.0 {
                 At::Text(before) => {
-                    let Some((text, behind_dot)) = split_at_dot(rest) else {
+                    let Some((text, behind_dot)) = before.split_at_dot(rest) else {
                         out.extend_from_slice(rest);
                         self.0 = At::Text(before.behind(rest));
                         return Led::On;
@@ -101,7 +101,7 @@ impl Content {
 }
 
 impl Before {
-    /// What stands before the next byte once `text`, which holds no dot, has passed.
+    /// What stands before the next byte once `text` has passed, which holds no dot at the start of a line.
     fn behind(self, text: &[u8]) -> Self {
         let end = text.iter().rposition(|b| *b != 0).map_or(0, |at| at + 1);
         let (text, nuls) = text.split_at_checked(end).unwrap_or((text, &[]));
@@ -112,18 +112,21 @@ impl Before {
             ([.., b'\r'], _) => Self::Cr,
             _ => Self::Other,
         };
-        match before {
-            // Servers that drop NULs see none between the line end and the dot.
-            Self::Cr | Self::LineEnd(_) if !nuls.is_empty() => Self::LineEnd(Start::Deviating),
-            before => before,
-        }
+        // Servers that drop NULs see none between the line end and the dot.
+        if nuls.is_empty() || before == Self::Other { before } else { Self::LineEnd(Start::Deviating) }
     }
-}
 
-/// Base64, most of what large messages consist of, holds no dot at all.
-fn split_at_dot(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (text, from_dot) = bytes.split_at_checked(memchr(b'.', bytes)?)?;
-    Some((text, from_dot.get(1..)?))
+    /// Splits `bytes` at the first dot that may stand at the start of a line. Only dots are looked for: base64,
+    /// most of what large messages consist of, holds none.
+    fn split_at_dot(self, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+        let at =
+            memchr_iter(b'.', bytes).find(|at| match at.checked_sub(1).and_then(|at| bytes.get(at)) {
+                Some(before) => matches!(before, b'\r' | b'\n' | 0),
+                None => self != Self::Other,
+            })?;
+        let (text, from_dot) = bytes.split_at_checked(at)?;
+        Some((text, from_dot.get(1..)?))
+    }
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ impl Guard {
 }
 
 impl RelayGuard for Guard {
-    fn from_client(&mut self, bytes: &[u8], out: &mut Forward) -> Result<usize, Violation> {
+    fn client_sent(&mut self, bytes: &[u8], out: &mut Forward) -> Result<usize, Violation> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let used = match &mut self.phase {
@@ -137,7 +137,7 @@ impl RelayGuard for Guard {
         Ok(bytes.len() - rest.len())
     }
 
-    fn from_upstream(&mut self, bytes: &[u8], out: &mut Forward) -> Result<(), Violation> {
+    fn upstream_sent(&mut self, bytes: &[u8], out: &mut Forward) -> Result<(), Violation> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let due = *self.answering.get_or_insert_with(|| self.outstanding.pop_front());

@@ -22,7 +22,7 @@ const WITHHELD: [&str; 10] = [
     "ATRN",
 ];
 
-/// The keywords of an upstream, with their parameters, less the [`WITHHELD`]; in its order. The default is a
+/// The keywords of an upstream, with their parameters, less `WITHHELD`; in its order. The default is a
 /// server without extensions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Offer(Vec<String>);

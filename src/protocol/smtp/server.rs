@@ -45,6 +45,8 @@ pub struct Server {
     introduction: Option<Introduction>,
     bad: u32,
     input: Input,
+    /// Whether any byte has come.
+    input_began: bool,
     input_ended: bool,
     output: Output,
     state: State,
@@ -81,6 +83,7 @@ impl ServerDialogue<Smtp> for Server {
             introduction: None,
             bad: 0,
             input: Input::default(),
+            input_began: false,
             input_ended: false,
             output: Zeroizing::new(greeting.into_bytes()),
             state: COMMAND,
@@ -103,6 +106,10 @@ impl Dialogue for Server {
     type Event = Attempt<Introduction>;
 
     fn receive(&mut self, bytes: &[u8]) {
+        if !self.input_began && is_tls(bytes) {
+            self.state = State::Closed;
+        }
+        self.input_began |= !bytes.is_empty();
         self.input.extend(bytes);
     }
 
@@ -132,7 +139,6 @@ impl Dialogue for Server {
                     self.state = State::Handshake;
                     return Step::StartTls;
                 }
-                State::Listening(_) if is_tls(self.input.bytes()) => State::Closed,
                 State::Listening(awaited) => match self.input.line(AUTH_LINE_MAX) {
                     Line::Incomplete if self.input_ended => State::Closed,
                     Line::Incomplete => {

@@ -5,8 +5,9 @@
 use crate::protocol::Trouble;
 use crate::protocol::clean::printable;
 
-/// Lines of one reply: an EHLO reply has a few dozen at most, the rest is an upstream that does not end.
-const LINES_MAX: usize = 128;
+/// The longest reply, in bytes: an EHLO reply has less than one kilobyte, the rest is an upstream that does
+/// not end.
+const REPLY_MAX: usize = 16 * 1024;
 
 /// The longest text of an upstream that is kept, in characters.
 const SAID_MAX: usize = 200;
@@ -31,8 +32,8 @@ pub(super) fn code_and_more(start: [u8; 4]) -> Option<(u16, bool)> {
 #[derive(Default)]
 pub(super) struct Reply {
     code: u16,
-    /// The texts behind the codes.
-    lines: Vec<String>,
+    /// The texts behind the codes, each with an LF.
+    text: String,
 }
 
 /// What a line did to a reply.
@@ -51,11 +52,15 @@ impl Reply {
             *place = *byte;
         }
         let Some((code, more)) = code_and_more(start) else { return Progress::Garbage };
-        if (!self.lines.is_empty() && code != self.code) || self.lines.len() >= LINES_MAX {
+        if !self.text.is_empty() && code != self.code {
             return Progress::Garbage;
         }
         self.code = code;
-        self.lines.push(String::from_utf8_lossy(line.get(4..).unwrap_or_default()).trim().to_owned());
+        self.text.push_str(String::from_utf8_lossy(line.get(4..).unwrap_or_default()).trim());
+        self.text.push('\n');
+        if self.text.len() > REPLY_MAX {
+            return Progress::Garbage;
+        }
         if more { Progress::More(self) } else { Progress::Complete(self) }
     }
 
@@ -65,13 +70,13 @@ impl Reply {
 
     /// The lines behind the first: an EHLO reply's keywords.
     pub(super) fn keywords(&self) -> impl Iterator<Item = &str> {
-        self.lines.iter().skip(1).map(String::as_str)
+        self.text.lines().skip(1)
     }
 
     /// Whether this reply to AUTH is a definite no to the name and password: 535, unless its enhanced code
     /// says that it will pass, and any other 5xx that says 5.7.8 (RFC 4954 section 6).
     pub(super) fn is_refusal(&self) -> bool {
-        let enhanced = self.lines.first().and_then(|text| text.split(' ').next()).unwrap_or_default();
+        let enhanced = self.first_line().split(' ').next().unwrap_or_default();
         match self.code {
             535 => !enhanced.starts_with("4."),
             500..=599 => enhanced == "5.7.8",
@@ -79,9 +84,13 @@ impl Reply {
         }
     }
 
+    fn first_line(&self) -> &str {
+        self.text.lines().next().unwrap_or_default()
+    }
+
     /// Code and first line as they may be shown.
     pub(super) fn said(&self) -> Trouble {
-        let text = format!("{} {}", self.code, self.lines.first().map_or("", String::as_str));
+        let text = format!("{} {}", self.code, self.first_line());
         Trouble::Said(printable(text.as_bytes(), SAID_MAX))
     }
 }
@@ -124,6 +133,6 @@ mod tests {
         for garbage in [&["250-a", "354 b"][..], &["hello"], &["25"], &["250x"], &["150 x"], &["999 x"]] {
             assert!(reply(garbage).is_none(), "{garbage:?}");
         }
-        assert!(reply(&vec!["250-x"; 1000]).is_none());
+        assert!(reply(&vec!["250-x"; 10_000]).is_none());
     }
 }

@@ -63,11 +63,11 @@ fn load_pair(files: &CertificateFiles) -> Result<(Arc<CertifiedKey>, Vec<String>
     let names = names_in(leaf, &files.cert)?;
     let key = PrivateKeyDer::from_pem_file(&files.key)
         .map_err(|source| TlsError::Unreadable { path: files.key.clone(), source })?;
-    let certified = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => {
-            TlsError::Mismatch { cert: files.cert.clone(), key: files.key.clone() }
+    let certified = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| {
+        if matches!(error, rustls::Error::InconsistentKeys(_)) {
+            return TlsError::Mismatch { cert: files.cert.clone(), key: files.key.clone() };
         }
-        other => TlsError::BadKey { key: files.key.clone(), reason: other.to_string() },
+        TlsError::BadKey { key: files.key.clone(), reason: error.to_string() }
     })?;
     Ok((Arc::new(certified), names))
 }
@@ -93,9 +93,8 @@ fn names_in(leaf: &CertificateDer<'_>, path: &Path) -> Result<Vec<String>, TlsEr
     let alternative = certificate.subject_alternative_name().map_err(|error| bad(error.to_string()))?;
     let names = alternative.iter().flat_map(|extension| &extension.value.general_names);
     Ok(names
-        .filter_map(|name| match name {
-            GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
-            _ => None,
+        .filter_map(|name| {
+            if let GeneralName::DNSName(name) = name { Some(name.to_ascii_lowercase()) } else { None }
         })
         .collect())
 }

@@ -124,10 +124,15 @@ impl Failure {
     /// Whether the server itself is in trouble, and not just this login.
     fn is_outage(&self) -> bool {
         match self {
-            Self::Resolve(_) | Self::Connect(_) | Self::Handshake(_) | Self::Silent(_) => true,
-            Self::Said(Trouble::StartTls | Trouble::PreAuthenticated | Trouble::Garbage(_)) => true,
-            Self::Broken(_) | Self::Slow | Self::NotServed => false,
-            Self::Said(
+            Self::Resolve(_)
+            | Self::Connect(_)
+            | Self::Handshake(_)
+            | Self::Silent(_)
+            | Self::Said(Trouble::StartTls | Trouble::PreAuthenticated | Trouble::Garbage(_)) => true,
+            Self::Broken(_)
+            | Self::Slow
+            | Self::NotServed
+            | Self::Said(
                 Trouble::InUse
                 | Trouble::LoginDelay
                 | Trouble::OfferChanged
@@ -140,10 +145,17 @@ impl Failure {
 
     /// What a client is told.
     pub(super) fn refusal(&self) -> Refusal {
-        match self {
-            Self::Said(Trouble::InUse) => Refusal::InUse,
-            Self::Said(Trouble::LoginDelay) => Refusal::LoginDelay,
-            _ => Refusal::Unavailable,
+        let Self::Said(trouble) = self else { return Refusal::Unavailable };
+        match trouble {
+            Trouble::InUse => Refusal::InUse,
+            Trouble::LoginDelay => Refusal::LoginDelay,
+            Trouble::OfferChanged
+            | Trouble::NoMechanism
+            | Trouble::StartTls
+            | Trouble::PreAuthenticated
+            | Trouble::Closed
+            | Trouble::Garbage(_)
+            | Trouble::Said(_) => Refusal::Unavailable,
         }
     }
 }

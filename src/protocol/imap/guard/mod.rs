@@ -53,7 +53,7 @@ impl Guard {
 impl RelayGuard for Guard {
     /// Takes everything: what cannot be understood yet is held here, so that it is read in its place between
     /// the upstream's responses.
-    fn from_client(&mut self, bytes: &[u8], out: &mut Forward) -> Result<usize, Violation> {
+    fn client_sent(&mut self, bytes: &[u8], out: &mut Forward) -> Result<usize, Violation> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let (used, next) = self.commands.read(rest, &mut out.to_upstream);
@@ -75,7 +75,7 @@ impl RelayGuard for Guard {
         Ok(bytes.len())
     }
 
-    fn from_upstream(&mut self, bytes: &[u8], out: &mut Forward) -> Result<(), Violation> {
+    fn upstream_sent(&mut self, bytes: &[u8], out: &mut Forward) -> Result<(), Violation> {
         let mut rest = bytes;
         while !rest.is_empty() {
             self.answer(&mut out.to_client);
@@ -88,7 +88,7 @@ impl RelayGuard for Guard {
             };
             if released {
                 let held = mem::take(&mut self.held);
-                self.from_client(&held, out)?;
+                self.client_sent(&held, out)?;
             }
         }
         self.answer(&mut out.to_client);
@@ -117,14 +117,14 @@ mod tests {
 
         fn client(&mut self, bytes: &str) -> &mut Self {
             if !self.ended {
-                self.ended = self.guard.from_client(bytes.as_bytes(), &mut self.out).is_err();
+                self.ended = self.guard.client_sent(bytes.as_bytes(), &mut self.out).is_err();
             }
             self
         }
 
         fn upstream(&mut self, bytes: &str) -> &mut Self {
             if !self.ended {
-                self.ended = self.guard.from_upstream(bytes.as_bytes(), &mut self.out).is_err();
+                self.ended = self.guard.upstream_sent(bytes.as_bytes(), &mut self.out).is_err();
             }
             self
         }

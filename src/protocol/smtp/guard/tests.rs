@@ -26,7 +26,7 @@ impl Relay {
     fn upstream_says(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         if self.ended.is_none() {
             let mut out = Forward::default();
-            let result = self.guard.from_upstream(bytes.as_ref(), &mut out);
+            let result = self.guard.upstream_sent(bytes.as_ref(), &mut out);
             self.take(&out, result.err());
             self.go_on();
         }
@@ -36,7 +36,7 @@ impl Relay {
     fn go_on(&mut self) {
         if self.ended.is_none() {
             let mut out = Forward::default();
-            match self.guard.from_client(&self.held, &mut out) {
+            match self.guard.client_sent(&self.held, &mut out) {
                 Ok(taken) => {
                     self.held.drain(..taken);
                     self.take(&out, None);
@@ -365,14 +365,14 @@ fn client_words() -> impl Strategy<Value = Vec<u8>> {
         b"RSET\r\n",
         b"NOOP",
         b"\r\n",
-        b"\"",
+        b"\r\n\0.\r\n",
         b"\t",
     ];
     prop::collection::vec(prop::sample::select(&WORDS[..]), 0..40).prop_map(|words| words.concat())
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4000) })]
 
     #[test]
     fn no_upstream_however_lenient_ever_reads_a_command_that_changes_who_the_client_is(

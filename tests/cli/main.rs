@@ -1,123 +1,17 @@
 //! The command line as the shell sees it: exit codes, messages, JSON shapes.
 
+#![expect(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+
+mod site;
+
 use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A folder with a configuration in it; everything that commands make goes there.
-struct Site {
-    folder: TempDir,
-}
-
-/// How a command ended.
-struct Outcome {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-const MASTER: &str = r#"
-[server]
-hostname = "mail.example.org"
-data_dir = "data"
-[[tls.certificate]]
-cert = "certs/fullchain.pem"
-key = "certs/privkey.pem"
-[[listener]]
-protocol = "imap"
-address = "[::]:993"
-tls = "implicit"
-[[upstream]]
-name = "legacy"
-domains = ["example.org"]
-default_domain = "example.org"
-domain_aliases = ["mail.example.org"]
-imap = { address = ["127.0.0.1:9"], tls = "none" }
-credential = "master"
-[upstream.master]
-user = "proxy"
-password_file = "master.secret"
-style = "separator:*"
-[policy]
-app_passwords_per_account = 2
-"#;
-
-impl Site {
-    fn new(config: &str) -> Self {
-        let site = Self { folder: TempDir::new().unwrap() };
-        fs::write(site.file("mailward.toml"), config).unwrap();
-        site
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn run(&self, arguments: &[&str]) -> Outcome {
-        self.run_with_input(arguments, "")
-    }
-
-    fn run_with_input(&self, arguments: &[&str], input: &str) -> Outcome {
-        let config = self.file("mailward.toml");
-        let mut all = vec!["--config", config.to_str().unwrap()];
-        all.extend(arguments);
-        run(&all, input)
-    }
-
-    /// The JSON that a command printed, which must have gone well.
-    #[track_caller]
-    fn json(&self, arguments: &[&str]) -> Value {
-        serde_json::from_str(&self.run(arguments).succeeded()).unwrap()
-    }
-}
-
-fn run(arguments: &[&str], input: &str) -> Outcome {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_mailward"))
-        .args(arguments)
-        .env_remove("MAILWARD_CONFIG")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // a command that reads nothing closes its end
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let output = child.wait_with_output().unwrap();
-    Outcome {
-        code: output.status.code().unwrap(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
-}
-
-impl Outcome {
-    #[track_caller]
-    fn succeeded(self) -> String {
-        assert_eq!((self.code, self.err.as_str()), (0, ""), "{}", self.out);
-        self.out
-    }
-
-    /// Failed with that code and with a text on stderr that begins so; nothing went to stdout.
-    #[track_caller]
-    fn failed(self, code: i32, beginning: &str) -> String {
-        assert!(self.code == code && self.err.starts_with(beginning), "{} {}", self.code, self.err);
-        assert_eq!(self.out, "");
-        self.err
-    }
-}
-
-fn keys(record: &Value) -> Vec<&str> {
-    record.as_object().unwrap().keys().map(String::as_str).collect()
-}
-
-fn mode(path: &Path) -> u32 {
-    fs::metadata(path).unwrap().permissions().mode() & 0o777
-}
+use site::{MASTER, Site, imap_server, keys, mode, run, sealed};
 
 #[test]
 fn a_wrong_call_exits_with_2_and_says_what_was_expected() {
@@ -370,22 +264,33 @@ fn the_trail_is_searched_and_verified() {
 }
 
 #[test]
-fn output_that_nobody_reads_is_no_failure() {
+fn output_that_nobody_reads_is_a_failure_only_where_it_cannot_be_had_again() {
     let site = Site::new(MASTER);
-    for name in ["anna", "bert"] {
-        site.run(&["account", "add", name]).succeeded();
-    }
-    let mut child = Command::new(env!("CARGO_BIN_EXE_mailward"))
-        .arg("--config")
-        .arg(site.file("mailward.toml"))
-        .args(["account", "list"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop(child.stdout.take());
-    let output = child.wait_with_output().unwrap();
-    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(0), ""));
+    site.run(&["account", "add", "anna"]).succeeded();
+    let unread = |arguments: &[&str]| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_mailward"))
+            .arg("--config")
+            .arg(site.file("mailward.toml"))
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(unread(&["account", "list"]), (0, String::new()));
+    let (code, err) = unread(&["app-password", "create", "anna", "--name", "Phone"]);
+    assert!(
+        code == 1 && err.contains("hint: take it back with `mailward app-password revoke anna@"),
+        "{code} {err}"
+    );
+    let (code, err) = unread(&["factor", "totp", "anna"]);
+    assert!(
+        code == 1 && err.contains("hint: take it back with `mailward factor unbind anna@"),
+        "{code} {err}"
+    );
 }
 
 #[test]
@@ -404,4 +309,83 @@ fn init_without_answers_or_a_terminal_names_every_flag() {
     let site = Site::new(MASTER);
     site.run(&["init", "--domain", "example.org", "--imap", "127.0.0.1:143", "--yes"]).failed(1, "error: `");
     assert_eq!(fs::read_to_string(site.file("mailward.toml")).unwrap(), MASTER);
+}
+
+#[test]
+fn a_sealed_app_password_needs_the_right_mailbox_password() {
+    let site = Site::new(&sealed(imap_server("s3cret-mailbox")));
+    let create = ["app-password", "create", "anna", "--name", "Phone", "--mailbox-password-stdin", "--json"];
+    site.run(&["app-password", "create", "anna", "--name", "Phone"])
+        .failed(2, "error: the mailbox password is needed, and there is no terminal to ask for it\nhint: ");
+    site.run_with_input(&create, "").failed(2, "error: the first line of stdin is no password: ");
+    let err = site
+        .run_with_input(&create, "wr0ng-mailbox\n")
+        .failed(1, "error: `legacy` refused the mailbox password");
+    assert!(!err.contains("wr0ng"), "{err}");
+    assert_eq!(site.json(&["account", "list", "--json"]), Value::Array(vec![]), "nothing was made");
+
+    let made = site.run_with_input(&create, "s3cret-mailbox\r\n").succeeded();
+    assert!(serde_json::from_str::<Value>(&made).unwrap()["password"].is_string());
+    assert_eq!(site.json(&["account", "list", "--json"])[0]["address"], "anna@example.org");
+    for file in ["data/mailward.db", "data/mailward.db-wal"] {
+        let content = fs::read(site.file(file)).unwrap_or_default();
+        assert!(!String::from_utf8_lossy(&content).contains("s3cret-mailbox"), "{file}");
+    }
+}
+
+#[test]
+fn an_upstream_that_cannot_be_asked_is_told_apart_from_a_wrong_password() {
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let site = Site::new(&sealed(gone));
+    let create = ["app-password", "create", "anna", "--name", "Phone", "--mailbox-password-stdin"];
+    site.run_with_input(&create, "whatever\n").failed(
+        1,
+        "error: cannot ask `legacy` whether the mailbox password is right; no app password was made\n  caused by: ",
+    );
+}
+
+#[test]
+fn init_makes_a_site_that_works() {
+    let port = imap_server("s3cret-mailbox");
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("etc/mailward.toml");
+    let config = path.to_str().unwrap();
+    let place = format!("127.0.0.1:{port}");
+    let made = run(&["-c", config, "init", "--yes", "--domain", "example.org", "--imap", &place], "");
+    assert_eq!(made.code, 0, "{}", made.err);
+    assert!(made.err.starts_with(&format!("found imap at {place}: no TLS!")), "{}", made.err);
+    assert!(made.out.contains(&format!("next: mailward -c {config} serve\n")), "{}", made.out);
+
+    assert!(
+        run(&["-c", config, "config", "check"], "")
+            .succeeded()
+            .contains("2 listeners, 1 certificate, 1 upstream")
+    );
+    let etc = folder.path().join("etc");
+    assert_eq!(mode(&etc.join("certs/privkey.pem")), 0o600);
+    assert_eq!(mode(&etc.join("data")), 0o700);
+    assert!(etc.join("data/mailward.db").exists() && etc.join("data/site.key").exists());
+    let create =
+        ["-c", config, "app-password", "create", "anna", "--name", "Phone", "--mailbox-password-stdin"];
+    run(&create, "s3cret-mailbox\n").succeeded();
+    run(&["-c", config, "init", "--yes"], "").failed(1, "error: `");
+}
+
+#[test]
+fn init_writes_nothing_when_the_mail_server_is_not_there() {
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("mailward.toml");
+    let call = [
+        "-c",
+        path.to_str().unwrap(),
+        "init",
+        "--yes",
+        "--domain",
+        "example.org",
+        "--imap",
+        &gone.to_string(),
+    ];
+    run(&call, "").failed(1, &format!("error: `{gone}` did not answer as an imap server"));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }

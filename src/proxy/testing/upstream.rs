@@ -1,0 +1,149 @@
+//! A scripted upstream.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use super::eventually;
+use crate::base::{LoginName, Password, UpstreamName};
+use crate::config::{DomainPattern, Endpoint, EndpointTls, LoginRewrite, Upstream, UpstreamCredential};
+use crate::protocol::UpstreamLogin;
+use crate::proxy::tls::{Acceptor, Stream};
+
+/// What the fake upstream does when a client connects.
+#[derive(Clone)]
+pub(in crate::proxy) enum Play {
+    /// Sends this.
+    Say(&'static str),
+    /// Awaits a line.
+    Hear,
+    /// Answers each line with what this makes of it, until the end.
+    Converse(fn(&str) -> String),
+    Handshake(Acceptor),
+    /// Echoes until the end.
+    Echo,
+    /// Says nothing more and keeps the connection.
+    Wait,
+}
+
+/// Listens on loopback, plays the same for every connection, and remembers all it heard in clear.
+pub(in crate::proxy) struct FakeUpstream {
+    pub(in crate::proxy) port: u16,
+    pub(in crate::proxy) heard: Arc<Mutex<Vec<u8>>>,
+    task: JoinHandle<()>,
+}
+
+impl FakeUpstream {
+    pub(in crate::proxy) async fn play(script: Vec<Play>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let memory = Arc::clone(&heard);
+        let task = tokio::spawn(async move {
+            loop {
+                let (tcp, _) = listener.accept().await.unwrap();
+                tokio::spawn(perform(tcp, script.clone(), Arc::clone(&memory)));
+            }
+        });
+        Self { port, heard, task }
+    }
+
+    pub(in crate::proxy) fn heard(&self) -> String {
+        String::from_utf8_lossy(&self.heard.lock().unwrap()).into_owned()
+    }
+
+    /// Waits until it has heard `words`.
+    pub(in crate::proxy) async fn hears(&self, words: &str) {
+        eventually(|| self.heard().contains(words)).await;
+    }
+}
+
+impl Drop for FakeUpstream {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn perform(tcp: TcpStream, script: Vec<Play>, memory: Arc<Mutex<Vec<u8>>>) -> std::io::Result<()> {
+    let mut stream = Stream::plain(tcp);
+    for act in script {
+        match act {
+            Play::Say(line) => {
+                stream.write_all(line.as_bytes()).await?;
+                stream.flush().await?;
+            }
+            Play::Hear => {
+                hear(&mut stream, &memory).await?;
+            }
+            Play::Converse(answer) => loop {
+                let line = hear(&mut stream, &memory).await?;
+                stream.write_all(answer(&line).as_bytes()).await?;
+                stream.flush().await?;
+            },
+            Play::Handshake(acceptor) => stream = acceptor.accept(stream).await?,
+            Play::Echo => {
+                let mut bytes = [0; 4096];
+                loop {
+                    let count = stream.read(&mut bytes).await?;
+                    if count == 0 {
+                        break;
+                    }
+                    memory.lock().unwrap().extend_from_slice(&bytes[..count]);
+                    stream.write_all(&bytes[..count]).await?;
+                    stream.flush().await?;
+                }
+            }
+            Play::Wait => {
+                let mut bytes = [0; 4096];
+                while let Ok(count @ 1..) = stream.read(&mut bytes).await {
+                    memory.lock().unwrap().extend_from_slice(&bytes[..count]);
+                }
+            }
+        }
+    }
+    stream.shutdown().await
+}
+
+async fn hear(stream: &mut Stream, memory: &Mutex<Vec<u8>>) -> std::io::Result<String> {
+    let mut line = Vec::new();
+    while !line.ends_with(b"\n") {
+        line.push(stream.read_u8().await?);
+    }
+    memory.lock().unwrap().extend_from_slice(&line);
+    Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
+}
+
+pub(in crate::proxy) fn endpoint(port: u16, tls: EndpointTls) -> Endpoint {
+    let (host, server_name) = ("127.0.0.1".to_owned(), "legacy.example.org".to_owned());
+    Endpoint { host, port, tls, server_name, ca_file: None, pin_sha256: None }
+}
+
+/// An upstream that speaks the fake protocol at `endpoint`, with short deadlines.
+pub(in crate::proxy) fn upstream(endpoint: Endpoint) -> Upstream {
+    Upstream {
+        name: UpstreamName("legacy".into()),
+        domains: vec![DomainPattern::Any],
+        default_domain: None,
+        domain_aliases: Vec::new(),
+        accounts: None,
+        login: LoginRewrite::Address,
+        credential: UpstreamCredential::Sealed,
+        imap: None,
+        pop3: Some(endpoint),
+        smtp: None,
+        connect_deadline: Duration::from_millis(500),
+        login_deadline: Duration::from_millis(500),
+        refresh: Duration::from_secs(600),
+    }
+}
+
+pub(in crate::proxy) fn login() -> UpstreamLogin {
+    UpstreamLogin {
+        user: LoginName::from_bytes(b"ann").unwrap(),
+        authorize_as: None,
+        password: Password::new(b"canary-secret".to_vec()).unwrap(),
+    }
+}

@@ -1,0 +1,256 @@
+//! The three protocols through the whole proxy, to upstreams that know a few words of each.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::testing::{Authority, FakeUpstream, Play, Site, endpoint, limits};
+use super::tls::{Connector, Stream};
+use super::upstream::{Probe, ProbeError, probe};
+use super::*;
+use crate::account::{MailboxCheck, MailboxVerdict};
+use crate::base::{LoginName, Password, UpstreamName};
+use crate::config::{
+    Audit, Database, Endpoint, EndpointTls, ListenerTls, Policies, Policy, Requirement, Server, WhenFull,
+};
+use crate::protocol::Language;
+
+const NAME: &str = "mail.example.org";
+
+fn imap(line: &str) -> String {
+    let (tag, command) = line.split_once(' ').unwrap_or((line, ""));
+    match command.split(' ').collect::<Vec<_>>()[..] {
+        ["CAPABILITY"] => format!("* CAPABILITY IMAP4rev1 IDLE\r\n{tag} OK done\r\n"),
+        ["LOGIN", _, r#""right""#] => format!("{tag} OK [CAPABILITY IMAP4rev1 IDLE] in\r\n"),
+        ["LOGIN", ..] => format!("{tag} NO no\r\n"),
+        ["NOOP"] => format!("{tag} OK upstream says so\r\n"),
+        _ => format!("{tag} BAD what\r\n"),
+    }
+}
+
+fn pop3(line: &str) -> String {
+    match line.split(' ').collect::<Vec<_>>()[..] {
+        ["CAPA"] => "+OK\r\nUSER\r\nUIDL\r\n.\r\n".to_owned(),
+        ["USER", _] => "+OK\r\n".to_owned(),
+        ["PASS", "right"] => "+OK in\r\n".to_owned(),
+        ["PASS", _] => "-ERR [AUTH] no\r\n".to_owned(),
+        ["STAT"] => "+OK 0 0\r\n".to_owned(),
+        _ => "-ERR what\r\n".to_owned(),
+    }
+}
+
+fn smtp(line: &str) -> String {
+    match line.split(' ').collect::<Vec<_>>()[..] {
+        ["EHLO", _] => "250-legacy\r\n250-SIZE 1000\r\n250 AUTH PLAIN\r\n".to_owned(),
+        // NUL, the name, NUL, `right`.
+        ["AUTH", "PLAIN", "AGFubkBleGFtcGxlLm9yZwByaWdodA=="] => "235 2.7.0 in\r\n".to_owned(),
+        ["AUTH", ..] => "535 5.7.8 no\r\n".to_owned(),
+        ["NOOP"] => "250 2.0.0 upstream says so\r\n".to_owned(),
+        ["XCLIENT", ..] => "220 whoever you are\r\n".to_owned(),
+        _ => "500 5.5.1 what\r\n".to_owned(),
+    }
+}
+
+/// One upstream of three protocols.
+struct Legacy {
+    imap: FakeUpstream,
+    pop3: FakeUpstream,
+    smtp: FakeUpstream,
+}
+
+impl Legacy {
+    async fn open() -> Self {
+        let greet = |greeting, answer| vec![Play::Say(greeting), Play::Converse(answer)];
+        Self {
+            imap: FakeUpstream::play(greet("* OK hello\r\n", imap)).await,
+            pop3: FakeUpstream::play(greet("+OK hello\r\n", pop3)).await,
+            smtp: FakeUpstream::play(greet("220 legacy hello\r\n", smtp)).await,
+        }
+    }
+
+    fn settings(&self) -> config::Upstream {
+        let plain = |server: &FakeUpstream| Some(endpoint(server.port, EndpointTls::None));
+        config::Upstream {
+            imap: plain(&self.imap),
+            pop3: plain(&self.pop3),
+            smtp: plain(&self.smtp),
+            ..testing::upstream(endpoint(1, EndpointTls::None))
+        }
+    }
+}
+
+fn configuration(legacy: &Legacy, authority: &Authority, doors: &[(Protocol, ListenerTls)]) -> Config {
+    let policy = Policy {
+        second_factor: Requirement::Optional,
+        factors: vec![config::FactorKind::Totp],
+        app_passwords_after_unbind: config::AfterUnbind::Stop,
+        app_passwords_per_account: 20,
+    };
+    let address = "127.0.0.1:0".parse().unwrap();
+    let listener = |&(protocol, tls): &(Protocol, ListenerTls)| config::Listener { protocol, address, tls };
+    Config {
+        server: Server {
+            hostname: NAME.to_owned(),
+            data_dir: "/nowhere".into(),
+            refusal_text: Language::English,
+        },
+        database: Database::Sqlite("/nowhere".into()),
+        certificates: vec![authority.issue(&[NAME]).0],
+        listeners: doors.iter().map(listener).collect(),
+        upstreams: vec![legacy.settings()],
+        policies: Policies { default: policy, domains: Default::default() },
+        limits: limits(),
+        portal: None,
+        audit: Audit { directory: "/nowhere".into(), when_full: WhenFull::Refuse },
+    }
+}
+
+/// A client that reads and says lines.
+struct Client(Stream);
+
+impl Client {
+    async fn connect(address: SocketAddr) -> Self {
+        Self(Stream::plain(TcpStream::connect(address).await.unwrap()))
+    }
+
+    async fn secure(self, authority: &Authority, port: u16) -> Self {
+        let trusted = Endpoint {
+            ca_file: Some(authority.ca_file()),
+            server_name: NAME.to_owned(),
+            ..endpoint(port, EndpointTls::Implicit)
+        };
+        Self(Connector::new(&trusted).unwrap().connect(self.0).await.unwrap())
+    }
+
+    async fn say(&mut self, text: &str) {
+        self.0.write_all(text.as_bytes()).await.unwrap();
+        self.0.flush().await.unwrap();
+    }
+
+    /// Lines up to the one that begins with `start`.
+    async fn until(&mut self, start: &str) -> String {
+        let mut text = String::new();
+        while !text.lines().last().is_some_and(|line| line.starts_with(start)) || !text.ends_with('\n') {
+            text.push(char::from(self.0.read_u8().await.unwrap()));
+        }
+        text
+    }
+}
+
+#[tokio::test]
+async fn each_protocol_logs_in_through_starttls_and_through_implicit_tls() {
+    let (legacy, authority) = (Legacy::open().await, Authority::new());
+    let doors: Vec<_> = Protocol::ALL
+        .into_iter()
+        .flat_map(|protocol| [(protocol, ListenerTls::Implicit), (protocol, ListenerTls::Starttls)])
+        .collect();
+    let config = configuration(&legacy, &authority, &doors);
+    let site = Site::open(&config.upstreams[0], limits()).await;
+    let bound = Bound::new(&config).unwrap();
+    let addresses = bound.addresses();
+    let (close, closing) = watch::channel(false);
+    let upstreams = Arc::new(Upstreams::new(&config).unwrap());
+    let serving = tokio::spawn(bound.serve(
+        Arc::clone(&site.gate),
+        Arc::clone(&upstreams),
+        Arc::clone(&site.clock),
+        closing,
+    ));
+    for ((protocol, address), (_, tls)) in addresses.into_iter().zip(doors) {
+        let port = address.port();
+        let mut client = Client::connect(address).await;
+        if tls == ListenerTls::Implicit {
+            client = client.secure(&authority, port).await;
+        }
+        let (greeting, upgrade, go) = match protocol {
+            Protocol::Imap => ("* OK", "s STARTTLS\r\n", "s OK"),
+            Protocol::Pop3 => ("+OK", "STLS\r\n", "+OK"),
+            Protocol::Smtp => ("220 ", "EHLO me\r\nSTARTTLS\r\n", "220 "),
+        };
+        client.until(greeting).await;
+        if tls == ListenerTls::Starttls {
+            client.say(upgrade).await;
+            client.until(go).await;
+            client = client.secure(&authority, port).await;
+        }
+        match protocol {
+            Protocol::Imap => {
+                client.say("a CAPABILITY\r\nb LOGIN ann@example.org \"right\"\r\nc NOOP\r\n").await;
+                assert!(client.until("a OK").await.contains("IDLE"), "learned from the upstream");
+                assert!(client.until("b OK").await.contains("[CAPABILITY IMAP4rev1 IDLE]"));
+                assert_eq!(client.until("c ").await, "c OK upstream says so\r\n");
+            }
+            Protocol::Pop3 => {
+                client.say("CAPA\r\n").await;
+                assert!(client.until(".").await.contains("UIDL"));
+                client.say("USER ann@example.org\r\nPASS right\r\nSTAT\r\n").await;
+                client.until("+OK").await;
+                client.until("+OK").await;
+                assert_eq!(client.until("+OK").await, "+OK 0 0\r\n");
+            }
+            Protocol::Smtp => {
+                client.say("EHLO [192.0.2.1]\r\n").await;
+                assert!(client.until("250 ").await.contains("SIZE 1000"));
+                client.say("AUTH PLAIN AGFubkBleGFtcGxlLm9yZwByaWdodA==\r\n").await;
+                client.until("235 ").await;
+                client.say("XCLIENT LOGIN=root\r\nNOOP\r\n").await;
+                assert!(client.until("5").await.starts_with('5'), "the gate answers that itself");
+                assert_eq!(client.until("250").await, "250 2.0.0 upstream says so\r\n");
+            }
+        }
+    }
+    assert!(legacy.smtp.heard().contains("EHLO [192.0.2.1]\r\n"), "the client's own name");
+    assert!(!legacy.smtp.heard().contains("XCLIENT"));
+    close.send(true).unwrap();
+    serving.await.unwrap().unwrap();
+    assert_eq!(site.recorded("login", "outcome"), ["admitted"; 6]);
+    assert_eq!(site.recorded("session_end", "reason").len(), 6);
+}
+
+#[tokio::test]
+async fn a_mailbox_password_is_checked_over_whichever_protocol_there_is() {
+    let legacy = Legacy::open().await;
+    let authority = Authority::new();
+    let user = LoginName::from_bytes(b"ann@example.org").unwrap();
+    let name = UpstreamName("legacy".to_owned());
+    let mut config = configuration(&legacy, &authority, &[]);
+    let check = async |config: &Config, password: &str| {
+        let password = Password::new(password.as_bytes().to_vec()).unwrap();
+        Upstreams::new(config).unwrap().check(&name, &user, &password).await
+    };
+    assert_eq!(check(&config, "right").await, MailboxVerdict::Right);
+    assert_eq!(check(&config, "wrong").await, MailboxVerdict::Wrong);
+    legacy.imap.hears(" LOGOUT\r\n").await;
+    config.upstreams[0].imap = None;
+    assert_eq!(check(&config, "right").await, MailboxVerdict::Right);
+    assert_eq!(check(&config, "wrong").await, MailboxVerdict::Wrong);
+    legacy.pop3.hears("PASS wrong\r\n").await;
+    config.upstreams[0].pop3 = None;
+    assert_eq!(check(&config, "right").await, MailboxVerdict::Right);
+    assert_eq!(check(&config, "wrong").await, MailboxVerdict::Wrong);
+    drop(legacy);
+    tokio::task::yield_now().await;
+    assert!(matches!(check(&config, "right").await, MailboxVerdict::Unavailable(_)));
+}
+
+#[tokio::test]
+async fn a_look_at_a_server_finds_the_best_protection_and_the_key_to_pin() {
+    let authority = Authority::new();
+    let (files, pin) = authority.issue(&[NAME]);
+    let certificates = Arc::new(Certificates::load(&[files]).unwrap());
+    let acceptor = Acceptor::new(certificates, Protocol::Pop3).unwrap();
+    let look = async |script| {
+        let server = FakeUpstream::play(script).await;
+        probe(Protocol::Pop3, "127.0.0.1", server.port).await
+    };
+    let talk = [Play::Say("+OK hello\r\n"), Play::Converse(pop3)];
+    let found = look(talk.to_vec()).await.unwrap();
+    assert_eq!(found, Probe { tls: EndpointTls::None, pin_sha256: None });
+
+    let mut script = vec![Play::Handshake(acceptor.clone())];
+    script.extend(talk.clone());
+    let found = look(script).await.unwrap();
+    assert_eq!(found, Probe { tls: EndpointTls::Implicit, pin_sha256: Some(pin) });
+
+    let error = look(vec![Play::Say("SSH-2.0-OpenSSH\r\n"), Play::Wait]).await.unwrap_err();
+    assert!(matches!(error, ProbeError::Failed { .. }), "{error}");
+}
