@@ -7,6 +7,7 @@
     reason = "a test whose world cannot be set up must fail, and say why"
 )]
 
+mod canaries;
 mod clients;
 mod first_light;
 mod refusals;
