@@ -27,9 +27,10 @@ fn what_is_pipelined_behind_a_login_arrives_upstream_exactly_once() {
         let (behind, replies) = match mail {
             Mail::Imap => ("b NOOP\r\nc XYZZY {3+}\r\nabc\r\nd NO", ["b OK", "c OK", "abc OK"]),
             Mail::Pop3 => ("STAT\r\nUIDL\r\nTOP 1 0\r\nNO", ["+OK", "+OK", "+OK"]),
-            Mail::Smtp => {
-                ("MAIL FROM:<a@example.test>\r\nRCPT TO:<b@example.test>\r\nRSET\r\nNO", ["250", "250", "250"])
-            }
+            Mail::Smtp => (
+                "MAIL FROM:<a@example.test>\r\nRCPT TO:<b@example.test>\r\nRSET\r\nNO",
+                ["250", "250", "250"],
+            ),
         };
         let mut guest = Guest::at(&gate, mail);
         guest.wire.send(format!("{}{behind}", login(mail)));
@@ -59,7 +60,9 @@ fn what_is_pipelined_behind_a_refused_login_is_answered_by_the_gate() {
         fake.behave(Manner { login: Answer::Says(refusal), ..Manner::friendly(mail) });
         let mut guest = Guest::at(&gate, mail);
         let (behind, expected): (_, &[_]) = match mail {
-            Mail::Imap => ("b NOOP\r\nc LOGOUT\r\n", &["a NO [AUTHENTICATIONFAILED]", "b OK", "* BYE", "c OK"]),
+            Mail::Imap => {
+                ("b NOOP\r\nc LOGOUT\r\n", &["a NO [AUTHENTICATIONFAILED]", "b OK", "* BYE", "c OK"])
+            }
             Mail::Pop3 => ("STAT\r\nQUIT\r\n", &["-ERR [AUTH]", "-ERR", "+OK"]),
             Mail::Smtp => ("MAIL FROM:<a@example.test>\r\nNOOP\r\nQUIT\r\n", &["535", "530", "250", "221"]),
         };

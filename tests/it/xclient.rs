@@ -1,7 +1,8 @@
 //! A Postfix that trusts the gate for XCLIENT never hears one from a client, and its content passes untouched.
 
 use crate::support::{
-    GATE_NAME, Gate, GateConfig, Guest, LegacyOptions, LegacyServer, Mail, UpstreamTls, Wire, b64, eventually, plain,
+    GATE_NAME, Gate, GateConfig, Guest, LegacyOptions, LegacyServer, Mail, UpstreamTls, Wire, b64,
+    eventually, plain,
 };
 
 /// What only a trusted host may say, in every spelling that some server might understand.
@@ -33,7 +34,8 @@ fn trusting() -> LegacyServer {
 
 /// Waits for the end of the session that said QUIT, and shows that nobody spoke for somebody else in any.
 fn nobody_was_forged(legacy: &LegacyServer, sessions: usize) {
-    let ended = |log: &str| log.lines().filter(|line| line.contains("disconnect") && line.contains("auth=1")).count();
+    let ended =
+        |log: &str| log.lines().filter(|line| line.contains("disconnect") && line.contains("auth=1")).count();
     eventually("Postfix logs the session's end", || ended(&legacy.postfix_log()) >= sessions);
     let log = legacy.postfix_log();
     for trace in ["xclient", "xforward", "192.0.2.66", "evil.test", "auth=2", "auth=1/2"] {
@@ -76,7 +78,9 @@ fn nothing_that_changes_who_the_client_is_reaches_postfix() {
         }
         // Behind RSET, amid a transaction, and pipelined in one segment.
         for line in &all {
-            wire.send(format!("RSET\r\n{line}\r\nMAIL FROM:<user0@example.test>\r\n{line}\r\nRSET\r\nNOOP\r\n"));
+            wire.send(format!(
+                "RSET\r\n{line}\r\nMAIL FROM:<user0@example.test>\r\n{line}\r\nRSET\r\nNOOP\r\n"
+            ));
             let replies = [(); 6].map(|()| wire.reply());
             let codes = replies.each_ref().map(|reply| reply.get(..3).unwrap_or_default());
             assert_eq!([codes[0], codes[2], codes[4], codes[5]], ["250"; 4], "`{line}`: {replies:?}");
@@ -135,7 +139,9 @@ fn content_that_looks_like_commands_passes_untouched() {
 
     let mut imap = Guest::at(&gate, Mail::Imap);
     assert!(Mail::Imap.is_yes(&imap.log_in(user, legacy.user(0).1)));
-    eventually("both are delivered", || imap.wire.imap("a", "STATUS INBOX (MESSAGES)").contains("MESSAGES 2)"));
+    eventually("both are delivered", || {
+        imap.wire.imap("a", "STATUS INBOX (MESSAGES)").contains("MESSAGES 2)")
+    });
     imap.wire.imap("b", "SELECT INBOX");
     let read = imap.wire.imap("c", "FETCH 1:2 BODY.PEEK[TEXT]");
     assert_eq!(read.matches(&body).count(), 2, "{read}");

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use memchr::memmem;
 
 /// One form of a secret, and what form that is.
 struct Form {
@@ -50,11 +51,15 @@ impl Canaries {
                 continue;
             }
             let content = fs::read(&file).expect("a readable file");
-            for form in self.forms.iter().filter(|form| contains(&content, &form.bytes)) {
-                found.push(format!("{}: {}", file.display(), form.how));
-            }
+            found.extend(self.find_in(&content).into_iter().map(|how| format!("{}: {how}", file.display())));
         }
         found
+    }
+
+    /// Which of them stand in `content`, and in what form.
+    pub(super) fn find_in(&self, content: &[u8]) -> Vec<&str> {
+        let stands = |form: &&Form| memmem::find(content, &form.bytes).is_some();
+        self.forms.iter().filter(stands).map(|form| form.how.as_str()).collect()
     }
 }
 
@@ -65,19 +70,6 @@ fn aligned_base64(secret: &[u8], before: usize) -> String {
     // A symbol holds six bits: leave out those that the neighbours have a part in.
     let (first, last) = ((before * 8).div_ceil(6), padded.len() * 8 / 6);
     text[first..last].to_owned()
-}
-
-fn contains(content: &[u8], wanted: &[u8]) -> bool {
-    let Some(first) = wanted.first() else { return false };
-    let mut rest = content;
-    while let Some(at) = rest.iter().position(|byte| byte == first) {
-        rest = &rest[at..];
-        if rest.starts_with(wanted) {
-            return true;
-        }
-        rest = &rest[1..];
-    }
-    false
 }
 
 /// Every regular file below.

@@ -1,7 +1,7 @@
 //! A day at the gate, with secrets that can be recognised.
 
 use super::search::{Canaries, files_below};
-use crate::support::{Gate, GateConfig, Guest, LegacyOptions, LegacyServer, Mail, PROTOCOLS, log_in};
+use crate::support::{Gate, GateConfig, Guest, LegacyOptions, LegacyServer, Mail, log_in, on_each_protocol};
 
 const MAILBOX: &str = "Canary-mailbox-b7Qw";
 const WRONG: &str = "Canary-wrong-x9Lt";
@@ -55,17 +55,18 @@ fn a_day(config: GateConfig) {
     }
     let (user, other) = ("user0@example.test", "user1@example.test");
 
-    for mail in PROTOCOLS {
+    on_each_protocol(|mail| {
         assert!(mail.is_yes(&log_in(&gate, mail, user, MAILBOX)));
         assert!(mail.is_yes(&Guest::at(&gate, mail).log_in_with_command(other, OTHERS_MAILBOX)));
         assert!(!mail.is_yes(&log_in(&gate, mail, user, WRONG)));
         assert!(!mail.is_yes(&log_in(&gate, mail, TYPED_AS_NAME, WRONG)));
         assert!(!mail.is_yes(&log_in(&gate, mail, &format!("{TYPED_AS_NAME}@elsewhere.test"), WRONG)));
-    }
+    });
     let made = gate.app_password(user, MAILBOX, &[]);
     let imap_only = gate.app_password(user, MAILBOX, &["--protocols", "imap"]);
     let revoked = gate.app_password(user, MAILBOX, &[]);
-    for (name, app_password) in [("an app password", &made), ("a second", &imap_only), ("a third", &revoked)] {
+    for (name, app_password) in [("an app password", &made), ("a second", &imap_only), ("a third", &revoked)]
+    {
         for spelling in spellings(&app_password.password) {
             canaries.add(name, &spelling);
             // The label may be known; what follows it may not.
@@ -83,14 +84,14 @@ fn a_day(config: GateConfig) {
     canaries.add("the factor's key", base32(&totp));
 
     gate.cli(&["app-password", "revoke", user, &revoked.id]).success();
-    for mail in PROTOCOLS {
+    on_each_protocol(|mail| {
         for spelling in spellings(&made.password) {
             assert!(mail.is_yes(&log_in(&gate, mail, user, &spelling)), "{spelling}");
         }
         assert!(!mail.is_yes(&log_in(&gate, mail, user, MAILBOX)));
         assert!(!mail.is_yes(&log_in(&gate, mail, user, &revoked.password)));
         assert_eq!(mail.is_yes(&log_in(&gate, mail, user, &imap_only.password)), mail == Mail::Imap);
-    }
+    });
     for shown in [
         gate.cli(&["account", "show", user, "--json"]).success(),
         gate.cli(&["app-password", "list", user]).success(),
@@ -98,8 +99,7 @@ fn a_day(config: GateConfig) {
         gate.cli(&["audit", "search", "--json"]).success(),
         gate.cli(&["config", "show"]).success(),
     ] {
-        std::fs::write(gate.directory().join("shown.txt"), shown).expect("a file");
-        assert_eq!(canaries.find(gate.directory(), &NOT_DATA), [""; 0]);
+        assert_eq!(canaries.find_in(shown.as_bytes()), [""; 0], "{shown}");
     }
 
     // Everything is there to be looked at: while it runs, after a power cut, and after an orderly end.

@@ -2,7 +2,8 @@
 //! out of their time, lines without end. After each of them the client may go on.
 
 use crate::support::{
-    Fake, GATE_NAME, Gate, GateConfig, Guest, LegacyOptions, LegacyServer, Mail, UpstreamTls, Wire, b64, plain,
+    Fake, GATE_NAME, Gate, GateConfig, Guest, LegacyOptions, LegacyServer, Mail, UpstreamTls, Wire, b64,
+    plain,
 };
 
 const SECRET: &str = "never to be sent in clear";

@@ -1,11 +1,11 @@
 //! Row 1: whoever proved nothing hears the same, whatever the reason, and learns nothing from it.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::table::NOT_LET_IN;
 use crate::support::{
     AppPassword, Gate, GateConfig, Guest, LegacyOptions, LegacyServer, Mail, PROTOCOLS, eventually, log_in,
+    on_each_protocol,
 };
 
 /// Long enough to tell a refusal that waits from one that does not.
@@ -47,7 +47,7 @@ fn nobody_learns_why_he_is_not_let_in() {
         ("the name in another spelling", "USER0@Example.Test", mailbox_password),
         ("a bare name", "user0", mailbox_password),
     ];
-    let on = &|mail: Mail| {
+    on_each_protocol(|mail| {
         let replies = attempts.map(|(what, user, password)| {
             let begun = Instant::now();
             let reply = log_in(&gate, mail, user, password);
@@ -62,12 +62,6 @@ fn nobody_learns_why_he_is_not_let_in() {
         let with_command = Guest::at(&gate, mail).log_in_with_command(bound, mailbox_password);
         assert_eq!(&with_command, expected, "the mechanism makes no difference");
         assert!(mail.is_yes(&log_in(&gate, mail, bound, &made.password)), "the app password gets in");
-    };
-    // Refusals take their time: all protocols at once.
-    thread::scope(|scope| {
-        for mail in PROTOCOLS {
-            scope.spawn(move || on(mail));
-        }
     });
 }
 

@@ -1,7 +1,7 @@
 //! The app password is right, the mailbox password sealed to it is not: the client must not ask for another.
 
 use crate::support::table::{NOT_LET_IN, STALE};
-use crate::support::{Gate, GateConfig, LegacyOptions, LegacyServer, PROTOCOLS, log_in};
+use crate::support::{Gate, GateConfig, LegacyOptions, LegacyServer, PROTOCOLS, log_in, on_each_protocol};
 
 #[test]
 fn a_changed_mailbox_password_is_the_portals_business_not_the_clients() {
@@ -38,8 +38,8 @@ fn a_guesser_is_not_told_that_the_mailbox_password_has_changed() {
     gate.bind_totp(&user);
     legacy.change_password(0, "a new mailbox password");
     let wrong = made.password[..made.password.len() - 4].to_owned() + "2222";
-    for mail in PROTOCOLS {
+    on_each_protocol(|mail| {
         STALE.check_with_portal(mail, &log_in(&gate, mail, &user, &made.password));
         NOT_LET_IN.check_with_portal(mail, &log_in(&gate, mail, &user, &wrong));
-    }
+    });
 }

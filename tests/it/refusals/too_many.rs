@@ -3,7 +3,9 @@
 use std::net::Ipv4Addr;
 
 use crate::support::table::{NOT_LET_IN, TOO_MANY};
-use crate::support::{Gate, GateConfig, Guest, LegacyOptions, LegacyServer, Mail, PROTOCOLS, log_in};
+use crate::support::{
+    Gate, GateConfig, Guest, LegacyOptions, LegacyServer, Mail, PROTOCOLS, log_in, on_each_protocol,
+};
 
 const GUESSER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 66);
 const OWNER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 77);
@@ -21,7 +23,7 @@ fn log_in_from(source: Ipv4Addr, gate: &Gate, mail: Mail, user: &str, password: 
 fn the_right_words_end_the_guessing_on_each_protocol() {
     let legacy = legacy_server();
     let gate = Gate::start(GateConfig::in_front_of(&legacy).with_portal().failures(100, 2));
-    for mail in PROTOCOLS {
+    on_each_protocol(|mail| {
         let account = format!("{}@example.test", mail.name());
         let mut guest = Guest::at(&gate, mail);
         for guess in ["one", "two"] {
@@ -44,7 +46,7 @@ fn the_right_words_end_the_guessing_on_each_protocol() {
             }
         }
         TOO_MANY.check(mail, &log_in(&gate, mail, &account, "on another connection"));
-    }
+    });
 }
 
 #[test]
@@ -57,11 +59,11 @@ fn a_network_that_guesses_is_shut_out_and_no_other() {
     for account in ["a@example.test", "b@example.test", "c@example.test"] {
         NOT_LET_IN.check(Mail::Imap, &guess(GUESSER, account));
     }
-    for mail in PROTOCOLS {
+    on_each_protocol(|mail| {
         TOO_MANY.check(mail, &log_in_from(GUESSER, &gate, mail, "d@example.test", "a guess"));
         TOO_MANY.check(mail, &log_in_from(GUESSER, &gate, mail, user, password));
         assert!(mail.is_yes(&log_in_from(STRANGER, &gate, mail, user, password)), "another network");
-    }
+    });
     // What hides behind a label cannot be guessed.
     for mail in PROTOCOLS {
         assert!(mail.is_yes(&log_in_from(GUESSER, &gate, mail, user, &made.password)), "an app password");
@@ -78,11 +80,11 @@ fn guessing_at_an_account_does_not_lock_its_owner_out() {
     for guess in ["one", "two"] {
         NOT_LET_IN.check(Mail::Imap, &log_in_from(GUESSER, &gate, Mail::Imap, user, guess));
     }
-    for mail in PROTOCOLS {
+    on_each_protocol(|mail| {
         TOO_MANY.check(mail, &log_in_from(GUESSER, &gate, mail, user, "three"));
         TOO_MANY.check(mail, &log_in_from(STRANGER, &gate, mail, user, password));
         assert!(mail.is_yes(&log_in_from(OWNER, &gate, mail, user, password)), "where it was before");
-    }
+    });
 }
 
 #[test]
@@ -112,9 +114,8 @@ fn guessing_in_parallel_brings_nothing() {
     let user = legacy.user(0).0;
     let replies = std::thread::scope(|scope| {
         let gate = &gate;
-        let guesses = (0..20).map(|number| {
-            scope.spawn(move || log_in(gate, Mail::Pop3, user, &format!("guess {number}")))
-        });
+        let guesses = (0..20)
+            .map(|number| scope.spawn(move || log_in(gate, Mail::Pop3, user, &format!("guess {number}"))));
         let guesses = guesses.collect::<Vec<_>>();
         guesses.into_iter().map(|guess| guess.join().expect("an answer")).collect::<Vec<_>>()
     });
@@ -122,6 +123,7 @@ fn guessing_in_parallel_brings_nothing() {
     let limited = replies.iter().filter(|reply| reply.starts_with("-ERR [SYS/TEMP]")).count();
     assert_eq!((looked_at, limited), (3, 17), "{replies:#?}");
     let log = legacy.dovecot_log();
-    let upstream = log.lines().filter(|line| line.contains(user) && line.contains("assword mismatch")).count();
+    let upstream =
+        log.lines().filter(|line| line.contains(user) && line.contains("assword mismatch")).count();
     assert_eq!(upstream, 3, "the upstream heard {upstream} guesses:\n{log}");
 }

@@ -159,8 +159,10 @@ impl GateConfig {
 
     /// So many failures, then none for a long time: of one network, and of one account.
     pub(crate) fn failures(self, of_a_network: u32, of_an_account: u32) -> Self {
-        let rate = |burst: u32| toml! { burst = (i64::from(burst))
-        per = "1h" };
+        let rate = |burst: u32| {
+            toml! { burst = (i64::from(burst))
+            per = "1h" }
+        };
         self.set(&["limits", "per_network"], rate(of_a_network))
             .set(&["limits", "per_account"], rate(of_an_account))
     }

@@ -1,6 +1,7 @@
 //! A client that stands before a door and tries to log in, the same way for each protocol.
 
 use std::net::Ipv4Addr;
+use std::thread;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -112,6 +113,16 @@ impl Guest {
             Mail::Smtp => self.wire.command(command),
         }
     }
+}
+
+/// Does the same on all protocols at once: refusals take their time.
+pub(crate) fn on_each_protocol(test: impl Fn(Mail) + Sync) {
+    let test = &test;
+    thread::scope(|scope| {
+        for mail in PROTOCOLS {
+            scope.spawn(move || test(mail));
+        }
+    });
 }
 
 /// One try on a connection of its own.

@@ -62,10 +62,7 @@ impl Wire {
         let Stream::Clear(mut stream) = self.stream else { panic!("inside TLS already") };
         assert_eq!(show(&self.received), "", "unread before the handshake");
         connection.complete_io(&mut stream)?;
-        Ok(Self {
-            stream: Stream::Tls(Box::new(StreamOwned::new(connection, stream))),
-            received: Vec::new(),
-        })
+        Ok(Self { stream: Stream::Tls(Box::new(StreamOwned::new(connection, stream))), received: Vec::new() })
     }
 
     /// Sends these bytes at once: one segment, and inside TLS one record.

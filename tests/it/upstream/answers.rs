@@ -18,7 +18,11 @@ fn each_answer(mail: Mail, cases: &[(Answer, &Row)]) {
         let conversations = fake.conversations();
         assert!(conversations > 1, "{answer:?}");
         row.check(mail, &log_in(&gate, mail, USER, "mailbox password"));
-        assert_eq!(fake.conversations(), conversations + 1, "{answer:?}: nothing is retried with credentials");
+        assert_eq!(
+            fake.conversations(),
+            conversations + 1,
+            "{answer:?}: nothing is retried with credentials"
+        );
     }
     fake.behave(Manner::friendly(mail));
     assert!(mail.is_yes(&log_in(&gate, mail, USER, "mailbox password")), "as if nothing had been");

@@ -33,7 +33,10 @@ fn a_client_is_told_what_the_upstream_offers_and_what_the_gate_does_itself() {
     }
     assert!(!told.contains("STARTTLS") && !told.contains("LOGINDISABLED"), "{told}");
     let reply = Guest::at(&gate, Mail::Imap).log_in(legacy.user(0).0, legacy.user(0).1);
-    assert!(reply.contains("[CAPABILITY IMAP4rev1 ") && reply.contains(" SORT "), "the upstream's own: {reply}");
+    assert!(
+        reply.contains("[CAPABILITY IMAP4rev1 ") && reply.contains(" SORT "),
+        "the upstream's own: {reply}"
+    );
 
     let mut pop3 = Guest::at(&gate, Mail::Pop3).wire;
     pop3.send("CAPA\r\n");

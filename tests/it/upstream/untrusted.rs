@@ -7,8 +7,8 @@ use x509_parser::pem::parse_x509_pem;
 
 use crate::support::table::UNAVAILABLE;
 use crate::support::{
-    Fake, Gate, GateConfig, LegacyOptions, LegacyServer, Mail, Manner, PROTOCOLS, UpstreamTls, b64, log_in, plain,
-    run,
+    Fake, Gate, GateConfig, LegacyOptions, LegacyServer, Mail, Manner, PROTOCOLS, UpstreamTls, b64, log_in,
+    plain, run,
 };
 
 const USER: &str = "user0@example.test";
@@ -88,7 +88,8 @@ fn a_certificate_that_nobody_vouches_for_gets_nothing() {
     let (user, password) = legacy.user(0);
     let stranger = tempfile::TempDir::new().expect("a directory");
     let strangers_ca = stranger.path().join("ca.pem");
-    let certified = rcgen::generate_simple_self_signed(vec![legacy.name().to_owned()]).expect("a certificate");
+    let certified =
+        rcgen::generate_simple_self_signed(vec![legacy.name().to_owned()]).expect("a certificate");
     fs::write(&strangers_ca, certified.cert.pem()).expect("a file");
 
     let every = |key: &str, value: &str| {
