@@ -36,14 +36,12 @@ fn story(legacy: &LegacyServer, config: GateConfig) {
 }
 
 #[test]
-#[ignore = "the gate serves nothing yet"]
 fn sealed_over_starttls() {
     let legacy = legacy_server();
     story(&legacy, GateConfig::in_front_of(&legacy));
 }
 
 #[test]
-#[ignore = "the gate serves nothing yet"]
 fn sealed_over_implicit_tls_on_postgres() {
     let (legacy, postgres) = (legacy_server(), Postgres::start());
     let config = GateConfig::in_front_of(&legacy).upstream_tls(&legacy, UpstreamTls::Implicit);
@@ -51,7 +49,6 @@ fn sealed_over_implicit_tls_on_postgres() {
 }
 
 #[test]
-#[ignore = "the gate serves nothing yet"]
 fn master_in_both_styles_without_upstream_tls() {
     let legacy = legacy_server();
     for style in ["separator:*", "authzid"] {

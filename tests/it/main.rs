@@ -7,6 +7,13 @@
     reason = "a test whose world cannot be set up must fail, and say why"
 )]
 
+mod canaries;
+mod clients;
 mod first_light;
+mod refusals;
+mod segments;
 mod servers;
 mod support;
+mod transparency;
+mod upstream;
+mod xclient;

@@ -1,6 +1,9 @@
 //! The servers that the other tests stand on are what those tests take them for. No gate is involved.
 
-use crate::support::{LegacyOptions, LegacyServer, Postgres, client, run};
+use crate::support::{
+    Answer, Fake, Guest, LegacyOptions, LegacyServer, Manner, PROTOCOLS, Postgres, Wire, b64, client, plain,
+    run,
+};
 
 /// Every client script, at the legacy server itself: what fails here is not the gate's fault.
 #[test]
@@ -136,4 +139,44 @@ fn postgres_answers_queries() {
     let postgres = Postgres::start();
     let printed = run("psql", &[postgres.url(), "-qtAc", "SELECT current_database()"], "").success();
     assert_eq!(printed.trim(), "mailward");
+}
+
+#[test]
+fn a_guest_is_let_in_by_the_legacy_server_itself_and_told_when_not() {
+    let mut legacy = LegacyServer::start(LegacyOptions::default().fast_auth());
+    legacy.change_password(0, "an other one");
+    let (user, password) = legacy.user(0);
+    for mail in PROTOCOLS {
+        let guest = || {
+            let wire = Wire::open(legacy.host(), legacy.port(&format!("{}s", mail.name())));
+            Guest::greeted(wire.secure(&legacy.ca_file(), legacy.name()), mail)
+        };
+        let reply = guest().log_in(user, password);
+        assert!(mail.is_yes(&reply), "{reply}");
+        let reply = guest().log_in_with_command(user, password);
+        assert!(mail.is_yes(&reply), "{reply}");
+        let reply = guest().log_in(user, "mailbox-password-0");
+        assert!(!mail.is_yes(&reply), "{reply}");
+    }
+}
+
+#[test]
+fn a_fake_upstream_answers_by_script_and_remembers() {
+    for mail in PROTOCOLS {
+        let fake = Fake::start(mail);
+        let guest = || Guest::greeted(Wire::open("127.0.0.1", fake.port()), mail);
+        let mut first = guest();
+        assert!(mail.is_yes(&first.log_in("a", "b")));
+        first.wire.send("x NOOP\r\n");
+        first.wire.line();
+        assert!(mail.is_yes(&guest().log_in_with_command("a", "b")));
+        assert_eq!(fake.heard_after_login(), "x NOOP\r\n");
+        assert!(fake.heard().contains(&plain("a", "b")), "{}", fake.heard());
+        fake.behave(Manner { login: Answer::Ends("TAG go away"), ..Manner::friendly(mail) });
+        let mut last = guest();
+        assert!(last.log_in("a", "secret").contains("go away"));
+        assert_eq!(last.wire.rest(), "");
+        assert!(fake.heard().ends_with(&format!("{}\r\n", b64("\0a\0secret"))));
+        assert_eq!(fake.conversations(), 3);
+    }
 }

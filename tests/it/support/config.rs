@@ -5,10 +5,14 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use toml::value::Datetime;
 use toml::{Table, Value, toml};
 
+use super::fake::Fake;
+use super::guest::{Mail, PROTOCOLS};
 use super::legacy::LegacyServer;
 use super::ports::Port;
+use super::table::PORTAL;
 
 /// The name that clients know the gate by.
 pub(crate) const GATE_NAME: &str = "mail.example.test";
@@ -19,6 +23,17 @@ pub(crate) enum UpstreamTls {
     None,
     Starttls,
     Implicit,
+}
+
+impl UpstreamTls {
+    /// As the configuration calls it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Starttls => "starttls",
+            Self::Implicit => "implicit",
+        }
+    }
 }
 
 /// One of the gate's doors.
@@ -42,6 +57,22 @@ pub(crate) struct GateConfig {
 impl GateConfig {
     /// In front of that legacy server.
     pub(crate) fn in_front_of(legacy: &LegacyServer) -> Self {
+        Self::for_protocols(&PROTOCOLS).upstream_tls(legacy, UpstreamTls::Starttls)
+    }
+
+    /// In front of servers that answer by script, which are reached without TLS, or asked for STARTTLS.
+    pub(crate) fn in_front_of_fakes(fakes: &[&Fake], tls: UpstreamTls) -> Self {
+        let mails = fakes.iter().map(|fake| fake.mail()).collect::<Vec<_>>();
+        fakes.iter().fold(Self::for_protocols(&mails), |config, fake| {
+            let endpoint = toml! {
+                address = [(format!("127.0.0.1:{}", fake.port()))]
+                tls = (tls.word())
+            };
+            config.set(&["upstream", "0", fake.mail().name()], endpoint)
+        })
+    }
+
+    fn for_protocols(mails: &[Mail]) -> Self {
         let table = toml! {
             [server]
             hostname = "mail.example.test"
@@ -57,12 +88,12 @@ impl GateConfig {
             failure_delay = "100ms"
         };
         let mut doors = Vec::new();
-        for protocol in ["imap", "pop3", "smtp"] {
+        for mail in mails {
             for implicit_tls in [true, false] {
-                doors.push(Door { protocol, implicit_tls, port: Port::choose() });
+                doors.push(Door { protocol: mail.name(), implicit_tls, port: Port::choose() });
             }
         }
-        Self { table, doors, master_password: None }.upstream_tls(legacy, UpstreamTls::Starttls)
+        Self { table, doors, master_password: None }
     }
 
     /// Sets any key: `set(&["limits", "idle"], "5s")`, `set(&["upstream", "0", "login"], "local-part")`,
@@ -88,15 +119,14 @@ impl GateConfig {
     /// Reaches the legacy server in another way, on the port that fits.
     pub(crate) fn upstream_tls(mut self, legacy: &LegacyServer, tls: UpstreamTls) -> Self {
         for protocol in ["imap", "pop3", "smtp"] {
-            let (service, word) = match tls {
-                UpstreamTls::None => (protocol.to_owned(), "none"),
-                UpstreamTls::Starttls => (protocol.to_owned(), "starttls"),
-                UpstreamTls::Implicit => (format!("{protocol}s"), "implicit"),
+            let service = match tls {
+                UpstreamTls::None | UpstreamTls::Starttls => protocol.to_owned(),
+                UpstreamTls::Implicit => format!("{protocol}s"),
             };
             let mut endpoint = Table::new();
             let address = format!("{}:{}", legacy.host(), legacy.port(&service));
             endpoint.insert("address".into(), Value::Array(vec![address.into()]));
-            endpoint.insert("tls".into(), word.into());
+            endpoint.insert("tls".into(), tls.word().into());
             if tls != UpstreamTls::None {
                 endpoint.insert("server_name".into(), legacy.name().into());
                 endpoint.insert("ca_file".into(), legacy.ca_file().display().to_string().into());
@@ -112,6 +142,34 @@ impl GateConfig {
         self.set(&["upstream", "0", "credential"], "master")
             .set(&["upstream", "0", "master", "user"], user)
             .set(&["upstream", "0", "master", "style"], style)
+    }
+
+    /// Names a portal in refusals.
+    pub(crate) fn with_portal(self) -> Self {
+        self.set(&["portal", "public_url"], PORTAL)
+    }
+
+    /// Requires a second factor from that day on, after a grace period; whoever the upstream knows gets an account.
+    pub(crate) fn required_since(self, day: &str, grace: &str) -> Self {
+        self.set(&["policy", "second_factor"], "required")
+            .set(&["policy", "required_since"], day.parse::<Datetime>().expect("a day"))
+            .set(&["policy", "grace_period"], grace)
+            .set(&["upstream", "0", "accounts"], "first-login")
+    }
+
+    /// So many failures, then none for a long time: of one network, and of one account.
+    pub(crate) fn failures(self, of_a_network: u32, of_an_account: u32) -> Self {
+        let rate = |burst: u32| {
+            toml! { burst = (i64::from(burst))
+            per = "1h" }
+        };
+        self.set(&["limits", "per_network"], rate(of_a_network))
+            .set(&["limits", "per_account"], rate(of_an_account))
+    }
+
+    /// Counts no failure: for tests that are about something else and fail often.
+    pub(crate) fn uncounted(self) -> Self {
+        self.set(&["limits", "exempt"], vec!["127.0.0.0/8"])
     }
 
     /// Keeps its records in that database instead of an SQLite file.

@@ -27,6 +27,8 @@ pub(crate) struct Gate {
     child: Option<Child>,
     doors: Vec<Door>,
     directory: TempDir,
+    /// `MAILWARD_LOG`, for the gate and its commands.
+    log_level: Option<&'static str>,
 }
 
 /// An app password as `app-password create --json` prints it.
@@ -48,7 +50,12 @@ impl Gate {
     pub(crate) fn prepare(config: GateConfig) -> Self {
         let directory = TempDir::new().expect("a temporary directory");
         let doors = config.write(directory.path());
-        Self { child: None, doors, directory }
+        Self { child: None, doors, directory, log_level: None }
+    }
+
+    /// Logs that much from its next start on.
+    pub(crate) fn log_at(&mut self, level: &'static str) {
+        self.log_level = Some(level);
     }
 
     /// Starts it on the data that is there, as after a stop.
@@ -58,6 +65,7 @@ impl Gate {
             File::options().create(true).append(true).open(self.log_file()).expect("the gate's log file");
         let errors = log.try_clone().expect("the gate's log file");
         let child = Command::new(BINARY)
+            .envs(self.log_level.map(|level| ("MAILWARD_LOG", level)))
             .arg("--config")
             .arg(self.config_file())
             .arg("serve")
@@ -93,7 +101,15 @@ impl Gate {
         self.child.take().and_then(|mut child| wait_or_kill(&mut child, END_DEADLINE))
     }
 
-    /// Sends it a signal by name: `HUP` to reload, `KILL` for the worst.
+    /// Ends it as a power cut would.
+    pub(crate) fn kill(&mut self) {
+        self.signal("KILL");
+        if let Some(mut child) = self.child.take() {
+            child.wait().expect("its end");
+        }
+    }
+
+    /// Sends it a signal by name: `HUP` to reload.
     pub(crate) fn signal(&self, name: &str) {
         if let Some(child) = &self.child {
             run("kill", &[&format!("-{name}"), &child.id().to_string()], "").success();

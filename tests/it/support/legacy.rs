@@ -126,6 +126,24 @@ impl LegacyServer {
         (name, password)
     }
 
+    /// Gives user number `index` another mailbox password, as its owner would behind the gate's back.
+    pub(crate) fn change_password(&mut self, index: usize, password: &str) {
+        self.stop();
+        password.clone_into(&mut self.users[index].1);
+        let users = self.users.iter().map(|(name, password)| format!("{name}:{password}"));
+        let mut arguments = users.flat_map(|user| ["--user".to_owned(), user]).collect::<Vec<_>>();
+        let mut others = std::mem::take(&mut self.options.arguments).into_iter();
+        while let Some(argument) = others.next() {
+            if argument == "--user" {
+                others.next();
+            } else {
+                arguments.push(argument);
+            }
+        }
+        self.options.arguments = arguments;
+        self.start_again();
+    }
+
     /// Puts a copy of all mailboxes aside. Log in once before, so that they have their UIDVALIDITY.
     pub(crate) fn save_mailboxes(&mut self) {
         self.at_rest("rm -rf mail.saved && cp -a mail mail.saved");

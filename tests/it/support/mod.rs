@@ -4,18 +4,25 @@
 //! watch their standard input. Everything listens on loopback, on ports reserved among all tests that run at once.
 
 mod config;
+mod fake;
 mod gate;
+mod guest;
 mod legacy;
 mod ports;
 mod postgres;
 mod run;
 mod script;
+pub(crate) mod table;
+mod wire;
 
-pub(crate) use config::{GateConfig, UpstreamTls};
-pub(crate) use gate::Gate;
+pub(crate) use config::{GATE_NAME, GateConfig, UpstreamTls};
+pub(crate) use fake::{Answer, Fake, Manner, eventually};
+pub(crate) use gate::{AppPassword, Gate};
+pub(crate) use guest::{Guest, Mail, PROTOCOLS, b64, log_in, on_each_protocol, plain};
 pub(crate) use legacy::{LegacyOptions, LegacyServer};
 pub(crate) use postgres::Postgres;
 pub(crate) use run::{client, run};
+pub(crate) use wire::Wire;
 
 use std::path::PathBuf;
 

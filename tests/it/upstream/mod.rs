@@ -1,0 +1,5 @@
+//! Upstreams that say no, that say something else, and that are not to be trusted with a password.
+
+mod answers;
+mod offer;
+mod untrusted;
