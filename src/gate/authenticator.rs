@@ -162,7 +162,7 @@ impl Gate {
         let outage = upstream.as_ref().and_then(|upstream| self.outages().present(upstream, protocol, now));
         let consequences = no.kind.consequences(outage.is_some());
         let not_before = if consequences.uniform {
-            self.refusal_time(upstream.as_ref(), now).max(outage.unwrap_or_default())
+            attempt.refused_after.max(outage.unwrap_or_default())
         } else {
             Duration::ZERO
         };
@@ -179,8 +179,10 @@ impl Gate {
         }
     }
 
-    /// A name that leads to no upstream takes as long as the slowest of them.
-    fn refusal_time(&self, upstream: Option<&UpstreamName>, now: Monotonic) -> Duration {
+    /// The least time that a plain no takes now. A name that leads to no upstream takes as long as the slowest of
+    /// them.
+    pub(super) fn refusal_time(&self, upstream: Option<&UpstreamName>) -> Duration {
+        let now = self.now();
         let mut times = locked(&self.refusal_times);
         let slowest = match upstream {
             Some(upstream) => times.get_mut(upstream).map(|time| time.not_before(now)),

@@ -56,11 +56,13 @@ impl Gate {
         let located = match self.directory.locate(&credentials.login) {
             Ok(located) => located,
             Err(why) => {
+                attempt.refused_after = self.refusal_time(None);
                 self.take_turn(attempt, None).await?;
                 return Err(No::hopeless(&why.to_string()));
             }
         };
         attempt.located = Some(located.clone());
+        attempt.refused_after = self.refusal_time(Some(&located.upstream));
         let Some(rules) = self.upstreams.get(&located.upstream) else {
             return Err(No::undecided("the upstream is not configured"));
         };
