@@ -78,7 +78,10 @@ impl Gate {
         attempt.account_exists = known.standing.is_some();
         let label = known.row.as_ref().map(|row| row.label.clone());
         if self.take_turn(attempt, label.as_deref()).await? {
-            known = self.look_up(&located.address, candidate.as_ref()).await.map_err(|e| unreadable(&e))?;
+            known = match self.look_up(&located.address, candidate.as_ref()).await {
+                Ok(known) => known,
+                Err(error) => return self.without_store(attempt, &case, &error),
+            };
             attempt.account_exists = known.standing.is_some();
         }
         if candidate.is_some() && known.row.is_none() {
