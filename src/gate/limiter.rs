@@ -15,6 +15,10 @@
 //! - anything else: network, account and pair. Accounts that do not exist have keys like those that do;
 //! - from an exempt network: nothing is counted.
 //!
+//! Whoever is judged alone gets in where others are refused unseen. One who does not get in must be answered like
+//! those others, or a guesser who has used up his network would hear which accounts and labels there are: that is
+//! what [`Limiter::refuses_strangers`] is for.
+//!
 //! Names come from hostile input: only keyed hashes of them are held, in maps with hard caps.
 
 use std::collections::{BTreeSet, HashMap};
@@ -142,22 +146,37 @@ impl Limiter {
         self.locked().slots(reservation).for_each(|(cells, key)| cells.charge(key, now));
     }
 
+    /// Whether an attempt of which nothing is known would be refused unseen now. Of one that holds cells itself it
+    /// is not: what is reserved is not used up.
+    pub(super) fn refuses_strangers(&self, client: ClientAddress, account: &str, now: Monotonic) -> bool {
+        if self.exempt.contains(client) {
+            return false;
+        }
+        let network = client.network().to_string();
+        let keys = self.strangers_keys(&network, account, self.hash(&["pair", &network, account]));
+        let inner = self.locked();
+        inner.slots(&keys).any(|(cells, key)| used_up(cells.room(key, now)).is_some())
+    }
+
     fn keys(&self, known: &mut KnownPairs, subject: Subject<'_>, now: Monotonic) -> Reservation {
         let network = subject.client.network().to_string();
         let pair = self.hash(&["pair", &network, subject.account]);
-        let acquaintance = Some(pair);
-        if let Some(label) = subject.known_label {
-            let pair = self.hash(&["label", &network, subject.account, label]);
-            return Reservation { pair: Some(pair), acquaintance, ..Reservation::default() };
+        let alone = match subject.known_label {
+            Some(label) => Some(self.hash(&["label", &network, subject.account, label])),
+            None => known.knows(pair, now).then_some(pair),
+        };
+        match alone {
+            Some(key) => Reservation { pair: Some(key), acquaintance: Some(pair), ..Reservation::default() },
+            None => self.strangers_keys(&network, subject.account, pair),
         }
-        if known.knows(pair, now) {
-            return Reservation { pair: Some(pair), acquaintance, ..Reservation::default() };
-        }
+    }
+
+    fn strangers_keys(&self, network: &str, account: &str, pair: Key) -> Reservation {
         Reservation {
-            network: Some(self.hash(&["network", &network])),
-            account: Some(self.hash(&["account", subject.account])),
+            network: Some(self.hash(&["network", network])),
+            account: Some(self.hash(&["account", account])),
             pair: Some(pair),
-            acquaintance,
+            acquaintance: Some(pair),
         }
     }
 
