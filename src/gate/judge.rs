@@ -19,7 +19,7 @@ use super::proof_cache::{Presented, Proof};
 use super::upstream_login::{Style, UpstreamRules, own_login};
 use super::verdict::No;
 use crate::account::Located;
-use crate::app_password::{Busy, Candidate, Scope, Tampered};
+use crate::app_password::{Candidate, Scope, Tampered, Undecided};
 use crate::audit::event::Credential;
 use crate::base::{Address, UpstreamName};
 use crate::protocol::{Credentials, Refusal, UpstreamLogin};
@@ -177,17 +177,20 @@ impl Gate {
         let proven = match proven {
             Ok(Some(proven)) => proven,
             Ok(None) => return Err(No::wrong("wrong app password")),
-            Err(Busy) => {
+            Err(Undecided::Busy(busy)) => {
                 self.outages().workers_busy(self.now());
-                return Err(No::undecided("the password workers are busy"));
+                return Err(No::undecided(&busy.to_string()));
             }
+            Err(Undecided::Tampered(why)) => return Err(tampered(case, row, why)),
         };
         let mailbox = match &case.rules.style {
             Style::Master(_) => None,
             Style::Sealed => match self.app_passwords.open(row, &proven) {
                 Ok(mailbox) => Some(mailbox),
                 Err(Tampered::NothingSealed) => None,
-                Err(why @ (Tampered::Mac | Tampered::Seal)) => return Err(tampered(case, row, why)),
+                Err(why @ (Tampered::Mac | Tampered::Unreadable | Tampered::Seal)) => {
+                    return Err(tampered(case, row, why));
+                }
             },
         };
         let proof = Proof {
