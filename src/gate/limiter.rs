@@ -25,10 +25,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
-
 use super::cells::{Cells, Key, Room};
+use crate::base::key::keyed_hash;
 use crate::base::{ClientAddress, Monotonic, NetworkList, Secret};
 use crate::config;
 
@@ -153,16 +151,16 @@ impl Limiter {
             return false;
         }
         let network = client.network().to_string();
-        let keys = self.strangers_keys(&network, account, self.hash(&["pair", &network, account]));
+        let keys = self.strangers_keys(&network, account, self.hash(["pair", &network, account]));
         let inner = self.locked();
         inner.slots(&keys).any(|(cells, key)| used_up(cells.room(key, now)).is_some())
     }
 
     fn keys(&self, known: &mut KnownPairs, subject: Subject<'_>, now: Monotonic) -> Reservation {
         let network = subject.client.network().to_string();
-        let pair = self.hash(&["pair", &network, subject.account]);
+        let pair = self.hash(["pair", &network, subject.account]);
         let alone = match subject.known_label {
-            Some(label) => Some(self.hash(&["label", &network, subject.account, label])),
+            Some(label) => Some(self.hash(["label", &network, subject.account, label])),
             None => known.knows(pair, now).then_some(pair),
         };
         match alone {
@@ -173,22 +171,15 @@ impl Limiter {
 
     fn strangers_keys(&self, network: &str, account: &str, pair: Key) -> Reservation {
         Reservation {
-            network: Some(self.hash(&["network", network])),
-            account: Some(self.hash(&["account", account])),
+            network: Some(self.hash(["network", network])),
+            account: Some(self.hash(["account", account])),
             pair: Some(pair),
             acquaintance: Some(pair),
         }
     }
 
-    /// Each part is preceded by its length, so that no two lists read the same.
-    fn hash(&self, parts: &[&str]) -> Key {
-        #[expect(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104 section 2)")]
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.hash_key.expose()).expect("any length");
-        for part in parts {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part.as_bytes());
-        }
-        let digest: [u8; 32] = mac.finalize().into_bytes().into();
+    fn hash<const N: usize>(&self, parts: [&str; N]) -> Key {
+        let digest = keyed_hash(&self.hash_key, &parts.map(str::as_bytes));
         Key(digest.iter().take(16).fold(0, |key, byte| key << 8 | u128::from(*byte)))
     }
 
