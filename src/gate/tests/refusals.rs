@@ -237,6 +237,38 @@ async fn a_factor_bound_while_the_upstream_is_asked_counts() {
     assert_eq!(ended.refusal(), Some(Refusal::NotLetIn));
 }
 
+#[tokio::test]
+async fn a_suspension_while_the_upstream_is_asked_counts() {
+    let site = Site::open().await;
+    let account = site.account(ALICE).await;
+    let ended = site
+        .attempt_slowly(&origin(Protocol::Imap, 1), ALICE, MAILBOX, async |login| {
+            site.suspend(&account).await;
+            site.upstream_says(&login)
+        })
+        .await;
+    assert_eq!(ended.refusal(), Some(Refusal::Suspended));
+}
+
+#[tokio::test]
+async fn the_upstreams_yes_is_not_enough_while_nobody_can_say_whether_a_factor_is_bound() {
+    let site = Site::open().await;
+    site.account(ALICE).await;
+    let ended = site
+        .attempt_slowly(&origin(Protocol::Imap, 1), ALICE, MAILBOX, async |login| {
+            let Store::Sqlite(pool) = &site.store else { panic!("not SQLite") };
+            sqlx::query("ALTER TABLE factors RENAME TO damaged").execute(pool).await.unwrap();
+            site.upstream_says(&login)
+        })
+        .await;
+    assert_eq!(ended.refusal(), Some(Refusal::Unavailable));
+    let login = site.only_login();
+    assert_eq!(
+        (&login["outcome"], &login["credential"]),
+        (&"unavailable".into(), &"mailbox_password".into())
+    );
+}
+
 fn unavailable(credential_sent: bool) -> UpstreamSaid {
     UpstreamSaid::Unavailable {
         refusal: Refusal::Unavailable,
