@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mailward::account::{AccountError, Accounts, Located};
-use mailward::app_password::{AppPasswords, Candidate, CreateError, Created, RevokeError, Scope, Tampered};
+use mailward::app_password::{
+    AppPasswords, Candidate, CreateError, Created, RevokeError, Scope, Tampered, Undecided,
+};
 use mailward::audit::event::Actor;
 use mailward::audit::{Audit, Author};
 use mailward::base::{
@@ -305,7 +307,8 @@ async fn a_row_that_was_changed_in_the_database_proves_opens_and_gets_nothing() 
         let changed = site.row(&alice, &one).await;
         assert_ne!(changed, good, "{attack}");
         assert_eq!(site.app_passwords.scope(&changed), Err(Tampered::Mac), "{attack}");
-        assert!(site.app_passwords.prove(&changed, &candidate(&one)).await.unwrap().is_none(), "{attack}");
+        let refused = site.app_passwords.prove(&changed, &candidate(&one)).await.err();
+        assert_eq!(refused, Some(Undecided::Tampered(Tampered::Mac)), "{attack}");
         assert_eq!(site.app_passwords.open(&changed, &proven), Err(Tampered::Mac), "{attack}");
 
         let left_alone =

@@ -59,12 +59,26 @@ pub struct Proven {
 #[error("the password workers are busy")]
 pub struct Busy;
 
+/// Why nobody can say whether a candidate is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Undecided {
+    /// See [`Busy`].
+    #[error(transparent)]
+    Busy(#[from] Busy),
+    /// The row is nothing to compare with.
+    #[error(transparent)]
+    Tampered(#[from] Tampered),
+}
+
 /// Why a row cannot be used although it was found: somebody changed it, or it belongs elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Tampered {
     /// Its MAC is wrong.
     #[error("the row's MAC does not match its content")]
     Mac,
+    /// Its MAC is right, but this version of the program cannot read it.
+    #[error("the row was written by a later version")]
+    Unreadable,
     /// The sealed password does not open with the key it should be sealed to.
     #[error("the sealed mailbox password does not open")]
     Seal,
@@ -90,22 +104,20 @@ impl AppPasswords {
 
     /// Proves `candidate` against `row`: `Ok(None)` when it is another password.
     ///
-    /// A row whose MAC is wrong is never proven, and costs no argon2; [`AppPasswords::scope`] tells it apart
-    /// from a wrong password. Dropping the future takes the work back, if it has not begun.
+    /// A row whose MAC is wrong costs no argon2. Dropping the future takes the work back, if it has not begun.
     ///
     /// # Errors
-    /// [`Busy`]
+    /// [`Undecided`]; never for a candidate that is wrong.
     pub async fn prove(
         &self,
         row: &AppPasswordRecord,
         candidate: &Candidate,
-    ) -> Result<Option<Proven>, Busy> {
-        if row.label != candidate.label() || row::check(&self.key, row).is_err() {
+    ) -> Result<Option<Proven>, Undecided> {
+        row::check(&self.key, row)?;
+        if row.label != candidate.label() {
             return Ok(None);
         }
-        let Some(kdf) = kdf::Kdf::parse(&row.kdf) else {
-            return Ok(None);
-        };
+        let kdf = kdf::Kdf::parse(&row.kdf).ok_or(Tampered::Unreadable)?;
         let stretched = self.workers.stretch(kdf, candidate).await?;
         Ok(stretched.proves(&row.proof).then(|| Proven { private_key: stretched.key_pair().0 }))
     }
@@ -169,9 +181,14 @@ mod tests {
             mac: vec![],
         };
         row.mac = row::mac(&key, &row).to_vec();
-        assert_eq!(app_passwords.prove(&row, &candidate).await.err(), Some(Busy));
+        assert_eq!(app_passwords.prove(&row, &candidate).await.err(), Some(Undecided::Busy(Busy)));
         let changed = AppPasswordRecord { name: "iPhone".into(), ..row.clone() };
-        assert!(matches!(app_passwords.prove(&changed, &candidate).await, Ok(None)));
+        let refused = app_passwords.prove(&changed, &candidate).await.err();
+        assert_eq!(refused, Some(Undecided::Tampered(Tampered::Mac)));
+        let mut later = AppPasswordRecord { kdf: row.kdf.replace("m=19456", "m=4194304"), ..row.clone() };
+        later.mac = row::mac(&key, &later).to_vec();
+        let refused = app_passwords.prove(&later, &candidate).await.err();
+        assert_eq!(refused, Some(Undecided::Tampered(Tampered::Unreadable)), "not a wrong password");
         row.label = Candidate::draw().label().to_owned();
         row.mac = row::mac(&key, &row).to_vec();
         assert!(matches!(app_passwords.prove(&row, &candidate).await, Ok(None)));

@@ -41,11 +41,11 @@ pub(super) fn binding(row: &AppPasswordRecord) -> Binding<'_> {
 /// The scope that `row`, already checked, carries.
 ///
 /// # Errors
-/// [`Tampered::Mac`] where it cannot be read: then it was not this program that wrote it.
+/// [`Tampered::Unreadable`]
 pub(super) fn scope(row: &AppPasswordRecord) -> Result<Scope, Tampered> {
     Ok(Scope {
-        protocols: row.protocols.parse().map_err(|_| Tampered::Mac)?,
-        networks: row.networks.parse().map_err(|_| Tampered::Mac)?,
+        protocols: row.protocols.parse().map_err(|_| Tampered::Unreadable)?,
+        networks: row.networks.parse().map_err(|_| Tampered::Unreadable)?,
         expires_at: row.expires_at,
     })
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use subtle::ConstantTimeEq;
 
 use super::{random, secret::Secret};
 
@@ -144,28 +145,29 @@ impl SiteKey {
         Secret::new(out)
     }
 
-    /// HMAC-SHA-256 under the key of `purpose` over `parts`, each preceded by its length, so that no two
-    /// lists of parts read the same.
+    /// [`keyed_hash`] of `parts` under the key of `purpose`.
     #[must_use]
     pub fn mac(&self, purpose: Purpose, parts: &[&[u8]]) -> [u8; 32] {
-        self.mac_state(purpose, parts).finalize().into_bytes().into()
+        keyed_hash(&self.derive(purpose), parts)
     }
 
     /// Whether `tag` is [`SiteKey::mac`] of `parts`, in constant time.
     #[must_use]
     pub fn verify(&self, purpose: Purpose, parts: &[&[u8]], tag: &[u8]) -> bool {
-        self.mac_state(purpose, parts).verify_slice(tag).is_ok()
+        self.mac(purpose, parts).ct_eq(tag).into()
     }
+}
 
-    fn mac_state(&self, purpose: Purpose, parts: &[&[u8]]) -> Hmac<Sha256> {
-        #[expect(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104 section 2)")]
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.derive(purpose).expose()).expect("any length");
-        for part in parts {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part);
-        }
-        mac
+/// HMAC-SHA-256 under `key` over `parts`, each preceded by its length, so that no two lists of parts read the same.
+#[must_use]
+pub fn keyed_hash(key: &Secret, parts: &[&[u8]]) -> [u8; 32] {
+    #[expect(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104 section 2)")]
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.expose()).expect("any length");
+    for part in parts {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part);
     }
+    mac.finalize().into_bytes().into()
 }
 
 #[cfg(test)]
@@ -196,5 +198,7 @@ mod tests {
         assert!(key.verify(Purpose::AppPasswordRow, &[b"ab", b"c"], &tag));
         assert!(!key.verify(Purpose::AppPasswordRow, &[b"a", b"bc"], &tag));
         assert!(!key.verify(Purpose::AuditHead, &[b"ab", b"c"], &tag));
+        assert!(!key.verify(Purpose::AppPasswordRow, &[b"ab", b"c"], &tag[..31]), "cut");
+        assert!(!key.verify(Purpose::AppPasswordRow, &[b"ab", b"c"], &[]));
     }
 }

@@ -9,6 +9,7 @@
 //! while its unproven password is being looked at pays for it, or guesses would be free.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 
@@ -87,6 +88,9 @@ pub(super) struct OpenAttempt {
     pub(super) app_password: Option<(AppPasswordId, String)>,
     /// When it had its turn: waiting for others says nothing about the upstream.
     pub(super) looked_at: Monotonic,
+    /// The least time that a plain no takes, as it was when the attempt came: what is learnt from its own answer
+    /// must not move it, or it would show who was asked.
+    pub(super) refused_after: Duration,
     login: LoginName,
     mechanism: Mechanism,
     closed: bool,
@@ -107,6 +111,7 @@ impl OpenAttempt {
             credential: Credential::Unproven,
             app_password: None,
             looked_at: desk.clock.monotonic(),
+            refused_after: Duration::ZERO,
             login: credentials.login.clone(),
             mechanism: credentials.mechanism,
             closed: false,

@@ -17,7 +17,7 @@ use super::timing::RefusalTime;
 use super::turns::Turns;
 use super::upstream_login::UpstreamRules;
 use super::uses::Uses;
-use super::verdict::No;
+use super::verdict::{Consequences, No};
 use crate::account::{Accounts, Directory};
 use crate::app_password::AppPasswords;
 use crate::audit::Audit;
@@ -160,14 +160,17 @@ impl Gate {
         let upstream = attempt.located.as_ref().map(|located| located.upstream.clone());
         let protocol = attempt.origin.protocol;
         let outage = upstream.as_ref().and_then(|upstream| self.outages().present(upstream, protocol, now));
-        let consequences = no.kind.consequences(outage.is_some());
-        let not_before = if consequences.uniform {
-            self.refusal_time(upstream.as_ref(), now).max(outage.unwrap_or_default())
-        } else {
-            Duration::ZERO
-        };
-        let told = attempt.close(consequences.settle, consequences.outcome, no.why).await;
-        let refusal = if told { consequences.refusal } else { Refusal::Unavailable };
+        let Consequences { mut refusal, settle, outcome, uniform } = no.kind.consequences(outage.is_some());
+        let mut not_before = Duration::ZERO;
+        if uniform {
+            not_before = attempt.refused_after.max(outage.unwrap_or_default());
+            if self.desk.turns.refuses_strangers(attempt.origin.client, attempt.account_key()) {
+                refusal = Refusal::TooManyFailures;
+            }
+        }
+        if !attempt.close(settle, outcome, no.why).await {
+            refusal = Refusal::Unavailable;
+        }
         Refused { refusal, not_before }
     }
 
@@ -179,8 +182,10 @@ impl Gate {
         }
     }
 
-    /// A name that leads to no upstream takes as long as the slowest of them.
-    fn refusal_time(&self, upstream: Option<&UpstreamName>, now: Monotonic) -> Duration {
+    /// The least time that a plain no takes now. A name that leads to no upstream takes as long as the slowest of
+    /// them.
+    pub(super) fn refusal_time(&self, upstream: Option<&UpstreamName>) -> Duration {
+        let now = self.now();
         let mut times = locked(&self.refusal_times);
         let slowest = match upstream {
             Some(upstream) => times.get_mut(upstream).map(|time| time.not_before(now)),

@@ -19,7 +19,7 @@ use super::proof_cache::{Presented, Proof};
 use super::upstream_login::{Style, UpstreamRules, own_login};
 use super::verdict::No;
 use crate::account::Located;
-use crate::app_password::{Busy, Candidate, Scope, Tampered};
+use crate::app_password::{Candidate, Scope, Tampered, Undecided};
 use crate::audit::event::Credential;
 use crate::base::{Address, UpstreamName};
 use crate::protocol::{Credentials, Refusal, UpstreamLogin};
@@ -56,11 +56,13 @@ impl Gate {
         let located = match self.directory.locate(&credentials.login) {
             Ok(located) => located,
             Err(why) => {
+                attempt.refused_after = self.refusal_time(None);
                 self.take_turn(attempt, None).await?;
                 return Err(No::hopeless(&why.to_string()));
             }
         };
         attempt.located = Some(located.clone());
+        attempt.refused_after = self.refusal_time(Some(&located.upstream));
         let Some(rules) = self.upstreams.get(&located.upstream) else {
             return Err(No::undecided("the upstream is not configured"));
         };
@@ -76,7 +78,10 @@ impl Gate {
         attempt.account_exists = known.standing.is_some();
         let label = known.row.as_ref().map(|row| row.label.clone());
         if self.take_turn(attempt, label.as_deref()).await? {
-            known = self.look_up(&located.address, candidate.as_ref()).await.map_err(|e| unreadable(&e))?;
+            known = match self.look_up(&located.address, candidate.as_ref()).await {
+                Ok(known) => known,
+                Err(error) => return self.without_store(attempt, &case, &error),
+            };
             attempt.account_exists = known.standing.is_some();
         }
         if candidate.is_some() && known.row.is_none() {
@@ -172,17 +177,20 @@ impl Gate {
         let proven = match proven {
             Ok(Some(proven)) => proven,
             Ok(None) => return Err(No::wrong("wrong app password")),
-            Err(Busy) => {
+            Err(Undecided::Busy(busy)) => {
                 self.outages().workers_busy(self.now());
-                return Err(No::undecided("the password workers are busy"));
+                return Err(No::undecided(&busy.to_string()));
             }
+            Err(Undecided::Tampered(why)) => return Err(tampered(case, row, why)),
         };
         let mailbox = match &case.rules.style {
             Style::Master(_) => None,
             Style::Sealed => match self.app_passwords.open(row, &proven) {
                 Ok(mailbox) => Some(mailbox),
                 Err(Tampered::NothingSealed) => None,
-                Err(why @ (Tampered::Mac | Tampered::Seal)) => return Err(tampered(case, row, why)),
+                Err(why @ (Tampered::Mac | Tampered::Unreadable | Tampered::Seal)) => {
+                    return Err(tampered(case, row, why));
+                }
             },
         };
         let proof = Proof {

@@ -15,16 +15,18 @@
 //! - anything else: network, account and pair. Accounts that do not exist have keys like those that do;
 //! - from an exempt network: nothing is counted.
 //!
+//! Whoever is judged alone gets in where others are refused unseen. One who does not get in must be answered like
+//! those others, or a guesser who has used up his network would hear which accounts and labels there are: that is
+//! what [`Limiter::refuses_strangers`] is for.
+//!
 //! Names come from hostile input: only keyed hashes of them are held, in maps with hard caps.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
-
 use super::cells::{Cells, Key, Room};
+use crate::base::key::keyed_hash;
 use crate::base::{ClientAddress, Monotonic, NetworkList, Secret};
 use crate::config;
 
@@ -142,34 +144,42 @@ impl Limiter {
         self.locked().slots(reservation).for_each(|(cells, key)| cells.charge(key, now));
     }
 
+    /// Whether an attempt of which nothing is known would be refused unseen now. Of one that holds cells itself it
+    /// is not: what is reserved is not used up.
+    pub(super) fn refuses_strangers(&self, client: ClientAddress, account: &str, now: Monotonic) -> bool {
+        if self.exempt.contains(client) {
+            return false;
+        }
+        let network = client.network().to_string();
+        let keys = self.strangers_keys(&network, account, self.hash(["pair", &network, account]));
+        let inner = self.locked();
+        inner.slots(&keys).any(|(cells, key)| used_up(cells.room(key, now)).is_some())
+    }
+
     fn keys(&self, known: &mut KnownPairs, subject: Subject<'_>, now: Monotonic) -> Reservation {
         let network = subject.client.network().to_string();
-        let pair = self.hash(&["pair", &network, subject.account]);
-        let acquaintance = Some(pair);
-        if let Some(label) = subject.known_label {
-            let pair = self.hash(&["label", &network, subject.account, label]);
-            return Reservation { pair: Some(pair), acquaintance, ..Reservation::default() };
-        }
-        if known.knows(pair, now) {
-            return Reservation { pair: Some(pair), acquaintance, ..Reservation::default() };
-        }
-        Reservation {
-            network: Some(self.hash(&["network", &network])),
-            account: Some(self.hash(&["account", subject.account])),
-            pair: Some(pair),
-            acquaintance,
+        let pair = self.hash(["pair", &network, subject.account]);
+        let alone = match subject.known_label {
+            Some(label) => Some(self.hash(["label", &network, subject.account, label])),
+            None => known.knows(pair, now).then_some(pair),
+        };
+        match alone {
+            Some(key) => Reservation { pair: Some(key), acquaintance: Some(pair), ..Reservation::default() },
+            None => self.strangers_keys(&network, subject.account, pair),
         }
     }
 
-    /// Each part is preceded by its length, so that no two lists read the same.
-    fn hash(&self, parts: &[&str]) -> Key {
-        #[expect(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104 section 2)")]
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.hash_key.expose()).expect("any length");
-        for part in parts {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part.as_bytes());
+    fn strangers_keys(&self, network: &str, account: &str, pair: Key) -> Reservation {
+        Reservation {
+            network: Some(self.hash(["network", network])),
+            account: Some(self.hash(["account", account])),
+            pair: Some(pair),
+            acquaintance: Some(pair),
         }
-        let digest: [u8; 32] = mac.finalize().into_bytes().into();
+    }
+
+    fn hash<const N: usize>(&self, parts: [&str; N]) -> Key {
+        let digest = keyed_hash(&self.hash_key, &parts.map(str::as_bytes));
         Key(digest.iter().take(16).fold(0, |key, byte| key << 8 | u128::from(*byte)))
     }
 

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::timing;
 use crate::base::{Monotonic, Protocol, UpstreamName};
 
 /// How long an outage is believed in when nobody asks the upstream meanwhile.
@@ -25,7 +26,8 @@ pub(super) struct Outages {
 
 struct Seen {
     at: Monotonic,
-    took: Duration,
+    /// How long it takes to find out, with room.
+    shows_after: Duration,
 }
 
 impl Outages {
@@ -37,7 +39,8 @@ impl Outages {
         took: Duration,
         now: Monotonic,
     ) {
-        self.upstreams.insert((upstream.clone(), protocol), Seen { at: now, took });
+        let shows_after = timing::with_room(took);
+        self.upstreams.insert((upstream.clone(), protocol), Seen { at: now, shows_after });
     }
 
     /// The upstream said yes or no.
@@ -50,7 +53,7 @@ impl Outages {
         self.workers_busy_at = Some(now);
     }
 
-    /// Whether an unproven attempt is undecided now; then how long others took to find out.
+    /// Whether an unproven attempt is undecided now; then after how long all may say so.
     pub(super) fn present(
         &self,
         upstream: &UpstreamName,
@@ -59,7 +62,7 @@ impl Outages {
     ) -> Option<Duration> {
         let seen = self.upstreams.get(&(upstream.clone(), protocol));
         if let Some(seen) = seen.filter(|seen| now.since(seen.at) < UPSTREAM_REMEMBERED) {
-            return Some(seen.took);
+            return Some(seen.shows_after);
         }
         self.workers_busy_at.filter(|at| now.since(*at) < WORKERS_REMEMBERED).map(|_| Duration::ZERO)
     }
@@ -75,7 +78,7 @@ mod tests {
         let (legacy, imap) = (UpstreamName("legacy".to_owned()), Protocol::Imap);
         let now = Monotonic(Duration::from_secs(100));
         outages.failed(&legacy, imap, Duration::from_secs(5), now);
-        assert_eq!(outages.present(&legacy, imap, now), Some(Duration::from_secs(5)));
+        assert!(outages.present(&legacy, imap, now) > Some(Duration::from_secs(5)));
         assert_eq!(outages.present(&legacy, Protocol::Smtp, now), None, "each protocol has its own server");
         assert_eq!(outages.present(&legacy, imap, now.plus(UPSTREAM_REMEMBERED)), None);
         outages.answered(&legacy, imap);

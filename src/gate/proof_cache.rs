@@ -13,14 +13,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use chacha20poly1305::aead::{Aead, Payload};
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{ChaCha20Poly1305, Nonce};
 use hkdf::Hkdf;
-use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::app_password::Scope;
+use crate::base::key::keyed_hash;
 use crate::base::{AccountId, AppPasswordId, Monotonic, Password, Secret, UpstreamName, random};
 use crate::store::AppPasswordRecord;
 
@@ -214,14 +214,8 @@ impl ProofCache {
         }
     }
 
-    /// The account is preceded by its length, so that no two pairs read the same.
     fn entry_key(&self, presented: Presented<'_>) -> [u8; 32] {
-        #[expect(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104 section 2)")]
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.key.expose()).expect("any length");
-        mac.update(&(presented.account.len() as u64).to_be_bytes());
-        mac.update(presented.account.as_bytes());
-        mac.update(presented.password.expose());
-        mac.finalize().into_bytes().into()
+        keyed_hash(&self.key, &[presented.account.as_bytes(), presented.password.expose()])
     }
 
     /// The entry's key is authenticated with the ciphertext: it opens in its own entry only.

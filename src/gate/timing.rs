@@ -10,6 +10,9 @@
 //! [`Refusal::Unavailable`] where nothing was proven (see `outage`). All other refusals are given only to whoever
 //! presented the right password: they have nothing left to hide and leave at once, and so does success.
 //!
+//! An attempt is bound by what was known when it came. Its own answer must not move its bound: the first no of an
+//! upstream would leave later than one of the gate's own, and say where it came from.
+//!
 //! What remains visible: the first refusal of an upstream that is slower than `failure_delay` after the bound was
 //! forgotten, and refusals slower than `login_deadline`.
 //!
@@ -67,8 +70,8 @@ impl RefusalTime {
         if slowest.is_zero() {
             return self.floor;
         }
-        let expected = slowest.saturating_add(slowest.saturating_mul(2).min(STEP_MAX)).saturating_add(MARGIN);
-        self.floor.max(rounded_up(expected).min(self.cap))
+        let expected = slowest.saturating_add(slowest.saturating_mul(2).min(STEP_MAX));
+        self.floor.max(with_room(expected).min(self.cap))
     }
 
     fn turn(&mut self, now: Monotonic) {
@@ -81,9 +84,10 @@ impl RefusalTime {
     }
 }
 
-fn rounded_up(duration: Duration) -> Duration {
+/// `took`, with room for what the gate adds, in steps that do not tell one attempt from the next.
+pub(super) fn with_room(took: Duration) -> Duration {
     let grain = GRAIN.as_millis();
-    let grains = duration.as_millis().div_ceil(grain);
+    let grains = took.saturating_add(MARGIN).as_millis().div_ceil(grain);
     Duration::from_millis(u64::try_from(grains * grain).unwrap_or(u64::MAX))
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::cells::Key;
 use super::limiter::{Limiter, Reservation, Reserve, Subject};
-use crate::base::Clock;
+use crate::base::{ClientAddress, Clock};
 
 /// Those who wait are woken by key, so that a crowd before one account does not wake for every login
 /// elsewhere. Two keys may share a bell; waking in vain is harmless. One byte of a key chooses.
@@ -54,6 +54,11 @@ impl Turns {
             }
             waited = true;
         }
+    }
+
+    /// See [`Limiter::refuses_strangers`].
+    pub(super) fn refuses_strangers(&self, client: ClientAddress, account: &str) -> bool {
+        self.limiter.refuses_strangers(client, account, self.clock.monotonic())
     }
 
     /// See [`Limiter::succeed`].

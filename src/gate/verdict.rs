@@ -10,7 +10,8 @@
 //! | too many failures | that | – | limited | uniform |
 //!
 //! During an outage (see `outage`) the first two are told as *unavailable*, and what nobody compared is not counted:
-//! it must look like an attempt that went upstream in vain.
+//! it must look like an attempt that went upstream in vain. And whatever takes its uniform time is told as *too many
+//! failures* where a stranger's attempt would be (see `limiter`).
 
 use std::time::Duration;
 

@@ -147,3 +147,26 @@ async fn those_who_wait_are_judged_by_what_holds_when_their_turn_comes() {
     assert_eq!(second.await.unwrap(), Some(Refusal::NotLetIn));
     assert_eq!(asked.load(Ordering::SeqCst), 0, "the mailbox password is not sent upstream any more");
 }
+
+/// Else one guess would tell a label, or an account that somebody uses here, from one that is not there.
+#[tokio::test]
+async fn who_is_judged_alone_is_refused_like_everybody_in_a_network_without_room() {
+    let site = Site::open().await;
+    let (_, printed) = site.bound_with_app_password(ALICE).await;
+    assert!(site.try_in(1, ALICE, &printed).await.is_in(), "a known pair from now on");
+    for number in 0..20 {
+        site.try_in(1, &format!("nobody{number}@example.org"), "wrong").await;
+    }
+    let Ended::Out(stranger) = site.try_in(1, "nobody@example.org", "wrong").await else { panic!("let in") };
+    assert_eq!(stranger.refusal, Refusal::TooManyFailures);
+    for wrong in [MAILBOX, "aaaabbbbccccdddd", &with_same_label(&printed)] {
+        let Ended::Out(known) = site.try_in(1, ALICE, wrong).await else { panic!("let in") };
+        assert_eq!(known, stranger);
+    }
+    assert_eq!(
+        site.records("login").pop().unwrap()["reason"],
+        "wrong app password",
+        "the trail has the truth"
+    );
+    assert!(site.try_in(1, ALICE, &printed).await.is_in());
+}

@@ -61,6 +61,27 @@ async fn without_the_database_a_proof_stands_for_a_minute() {
     assert_eq!(site.argon2_runs(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proof_stands_for_those_who_waited_while_the_database_went_away() {
+    let mut settings = Settings::default();
+    settings.limits.per_account = Rate { burst: 1, per: Duration::from_secs(600) };
+    let site = Arc::new(Site::with(settings).await);
+    let (_, printed) = site.bound_with_app_password(ALICE).await;
+    let Decision::Admit(first) =
+        site.gate.judge(&origin(Protocol::Imap, 1), credentials(ALICE, &printed)).await
+    else {
+        panic!("refused")
+    };
+    let second = {
+        let (site, printed) = (Arc::clone(&site), printed.clone());
+        tokio::spawn(async move { site.try_in(1, ALICE, &printed).await.refusal() })
+    };
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    site.gates_store.close().await;
+    drop(first);
+    assert_eq!(second.await.unwrap(), None);
+}
+
 #[tokio::test]
 async fn without_the_database_a_proof_keeps_its_scope() {
     let site = Site::open().await;

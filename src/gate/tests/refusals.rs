@@ -237,6 +237,38 @@ async fn a_factor_bound_while_the_upstream_is_asked_counts() {
     assert_eq!(ended.refusal(), Some(Refusal::NotLetIn));
 }
 
+#[tokio::test]
+async fn a_suspension_while_the_upstream_is_asked_counts() {
+    let site = Site::open().await;
+    let account = site.account(ALICE).await;
+    let ended = site
+        .attempt_slowly(&origin(Protocol::Imap, 1), ALICE, MAILBOX, async |login| {
+            site.suspend(&account).await;
+            site.upstream_says(&login)
+        })
+        .await;
+    assert_eq!(ended.refusal(), Some(Refusal::Suspended));
+}
+
+#[tokio::test]
+async fn the_upstreams_yes_is_not_enough_while_nobody_can_say_whether_a_factor_is_bound() {
+    let site = Site::open().await;
+    site.account(ALICE).await;
+    let ended = site
+        .attempt_slowly(&origin(Protocol::Imap, 1), ALICE, MAILBOX, async |login| {
+            let Store::Sqlite(pool) = &site.store else { panic!("not SQLite") };
+            sqlx::query("ALTER TABLE factors RENAME TO damaged").execute(pool).await.unwrap();
+            site.upstream_says(&login)
+        })
+        .await;
+    assert_eq!(ended.refusal(), Some(Refusal::Unavailable));
+    let login = site.only_login();
+    assert_eq!(
+        (&login["outcome"], &login["credential"]),
+        (&"unavailable".into(), &"mailbox_password".into())
+    );
+}
+
 fn unavailable(credential_sent: bool) -> UpstreamSaid {
     UpstreamSaid::Unavailable {
         refusal: Refusal::Unavailable,
@@ -306,8 +338,7 @@ async fn a_plain_no_takes_the_same_time_whatever_its_cause() {
         UpstreamSaid::No
     };
     let first = site.attempt(&origin(Protocol::Imap, 1), "bob@example.org", "wrong", slow_no).await;
-    let Ended::Out(first) = first else { panic!("let in") };
-    assert!(first.not_before > Duration::from_secs(4));
+    assert_eq!(first.refusal(), Some(Refusal::NotLetIn));
     let mut heard = Vec::new();
     for (name, password) in [
         ("bob@example.org", "wrong"),
@@ -321,11 +352,48 @@ async fn a_plain_no_takes_the_same_time_whatever_its_cause() {
     }
     assert!(heard.iter().all(|refused| *refused == heard[0]), "{heard:?}");
     assert_eq!(heard[0].refusal, Refusal::NotLetIn);
+    assert!(heard[0].not_before > Duration::from_secs(4));
     for _ in 0..20 {
         site.try_in(1, "carol@example.org", "wrong").await;
     }
     let Ended::Out(limited) = site.try_in(1, "carol@example.org", "wrong").await else { panic!("let in") };
     assert_eq!((limited.refusal, limited.not_before), (Refusal::TooManyFailures, heard[0].not_before));
+}
+
+/// Dovecot's own delay is shorter than `failure_delay`, and what the gate allows for is longer.
+#[tokio::test]
+async fn a_no_of_the_upstream_does_not_prolong_itself() {
+    let site = Site::open().await;
+    let account = site.account(ALICE).await;
+    site.bind_factor(&account).await;
+    let bound = site.try_in(1, ALICE, MAILBOX).await;
+    let slow_no = |_| {
+        site.clock.advance(Duration::from_secs(2));
+        UpstreamSaid::No
+    };
+    let unbound = site.attempt(&origin(Protocol::Imap, 1), "bob@example.org", "wrong", slow_no).await;
+    let (Ended::Out(bound), Ended::Out(unbound)) = (bound, unbound) else { panic!("let in") };
+    assert_eq!(bound, unbound, "the first of each");
+    let Ended::Out(next) = site.try_in(1, ALICE, MAILBOX).await else { panic!("let in") };
+    assert!(next.not_before > unbound.not_before, "the next may be slower, so all are");
+}
+
+#[tokio::test]
+async fn an_outage_that_takes_time_to_show_takes_the_same_time_for_all() {
+    let site = Site::open().await;
+    let account = site.account(ALICE).await;
+    site.bind_factor(&account).await;
+    let took = Duration::from_secs(5);
+    let silent = |_| {
+        site.clock.advance(took);
+        unavailable(false)
+    };
+    let unbound = site.attempt(&origin(Protocol::Imap, 1), "bob@example.org", "any", silent).await;
+    let (Ended::Out(unbound), Ended::Out(bound)) = (unbound, site.try_in(1, ALICE, MAILBOX).await) else {
+        panic!("let in")
+    };
+    assert_eq!(bound, unbound);
+    assert!(bound.not_before > took, "with room for what the gate itself adds");
 }
 
 #[tokio::test]
