@@ -10,6 +10,8 @@
 
 #[path = "transcripts/any_input.rs"]
 mod any_input;
+#[path = "transcripts/imap_words.rs"]
+mod imap_words;
 #[path = "transcripts/pop3_words.rs"]
 mod pop3_words;
 #[path = "transcripts/replay.rs"]
@@ -48,5 +50,6 @@ macro_rules! transcripts {
     };
 }
 
+transcripts!(imap, mailward::protocol::imap::Imap);
 transcripts!(pop3, mailward::protocol::pop3::Pop3);
 transcripts!(smtp, mailward::protocol::smtp::Smtp);

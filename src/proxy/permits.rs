@@ -10,9 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use crate::base::{ClientAddress, Network};
 use crate::config::Limits;
+
+/// How long a stranger has for leaving before the next one is asked.
+const LEAVE_MAX: Duration = Duration::from_millis(500);
 
 /// Every place of this process. Cheap to clone.
 #[derive(Clone)]
@@ -51,8 +55,14 @@ impl Permits {
         if let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() {
             return Some(ConnectionPermit(permit));
         }
-        lock(&self.strangers).evict();
-        Arc::clone(&self.connections).acquire_owned().await.ok().map(ConnectionPermit)
+        loop {
+            lock(&self.strangers).evict();
+            let place = Arc::clone(&self.connections).acquire_owned();
+            // Who was asked may have been let in at that very moment, and stays.
+            if let Ok(place) = timeout(LEAVE_MAX, place).await {
+                return place.ok().map(ConnectionPermit);
+            }
+        }
     }
 
     /// A place before login for `client`; `None` when its network holds as many as it may.
@@ -65,7 +75,7 @@ impl Permits {
 
     /// Returns when no connection is left, or after `at_most`; whether none is left.
     pub(super) async fn all_gone(&self, at_most: Duration) -> bool {
-        tokio::time::timeout(at_most, self.connections.acquire_many(self.total)).await.is_ok()
+        timeout(at_most, self.connections.acquire_many(self.total)).await.is_ok()
     }
 }
 
@@ -162,7 +172,7 @@ mod tests {
     }
 
     async fn is_evicted(permit: &StrangerPermit) -> bool {
-        tokio::time::timeout(Duration::from_millis(20), permit.evicted()).await.is_ok()
+        timeout(Duration::from_millis(20), permit.evicted()).await.is_ok()
     }
 
     #[test]
@@ -203,6 +213,8 @@ mod tests {
             async move { permits.connection().await }
         });
         assert!(is_evicted(&strangers[0]).await && !is_evicted(&strangers[1]).await);
+        // It does not leave, because it was let in just then: the next one is asked.
+        timeout(LEAVE_MAX * 2, strangers[1].evicted()).await.unwrap();
         drop((relayed, newcomer, places));
         assert!(next.await.unwrap().is_some());
         assert!(permits.all_gone(Duration::from_millis(100)).await);

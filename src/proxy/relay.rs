@@ -442,7 +442,8 @@ mod tests {
 
     async fn expect(from: &mut TcpStream, wanted: &[u8]) {
         let mut found = vec![0; wanted.len()];
-        from.read_exact(&mut found).await.unwrap();
+        let reading = tokio::time::timeout(Duration::from_secs(10), from.read_exact(&mut found));
+        reading.await.unwrap().unwrap();
         assert_eq!(found, wanted);
     }
 

@@ -223,3 +223,9 @@ any_input!(
     client: ["EHLO x", "AUTH PLAIN AHRpbQBzZWNyZXQ=", "AUTH LOGIN", "dGlt", "c2VjcmV0", "AUTH PLAIN AHRpbQBzZWNyZXQ="],
     upstream: ["220 x", "250-x", "250 AUTH PLAIN", "235 in"]
 );
+any_input!(
+    imap,
+    mailward::protocol::imap::Imap,
+    client: ["a ID NIL", "a LOGIN tim secret", "a LOGIN tim {6}", "secret", "a AUTHENTICATE LOGIN dGlt", "c2VjcmV0"],
+    upstream: ["* OK ready", "* CAPABILITY IMAP4rev1 AUTH=PLAIN", "g2 OK", "+", "g4 OK [CAPABILITY IMAP4rev1] in"]
+);

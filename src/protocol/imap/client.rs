@@ -7,9 +7,10 @@
 //!      Over ◀── Told(LoggedIn) ◀── IntroducingAgain ◀── AskingAgain ◀── LoggingIn ◀── Introducing
 //! ```
 //!
-//! The upstream may be anybody until its certificate was verified, and odd after that. No byte of a credential leaves
-//! unless the secured leg is really secured, and never twice. What is said before TLS is forgotten. Only a definite
-//! refusal of the credential itself is a refusal; everything else is trouble with the upstream.
+//! The upstream may be anybody until its certificate was verified, and odd after that. No byte of a
+//! credential leaves unless the secured leg is really secured, and never twice. What is said before TLS is
+//! forgotten. Only a definite refusal of the credential itself is a refusal; everything else is trouble with
+//! the upstream.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -130,18 +131,35 @@ impl Dialogue for Client {
     }
 
     fn secured(&mut self) {
-        self.state = match mem::replace(&mut self.state, State::Closed) {
-            State::Handshaking(purpose) if self.framer.unread().is_empty() => {
-                self.capabilities = None;
-                State::Beginning(purpose)
-            }
-            State::Handshaking(_) => trouble(Trouble::StartTls).0,
-            state => state,
-        };
+        if !matches!(self.state, State::Handshaking(_)) {
+            return;
+        }
+        if let State::Handshaking(purpose) = mem::replace(&mut self.state, State::Closed) {
+            self.capabilities = None;
+            self.state = match self.framer.unread().is_empty() {
+                true => State::Beginning(purpose),
+                false => trouble(Trouble::StartTls).0,
+            };
+        }
     }
 
+    /// Only what follows a login is anybody's.
     fn into_unread(self) -> Zeroizing<Vec<u8>> {
-        self.framer.into_unread()
+        match self.state {
+            State::Over => self.framer.into_unread(),
+            State::Greeting(_)
+            | State::StartingTls(_)
+            | State::Handshaking(_)
+            | State::Beginning(_)
+            | State::Asking(_)
+            | State::Introducing(..)
+            | State::LoggingIn(..)
+            | State::AskingAgain(..)
+            | State::IntroducingAgain(_)
+            | State::Told(_)
+            | State::Leaving
+            | State::Closed => Zeroizing::default(),
+        }
     }
 }
 
@@ -365,7 +383,10 @@ impl Client {
                 Framed::Incomplete if self.ended => return Err(Trouble::Closed),
                 Framed::Incomplete => return Ok(None),
                 Framed::Announced { fits: true } => self.framer.accept(),
-                Framed::Announced { fits: false } | Framed::TooLong(_) | Framed::Flood(_) => {
+                Framed::Announced { fits: false }
+                | Framed::TooLong(_)
+                | Framed::Skipped
+                | Framed::Flood(_) => {
                     return Err(TOO_MUCH);
                 }
                 Framed::Message(message) => {
@@ -400,4 +421,76 @@ fn trouble(fault: Trouble) -> Turn {
 
 fn say(tag: &str, command: &str) -> Option<Step<UpstreamReply<Imap>>> {
     Some(Step::Send(Output::new(format!("{tag} {command}\r\n").into_bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{LoginName, Password};
+
+    /// A client that logs in, stepped until it waits; what it sent and how it ended.
+    fn play(chunks: &[&[u8]]) -> (String, Option<UpstreamReply<Imap>>, bool) {
+        let login = UpstreamLogin {
+            user: LoginName::from_bytes(b"tim").unwrap(),
+            authorize_as: None,
+            password: Password::new(b"secret".to_vec()).unwrap(),
+        };
+        let purpose = Purpose::LogIn { login, introduction: Introduction::default() };
+        let mut client = Client::new(ClientSetup { starttls: false, purpose, own_name: String::new() });
+        let mut sent = String::new();
+        let mut reply = None;
+        for chunk in chunks {
+            client.receive(chunk);
+            loop {
+                match client.step() {
+                    Step::NeedInput | Step::Close => break,
+                    Step::Send(bytes) => sent.push_str(std::str::from_utf8(&bytes).unwrap()),
+                    Step::Event(event) => reply = Some(event),
+                    Step::StartTls => unreachable!("nobody demanded it"),
+                }
+            }
+        }
+        (sent, reply, client.credential_sent())
+    }
+
+    const GREETING: &[u8] = b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] ready\r\n";
+
+    #[test]
+    fn a_credential_counts_as_sent_from_the_step_that_hands_it_out() {
+        assert!(!play(&[GREETING]).2);
+        assert!(play(&[GREETING, b"+\r\n"]).2);
+        let (sent, _, credential_sent) = play(&[GREETING, b"g4 NO\r\n"]);
+        assert_eq!((sent.as_str(), credential_sent), ("g4 AUTHENTICATE PLAIN\r\n", false));
+    }
+
+    #[test]
+    fn an_upstream_may_not_talk_without_end() {
+        let too_much = |reply| {
+            matches!(reply, Some(UpstreamReply::Unavailable(Trouble::Garbage("more than the gate holds"))))
+        };
+        assert!(too_much(play(&[b"* OK ", &[b'x'; 9000]]).1));
+        let line = [b"* OK ", &[b'x'; 8000][..], b"\r\n"].concat();
+        let mut chunks: Vec<&[u8]> = vec![GREETING];
+        chunks.resize(9, &line);
+        assert!(play(&chunks).1.is_none());
+        chunks.push(&line);
+        assert!(too_much(play(&chunks).1));
+        assert!(too_much(play(&[GREETING, b"* X {8193}\r\n"]).1));
+    }
+
+    #[test]
+    fn a_client_that_was_told_how_it_ended_closes() {
+        for end in [&b"g4 NO no\r\n"[..], b"* BYE\r\n"] {
+            let login = UpstreamLogin {
+                user: LoginName::from_bytes(b"tim").unwrap(),
+                authorize_as: None,
+                password: Password::new(b"secret".to_vec()).unwrap(),
+            };
+            let purpose = Purpose::LogIn { login, introduction: Introduction::default() };
+            let mut client = Client::new(ClientSetup { starttls: false, purpose, own_name: String::new() });
+            client.receive(&[GREETING, b"+\r\n", end].concat());
+            while !matches!(client.step(), Step::Event(_)) {}
+            assert!(matches!(client.step(), Step::Close) && matches!(client.step(), Step::Close));
+        }
+    }
 }

@@ -1,10 +1,10 @@
-//! Cuts a stream of bytes into messages: lines, joined by the literals that they announce (RFC 9051 section 4.3,
-//! RFC 7888).
+//! Cuts a stream of bytes into messages: lines, joined by the literals that they announce (RFC 9051 section
+//! 4.3, RFC 7888).
 //!
-//! Input is hostile and may hold a password. What is held is bounded whatever the peer announces, is wiped when
-//! dropped, and is never beyond the message under way, so that the bytes behind a login stay as they came. (imap-codec's
-//! `Fragmentizer` cuts in the same places, which a test below checks, but never wipes what it held, and does not
-//! give back what it was fed too much.)
+//! Input is hostile and may hold a password. What is held is bounded whatever the peer announces, is wiped
+//! when dropped, and is never beyond the message under way, so that the bytes behind a login stay as they
+//! came. (imap-codec's `Fragmentizer` cuts in the same places, which a test below checks, but never wipes
+//! what it held, and does not give back what it was fed too much.)
 
 use std::mem;
 
@@ -12,8 +12,8 @@ use zeroize::Zeroizing;
 
 use crate::protocol::input::{Input, LINE_MAX};
 
-/// The most bytes that the literals of one message hold together. A name and a password fit many times; nothing
-/// else that is said before login needs a literal.
+/// The most bytes that the literals of one message hold together. A name and a password fit many times;
+/// nothing else that is said before login needs a literal.
 pub(super) const LITERALS_MAX: usize = 8192;
 
 /// A literal that a line announces at its end.
@@ -78,9 +78,11 @@ pub(super) enum Framed {
     },
     /// A whole message. Every line in it ends in CRLF, also those that came with a bare LF.
     Message(Zeroizing<Vec<u8>>),
-    /// The lines of a message are longer than [`LINE_MAX`] together; here is how it began. The rest of the line is
-    /// skipped.
+    /// The lines of a message are longer than [`LINE_MAX`] together; here is how it began. The rest of the
+    /// line is skipped.
     TooLong(Zeroizing<Vec<u8>>),
+    /// That rest ended: the next byte begins a message.
+    Skipped,
     /// A literal beyond the bounds is on its way whatever we say; here is how the message began. Where the
     /// next one starts is lost, and every later answer is this one.
     Flood(Zeroizing<Vec<u8>>),
@@ -118,8 +120,8 @@ impl Framer {
         self.input.extend(bytes);
     }
 
-    /// The next message. `announces` tells whether a line (given with what came before it in its message) may announce
-    /// a literal at all: the text of a status line that happens to end in `{3}` does not.
+    /// The next message. `announces` tells whether a line (given with what came before it in its message) may
+    /// announce a literal at all: the text of a status line that happens to end in `{3}` does not.
     pub(super) fn next(&mut self, announces: fn(&[u8]) -> bool) -> Framed {
         loop {
             match self.reading {
@@ -146,10 +148,12 @@ impl Framer {
                         self.reading = Reading::Skipping(tail);
                         return Framed::Incomplete;
                     }
-                    self.reading = match tail.announcement() {
-                        Some(Announcement { synchronising: false, .. }) => Reading::Lost,
-                        _ => Reading::default(),
-                    };
+                    if let Some(Announcement { synchronising: false, .. }) = tail.announcement() {
+                        self.reading = Reading::Lost;
+                        continue;
+                    }
+                    self.reading = Reading::default();
+                    return Framed::Skipped;
                 }
                 Reading::Lost => return Framed::Flood(self.finish()),
             }
@@ -215,16 +219,9 @@ impl Framer {
         self.message.bytes()
     }
 
-    /// The first byte of the next message, where none is under way.
-    pub(super) fn first_byte(&self) -> Option<u8> {
-        match self.reading {
-            Reading::Line(_) if self.message.is_empty() => self.input.bytes().first().copied(),
-            Reading::Line(_)
-            | Reading::Announced(_)
-            | Reading::Literal(_)
-            | Reading::Skipping(_)
-            | Reading::Lost => None,
-        }
+    /// Whether no message is under way.
+    pub(super) fn between(&self) -> bool {
+        matches!(self.reading, Reading::Line(_)) && self.message.is_empty()
     }
 
     /// What was received and is part of no message yet.
@@ -244,7 +241,8 @@ impl Framer {
     }
 }
 
-/// Follows `bytes` to the end of the line: the tail, how many bytes belong to it, and whether the last is its LF.
+/// Follows `bytes` to the end of the line: the tail, how many bytes belong to it, and whether the last is its
+/// LF.
 fn scan(bytes: &[u8], mut tail: Tail) -> (Tail, usize, bool) {
     for (at, byte) in bytes.iter().enumerate() {
         if *byte == b'\n' {
@@ -270,11 +268,12 @@ mod tests {
                 Framed::Incomplete => return found,
                 Framed::Announced { fits: true } => framer.accept(),
                 Framed::Announced { fits: false } => framer.abandon(),
+                Framed::Skipped => {}
                 Framed::Flood(head) => {
                     found.push(Framed::Flood(head));
                     return found;
                 }
-                framed => found.push(framed),
+                framed @ (Framed::Message(_) | Framed::TooLong(_)) => found.push(framed),
             }
         }
     }

@@ -1,18 +1,21 @@
 //! What a client says about itself with `ID` (RFC 2971), made fit to be passed on to an upstream.
 //!
-//! The fields are hostile: an upstream that trusts the gate's address takes `x-originating-ip` and the like for the
-//! gate's word (Dovecot does), so no field that begins with `x-` survives. Nothing else that a client says here is
-//! believed by anybody.
+//! The fields are hostile: an upstream that trusts the gate's address takes `x-originating-ip` and the like
+//! for the gate's word (Dovecot does), so no field that begins with `x-` survives. Nothing else that a client
+//! says here is believed by anybody.
 
 use imap_codec::CommandCodec;
 use imap_codec::encode::Encoder;
 use imap_types::command::{Command, CommandBody};
 use imap_types::core::{IString, NString, Tag};
 
+use crate::protocol::clean::printable;
+
 /// RFC 2971 section 3.3: at most 30 pairs, keys of at most 30 bytes.
 const FIELDS_MAX: usize = 30;
 const KEY_MAX: usize = 30;
-/// Below the RFC's, so that all fields fit a line of 8 KiB even where every character needs escaping.
+/// In characters; below the RFC's, so that all fields fit a line of 8 KiB even where every character needs
+/// escaping.
 const VALUE_MAX: usize = 100;
 
 /// The longest program name kept for audit, in characters.
@@ -34,7 +37,7 @@ impl Introduction {
             let Some(key) = clean_key(key) else { continue };
             if fields.len() < FIELDS_MAX && !fields.iter().any(|(known, _)| known.eq_ignore_ascii_case(&key))
             {
-                fields.push((key, value.map(|value| clean(value, VALUE_MAX))));
+                fields.push((key, value.map(|value| printable(value, VALUE_MAX))));
             }
         }
         let of = |name: &str| {
@@ -77,19 +80,6 @@ fn clean_key(key: &[u8]) -> Option<String> {
     (!key.is_empty() && key.len() <= KEY_MAX && key.bytes().all(plain) && !spoofing).then(|| key.to_owned())
 }
 
-/// `text` without control characters and surrounding blanks, at most `max` bytes.
-fn clean(text: &[u8], max: usize) -> String {
-    let text = String::from_utf8_lossy(text);
-    let mut kept = String::new();
-    for c in text.trim().chars().filter(|c| !c.is_control()) {
-        if kept.len() + c.len_utf8() > max {
-            break;
-        }
-        kept.push(c);
-    }
-    kept
-}
-
 /// Other than ASCII would need a literal, and old servers do not expect one here.
 fn ascii(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect()
@@ -125,7 +115,7 @@ mod tests {
     #[test]
     fn values_cannot_leave_their_quotes() {
         let pairs = [("name", Some("a\"b\\c\r\ng2 NOOP \u{7f51}")), ("vendor", Some("  "))];
-        assert_eq!(sent(&pairs), "g1 ID (\"name\" \"a\\\"b\\\\cg2 NOOP ?\" \"vendor\" \"\")\r\n");
+        assert_eq!(sent(&pairs), "g1 ID (\"name\" \"a\\\"b\\\\c  g2 NOOP ?\" \"vendor\" \"\")\r\n");
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! The one command that logs in upstream, in the pieces between which the upstream says `+`.
 //!
-//! Built from checked values only: a name holds no control character, a password no NUL, CR or LF, so nothing that
-//! a client typed can end a line. Every buffer that holds a password is made in its full size, and wiped.
+//! Built from checked values only: a name holds no control character, a password no NUL, CR or LF, so nothing
+//! that a client typed can end a line. Every buffer that holds a password is made in its full size, and
+//! wiped.
 
 use std::collections::VecDeque;
 
 use zeroize::Zeroizing;
 
 use super::offer::Capabilities;
+use crate::protocol::output::secret_line;
 use crate::protocol::{Mechanism, Output, UpstreamLogin, sasl};
 
 /// A part of the command.
@@ -18,7 +20,8 @@ pub(super) struct Piece {
 }
 
 /// The pieces that log in to an upstream with these `capabilities`, in the first of these ways that it has:
-/// PLAIN, because it carries every byte and an authorisation identity; LOGIN; the `LOGIN` command. `None` if none will do.
+/// PLAIN, because it carries every byte and an authorisation identity; LOGIN; the `LOGIN` command. `None` if
+/// none will do.
 pub(super) fn pieces(
     tag: &str,
     login: &UpstreamLogin,
@@ -43,17 +46,16 @@ fn plain(tag: &str, login: &UpstreamLogin, initial: bool) -> VecDeque<Piece> {
     let message = sasl::plain_message(authzid, login.user.as_str(), &login.password);
     let command = format!("{tag} AUTHENTICATE PLAIN");
     if initial {
-        return [piece(&[command.as_bytes(), b" ", &message, b"\r\n"], true)].into();
+        return [piece(&[command.as_bytes(), b" ", &message], true)].into();
     }
-    [piece(&[command.as_bytes(), b"\r\n"], false), piece(&[&message, b"\r\n"], true)].into()
+    [piece(&[command.as_bytes()], false), piece(&[&message], true)].into()
 }
 
 fn sasl_login(tag: &str, login: &UpstreamLogin) -> VecDeque<Piece> {
-    let command = format!("{tag} AUTHENTICATE LOGIN\r\n");
+    let command = format!("{tag} AUTHENTICATE LOGIN");
     let user = sasl::base64(login.user.as_str().as_bytes());
     let password = sasl::base64(login.password.expose());
-    [piece(&[command.as_bytes()], false), piece(&[&user, b"\r\n"], false), piece(&[&password, b"\r\n"], true)]
-        .into()
+    [piece(&[command.as_bytes()], false), piece(&[&user], false), piece(&[&password], true)].into()
 }
 
 /// RFC 9051 section 6.2.3. What is not ASCII goes as a synchronising literal, which every server takes.
@@ -62,7 +64,7 @@ fn command(tag: &str, login: &UpstreamLogin) -> VecDeque<Piece> {
     let password = Argument::new(login.password.expose());
     let opening = format!("{tag} LOGIN ");
     let mut parts: Vec<(Vec<&[u8]>, bool)> = vec![(vec![opening.as_bytes()], false)];
-    for (argument, secret, behind) in [(&user, false, &b" "[..]), (&password, true, b"\r\n")] {
+    for (argument, secret, behind) in [(&user, false, &b" "[..]), (&password, true, b"")] {
         match argument {
             Argument::Quoted(text) => extend(&mut parts, &[text, behind], secret),
             Argument::Literal(announcement, content) => {
@@ -83,7 +85,7 @@ enum Argument<'a> {
 impl<'a> Argument<'a> {
     fn new(content: &'a [u8]) -> Self {
         if !content.is_ascii() {
-            return Self::Literal(format!("{{{}}}\r\n", content.len()), content);
+            return Self::Literal(format!("{{{}}}", content.len()), content);
         }
         let mut quoted = Zeroizing::new(Vec::with_capacity(content.len() * 2 + 2));
         quoted.push(b'"');
@@ -107,11 +109,7 @@ fn extend<'a>(parts: &mut [(Vec<&'a [u8]>, bool)], more: &[&'a [u8]], secret: bo
 }
 
 fn piece(parts: &[&[u8]], secret: bool) -> Piece {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
-    for part in parts {
-        bytes.extend_from_slice(part);
-    }
-    Piece { bytes, secret }
+    Piece { bytes: secret_line(parts), secret }
 }
 
 #[cfg(test)]

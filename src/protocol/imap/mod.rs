@@ -1,8 +1,9 @@
 //! IMAP4rev1 and rev2 before login (RFC 3501, RFC 9051), on both sides of the gate.
 //!
-//! Input is hostile on both sides. Messages are framed within our own bounds ([`framing`]), what a client sends is decoded by
-//! imap-codec, and what an upstream sends is read by a tolerant reader of our own ([`response`]), because servers in the
-//! field say what no grammar allows. Nothing here repeats to a peer what it sent, other than a valid tag.
+//! Input is hostile on both sides. Messages are framed within our own bounds (`framing`), what a client
+//! sends is decoded by imap-codec, and what an upstream sends is read by a tolerant reader of our own
+//! (`response`), because servers in the field say what no grammar allows. Nothing here repeats to a peer
+//! what it sent, other than a valid tag.
 //!
 //! ```text
 //!   client ──▶ framing ──▶ command ──▶ server ──▶ Attempt      (answers: offer, reply)

@@ -1,7 +1,8 @@
 //! What an upstream offers, and what clients are told of it (RFC 9051 section 7.2.2).
 //!
-//! The words come from the upstream: they are checked before they are passed on, and every list is bounded by the
-//! line it came in. A client must never be told before login of something that the upstream does not have afterwards.
+//! The words come from the upstream: they are checked before they are passed on, and every list is bounded by
+//! the line it came in. A client must never be told before login of something that the upstream does not have
+//! afterwards.
 
 use crate::protocol::{Channel, Mechanism};
 
@@ -111,7 +112,7 @@ impl Offer {
 
     /// What both upstreams offer, for a listener that can route to either.
     #[must_use]
-    pub fn intersection(&self, other: &Self) -> Self {
+    pub fn intersect(&self, other: &Self) -> Self {
         Self(Capabilities(self.0.0.iter().filter(|word| other.0.has(word)).cloned().collect()))
     }
 
@@ -164,7 +165,7 @@ mod tests {
 
     #[test]
     fn two_upstreams_offer_what_both_have() {
-        let both = Offer::parse("IMAP4rev1 IDLE QUOTA").intersection(&Offer::parse("quota IMAP4rev1 SORT"));
+        let both = Offer::parse("IMAP4rev1 IDLE QUOTA").intersect(&Offer::parse("quota IMAP4rev1 SORT"));
         assert_eq!(both.as_listed(), "IMAP4rev1 QUOTA");
     }
 }

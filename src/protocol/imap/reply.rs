@@ -2,8 +2,8 @@
 
 use crate::protocol::Refusal;
 
-/// The code of the tagged `NO`, and whether an untagged alert with the same text goes before it, because clients
-/// show an alert to their user and many hide the text of a failed login.
+/// The code of the tagged `NO`, and whether an untagged alert with the same text goes before it, because
+/// clients show an alert to their user and many hide the text of a failed login.
 fn code(refusal: Refusal) -> (&'static str, bool) {
     match refusal {
         Refusal::NotLetIn => ("AUTHENTICATIONFAILED", false),

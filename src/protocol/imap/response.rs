@@ -1,10 +1,11 @@
 //! Reads what an upstream says before and at login (RFC 9051 section 7), tolerantly.
 //!
-//! The upstream is only as trusted as its certificate, and many servers in the field send what the grammar does not allow:
-//! 8-bit text, `* OK` without text, a bare `+`. Only what the gate acts on is understood; the rest is passed on or
-//! dropped whole, never interpreted.
+//! The upstream is only as trusted as its certificate, and many servers in the field send what the grammar
+//! does not allow: 8-bit text, `* OK` without text, a bare `+`. Only what the gate acts on is understood; the
+//! rest is passed on or dropped whole, never interpreted.
 
 use super::offer::Capabilities;
+use crate::protocol::clean::printable;
 
 /// The longest text of an upstream's that is kept for logs, in characters.
 const TEXT_MAX: usize = 200;
@@ -36,7 +37,7 @@ pub(super) struct Status {
     pub(super) code: Option<String>,
     /// From the `CAPABILITY` code.
     pub(super) capabilities: Option<Capabilities>,
-    /// Without the code; control characters removed, at most 200 characters.
+    /// Without the code; without control characters, at most 200 characters.
     pub(super) text: String,
 }
 
@@ -73,8 +74,8 @@ impl<'a> Response<'a> {
     }
 }
 
-/// Whether a line may end in the announcement of a literal: untagged data may, the free text of a status line,
-/// a continuation or a tagged answer may not.
+/// Whether a line may end in the announcement of a literal: untagged data may, the free text of a status
+/// line, a continuation or a tagged answer may not.
 pub(super) fn announces(message: &[u8]) -> bool {
     let (tag, rest) = word(message.split(|b| *b == b'\r').next().unwrap_or(message));
     tag == b"*" && Kind::read(word(rest).0).is_none()
@@ -107,14 +108,9 @@ impl Status {
             kind,
             code: code.map(|_| String::from_utf8_lossy(name).to_ascii_uppercase()),
             capabilities: listed.then(|| Capabilities::parse(arguments)),
-            text: clean(text),
+            text: printable(text, TEXT_MAX),
         }
     }
-}
-
-fn clean(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    text.trim().chars().filter(|c| !c.is_control()).take(TEXT_MAX).collect()
 }
 
 /// The word at the start of `line`, and what follows the blanks behind it.
@@ -132,7 +128,11 @@ mod tests {
     fn status(message: &[u8]) -> Status {
         match Response::read(message) {
             Response::Untagged(status) | Response::Tagged(_, status) => status,
-            other => unreachable!("{other:?}"),
+            other @ (Response::Continue
+            | Response::Capability(_)
+            | Response::Id
+            | Response::Data
+            | Response::Garbage) => unreachable!("{other:?}"),
         }
     }
 

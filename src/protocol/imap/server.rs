@@ -8,9 +8,9 @@
 //!   TlsPromised ──▶ Handshaking ──▶ Listening            any ──▶ Closed
 //! ```
 //!
-//! Input is hostile: what is held stays within the bounds of [`super::framing`] and [`PIPELINE_MAX`]; no byte of the
-//! client's is repeated to it other than a valid tag; before TLS no secret is asked for; and what follows a login is
-//! not looked at until the login is answered.
+//! Input is hostile: what is held stays within the bounds of `framing` and `PIPELINE_MAX`; no byte
+//! of the client's is repeated to it other than a valid tag; before TLS no secret is asked for; and what
+//! follows a login is not looked at until the login is answered.
 
 use std::mem;
 
@@ -22,20 +22,22 @@ use super::introduction::Introduction;
 use super::{Imap, Offer, Welcome, reply};
 use crate::base::{LoginName, Password};
 use crate::protocol::sasl::{Exchange, Progress};
+use crate::protocol::stranger;
 use crate::protocol::{
     Attempt, Channel, Credentials, Dialogue, Language, Mechanism, Output, Refusal, ServerDialogue,
     ServerSetup, Step,
 };
 
-/// The most bytes that a client may send behind its login before the login is answered.
+/// The most bytes that are held behind a login before it is answered, but for the end of the last read: a
+/// driver that reads on would let a client fill the memory.
 const PIPELINE_MAX: usize = 8192;
 
 /// Commands that were not understood before the client is sent away: a person at a terminal gets by with
 /// fewer, and a fuzzer does not deserve more.
 const BAD_MAX: u32 = 10;
 
-/// Refused logins on one connection before it is closed. Clients try `LOGIN` after a failed `AUTHENTICATE`, and
-/// several passwords before they ask their user, so at least three.
+/// Refused logins on one connection before it is closed. Clients try `LOGIN` after a failed `AUTHENTICATE`,
+/// and several passwords before they ask their user, so at least three.
 const REFUSED_MAX: u32 = 10;
 
 /// Logins that were refused unseen, for too many failures, before the connection is closed.
@@ -83,7 +85,9 @@ impl Dialogue for Server {
     fn receive(&mut self, bytes: &[u8]) {
         match self.state {
             State::Closed => {}
-            State::Judging { .. } if self.framer.unread().len() > PIPELINE_MAX => {}
+            State::Judging { .. } if self.framer.unread().len() >= PIPELINE_MAX && !bytes.is_empty() => {
+                self.state = State::Closed;
+            }
             State::Greeting
             | State::Listening
             | State::Exchanging { .. }
@@ -107,7 +111,8 @@ impl Dialogue for Server {
                 State::Greeting => (self.greet(), None),
                 State::Listening => self.listen(),
                 State::Exchanging { tag, mechanism, exchange } => self.hear(tag, mechanism, exchange),
-                // Bytes behind STARTTLS would be believed as if they had come inside TLS (RFC 9051 section 11.3).
+                // Bytes behind STARTTLS would be believed as if they had come inside TLS (RFC 9051 section
+                // 11.3).
                 State::TlsPromised | State::Handshaking if !self.framer.unread().is_empty() => {
                     (State::Closed, None)
                 }
@@ -159,20 +164,13 @@ impl ServerDialogue<Imap> for Server {
     fn refuse(&mut self, refusal: Refusal) {
         if let State::Judging { tag } = &self.state {
             let tag = tag.clone();
-            self.state = match self.held_too_much() {
-                true => State::Closed,
-                false => self.refused(&tag, refusal),
-            };
+            self.state = self.refused(&tag, refusal);
         }
     }
 
     fn admit(&mut self, welcome: Welcome) {
         if let State::Judging { tag } = &self.state {
             let tag = tag.clone();
-            if self.held_too_much() {
-                self.state = State::Closed;
-                return;
-            }
             let Welcome { capabilities, untagged, text } = welcome;
             let code = match capabilities.is_empty() {
                 true => String::new(),
@@ -195,12 +193,13 @@ impl Server {
     }
 
     fn listen(&mut self) -> Turn {
-        if self.framer.first_byte().is_some_and(command::is_noise) {
+        if self.framer.between() && stranger::is_tls(self.framer.unread()) {
             return (State::Closed, None);
         }
         match self.framer.next(|_| true) {
             Framed::Incomplete if self.ended => (State::Closed, None),
             Framed::Incomplete => (State::Listening, Some(Step::NeedInput)),
+            Framed::Skipped => (State::Listening, None),
             Framed::Announced { fits } => (self.announced(fits), None),
             Framed::Message(message) if command::is_http(&message) => (State::Closed, None),
             Framed::Message(message) => self.obey(&message),
@@ -213,8 +212,8 @@ impl Server {
         }
     }
 
-    /// The client waits for leave to send a literal: it is given only to what can use one, and never to a password
-    /// in the clear.
+    /// The client waits for leave to send a literal: it is given only to what can use one, and never to a
+    /// password in the clear.
     fn announced(&mut self, fits: bool) -> State {
         let message = self.framer.message();
         if command::is_http(message) {
@@ -344,6 +343,7 @@ impl Server {
                 let line = line.strip_suffix(b"\r\n").unwrap_or(&line);
                 self.exchanged(tag, mechanism, exchange.answer(line))
             }
+            Framed::Skipped => (State::Exchanging { tag, mechanism, exchange }, None),
             Framed::TooLong(_) => (self.bad(Some(&tag), "Line too long"), None),
             Framed::Announced { .. } | Framed::Flood(_) => (State::Closed, None),
         }
@@ -361,8 +361,8 @@ impl Server {
         }
     }
 
-    /// Asks for judgement. What can be neither a name nor a password of anybody (empty, too long, with control
-    /// characters) is answered as a wrong one is.
+    /// Asks for judgement. What can be neither a name nor a password of anybody (empty, too long, with
+    /// control characters) is answered as a wrong one is.
     fn attempt(
         &mut self,
         tag: String,
@@ -400,7 +400,8 @@ impl Server {
         State::Listening
     }
 
-    /// A command that was not understood; without a tag to name it, it is answered untagged (RFC 9051 section 7.1.3).
+    /// A command that was not understood; without a tag to name it, it is answered untagged (RFC 9051 section
+    /// 7.1.3).
     fn bad(&mut self, tag: Option<&str>, text: &str) -> State {
         self.say(&format!("{} BAD {text}", tag.unwrap_or("*")));
         self.bad += 1;
@@ -416,11 +417,188 @@ impl Server {
         self.replies.extend_from_slice(line.as_bytes());
         self.replies.extend_from_slice(b"\r\n");
     }
-
-    fn held_too_much(&self) -> bool {
-        self.framer.unread().len() > PIPELINE_MAX
-    }
 }
 
 const NOT_HERE: &str = "Unknown command, or not before login";
 const MALFORMED: &str = "Malformed command";
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::protocol::Wording;
+    use crate::protocol::input::LINE_MAX;
+
+    fn server(channel: Channel) -> Server {
+        let wording =
+            Wording { hostname: "gate.example.org".to_owned(), portal: None, language: Language::English };
+        let mut server = Server::new(ServerSetup {
+            wording: Arc::new(wording),
+            offer: Arc::new(Offer::default()),
+            channel,
+        });
+        assert!(matches!(server.step(), Step::Send(_)));
+        server
+    }
+
+    /// Steps until the dialogue waits, answering each attempt with a refusal; what was seen, in words.
+    fn drain(server: &mut Server, seen: &mut String) -> bool {
+        loop {
+            match server.step() {
+                Step::NeedInput => return false,
+                Step::Send(bytes) => seen.push_str(std::str::from_utf8(&bytes).unwrap()),
+                Step::StartTls => {
+                    seen.push_str("[starttls]");
+                    server.secured();
+                }
+                Step::Event(attempt) => {
+                    seen.push_str(&format!("[{}]", attempt.credentials.login.as_str()));
+                    server.refuse(Refusal::Unavailable);
+                }
+                Step::Close => {
+                    seen.push_str("[close]");
+                    return true;
+                }
+            }
+        }
+    }
+
+    fn answer(channel: Channel, chunks: &[&[u8]]) -> String {
+        let mut server = server(channel);
+        let mut seen = String::new();
+        for chunk in chunks {
+            server.receive(chunk);
+            if drain(&mut server, &mut seen) {
+                break;
+            }
+        }
+        seen
+    }
+
+    #[test]
+    fn what_a_client_sends_behind_its_login_is_kept_and_bounded() {
+        for split in [1, 100, PIPELINE_MAX] {
+            let mut server = server(Channel::Secured);
+            server.receive(b"a LOGIN tim secret\r\n");
+            assert!(matches!(server.step(), Step::Event(_)));
+            let bytes = [b'x'; PIPELINE_MAX];
+            bytes.chunks(split).for_each(|part| server.receive(part));
+            assert!(matches!(server.step(), Step::NeedInput));
+            server.admit(Welcome {
+                capabilities: super::super::Capabilities::default(),
+                untagged: Vec::new(),
+                text: String::new(),
+            });
+            assert!(matches!(server.step(), Step::Send(_)) && matches!(server.step(), Step::NeedInput));
+            assert_eq!(&**server.into_unread(), &bytes);
+        }
+        let mut server = server(Channel::Secured);
+        server.receive(b"a LOGIN tim secret\r\n");
+        assert!(matches!(server.step(), Step::Event(_)));
+        for _ in 0..100 {
+            server.receive(&[b'x'; 4096]);
+        }
+        assert!(server.framer.unread().len() < PIPELINE_MAX + 4096);
+        server.refuse(Refusal::NotLetIn);
+        assert!(matches!(server.step(), Step::Close));
+    }
+
+    #[test]
+    fn a_line_without_end_is_answered_once_and_skipped() {
+        let endless = vec![b'x'; LINE_MAX];
+        assert_eq!(
+            answer(Channel::Secured, &[b"a ", &endless, &endless, b"\r\nb NOOP\r\n"]),
+            "a BAD Line too long\r\nb OK Noop completed\r\n"
+        );
+        assert_eq!(
+            answer(Channel::Secured, &[b"a AUTHENTICATE PLAIN\r\n", &endless, b"\r\nb NOOP\r\n"]),
+            "+ \r\na BAD Line too long\r\nb OK Noop completed\r\n"
+        );
+        let noise = [&endless[..], b"\r\n\x16\x03"].concat();
+        assert_eq!(answer(Channel::Plain, &[&noise]), "* BAD Line too long\r\n[close]");
+        assert_eq!(answer(Channel::Plain, &[b"POST /", &endless]), "[close]");
+        assert_eq!(
+            answer(Channel::Plain, &[b"a ", &endless, b"{3+}\r\nb NOOP\r\n"]),
+            "a BAD Line too long\r\n* BAD Literal too long\r\n* BYE Cannot tell where the next command begins\r\n[close]"
+        );
+    }
+
+    /// Bytes that reach the dialogue's corners more often than noise does.
+    fn client_like() -> impl Strategy<Value = Vec<u8>> {
+        const WORDS: &[&[u8]] = &[
+            b"a ",
+            b"LOGIN ",
+            b"tim ",
+            b"secret",
+            b"\r\n",
+            b"\r\n",
+            b"\n",
+            b"{3}\r\n",
+            b"{3+}\r\n",
+            b"\"q\"",
+            b"ID (",
+            b")",
+            b"AUTHENTICATE PLAIN",
+            b" AHRpbQB4",
+            b"*",
+            b"AUTHENTICATE LOGIN\r\n",
+            b"dGlt\r\n",
+            b"STARTTLS\r\n",
+            b"NOOP\r\n",
+            b"GET / HTTP/1.1\r\n",
+            b"{9000+}\r\n",
+            b"\x16",
+            b"\x80",
+            b"LANGUAGE zh\r\n",
+            b"CAPABILITY\r\n",
+        ];
+        let part = prop_oneof![
+            8 => prop::sample::select(WORDS).prop_map(<[u8]>::to_vec),
+            1 => prop::collection::vec(any::<u8>(), 0..30),
+            1 => (8000usize..8400).prop_map(|n| vec![b'x'; n]),
+        ];
+        prop::collection::vec(part, 0..25).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        /// Without STARTTLS, where how bytes arrive is what matters.
+        #[test]
+        fn every_split_leads_to_the_same_steps_and_little_is_held(bytes in client_like(), cuts in prop::collection::vec(1usize..200, 1..8)) {
+            let whole = answer(Channel::Secured, &[&bytes]);
+            let mut server = server(Channel::Secured);
+            let mut seen = String::new();
+            let mut rest = &bytes[..];
+            for cut in cuts.iter().cycle() {
+                let (part, after) = rest.split_at(rest.len().min(*cut));
+                server.receive(part);
+                let closed = drain(&mut server, &mut seen);
+                prop_assert!(server.framer.message().len() + server.framer.unread().len() <= 17_000);
+                rest = after;
+                if rest.is_empty() || closed {
+                    break;
+                }
+            }
+            prop_assert_eq!(seen, whole);
+        }
+
+        #[test]
+        fn no_byte_in_the_clear_makes_an_attempt_or_asks_for_a_secret(bytes in client_like()) {
+            let mut server = server(Channel::Plain);
+            server.receive(&bytes);
+            loop {
+                match server.step() {
+                    Step::Event(_) => prop_assert!(false, "an attempt"),
+                    // Only an introduction may come as a literal.
+                    Step::Send(reply) if reply.starts_with(b"+") => {
+                        prop_assert_eq!(Head::read(server.framer.message()).verb, Verb::Id);
+                    }
+                    Step::Send(_) => {}
+                    Step::NeedInput | Step::StartTls | Step::Close => break,
+                }
+            }
+        }
+    }
+}

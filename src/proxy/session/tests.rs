@@ -88,7 +88,7 @@ async fn say(stream: &mut Stream, bytes: &[u8]) {
 
 async fn expect(stream: &mut Stream, wanted: &[u8]) {
     let mut found = vec![0; wanted.len()];
-    stream.read_exact(&mut found).await.unwrap();
+    timeout(Duration::from_secs(10), stream.read_exact(&mut found)).await.unwrap().unwrap();
     assert_eq!(String::from_utf8_lossy(&found), String::from_utf8_lossy(wanted));
 }
 
@@ -237,7 +237,7 @@ async fn a_full_gate_lets_a_good_login_in_at_the_cost_of_a_stranger_and_never_of
     let mut oldest = stage.plain().await;
     let _younger = stage.plain().await;
     tokio::time::sleep(Duration::from_millis(50)).await;
-    let mut good = stage.secured().await;
+    let mut good = timeout(Duration::from_secs(2), stage.secured()).await.unwrap();
     say(&mut good, LOGIN).await;
     expect(&mut good, b"welcome ann\r\n").await;
     assert_eq!(rest(&mut oldest).await.0, b"");

@@ -136,7 +136,9 @@ impl<P: MailProtocol> Leg<P> {
             Some(failure) if failure.is_outage() => {
                 if self.up.swap(false, Ordering::Relaxed) {
                     let (host, port) = (&self.reach.endpoint.host, self.reach.endpoint.port);
-                    tracing::warn!(%upstream, %protocol, host, port, reason = %failure, "upstream is down");
+                    let hint = matches!(failure, Failure::Handshake(_))
+                        .then_some("check `server_name`, `ca_file` and `pin_sha256` of this upstream");
+                    tracing::warn!(%upstream, %protocol, host, port, reason = %failure, hint, "upstream is down");
                 }
             }
             _ => {

@@ -132,7 +132,7 @@ pub(crate) fn log_in(gate: &Gate, mail: Mail, user: &str, password: &str) -> Str
 
 /// The SASL PLAIN message (RFC 4616) in base64.
 pub(crate) fn plain(user: &str, password: &str) -> String {
-    b64(&format!("\0{user}\0{password}"))
+    b64(format!("\0{user}\0{password}"))
 }
 
 /// Base64.

@@ -119,7 +119,7 @@ fn a_pinned_key_is_trusted_whoever_signed_it() {
     let at = format!("{}:{}", legacy.host(), legacy.port("imaps"));
     let shown = run("openssl", &["s_client", "-connect", &at], "").stdout;
     let begin = shown.find("-----BEGIN CERTIFICATE").expect("a certificate");
-    let (_, pem) = parse_x509_pem(shown[begin..].as_bytes()).expect("a certificate");
+    let (_, pem) = parse_x509_pem(&shown.as_bytes()[begin..]).expect("a certificate");
     let certificate = pem.parse_x509().expect("a certificate");
     let pin = b64(Sha256::digest(certificate.tbs_certificate.subject_pki.raw));
 

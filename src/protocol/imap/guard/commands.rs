@@ -8,6 +8,8 @@
 
 use std::mem;
 
+use crate::protocol::Violation;
+use crate::protocol::imap::command::is_tag;
 use crate::protocol::imap::framing::{Announcement, Tail};
 use crate::protocol::imap::offer::Capabilities;
 
@@ -73,8 +75,6 @@ pub(super) enum Next {
     Wait,
     /// A command was not passed on; this line answers it.
     Answer(Vec<u8>),
-    /// End the session.
-    End,
 }
 
 impl Line {
@@ -87,10 +87,9 @@ impl Line {
         }
         self.tail = self.tail.push(byte);
         self.quote = match (self.quote, byte) {
-            (Quote::Outside, b'"') => Quote::Inside,
+            (Quote::Outside, b'"') | (Quote::Escape, _) => Quote::Inside,
             (Quote::Inside, b'"') => Quote::Outside,
             (Quote::Inside, b'\\') => Quote::Escape,
-            (Quote::Escape, _) => Quote::Inside,
             (quote, _) => quote,
         };
         Ended::NotYet
@@ -109,38 +108,42 @@ impl Commands {
         Self { unasked_max, tag: Vec::new(), opening: Vec::new(), state: State::Opening }
     }
 
-    /// The upstream said `+`. Whether that changes what the client's next bytes are.
-    pub(super) fn go_ahead(&mut self) -> bool {
+    /// The upstream said `+`.
+    pub(super) fn go_ahead(&mut self) {
         self.state = match self.state {
             State::AwaitingLiteral { length } => literal(length),
             State::AwaitingIdle => State::Idling,
-            State::Opening
+            state @ (State::Opening
             | State::Line { .. }
             | State::Literal { .. }
             | State::Idling
             | State::Swallowing(_)
-            | State::SwallowingLiteral { .. } => return false,
+            | State::SwallowingLiteral { .. }) => state,
         };
-        true
     }
 
-    /// The upstream answered the command called `tag`. Whether that changes what the client's next bytes are: what
-    /// the command announced will not come.
-    pub(super) fn answered(&mut self, tag: &[u8]) -> bool {
+    /// The upstream answered the command called `tag`: what that announced will not come.
+    pub(super) fn answered(&mut self, tag: &[u8]) {
         let waiting =
             matches!(self.state, State::AwaitingLiteral { .. } | State::AwaitingIdle | State::Idling);
         if waiting && tag == self.tag && self.opening.is_empty() {
             self.state = State::Opening;
-            return true;
         }
-        false
     }
 
-    /// Reads from the front of `bytes`, which is not empty, and passes on what may pass: how many bytes were used, and
-    /// what to do next.
-    pub(super) fn read(&mut self, bytes: &[u8], to_upstream: &mut Vec<u8>) -> (usize, Next) {
+    /// Reads from the front of `bytes`, which is not empty, and passes on what may pass: how many bytes were
+    /// used, and what to do next.
+    ///
+    /// # Errors
+    /// [`Violation::Ambiguous`] where the upstream could read the bytes as something else than the guard
+    /// does.
+    pub(super) fn read(
+        &mut self,
+        bytes: &[u8],
+        to_upstream: &mut Vec<u8>,
+    ) -> Result<(usize, Next), Violation> {
         match self.state {
-            State::AwaitingLiteral { .. } | State::AwaitingIdle => (0, Next::Wait),
+            State::AwaitingLiteral { .. } | State::AwaitingIdle => Ok((0, Next::Wait)),
             State::Literal { left } => {
                 let content = front(bytes, left);
                 to_upstream.extend_from_slice(content);
@@ -148,7 +151,7 @@ impl Commands {
                     0 => State::Line { line: Line::default(), idle: false },
                     left => State::Literal { left },
                 };
-                (content.len(), Next::More)
+                Ok((content.len(), Next::More))
             }
             State::SwallowingLiteral { left } => {
                 let used = front(bytes, left).len();
@@ -156,7 +159,7 @@ impl Commands {
                     0 => State::Swallowing(Line::default()),
                     left => State::SwallowingLiteral { left },
                 };
-                (used, Next::More)
+                Ok((used, Next::More))
             }
             State::Opening => self.each(bytes, |commands, byte| commands.open(byte, to_upstream)),
             State::Idling => self.each(bytes, |commands, byte| commands.idle(byte, to_upstream)),
@@ -170,30 +173,34 @@ impl Commands {
     }
 
     /// Reads byte by byte, until the state is another or there is something to do.
-    fn each(&mut self, bytes: &[u8], mut read: impl FnMut(&mut Self, u8) -> Next) -> (usize, Next) {
+    fn each(
+        &mut self,
+        bytes: &[u8],
+        mut read: impl FnMut(&mut Self, u8) -> Result<Next, Violation>,
+    ) -> Result<(usize, Next), Violation> {
         let before = mem::discriminant(&self.state);
         for (at, byte) in bytes.iter().enumerate() {
-            let next = read(self, *byte);
+            let next = read(self, *byte)?;
             if next != Next::More || mem::discriminant(&self.state) != before {
-                return (at + 1, next);
+                return Ok((at + 1, next));
             }
         }
-        (bytes.len(), Next::More)
+        Ok((bytes.len(), Next::More))
     }
 
     /// Collects tag and verb.
-    fn open(&mut self, byte: u8, to_upstream: &mut Vec<u8>) -> Next {
+    fn open(&mut self, byte: u8, to_upstream: &mut Vec<u8>) -> Result<Next, Violation> {
         self.opening.push(byte);
         let words = || self.opening.split(|b| b" \t\r\n".contains(b)).filter(|word| !word.is_empty());
         match byte {
             b'\r' => {}
             b' ' | b'\t' if words().count() >= 2 => {}
-            b'\n' => return Next::End,
-            _ if self.opening.len() > OPENING_MAX => return Next::End,
-            _ => return Next::More,
+            b'\n' => return Err(Violation::Ambiguous),
+            _ if self.opening.len() > OPENING_MAX => return Err(Violation::Ambiguous),
+            _ => return Ok(Next::More),
         }
-        // An upstream that skips blanks before a command and one that takes them for an empty tag disagree about
-        // which word is the verb.
+        // An upstream that skips blanks before a command and one that takes them for an empty tag disagree
+        // about which word is the verb.
         let blank_first = self.opening.first().is_some_and(|b| b" \t".contains(b));
         let verbs = words().take(2).skip(usize::from(!blank_first));
         let is = |name: &[u8]| verbs.clone().any(|verb| verb.eq_ignore_ascii_case(name));
@@ -212,18 +219,24 @@ impl Commands {
             to_upstream.extend_from_slice(&opening);
             self.state = State::Line { line, idle };
         }
-        Next::More
+        Ok(Next::More)
     }
 
     /// The rest of a line that passes.
-    fn pass(&mut self, line: &mut Line, idle: bool, byte: u8, to_upstream: &mut Vec<u8>) -> Next {
+    fn pass(
+        &mut self,
+        line: &mut Line,
+        idle: bool,
+        byte: u8,
+        to_upstream: &mut Vec<u8>,
+    ) -> Result<Next, Violation> {
         let announcement = match line.push(byte) {
             Ended::NotYet => {
                 to_upstream.push(byte);
                 self.state = State::Line { line: *line, idle };
-                return Next::More;
+                return Ok(Next::More);
             }
-            Ended::Ambiguously => return Next::End,
+            Ended::Ambiguously => return Err(Violation::Ambiguous),
             Ended::Here(announcement) => announcement,
         };
         let quote = line.quote;
@@ -232,42 +245,43 @@ impl Commands {
             None if idle => State::AwaitingIdle,
             None => State::Opening,
             Some(Announcement { length, synchronising: true }) => State::AwaitingLiteral { length },
-            // An upstream that does not take the literal takes its content for commands, and so may one that reads
-            // an unfinished quoted string.
+            // An upstream that does not take the literal takes its content for commands, and so may one that
+            // reads an unfinished quoted string.
             Some(Announcement { length, .. })
                 if length > self.unasked_max || self.unasked_max == 0 || quote != Quote::Outside =>
             {
-                return Next::End;
+                return Err(Violation::Ambiguous);
             }
             Some(Announcement { length, .. }) => literal(length),
         };
         to_upstream.push(byte);
-        Next::More
+        Ok(Next::More)
     }
 
     /// While `IDLE` lasts there is one thing to say (RFC 9051 section 6.3.13).
-    fn idle(&mut self, byte: u8, to_upstream: &mut Vec<u8>) -> Next {
+    fn idle(&mut self, byte: u8, to_upstream: &mut Vec<u8>) -> Result<Next, Violation> {
         const DONE: &[u8] = b"DONE\r\n";
         self.opening.push(byte);
         match DONE.get(..self.opening.len()) {
             Some(so_far) if so_far.eq_ignore_ascii_case(&self.opening) => {}
-            _ => return Next::End,
+            _ => return Err(Violation::Ambiguous),
         }
         if self.opening.len() == DONE.len() {
             to_upstream.append(&mut self.opening);
             self.state = State::Opening;
         }
-        Next::More
+        Ok(Next::More)
     }
 
-    /// The rest of a command that does not pass. Nobody says `+` to it, so a synchronising literal will not come.
-    fn swallow(&mut self, line: &mut Line, byte: u8) -> Next {
+    /// The rest of a command that does not pass. Nobody says `+` to it, so a synchronising literal will not
+    /// come.
+    fn swallow(&mut self, line: &mut Line, byte: u8) -> Result<Next, Violation> {
         let announcement = match line.push(byte) {
             Ended::NotYet => {
                 self.state = State::Swallowing(*line);
-                return Next::More;
+                return Ok(Next::More);
             }
-            Ended::Ambiguously => return Next::End,
+            Ended::Ambiguously => return Err(Violation::Ambiguous),
             Ended::Here(announcement) => announcement,
         };
         *line = Line::default();
@@ -276,16 +290,16 @@ impl Commands {
                 0 => State::Swallowing(Line::default()),
                 left => State::SwallowingLiteral { left },
             };
-            return Next::More;
+            return Ok(Next::More);
         }
         self.state = State::Opening;
-        let tag = mem::take(&mut self.tag);
-        Next::Answer([&tag[..], b" BAD Not available here\r\n"].concat())
+        let tag = std::str::from_utf8(&self.tag).ok().filter(|tag| is_tag(tag)).unwrap_or("*");
+        Ok(Next::Answer(format!("{tag} BAD Not available here\r\n").into_bytes()))
     }
 }
 
-/// What would change who the client is; what would hide the commands from the guard; and what is no command once
-/// logged in, but would have continuation lines.
+/// What would change who the client is; what would hide the commands from the guard; and what is no command
+/// once logged in, but would have continuation lines.
 const REFUSED: [&[u8]; 3] = [b"UNAUTHENTICATE", b"COMPRESS", b"AUTHENTICATE"];
 
 fn literal(length: u64) -> State {

@@ -1,132 +1,130 @@
-//! Stands in the relay to an upstream that offers `UNAUTHENTICATE` (RFC 8437), which would let a client leave the
-//! account that the gate admitted it to and log in to another behind the gate's back.
+//! Stands in the relay to an upstream that offers `UNAUTHENTICATE` (RFC 8437), which would let a client leave
+//! the account that the gate admitted it to and log in to another behind the gate's back.
 //!
-//! Both sides pass byte for byte, but for three things: a command that is not allowed here is answered by the gate
-//! and never reaches the upstream; capability lists lose what is withheld; and bytes that the client sends before
-//! they can be understood (behind a synchronising literal or `IDLE`, until the upstream has answered that) wait for it.
+//! Both sides pass byte for byte, but for three things: a command that is not allowed here is answered by the
+//! gate and never reaches the upstream; capability lists lose what is withheld; and bytes that the client
+//! sends before they can be understood (behind a synchronising literal or `IDLE`, until the upstream has
+//! answered that) stay with the caller.
 //!
-//! Input is hostile: where client and upstream could disagree about what is a command and what is content, the session ends
-//! rather than letting something slip through. Content is never held, only lines, bounded.
+//! Input is hostile: where client and upstream could disagree about what is a command and what is content,
+//! the session ends rather than letting something slip through. Content is never held, only the beginnings of
+//! lines, bounded.
 
 mod commands;
 mod responses;
-
-use std::mem;
 
 use self::commands::{Commands, Next};
 use self::responses::{Noticed, Responses};
 use super::offer::Capabilities;
 use crate::protocol::{Forward, RelayGuard, Violation};
 
-/// The most bytes held of what the client sent too early, and of answers that await the end of a long response.
-const HELD_MAX: usize = 8192;
+/// The most bytes of answers that await the end of a long response: an honest client needs none.
+const ANSWERS_MAX: usize = 8192;
 
 /// The guard of one session.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Guard {
     commands: Commands,
     responses: Responses,
-    /// What the client sent before it can be understood.
-    held: Vec<u8>,
     /// The gate's own answers, until no response of the upstream's is under way.
     answers: Vec<u8>,
 }
 
 impl Guard {
-    /// For an upstream that offers `capabilities` after login: they say which literals it takes.
+    /// For an upstream that offers `capabilities`: they say which literals it takes.
     pub(super) fn new(capabilities: &Capabilities) -> Self {
-        Self {
-            commands: Commands::new(capabilities),
-            responses: Responses::default(),
-            held: Vec::new(),
-            answers: Vec::new(),
-        }
+        Self { commands: Commands::new(capabilities), responses: Responses::default(), answers: Vec::new() }
     }
 
-    fn answer(&mut self, to_client: &mut Vec<u8>) {
+    fn answer(&mut self, out: &mut Forward) {
         if self.responses.between() {
-            to_client.append(&mut self.answers);
+            out.to_client.append(&mut self.answers);
         }
     }
 }
 
 impl RelayGuard for Guard {
-    /// Takes everything: what cannot be understood yet is held here, so that it is read in its place between
-    /// the upstream's responses.
     fn client_sent(&mut self, bytes: &[u8], out: &mut Forward) -> Result<usize, Violation> {
         let mut rest = bytes;
         while !rest.is_empty() {
-            let (used, next) = self.commands.read(rest, &mut out.to_upstream);
+            let (used, next) = self.commands.read(rest, &mut out.to_upstream)?;
             rest = rest.get(used..).unwrap_or_default();
             match next {
                 Next::More => {}
-                Next::Wait => {
-                    self.held.extend_from_slice(rest);
-                    rest = b"";
-                }
+                Next::Wait => break,
                 Next::Answer(line) => self.answers.extend_from_slice(&line),
-                Next::End => return Err(Violation::Ambiguous),
             }
         }
-        self.answer(&mut out.to_client);
-        if self.held.len().max(self.answers.len()) > HELD_MAX {
-            return Err(Violation::Ambiguous);
+        self.answer(out);
+        if self.answers.len() > ANSWERS_MAX {
+            return Err(Violation::TooManyRefused);
         }
-        Ok(bytes.len())
+        Ok(bytes.len() - rest.len())
     }
 
     fn upstream_sent(&mut self, bytes: &[u8], out: &mut Forward) -> Result<(), Violation> {
         let mut rest = bytes;
         while !rest.is_empty() {
-            self.answer(&mut out.to_client);
+            self.answer(out);
             let (used, noticed) = self.responses.read(rest, &mut out.to_client);
             rest = rest.get(used..).unwrap_or_default();
-            let released = match noticed {
+            match noticed {
                 Some(Noticed::Continuation) => self.commands.go_ahead(),
                 Some(Noticed::Tagged(tag)) => self.commands.answered(&tag),
-                None => false,
-            };
-            if released {
-                let held = mem::take(&mut self.held);
-                self.client_sent(&held, out)?;
+                None => {}
             }
         }
-        self.answer(&mut out.to_client);
+        self.answer(out);
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::mem;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::protocol::MailProtocol;
+    use crate::protocol::imap::{Imap, Offer, Welcome};
 
     /// A session behind the guard: what each side has received so far, and whether it still lives.
     struct Relay {
         guard: Guard,
         out: Forward,
+        /// From the client, not taken yet.
+        held: Vec<u8>,
         ended: bool,
     }
 
     impl Relay {
         fn new(capabilities: &str) -> Self {
             let guard = Guard::new(&Capabilities::parse(capabilities.as_bytes()));
-            Self { guard, out: Forward::default(), ended: false }
+            Self { guard, out: Forward::default(), held: Vec::new(), ended: false }
         }
 
         fn client(&mut self, bytes: &str) -> &mut Self {
-            if !self.ended {
-                self.ended = self.guard.client_sent(bytes.as_bytes(), &mut self.out).is_err();
-            }
+            self.held.extend_from_slice(bytes.as_bytes());
+            self.offer();
             self
         }
 
         fn upstream(&mut self, bytes: &str) -> &mut Self {
             if !self.ended {
                 self.ended = self.guard.upstream_sent(bytes.as_bytes(), &mut self.out).is_err();
+                self.offer();
             }
             self
+        }
+
+        fn offer(&mut self) {
+            if !self.ended {
+                match self.guard.client_sent(&self.held, &mut self.out) {
+                    Ok(taken) => drop(self.held.drain(..taken)),
+                    Err(_) => self.ended = true,
+                }
+            }
         }
 
         /// What the upstream and the client received since last asked.
@@ -162,6 +160,18 @@ mod tests {
     }
 
     #[test]
+    fn a_guard_stands_where_the_upstream_says_so_before_or_after_login() {
+        let guarded = |before: &str, after: &str| {
+            let capabilities = Capabilities::parse(after.as_bytes());
+            let welcome = Welcome { capabilities, untagged: Vec::new(), text: String::new() };
+            Imap::guard(&Offer::parse(before), &welcome).is_some()
+        };
+        assert!(!guarded("IMAP4rev1", "IMAP4rev1 IDLE"));
+        assert!(guarded("IMAP4rev1", "IMAP4rev1 unauthenticate"));
+        assert!(guarded("IMAP4rev1 UNAUTHENTICATE", ""));
+    }
+
+    #[test]
     fn content_is_no_command() {
         let mut relay = Relay::new("UNAUTHENTICATE LITERAL+");
         let append = "a APPEND x {20+}\r\nb UNAUTHENTICATE\r\nc \r\n {0+}\r\n\r\n";
@@ -184,6 +194,15 @@ mod tests {
             relay.got(),
             got("a APPEND x {18}\r\n", "a NO [OVERQUOTA] full\r\nb BAD Not available here\r\n")
         );
+    }
+
+    #[test]
+    fn text_that_only_looks_like_an_announcement_hides_no_answer() {
+        let mut relay = Relay::new("UNAUTHENTICATE");
+        relay.client("a APPEND x {5}\r\n").upstream("* OK see {90}\r\n+ go {90}\r\n").client("hello\r\n");
+        assert_eq!(relay.got().0, "a APPEND x {5}\r\nhello\r\n");
+        relay.client("b UNAUTHENTICATE\r\n").upstream("a NO see {90}\r\n");
+        assert_eq!(relay.got().1, "b BAD Not available here\r\na NO see {90}\r\n");
     }
 
     #[test]
@@ -228,7 +247,7 @@ mod tests {
             assert!(!relay.got().0.ends_with('\n'), "{bytes:?}");
         }
         let mut relay = Relay::new("UNAUTHENTICATE");
-        relay.client("a IDLE\r\n").client(&"x".repeat(HELD_MAX + 1));
+        relay.upstream("* 1 FETCH (BODY[] {30}\r\n").client(&"b UNAUTHENTICATE\r\n".repeat(400));
         assert!(relay.ended);
         let mut relay = Relay::new("UNAUTHENTICATE");
         relay.client(&"x".repeat(1000));

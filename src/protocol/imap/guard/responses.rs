@@ -1,5 +1,5 @@
-//! The upstream's side of a guarded relay: finds the answers that decide what the client's next bytes are, and the
-//! places between responses where an answer of the gate's own fits.
+//! The upstream's side of a guarded relay: finds the answers that decide what the client's next bytes are,
+//! and the places between responses where an answer of the gate's own fits.
 
 use crate::protocol::imap::framing::Tail;
 use crate::protocol::imap::offer;
