@@ -10,6 +10,8 @@
 mod canaries;
 mod clients;
 mod first_light;
+mod on_postgres;
+mod processes;
 mod refusals;
 mod segments;
 mod servers;
