@@ -133,16 +133,19 @@ async fn a_database_that_does_not_answer_holds_up_no_record() {
 #[tokio::test]
 async fn heads_are_written_for_many_records_together() {
     let site = Site::new().await;
-    let audit = site.open().await;
     let begun = Instant::now();
-    let mut heads = 0;
-    let mut last = 0;
-    while begun.elapsed() < Duration::from_millis(900) {
+    let audit = site.open().await;
+    // However slow the machine is: a head is seen after it was written, and may be missed, never counted twice.
+    let (mut heads, mut last) = (0, 0);
+    while heads < 4 {
         audit.append(Event::Stopped).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
         let head = site.head().await;
         heads += i32::from(std::mem::replace(&mut last, head) != head);
+        assert!(begun.elapsed() < Duration::from_secs(60), "{heads} heads in a minute");
     }
-    assert!((2..=6).contains(&heads), "{heads} heads in 0.9 s");
+    let least = 3 * Duration::from_millis(200);
+    assert!(begun.elapsed() >= least, "4 heads in {:?}", begun.elapsed());
     audit.close().await;
 }
 

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::output::{self, Table};
 use super::{Format, when};
-use crate::audit::event::{Actor, Credential, Event, Login, SessionEnd};
+use crate::audit::event::{Actor, Credential, Event, Login, Outcome, SessionEnd};
 use crate::audit::{self, Report};
 use crate::base::{ClientAddress, Timestamp};
 use crate::config::format_duration;
@@ -106,7 +106,7 @@ impl Search {
         if rows.is_empty() {
             return output::line("no records");
         }
-        output::print(&table(&rows).render())
+        output::print(&self.table(&rows).render())
     }
 
     /// Runs until it is interrupted, or nobody reads any more.
@@ -123,7 +123,7 @@ impl Search {
             }
             if !self.format.json {
                 let worth: Vec<AuditRow> = rows.iter().filter(|row| self.shows(row)).cloned().collect();
-                output::print(&table(&worth).without_headings().render())?;
+                output::print(&self.table(&worth).without_headings().render())?;
             }
             let horizon = when::before(context.site.clock.now(), LOOK_BACK);
             // what the next look cannot find again need not be remembered
@@ -132,6 +132,18 @@ impl Search {
             query.limit = u32::MAX;
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// What every row would say is left out, so that lines stay short.
+    fn table(&self, rows: &[AuditRow]) -> Table {
+        let mut table = table(rows);
+        if self.account.is_some() {
+            table = table.without("ACCOUNT");
+        }
+        if self.event.is_some() {
+            table = table.without("EVENT");
+        }
+        table
     }
 
     fn shows(&self, row: &AuditRow) -> bool {
@@ -220,13 +232,18 @@ fn detail(event: &Event) -> String {
 
 fn login_detail(login: &Login) -> String {
     let credential = match (login.credential, &login.label) {
-        (Credential::AppPassword, Some(label)) => format!("app password {label}"),
-        (Credential::AppPassword, None) => "app password".into(),
-        (Credential::MailboxPassword, _) => "mailbox password".into(),
-        (Credential::Unproven, _) => "nothing proven".into(),
+        (Credential::AppPassword, Some(label)) => format!(", app password {label}"),
+        (Credential::AppPassword, None) => ", app password".into(),
+        (Credential::MailboxPassword, _) => ", mailbox password".into(),
+        (Credential::Unproven, _) => String::new(),
     };
     let program = login.program.as_ref().map(|program| format!(" ({program})")).unwrap_or_default();
-    format!("{} {}, {credential}{program}: {}", login.protocol, login.mechanism, login.reason)
+    // Who got in got in with what stands there: the reason would say it again.
+    let reason = match login.outcome {
+        Outcome::Admitted => String::new(),
+        Outcome::Refused | Outcome::Limited | Outcome::Unavailable => format!(": {}", login.reason),
+    };
+    format!("{} {}{credential}{program}{reason}", login.protocol, login.mechanism)
 }
 
 fn session_detail(end: &SessionEnd) -> String {

@@ -127,7 +127,7 @@ async fn totp(context: &Context, name: &str, confirm: bool, format: Format) -> a
         return Ok(());
     }
     output::line(&format!(
-        "bound; from now on mail clients of {} need app passwords, the mailbox password is refused",
+        "bound; from now on mail clients of {} need app passwords:\nthe mailbox password is refused",
         account.address
     ))?;
     if context.site.app_passwords().list(account.id).await?.is_empty() {

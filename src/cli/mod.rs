@@ -2,7 +2,7 @@
 //! or JSON.
 //!
 //! Nothing is decided here. Whoever runs a command is trusted as the system trusts them; what is shown may
-//! come from hostile clients and is made harmless on its way to the terminal ([`output`]). Secrets are printed
+//! come from hostile clients and is made harmless on its way to the terminal (`output`). Secrets are printed
 //! only where that is the command's purpose, never logged.
 
 mod account;
@@ -47,7 +47,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Set up a gate: ask, look at the mail server, write a configuration, a certificate and the database
+    /// Set up a gate: look at the mail server, write configuration, certificate and database
     Init(Init),
     /// Run the gate in the foreground
     Serve,

@@ -63,6 +63,17 @@ impl Table {
         Self { indent: 2, rows: vec![] }
     }
 
+    /// Without the column under `heading`: all its cells would say what was asked for.
+    pub(super) fn without(mut self, heading: &str) -> Self {
+        let place = self.rows.first().and_then(|row| row.iter().position(|cell| cell == heading));
+        if let Some(place) = place {
+            for row in &mut self.rows {
+                row.remove(place);
+            }
+        }
+        self
+    }
+
     /// The rows alone.
     pub(super) fn without_headings(mut self) -> Self {
         self.rows.remove(0);
@@ -151,6 +162,14 @@ mod tests {
         table.row(["手机邮箱".into(), "active".into()]);
         table.row(["iPhone".into(), "active".into()]);
         assert_eq!(table.render(), "NAME      STATE\n手机邮箱  active\niPhone    active\n");
+    }
+
+    #[test]
+    fn a_column_goes_with_its_heading() {
+        let mut table = Table::new(["TIME", "ACCOUNT", "OUTCOME"]);
+        table.row(["now".into(), "anna@example.org".into(), "refused".into()]);
+        let table = table.without("ACCOUNT").without("NO SUCH COLUMN");
+        assert_eq!(table.render(), "TIME  OUTCOME\nnow   refused\n");
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl Because {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::NotListed => "the account is not listed",
-            Self::AppPasswordsOnly => "not an app password, although a second factor is bound",
+            Self::AppPasswordsOnly => "not an app password; a factor is bound",
         }
     }
 }
