@@ -12,7 +12,9 @@ pub const LINE_MAX: usize = 8192;
 #[derive(Default)]
 pub struct Input {
     bytes: Zeroizing<Vec<u8>>,
-    /// So many bytes at the front hold no LF: a line that comes byte by byte is not searched again and again.
+    /// So many bytes at the front were taken: many short lines in one read do not move the rest again and again.
+    taken: usize,
+    /// So many bytes behind those hold no LF: a line that comes byte by byte is not searched again and again.
     searched: usize,
     /// Inside a line that was reported as too long, up to its LF.
     discarding: bool,
@@ -32,24 +34,24 @@ pub enum Line {
 impl Input {
     /// Adds what was read.
     pub fn extend(&mut self, bytes: &[u8]) {
-        if self.bytes.len() + bytes.len() > self.bytes.capacity() {
-            // Growing in place would leave a copy of a password in freed memory.
-            let mut grown = Zeroizing::new(Vec::with_capacity(
-                (self.bytes.len() + bytes.len()).next_power_of_two().max(256),
-            ));
-            grown.extend_from_slice(&self.bytes);
-            self.bytes = grown;
+        let held = self.bytes().len() + bytes.len();
+        if self.taken > 0 || held > self.bytes.capacity() {
+            // Moving or growing in place would leave a copy of a password in memory that is not wiped.
+            let mut fresh = Zeroizing::new(Vec::with_capacity(held.next_power_of_two().max(256)));
+            fresh.extend_from_slice(self.bytes());
+            self.bytes = fresh;
+            self.taken = 0;
         }
         self.bytes.extend_from_slice(bytes);
     }
 
     /// Takes the next line of at most `max` bytes, its LF included.
     pub fn line(&mut self, max: usize) -> Line {
-        let unsearched = self.bytes.get(self.searched..).unwrap_or_default();
+        let unsearched = self.bytes().get(self.searched..).unwrap_or_default();
         let end = unsearched.iter().position(|b| *b == b'\n').map(|at| self.searched + at + 1);
-        self.searched = self.bytes.len();
+        self.searched = self.bytes().len();
         if self.discarding {
-            self.drop_front(end.unwrap_or(self.bytes.len()));
+            self.drop_front(end.unwrap_or(self.bytes().len()));
             if end.is_none() {
                 return Line::Incomplete;
             }
@@ -67,8 +69,8 @@ impl Input {
                 self.drop_front(end);
                 Line::TooLong
             }
-            None if self.bytes.len() >= max => {
-                self.drop_front(self.bytes.len());
+            None if self.bytes().len() >= max => {
+                self.drop_front(self.bytes().len());
                 self.discarding = true;
                 Line::TooLong
             }
@@ -78,34 +80,37 @@ impl Input {
 
     /// Takes up to `count` bytes as they are.
     pub fn take(&mut self, count: usize) -> Zeroizing<Vec<u8>> {
-        let count = count.min(self.bytes.len());
-        let taken = Zeroizing::new(self.bytes.get(..count).unwrap_or_default().to_vec());
-        self.drop_front(count);
+        let taken = self.bytes().get(..count).unwrap_or(self.bytes());
+        let taken = Zeroizing::new(taken.to_vec());
+        self.drop_front(taken.len());
         taken
     }
 
     fn drop_front(&mut self, count: usize) {
-        let rest = Zeroizing::new(self.bytes.get(count..).unwrap_or_default().to_vec());
-        self.bytes = rest;
+        self.taken += count;
         self.searched = 0;
+        if self.is_empty() {
+            // Wiped and freed: a connection that waits holds nothing.
+            *self = Self { discarding: self.discarding, ..Self::default() };
+        }
     }
 
     /// What is held.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        self.bytes.get(self.taken..).unwrap_or_default()
     }
 
     /// Whether nothing is held.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.bytes().is_empty()
     }
 
     /// Gives up what is held.
     #[must_use]
-    pub fn into_bytes(self) -> Zeroizing<Vec<u8>> {
-        self.bytes
+    pub fn into_bytes(mut self) -> Zeroizing<Vec<u8>> {
+        self.take(usize::MAX)
     }
 }
 

@@ -31,6 +31,9 @@ pub(super) const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// For the last words (TLS's own goodbye) to a peer that may not read.
 const GOODBYE_MAX: Duration = Duration::from_secs(1);
 
+/// For a client that was stopped by a guard to finish what it is sending.
+const LINGER_MAX: Duration = Duration::from_secs(10);
+
 /// What a guard may make wait for the side that is being read, before reading pauses.
 const ANSWERS_MAX: usize = 64 * 1024;
 
@@ -176,6 +179,9 @@ impl Relay {
         };
         let end = End { reason, from_client: self.upstream.written, to_client: self.client.written };
         self.say_goodbye().await;
+        if self.first_closed == Some(Reason::Error) {
+            self.hear_out().await;
+        }
         end
     }
 
@@ -299,6 +305,20 @@ impl Relay {
         let both = async { tokio::join!(self.client.stream.shutdown(), self.upstream.stream.shutdown()) };
         // A peer that is gone or does not read misses the goodbye: nothing is lost by it.
         let _ = tokio::time::timeout(GOODBYE_MAX, both).await;
+    }
+
+    /// A client that is stopped in the middle of sending is answered while its bytes still come. Were the
+    /// connection gone by then, they would be met with a reset, which on some systems takes back the answer.
+    async fn hear_out(&mut self) {
+        let mut unheard = self.buffers.take();
+        let client = &mut self.client.stream;
+        let all = async {
+            while client.read_buf(&mut *unheard).await.is_ok_and(|read| read > 0) {
+                unheard.clear();
+            }
+        };
+        // Who goes on for longer has had time to look.
+        let _ = tokio::time::timeout(LINGER_MAX, all).await;
     }
 }
 
@@ -660,7 +680,13 @@ mod tests {
         let mut stage = stage(LONG, (b"", b""), censor()).await;
         stage.client.write_all(b"bad\r\nworse\r\n").await.unwrap();
         assert_eq!(rest(&mut stage.upstream).await, b"");
+        // It looks for the answer only when it has sent all, as clients do that send a message.
+        for _ in 0..20 {
+            stage.client.write_all(&[b'x'; 1 << 18]).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         assert_eq!(rest(&mut stage.client).await, b"421 bye\r\n");
+        drop(stage.client);
         assert_eq!(stage.end.await.unwrap().reason, Reason::Error);
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mailward::protocol::smtp::{ClientName, Introduction, Offer, Smtp, Welcome};
 
 use crate::side::Written;
+use crate::text;
 
 impl Written for Smtp {
     fn offer(lines: &[String]) -> Offer {
@@ -21,11 +22,11 @@ impl Written for Smtp {
         let told = lines.iter().filter_map(|line| line.strip_prefix("told "));
         match (words("EHLO "), words("HELO ")) {
             (Some(name), _) => Introduction {
-                name: ClientName::parse(name).unwrap(),
+                name: ClientName::parse(&text::bytes(name)).unwrap(),
                 told: Some(Arc::new(Offer::new(told))),
             },
             (None, name) => Introduction {
-                name: ClientName::parse(name.unwrap_or("client.example.org")).unwrap(),
+                name: ClientName::parse(&text::bytes(name.unwrap_or("client.example.org"))).unwrap(),
                 told: None,
             },
         }

@@ -5,6 +5,11 @@
 //! of those. Whatever else is no command of mail submission passes too, but alone: the next line is taken
 //! only when its reply showed that it was no exchange of a kind the gate does not know.
 
+/// The longest chunk, in bytes. A larger number may be another one to an upstream that counts in 32 or 64 bits:
+/// it would not wait for the same content, and take the rest for commands. No submission server takes messages
+/// of this size.
+const CHUNK_MAX: u64 = i32::MAX as u64;
+
 /// What is to be done with a command line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fate {
@@ -99,6 +104,7 @@ fn chunk(arguments: &[u8]) -> Fate {
     let mut words = arguments.split(|b| *b == b' ').filter(|word| !word.is_empty());
     let size = words.next().filter(|word| word.iter().all(u8::is_ascii_digit));
     let size = size.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+    let size = size.filter(|size| *size <= CHUNK_MAX);
     match (size, words.next(), words.next()) {
         (Some(size), None, None) => Fate::Chunk(size, Last::No),
         (Some(size), Some(last), None) if last.eq_ignore_ascii_case(b"LAST") => Fate::Chunk(size, Last::Yes),
@@ -161,6 +167,7 @@ mod tests {
     fn a_chunk_has_a_decimal_length_and_perhaps_a_last() {
         assert_eq!(judge(b"BDAT 10"), Fate::Chunk(10, Last::No));
         assert_eq!(judge(b"bdat  0  last"), Fate::Chunk(0, Last::Yes));
+        assert_eq!(judge(b"BDAT 2147483647"), Fate::Chunk(CHUNK_MAX, Last::No));
         for line in [
             "BDAT",
             "BDAT x",
@@ -169,6 +176,9 @@ mod tests {
             "BDAT -1",
             "BDAT 1 LASTX",
             "BDAT 1 LAST 2",
+            "BDAT 2147483648",
+            "BDAT 4294967301",
+            "BDAT 18446744073709551615",
             "BDAT 99999999999999999999",
         ] {
             assert_eq!(judge(line.as_bytes()), Fate::UnclearChunk, "{line}");

@@ -193,11 +193,11 @@ impl Client {
     /// EHLO, with the client's own name where there is a client.
     fn greet(&mut self) -> State {
         let name = match &self.purpose {
-            Purpose::Learn => &self.own_name,
-            Purpose::LogIn { introduction, .. } => introduction.name.as_str(),
+            Purpose::Learn => self.own_name.as_bytes(),
+            Purpose::LogIn { introduction, .. } => introduction.name.as_bytes(),
         };
-        let command = format!("EHLO {name}");
-        self.ask(&command, Awaited::Hello)
+        self.output.extend_from_slice(&[b"EHLO ", name, b"\r\n"].concat());
+        awaiting(Awaited::Hello)
     }
 
     /// The reply to EHLO is known.

@@ -42,6 +42,12 @@ impl Command {
         whole.extend_from_slice(line);
         whole.push(b'\n');
         let command = match Request::parse(&mut whole.iter()) {
+            Ok(Request::Ehlo { .. }) => {
+                ClientName::parse(arguments(line)).map_or(Self::BadArguments, Self::Ehlo)
+            }
+            Ok(Request::Helo { .. }) => {
+                ClientName::parse(arguments(line)).map_or(Self::BadArguments, Self::Helo)
+            }
             Ok(request) => Self::from_request(request),
             Err(error) => Self::from_error(&error),
         };
@@ -51,8 +57,6 @@ impl Command {
 
     fn from_request(request: Request<Cow<'_, str>>) -> Self {
         match request {
-            Request::Ehlo { host } => ClientName::parse(&host).map_or(Self::BadArguments, Self::Ehlo),
-            Request::Helo { host } => ClientName::parse(&host).map_or(Self::BadArguments, Self::Helo),
             Request::StartTls => Self::StartTls,
             Request::Auth { mechanism, initial_response } => {
                 let mechanism = match mechanism {
@@ -76,7 +80,7 @@ impl Command {
             | Request::Expn { .. }
             | Request::Etrn { .. }
             | Request::Atrn { .. } => Self::AfterLogin,
-            Request::Lhlo { .. } => Self::Unknown,
+            Request::Ehlo { .. } | Request::Helo { .. } | Request::Lhlo { .. } => Self::Unknown,
         }
     }
 
@@ -98,6 +102,12 @@ impl Command {
             | Error::InvalidResponse { .. } => Self::Unknown,
         }
     }
+}
+
+/// What stands behind the verb, as it was sent: smtp-proto replaces what is not UTF-8.
+fn arguments(line: &[u8]) -> &[u8] {
+    let verb = line.trim_ascii_start();
+    verb.iter().position(|b| *b == b' ').and_then(|at| verb.get(at..)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -138,7 +148,7 @@ mod tests {
         {
             assert!(matches!(Command::parse(line.as_bytes()), Command::AfterLogin), "{line}");
         }
-        for line in ["EHLO", "HELO", "EHLO \u{fffd}", "AUTH"] {
+        for line in ["EHLO", "HELO", "EHLO \u{1}", "AUTH"] {
             assert!(matches!(Command::parse(line.as_bytes()), Command::BadArguments), "{line}");
         }
     }

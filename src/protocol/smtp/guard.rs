@@ -69,6 +69,8 @@ enum Chunk {
 #[derive(Clone, Copy)]
 enum Due {
     Reply,
+    /// To BDAT.
+    Chunk,
     Pivot(Pivot),
     Own(Own),
 }
@@ -93,10 +95,12 @@ impl RelayGuard for Guard {
     fn client_sent(&mut self, bytes: &[u8], out: &mut Forward) -> Result<usize, Violation> {
         let mut rest = bytes;
         while !rest.is_empty() {
+            // An upstream that replies now may have stopped reading this as a message.
+            if self.is_answered() {
+                break;
+            }
             let used = match &mut self.phase {
                 Phase::Waiting => break,
-                // An upstream that replies now may have stopped reading this as a message.
-                Phase::Content(_) if self.answering.is_some() => break,
                 Phase::Commands if self.outstanding.len() >= OUTSTANDING_MAX => break,
                 Phase::Commands => self.take_command_bytes(rest, out)?,
                 Phase::Skipping => match memchr(b'\n', rest) {
@@ -143,7 +147,12 @@ impl RelayGuard for Guard {
             let due = *self.answering.get_or_insert_with(|| self.outstanding.pop_front());
             let manner = match due {
                 Some(Due::Pivot(Pivot::Ehlo)) => Manner::Hold,
-                Some(Due::Pivot(Pivot::Data | Pivot::Helo | Pivot::Other) | Due::Reply | Due::Own(_))
+                Some(
+                    Due::Pivot(Pivot::Data | Pivot::Helo | Pivot::Other)
+                    | Due::Reply
+                    | Due::Chunk
+                    | Due::Own(_),
+                )
                 | None => Manner::Pass,
             };
             // A 3xx asks for more, which only DATA has to give, and only after 354.
@@ -207,7 +216,7 @@ impl Guard {
             Fate::Chunk(size, last) => {
                 let last = if last == Last::Yes { " LAST" } else { "" };
                 out.to_upstream.extend_from_slice(format!("BDAT {size}{last}\r\n").as_bytes());
-                self.outstanding.push_back(Due::Reply);
+                self.outstanding.push_back(Due::Chunk);
                 self.chunk(size, Chunk::Passes);
                 return Ok(());
             }
@@ -246,11 +255,14 @@ impl Guard {
 
     /// The upstream's reply to `due` is complete.
     fn replied(&mut self, due: Option<Due>, code: u16, out: &mut Forward) -> Result<(), Violation> {
+        let early = self.is_answered();
         self.answering = None;
         match due {
-            // Nobody asked: a farewell, most likely. In the middle of a message nothing may follow it.
-            None if matches!(self.phase, Phase::Content(_)) => return Err(Violation::AnsweredEarly),
-            None | Some(Due::Reply | Due::Own(_)) => {}
+            // What follows would be read as commands: a message or a chunk is replied to when it was read to
+            // its end (RFC 3030 section 2).
+            _ if early => return Err(Violation::AnsweredEarly),
+            // Nobody asked: a farewell, most likely.
+            None | Some(Due::Reply | Due::Chunk | Due::Own(_)) => {}
             Some(Due::Pivot(pivot)) => {
                 self.phase = Phase::Commands;
                 match pivot {
@@ -266,6 +278,16 @@ impl Guard {
             self.outstanding.pop_front();
         }
         Ok(())
+    }
+
+    /// Whether a reply has begun to the message or chunk that is still on its way.
+    fn is_answered(&self) -> bool {
+        match (&self.phase, self.answering) {
+            (Phase::Content(_), Some(_)) => true,
+            // Its own is the last of what is due; those before may be to chunks as well.
+            (Phase::Chunk(_, Chunk::Passes), Some(Some(Due::Chunk))) => self.outstanding.is_empty(),
+            _ => false,
+        }
     }
 
     fn hello(&mut self, code: u16, out: &mut Forward) {

@@ -256,7 +256,7 @@ impl Server {
 }
 
 fn attempt(introduction: Introduction, mechanism: Mechanism, login: LoginName, password: Password) -> State {
-    let program = Some(printable(introduction.name.as_str().as_bytes(), PROGRAM_MAX));
+    let program = Some(printable(introduction.name.as_bytes(), PROGRAM_MAX));
     let credentials = Credentials { login, password, mechanism, program };
     State::Attempting(Attempt { credentials, introduction })
 }

@@ -33,7 +33,7 @@ impl MailboxCheck for Upstreams {
             } else if self.pop3.serves(upstream) {
                 check(&self.pop3, upstream, login, pop3::Introduction::default()).await
             } else {
-                let name = match ClientName::parse(&self.own_name) {
+                let name = match ClientName::parse(self.own_name.as_bytes()) {
                     Ok(name) => name,
                     Err(error) => return MailboxVerdict::Unavailable(error.to_string()),
                 };

@@ -158,6 +158,28 @@ fn chunks_pass_by_count_and_only_to_an_upstream_that_takes_them() {
     assert_eq!(Relay::new(&["CHUNKING"]).client_says("BDAT five\r\n").ended, Some(Violation::UnclearChunk));
 }
 
+/// Postfix hangs up on a number that it cannot count to; another takes what follows for commands.
+#[test]
+fn a_chunk_longer_than_an_upstream_can_count_reaches_none() {
+    for size in ["2147483648", "4294967301", "18446744073709551615"] {
+        let mut relay = Relay::new(&["CHUNKING"]);
+        relay.client_says(format!("BDAT {size} LAST\r\nhello\r\nXCLIENT LOGIN=evil\r\n"));
+        assert_eq!((relay.upstream_got().as_str(), relay.ended), ("", Some(Violation::UnclearChunk)));
+    }
+}
+
+#[test]
+fn an_upstream_that_replies_in_the_middle_of_a_chunk_gets_no_more_of_it() {
+    let mut relay = Relay::new(&["CHUNKING"]);
+    relay.client_says("RCPT TO:<c@d>\r\nBDAT 3\r\nabcBDAT 30 LAST\r\nabc").upstream_says("550 no\r\n554 no ");
+    relay.client_says("def").upstream_says("recipients\r\n").client_says("ghi");
+    assert_eq!(relay.ended, None, "that was for the chunk before");
+    assert_eq!(relay.upstream_got(), "RCPT TO:<c@d>\r\nBDAT 3\r\nabcBDAT 30 LAST\r\nabcdefghi");
+    relay.upstream_says("503 5.5.1").client_says("\r\nXCLIENT LOGIN=evil\r\n").upstream_says(" what?\r\n");
+    assert_eq!((relay.upstream_got().as_str(), relay.ended), ("", Some(Violation::AnsweredEarly)));
+    assert_eq!(relay.client_heard(), "550 no\r\n554 no recipients\r\n503 5.5.1 what?\r\n");
+}
+
 #[test]
 fn after_a_deviating_end_nothing_is_taken_for_a_command() {
     for end in [
