@@ -5,7 +5,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, chown, fchown};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use time::macros::format_description;
 
 use super::Event;
 use super::record::{Hash, genesis, hex, write_line};
-use crate::base::{Timestamp, random};
+use crate::base::{Timestamp, owner, random};
 
 const ENDING: &str = "jsonl";
 const STARTED: &[BorrowedFormatItem<'_>] = format_description!("[year][month][day]T[hour][minute][second]Z");
@@ -56,10 +56,7 @@ impl ChainFile {
         let chain = format!("{started}-{}", hex(&random::bytes::<4>()));
         let path = path(directory, &chain);
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-        // A command that root runs beside `serve` must not leave a file that `serve` cannot read. Whoever else
-        // runs it may not do this, and need not.
-        let owner = std::fs::metadata(directory)?;
-        let _ = fchown(&file, Some(owner.uid()), Some(owner.gid()));
+        owner::follow(directory, &path);
         let begun = Self::begin(file, &chain, at).and_then(|begun| {
             File::open(directory)?.sync_all()?;
             Ok(begun)
@@ -139,8 +136,7 @@ fn create_directory(directory: &Path) -> io::Result<()> {
     let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty()) else {
         return Ok(());
     };
-    let owner = std::fs::metadata(parent)?;
-    let _ = chown(directory, Some(owner.uid()), Some(owner.gid()));
+    owner::follow(parent, directory);
     File::open(parent)?.sync_all()
 }
 
