@@ -3,9 +3,8 @@
 //! The server and every command begin here, so that nobody opens the same things in another way. What it finds
 //! on disk is trusted as far as its permissions go.
 
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
-use std::path::Path;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -42,12 +41,7 @@ impl Site {
             .mode(0o700)
             .create(data_dir)
             .with_context(|| format!("cannot make the data directory `{}`", data_dir.display()))?;
-        let key_file = config.server.key_file();
-        let is_new = !key_file.exists();
-        let key = Arc::new(SiteKey::open_or_create(&key_file)?);
-        if is_new {
-            hand_over(&key_file, data_dir);
-        }
+        let key = Arc::new(SiteKey::open_or_create(&config.server.key_file())?);
         let store = Store::open(&config.database).await?;
         Ok(Self { store, key, clock: Arc::new(SystemClock::start()), config })
     }
@@ -88,13 +82,5 @@ impl Site {
     /// Ends what was opened.
     pub async fn close(self) {
         self.store.close().await;
-    }
-}
-
-/// Made by root beside a service that runs as somebody else, the key file would be of no use to it. Whoever
-/// else runs this may not give files away, and need not.
-fn hand_over(key_file: &Path, data_dir: &Path) {
-    if let Ok(owner) = fs::metadata(data_dir) {
-        let _ = chown(key_file, Some(owner.uid()), Some(owner.gid()));
     }
 }

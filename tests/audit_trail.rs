@@ -280,7 +280,59 @@ async fn a_head_that_was_changed_in_the_database_is_found() {
     assert_eq!(report.chains[0].problems, [Problem::ForgedHead]);
 }
 
+#[tokio::test]
+async fn a_file_put_back_with_the_head_of_its_time_shows_as_a_chain_that_was_not_closed() {
+    let site = Site::new().await;
+    let audit = site.open().await;
+    audit.append(login("early@example.org")).await.unwrap();
+    while site.head().await != 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let early = (read_lines(&site.only_file()), site.store.audit_heads().await.unwrap().remove(0));
+    audit.append(login("late@example.org")).await.unwrap();
+    audit.close().await;
+    drop(audit);
+    assert_eq!(site.verify().await.sound().chains[0].notes, []);
+
+    let Store::Sqlite(pool) = &site.store else { unreachable!() };
+    sqlx::query("DELETE FROM audit_heads").execute(pool).await.unwrap();
+    site.store.put_audit_head(&early.1).await.unwrap();
+    write_lines(&site.only_file(), &early.0);
+    assert_eq!(site.verify().await.sound().chains[0].notes, [Note::NotEnded]);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_hides_nothing_about_the_others() {
+    let site = Site::with_ten_records().await;
+    let file = site.only_file();
+    write_lines(&file, &read_lines(&file)[..9]);
+    std::fs::create_dir(file.with_file_name("20200101T000000Z-00000000.jsonl")).unwrap();
+    let problems = site.problems().await;
+    assert!(matches!(&problems[0], Problem::Unreadable { reason } if reason.contains("directory")));
+    assert_eq!(problems[1..], [Problem::CutOff { last: 9, head: 12 }]);
+}
+
 // ---- several processes, and those that die ----
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chain_that_waits_for_its_head_does_not_look_as_if_its_process_had_been_killed() {
+    let site = Site::new().await;
+    let audit = site.open().await;
+    let Store::Sqlite(pool) = &site.store else { unreachable!() };
+    let lock = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    audit.append(Event::Stopped).await.unwrap();
+    let closing = tokio::spawn(async move { audit.close().await });
+    while read_lines(&site.only_file()).len() < 3 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let chain = site.verify().await.sound().chains.remove(0);
+    assert!(chain.live && chain.notes.is_empty(), "{chain:?}");
+    drop(lock);
+    closing.await.unwrap();
+    let chain = site.verify().await.sound().chains.remove(0);
+    assert_eq!((chain.live, chain.head, chain.notes), (false, Some(3), vec![]));
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn several_writers_at_once_are_no_fault_while_they_write() {

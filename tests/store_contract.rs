@@ -5,10 +5,14 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
-use mailward::base::{AccountId, Address, AppPasswordId, FactorId, Timestamp, UpstreamName, random};
-use mailward::config::Database;
+use mailward::audit;
+use mailward::base::{
+    AccountId, Address, AppPasswordId, FactorId, SiteKey, SystemClock, Timestamp, UpstreamName, random,
+};
+use mailward::config::{Audit, Database, WhenFull};
 use mailward::store::{
     AccountRecord, AccountState, Added, AppPasswordRecord, AuditHead, AuditMark, AuditQuery, AuditRow,
     FactorRecord, Inserted, Store, StoreError, Use, statements,
@@ -63,6 +67,7 @@ contract! {
     an_index_mark_moves_from_where_it_is_only,
     what_was_confirmed_is_there_after_reopening,
     many_processes_may_open_a_new_database_at_once,
+    a_chain_without_its_file_is_anothers_only_where_the_database_is_shared,
 }
 
 async fn every_statement_is_understood(database: Database) {
@@ -417,6 +422,7 @@ async fn an_audit_head_only_moves_forward(database: Database) {
     let store = Store::open(&database).await.unwrap();
     let head = |chain: &str, sequence| AuditHead {
         chain: chain.to_owned(),
+        place: format!("node-{sequence}:/var"),
         sequence,
         hash: vec![sequence as u8; 32],
         mac: vec![!(sequence as u8); 32],
@@ -537,6 +543,41 @@ async fn many_processes_may_open_a_new_database_at_once(database: Database) {
     })
     .await;
     assert_eq!(Store::open(&database).await.unwrap().accounts().await.unwrap().len(), 8);
+}
+
+async fn a_chain_without_its_file_is_anothers_only_where_the_database_is_shared(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let key = Arc::new(SiteKey::from_bytes([7; 32]));
+    let gates = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    for gate in &gates {
+        let settings = Audit { directory: gate.path().to_owned(), when_full: WhenFull::Refuse };
+        let clock = Arc::new(SystemClock::start());
+        let trail = audit::Audit::open(&settings, store.clone(), Arc::clone(&key), clock).await.unwrap();
+        trail.close().await;
+    }
+    let [here, there] = &gates;
+    let report = audit::verify(here.path(), &store, &key).await.unwrap();
+    assert_eq!(report.is_sound(), store.is_shared(), "{report:?}");
+    if store.is_shared() {
+        let notes: Vec<_> = report.chains.iter().flat_map(|chain| &chain.notes).collect();
+        let [audit::Note::Elsewhere { place }] = notes[..] else { panic!("{notes:?}") };
+        assert!(place.ends_with(there.path().to_str().unwrap()), "{place}");
+    }
+    // Its own file that is gone is missed on either, and so is a place that somebody made up.
+    let file = std::fs::read_dir(here.path()).unwrap().next().unwrap().unwrap().path();
+    std::fs::remove_file(file).unwrap();
+    let missed = || async {
+        let report = audit::verify(here.path(), &store, &key).await.unwrap();
+        let problems: Vec<_> = report.chains.into_iter().flat_map(|chain| chain.problems).collect();
+        problems.iter().filter(|problem| **problem == audit::Problem::FileMissing { head: 2 }).count()
+    };
+    assert_eq!(missed().await, if store.is_shared() { 1 } else { 2 });
+    const MOVE_AWAY: &str = "UPDATE audit_heads SET place = 'nowhere:/'";
+    match &store {
+        Store::Sqlite(pool) => drop(pool.execute(MOVE_AWAY).await.unwrap()),
+        Store::Postgres(pool) => drop(pool.execute(MOVE_AWAY).await.unwrap()),
+    }
+    assert_eq!(missed().await, 2);
 }
 
 #[test]

@@ -44,9 +44,10 @@ CREATE TABLE app_passwords (
     UNIQUE (account, label)
 );
 
--- The last record of each audit chain, under a MAC.
+-- The last record of each audit chain and where its file is kept, under a MAC.
 CREATE TABLE audit_heads (
     chain    TEXT   COLLATE "C" NOT NULL PRIMARY KEY,
+    place    TEXT   NOT NULL,
     sequence BIGINT NOT NULL,
     hash     BYTEA  NOT NULL,
     mac      BYTEA  NOT NULL

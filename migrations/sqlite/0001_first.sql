@@ -45,9 +45,10 @@ CREATE TABLE app_passwords (
     UNIQUE (account, label)
 ) STRICT;
 
--- The last record of each audit chain, under a MAC.
+-- The last record of each audit chain and where its file is kept, under a MAC.
 CREATE TABLE audit_heads (
     chain    TEXT    NOT NULL PRIMARY KEY,
+    place    TEXT    NOT NULL,
     sequence INTEGER NOT NULL,
     hash     BLOB    NOT NULL,
     mac      BLOB    NOT NULL

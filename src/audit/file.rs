@@ -5,22 +5,23 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, chown, fchown};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
 use super::Event;
 use super::record::{Hash, genesis, hex, write_line};
-use crate::base::{Timestamp, random};
+use crate::base::{Timestamp, owner, random};
 
 const ENDING: &str = "jsonl";
 const STARTED: &[BorrowedFormatItem<'_>] = format_description!("[year][month][day]T[hour][minute][second]Z");
 
 /// A chain that this process alone may append to.
 pub(super) struct ChainFile {
-    file: File,
+    file: Arc<File>,
     tip: Tip,
     /// Where the last good record ends.
     end: u64,
@@ -29,11 +30,14 @@ pub(super) struct ChainFile {
 }
 
 /// The last durable record of a chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Tip {
     pub(super) chain: String,
     pub(super) sequence: i64,
     pub(super) hash: Hash,
+    /// Keeps the file locked until the head is written, too: what still waits for its head must not look as if
+    /// its process had been killed. None for a chain that was given up.
+    pub(super) lock: Option<Arc<File>>,
 }
 
 /// Why records were not appended.
@@ -52,10 +56,7 @@ impl ChainFile {
         let chain = format!("{started}-{}", hex(&random::bytes::<4>()));
         let path = path(directory, &chain);
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-        // A command that root runs beside `serve` must not leave a file that `serve` cannot read. Whoever else
-        // runs it may not do this, and need not.
-        let owner = std::fs::metadata(directory)?;
-        let _ = fchown(&file, Some(owner.uid()), Some(owner.gid()));
+        owner::follow(directory, &path);
         let begun = Self::begin(file, &chain, at).and_then(|begun| {
             File::open(directory)?.sync_all()?;
             Ok(begun)
@@ -68,9 +69,12 @@ impl ChainFile {
     }
 
     fn begin(file: File, chain: &str, at: Timestamp) -> io::Result<Self> {
-        // Held until the process ends, however it ends: so a reader knows that somebody still writes.
+        // Held until the head is written or the process ends, however it ends: so a reader knows that somebody
+        // is still at it.
         file.lock()?;
-        let tip = Tip { chain: chain.to_owned(), sequence: 0, hash: genesis(chain) };
+        let file = Arc::new(file);
+        let lock = Some(Arc::clone(&file));
+        let tip = Tip { chain: chain.to_owned(), sequence: 0, hash: genesis(chain), lock };
         let mut begun = Self {
             file,
             tip,
@@ -132,8 +136,7 @@ fn create_directory(directory: &Path) -> io::Result<()> {
     let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty()) else {
         return Ok(());
     };
-    let owner = std::fs::metadata(parent)?;
-    let _ = chown(directory, Some(owner.uid()), Some(owner.gid()));
+    owner::follow(parent, directory);
     File::open(parent)?.sync_all()
 }
 
@@ -161,7 +164,12 @@ pub(super) fn list(directory: &Path) -> io::Result<Vec<Found>> {
         let path = entry?.path();
         let Some(chain) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
         if path.extension().is_some_and(|ending| ending == ENDING) {
-            let len = std::fs::metadata(&path)?.len();
+            let len = match std::fs::metadata(&path) {
+                Ok(metadata) => metadata.len(),
+                // One that could not be begun, and was taken away again meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
             found.push(Found { chain: chain.to_owned(), len, path });
         }
     }
@@ -170,7 +178,7 @@ pub(super) fn list(directory: &Path) -> io::Result<Vec<Found>> {
 }
 
 impl Found {
-    /// Whether a process is still writing this chain.
+    /// Whether a process is still writing this chain, or its head.
     pub(super) fn is_live(&self) -> io::Result<bool> {
         match File::open(&self.path)?.try_lock_shared() {
             Ok(()) => Ok(false),

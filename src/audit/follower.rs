@@ -24,6 +24,7 @@ const RETRY: Duration = Duration::from_secs(1);
 
 pub(super) struct Follower {
     pub(super) directory: PathBuf,
+    pub(super) place: String,
     pub(super) store: Store,
     pub(super) key: Arc<SiteKey>,
     pub(super) tips: watch::Receiver<Vec<Tip>>,
@@ -79,7 +80,7 @@ impl Follower {
         let tips = self.tips.borrow_and_update().clone();
         for tip in &tips {
             if anchored.get(&tip.chain).is_none_or(|sequence| *sequence < tip.sequence) {
-                self.store.put_audit_head(&head(&self.key, tip)).await?;
+                self.store.put_audit_head(&head(&self.key, &self.place, tip)).await?;
                 anchored.insert(tip.chain.clone(), tip.sequence);
             }
         }
@@ -96,13 +97,19 @@ impl Follower {
 }
 
 /// The head that says that `tip` is the last record of its chain.
-pub(super) fn head(key: &SiteKey, tip: &Tip) -> AuditHead {
-    let mac = key.mac(Purpose::AuditHead, &[tip.chain.as_bytes(), &tip.sequence.to_be_bytes(), &tip.hash]);
-    AuditHead { chain: tip.chain.clone(), sequence: tip.sequence, hash: tip.hash.to_vec(), mac: mac.to_vec() }
+fn head(key: &SiteKey, place: &str, tip: &Tip) -> AuditHead {
+    let parts = [tip.chain.as_bytes(), place.as_bytes(), &tip.sequence.to_be_bytes(), &tip.hash];
+    AuditHead {
+        chain: tip.chain.clone(),
+        place: place.to_owned(),
+        sequence: tip.sequence,
+        hash: tip.hash.to_vec(),
+        mac: key.mac(Purpose::AuditHead, &parts).to_vec(),
+    }
 }
 
 /// Whether this site's key made `head`.
 pub(super) fn is_genuine(key: &SiteKey, head: &AuditHead) -> bool {
-    let parts = [head.chain.as_bytes(), &head.sequence.to_be_bytes(), &head.hash];
+    let parts = [head.chain.as_bytes(), head.place.as_bytes(), &head.sequence.to_be_bytes(), &head.hash];
     key.verify(Purpose::AuditHead, &parts, &head.mac)
 }

@@ -19,6 +19,7 @@ pub mod event;
 mod file;
 mod follower;
 mod index;
+mod place;
 mod record;
 mod report;
 mod search;
@@ -113,7 +114,8 @@ impl Audit {
         let (writer, tips) = Writer::new(directory.clone(), chain, Arc::clone(&clock), Arc::clone(&counters));
         let named = std::thread::Builder::new().name("audit-writer".to_owned());
         named.spawn(move || writer.run(requests)).map_err(failed)?;
-        let follower = Follower { directory, store, key: Arc::clone(&key), tips };
+        let follower =
+            Follower { place: place::of(&directory), directory, store, key: Arc::clone(&key), tips };
         let follower = Arc::new(Mutex::new(Some(tokio::spawn(follower.run()))));
         Ok(Self { queue, follower, counters, key, clock })
     }

@@ -26,12 +26,19 @@ pub struct ChainReport {
     pub records: u64,
     /// The sequence number that its head in the database names.
     pub head: Option<i64>,
-    /// A process is writing it at this moment.
+    /// A process is writing it, or its head, at this moment.
     pub live: bool,
     /// Signs of tampering or damage.
     pub problems: Vec<Problem>,
     /// What a crash leaves behind, and what cannot be proven.
     pub notes: Vec<Note>,
+}
+
+impl ChainReport {
+    /// Of a chain that could not be read.
+    pub(super) fn without_file(chain: String, head: Option<i64>) -> Self {
+        Self { chain, records: 0, head, live: false, problems: Vec::new(), notes: Vec::new() }
+    }
 }
 
 /// A sign that somebody, or a failing disk, changed what was written.
@@ -100,6 +107,12 @@ pub enum Problem {
         /// The sequence number of the head.
         head: i64,
     },
+    /// The file cannot be read to its end.
+    #[error("the file cannot be read: {reason}")]
+    Unreadable {
+        /// What the system said.
+        reason: String,
+    },
     /// The head's MAC is not this site's.
     #[error("the head in the database was changed: its MAC does not match this site's key")]
     ForgedHead,
@@ -115,6 +128,16 @@ pub enum Note {
     HalfLine {
         /// How long it is.
         bytes: u64,
+    },
+    /// The chain ends at its head, but was never closed: so does one whose newest records were taken away together
+    /// with the newer head. Whoever sees this knows whether there was a crash.
+    #[error("its process did not close it: it was killed, or the end was cut off and an older head put back")]
+    NotEnded,
+    /// Another gate on the same database keeps the file; it can be checked there only.
+    #[error("kept at {place} and not checked here")]
+    Elsewhere {
+        /// Machine and directory.
+        place: String,
     },
     /// The chain is whole, but ends behind its head, or has none: its process was killed before it wrote the
     /// head. Whoever can write the file could have added or changed these records.

@@ -6,9 +6,13 @@
 //! hashes does not fit the head, which only the site's key can make. A head is written at most a fraction of
 //! a second after its records, if the database answers, and when the chain is closed.
 //!
-//! **What is not.** Records behind the head of a process that was killed are reported as unanchored. Whoever
-//! can delete a file *and* its head's row leaves no trace here, nor does whoever holds the key file: against
-//! them only heads that are kept on another machine help.
+//! **What is not.** Records behind the head of a process that was killed are reported as unanchored. Whoever can
+//! write files *and* database can put back an older file with the head of its time, which shows as a chain that
+//! was not closed; or delete a file and its head's row, which leaves no trace here. Nor does whoever holds the
+//! key file: against them only heads that are kept on another machine help.
+//!
+//! Gates that share a database have each their own files. A chain whose file is missing here, and whose head says
+//! that it was written elsewhere, is another gate's: that is reported, and is for `verify` there to check.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -18,6 +22,7 @@ use std::path::Path;
 use super::file::{self, Found};
 use super::follower::is_genuine;
 use super::index::{FollowError, off_thread};
+use super::place;
 use super::record::{CHAIN_ENDED, Hash, Line, genesis};
 use super::report::{ChainReport, Note, Problem, Report};
 use crate::base::SiteKey;
@@ -41,19 +46,34 @@ pub async fn verify(directory: &Path, store: &Store, key: &SiteKey) -> Result<Re
         let forged = head.as_ref().is_some_and(|head| !is_genuine(key, head));
         let head = head.filter(|_| !forged);
         let path = found.path.clone();
-        let mut report = off_thread(&path, move || check_file(&found, head.as_ref())).await?;
+        let (chain, anchored) = (found.chain.clone(), head.as_ref().map(|head| head.sequence));
+        let mut report = match off_thread(&path, move || check_file(&found, head.as_ref())).await {
+            Ok(report) => report,
+            // One bad file must not hide what there is to say about the others.
+            Err(FollowError::Read { source, .. }) => {
+                let problem = Problem::Unreadable { reason: source.to_string() };
+                ChainReport { problems: vec![problem], ..ChainReport::without_file(chain, anchored) }
+            }
+            Err(error @ FollowError::Store(_)) => return Err(error),
+        };
         if forged {
             report.problems.push(Problem::ForgedHead);
         }
         chains.push(report);
     }
+    let here = place::of(directory);
     for (chain, head) in heads {
-        let mut problems = vec![Problem::FileMissing { head: head.sequence }];
-        if !is_genuine(key, &head) {
-            problems.push(Problem::ForgedHead);
+        let mut report = ChainReport::without_file(chain, Some(head.sequence));
+        let genuine = is_genuine(key, &head);
+        if genuine && store.is_shared() && head.place != here {
+            report.notes.push(Note::Elsewhere { place: head.place });
+        } else {
+            report.problems.push(Problem::FileMissing { head: head.sequence });
         }
-        let head = Some(head.sequence);
-        chains.push(ChainReport { chain, records: 0, head, live: false, problems, notes: Vec::new() });
+        if !genuine {
+            report.problems.push(Problem::ForgedHead);
+        }
+        chains.push(report);
     }
     chains.sort_by(|one, other| one.chain.cmp(&other.chain));
     Ok(Report { chains })
@@ -174,6 +194,8 @@ impl<'a> Check<'a> {
         let mut notes = Vec::new();
         if !live && self.last > anchored {
             notes.push(Note::Unanchored { from: anchored.saturating_add(1), to: self.last });
+        } else if !live && !self.ended {
+            notes.push(Note::NotEnded);
         }
         if !live && self.half_line > 0 {
             notes.push(Note::HalfLine { bytes: self.half_line });

@@ -86,7 +86,7 @@ impl Writer {
             let at = self.clock.now();
             let _ = self.append(&[(at, &Event::ChainEnded)]);
         }
-        drop(self); // the last tip is out, and the file unlocked
+        drop(self); // the last tip is out
         for done in closing {
             let _ = done.send(());
         }
@@ -132,9 +132,11 @@ impl Writer {
         self.counters.syncs.fetch_add(1, Ordering::Relaxed);
         let appended = chain.append(events.iter().copied());
         let usable = appended.as_ref().map_or_else(|error| error.usable, |()| true);
+        let mut tip = chain.tip().clone();
+        tip.lock.take_if(|_| !usable);
         self.tips.send_modify(|tips| match tips.last_mut() {
-            Some(last) if last.chain == chain.tip().chain => last.clone_from(chain.tip()),
-            _ => tips.push(chain.tip().clone()),
+            Some(last) if last.chain == tip.chain => *last = tip,
+            _ => tips.push(tip),
         });
         self.chain = usable.then_some(chain);
         appended.map_err(|error| AuditError::write(&self.directory, &error.source))

@@ -13,7 +13,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use super::{random, secret::Secret};
+use super::{owner, random, secret::Secret};
 
 /// Bytes in the key file and in every derived key.
 pub const KEY_LEN: usize = 32;
@@ -121,15 +121,16 @@ impl SiteKey {
         let key = Self::from_bytes(random::bytes());
         let aside = path.with_extension(format!("new-{}", std::process::id()));
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
+        let directory =
+            path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        owner::follow(directory, &aside);
         let linked = file
             .write_all(key.0.expose())
             .and_then(|()| file.sync_all())
             .and_then(|()| std::fs::hard_link(&aside, path));
         std::fs::remove_file(&aside)?;
         linked?;
-        if let Some(parent) = path.parent() {
-            File::open(parent)?.sync_all()?;
-        }
+        File::open(directory)?.sync_all()?;
         Ok(key)
     }
 

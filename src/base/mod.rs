@@ -1,7 +1,8 @@
 //! What every floor stands on: secrets, identifiers, names, networks, time, randomness.
 //!
-//! Nothing here does I/O, except that [`clock`] and [`random`] are the only places where the
-//! ambient clock and the ambient generator are read, and [`key`] reads the key file.
+//! Nothing here does I/O, except that [`clock`] and [`random`] are the only places where the ambient
+//! clock and the ambient generator are read, [`key`] reads the key file, and [`owner`] gives files to whom
+//! they are for.
 
 pub mod clock;
 pub mod id;
@@ -9,6 +10,7 @@ pub mod key;
 pub mod language;
 pub mod name;
 pub mod network;
+pub mod owner;
 pub mod protocol;
 pub mod random;
 pub mod secret;

@@ -1,6 +1,6 @@
 //! `mailward audit …`
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::output::{self, Table};
 use super::{Format, when};
 use crate::audit::event::{Actor, Credential, Event, Login, Outcome, SessionEnd};
-use crate::audit::{self, Report};
+use crate::audit::{self, Note, Report};
 use crate::base::{ClientAddress, Timestamp};
 use crate::config::format_duration;
 use crate::store::{AuditQuery, AuditRow};
@@ -287,17 +287,28 @@ async fn verify(context: &Context, format: Format) -> anyhow::Result<()> {
 /// The chains that there is something to say about, then the sum.
 fn findings(report: &Report) -> String {
     let mut text = String::new();
+    let mut elsewhere: BTreeMap<&str, usize> = BTreeMap::new();
     for chain in &report.chains {
         let name = output::visible(&chain.chain);
         for problem in &chain.problems {
             text += &format!("{name}: {problem}\n");
         }
         for note in &chain.notes {
-            text += &format!("{name}: note: {note}\n");
+            match note {
+                Note::Elsewhere { place } => *elsewhere.entry(place).or_default() += 1,
+                Note::HalfLine { .. } | Note::NotEnded | Note::Unanchored { .. } => {
+                    text += &format!("{name}: note: {note}\n");
+                }
+            }
         }
     }
+    for (place, number) in &elsewhere {
+        let place = output::visible(place);
+        text +=
+            &format!("note: {number} of the chains are kept at {place}: run `mailward audit verify` there\n");
+    }
     let records: u64 = report.chains.iter().map(|chain| chain.records).sum();
-    let chains = report.chains.len();
+    let chains = report.chains.len() - elsewhere.values().sum::<usize>();
     let live = report.chains.iter().filter(|chain| chain.live).count();
     let verdict = if report.is_sound() { "whole and unchanged" } else { "NOT as written" };
     text + &format!("{records} records in {chains} chains ({live} being written): {verdict}\n")

@@ -1,11 +1,10 @@
 //! What commands work with: the configuration, and the services on the site's database and key.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::failure::Failure;
+use super::users;
 use crate::account::{AccountError, Directory, Located, MailboxCheck, NameRefused};
 use crate::audit::event::Actor;
 use crate::audit::{Audit, Author};
@@ -85,7 +84,7 @@ pub(super) struct Trail {
 impl Trail {
     /// Who works on this command line.
     pub(super) fn author(&self) -> Author<'_> {
-        Author::new(&self.audit, Actor::CommandLine { user: user() })
+        Author::new(&self.audit, Actor::CommandLine { user: users::responsible() })
     }
 
     /// Writes down what is pending; to be called whether or not the change was made.
@@ -98,22 +97,4 @@ fn misnamed(name: &str, why: &dyn std::fmt::Display) -> anyhow::Error {
     Failure::usage(format!(
         "`{name}` cannot be an account: {why}\nhint: write the whole address, such as `anna@example.org`"
     ))
-}
-
-/// Who is responsible: the person behind `sudo`, else the user whose process this is.
-fn user() -> String {
-    let Ok(process) = fs::metadata("/proc/self") else { return "unknown".into() };
-    let uid = process.uid();
-    let sudo = std::env::var("SUDO_USER").ok().filter(|name| uid == 0 && !name.is_empty());
-    sudo.or_else(|| name_of(uid)).unwrap_or_else(|| format!("user {uid}"))
-}
-
-/// As `/etc/passwd` has it: name, password, number, …
-fn name_of(uid: u32) -> Option<String> {
-    let users = fs::read_to_string("/etc/passwd").ok()?;
-    users.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
-    })
 }

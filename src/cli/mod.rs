@@ -18,6 +18,7 @@ mod planned;
 mod prompt;
 mod records;
 mod serve;
+mod users;
 mod when;
 
 use std::path::PathBuf;

@@ -56,10 +56,10 @@ impl fmt::Display for Problem {
 }
 
 fn read_hint(error: &io::Error) -> &'static str {
-    if error.kind() == io::ErrorKind::NotFound {
-        "\nhint: `mailward init` writes one; `--config FILE` names another"
-    } else {
-        ""
+    match error.kind() {
+        io::ErrorKind::NotFound => "\nhint: `mailward init` writes one; `--config FILE` names another",
+        io::ErrorKind::PermissionDenied => "\nhint: run this with `sudo`, or as the user who runs the gate",
+        _ => "",
     }
 }
 

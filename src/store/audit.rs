@@ -29,11 +29,11 @@ macro_rules! search {
 
 name_statements! {
     /// Forward only: a write that was delayed must not undo a later one.
-    PUT_HEAD = "INSERT INTO audit_heads (chain, sequence, hash, mac) VALUES ($1, $2, $3, $4) \
+    PUT_HEAD = "INSERT INTO audit_heads (chain, place, sequence, hash, mac) VALUES ($1, $2, $3, $4, $5) \
                 ON CONFLICT (chain) DO UPDATE \
-                SET sequence = excluded.sequence, hash = excluded.hash, mac = excluded.mac \
+                SET place = excluded.place, sequence = excluded.sequence, hash = excluded.hash, mac = excluded.mac \
                 WHERE audit_heads.sequence < excluded.sequence";
-    HEADS = "SELECT chain, sequence, hash, mac FROM audit_heads ORDER BY chain";
+    HEADS = "SELECT chain, place, sequence, hash, mac FROM audit_heads ORDER BY chain";
     MARKS = "SELECT chain, position, tail FROM audit_marks ORDER BY chain";
     NEW_MARK = "INSERT INTO audit_marks (chain, position, tail) VALUES ($1, 0, $2) ON CONFLICT (chain) DO NOTHING";
     MOVE_MARK = "UPDATE audit_marks SET position = $3, tail = $4 WHERE chain = $1 AND position = $2 RETURNING chain";
@@ -55,6 +55,7 @@ impl Store {
         on_pool!(self, |pool| {
             sqlx::query(PUT_HEAD)
                 .bind(&head.chain)
+                .bind(&head.place)
                 .bind(head.sequence)
                 .bind(&head.hash)
                 .bind(&head.mac)

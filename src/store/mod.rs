@@ -58,6 +58,17 @@ pub enum StoreError {
 /// must not hold a login for as long as TCP would.
 const DEADLINE: Duration = Duration::from_secs(10);
 
+impl Store {
+    /// Whether gates on other machines may keep their things here too.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(_) => true,
+        }
+    }
+}
+
 /// Every statement of this module, for the test that prepares them all on both databases.
 pub fn statements() -> impl Iterator<Item = &'static str> {
     [accounts::STATEMENTS, factors::STATEMENTS, app_passwords::STATEMENTS, audit::STATEMENTS]

@@ -4,7 +4,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Connection};
 
 use super::{Store, StoreError};
+use crate::base::owner;
 use crate::config;
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
@@ -108,11 +109,9 @@ fn prepare_file(path: &Path) -> io::Result<File> {
     let lock = File::open(directory)?;
     lock.lock()?;
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(made) => {
-            // Made by root before `serve` ran as somebody else, it would be of no use; for others this fails, and
-            // need not work. (SQLite does the same for its `-wal` and `-shm`.)
-            let owner = lock.metadata()?;
-            let _ = fchown(&made, Some(owner.uid()), Some(owner.gid()));
+        Ok(_) => {
+            // SQLite does the same for its `-wal` and `-shm`.
+            owner::follow(directory, path);
             lock.sync_all()?;
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => make_private(path)?,

@@ -180,11 +180,13 @@ pub enum Inserted {
 pub struct AuditHead {
     /// Which chain (the file's name without its ending).
     pub chain: String,
+    /// Where its file is: machine and directory.
+    pub place: String,
     /// Sequence number of the last record.
     pub sequence: i64,
     /// Hash of the last record, 32 bytes.
     pub hash: Vec<u8>,
-    /// MAC under the site key over the three above.
+    /// MAC under the site key over the four above.
     pub mac: Vec<u8>,
 }
 

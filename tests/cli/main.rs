@@ -6,6 +6,7 @@ mod site;
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt as _, chown};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -369,6 +370,41 @@ fn init_makes_a_site_that_works() {
         ["-c", config, "app-password", "create", "anna", "--name", "Phone", "--mailbox-password-stdin"];
     run(&create, "s3cret-mailbox\n").succeeded();
     run(&["-c", config, "init", "--yes"], "").failed(1, "error: `");
+}
+
+#[test]
+fn what_root_sets_up_is_for_the_service_to_use() {
+    let folder = TempDir::new().unwrap();
+    if chown(folder.path(), Some(65534), Some(65534)).is_err() {
+        return; // only root can make files for another user
+    }
+    let place = format!("127.0.0.1:{}", imap_server("s3cret-mailbox"));
+    let path = folder.path().join("mailward.toml");
+    let init = |user: &str| {
+        let config = path.to_str().unwrap();
+        run(&["-c", config, "init", "--yes", "--domain", "example.org", "--imap", &place, "--user", user], "")
+    };
+    init("nobdy").failed(2, "error: there is no system user `nobdy`\nhint: `useradd --system");
+    let made = init("nobody");
+    assert!(made.out.contains("The system user `nobody` can read them"), "{} {}", made.out, made.err);
+
+    run(&["-c", path.to_str().unwrap(), "account", "add", "anna"], "").succeeded();
+    let owner = |name: &str| {
+        let metadata = fs::metadata(folder.path().join(name)).unwrap();
+        (metadata.uid(), metadata.gid(), metadata.mode() & 0o777)
+    };
+    for (name, access) in [
+        ("mailward.toml", (0, 65534, 0o640)),
+        ("certs", (0, 65534, 0o750)),
+        ("certs/fullchain.pem", (0, 65534, 0o644)),
+        ("certs/privkey.pem", (0, 65534, 0o640)),
+        ("data", (65534, 65534, 0o700)),
+        ("data/site.key", (65534, 65534, 0o600)),
+        ("data/mailward.db", (65534, 65534, 0o600)),
+        ("data/audit", (65534, 65534, 0o700)),
+    ] {
+        assert_eq!(owner(name), access, "{name}");
+    }
 }
 
 #[test]

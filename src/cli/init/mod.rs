@@ -9,14 +9,15 @@ mod template;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, chown, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
 
-use super::failure::complain;
+use super::failure::{Failure, complain};
 use super::output;
+use super::users::{self, User};
 use crate::base::{Clock, Protocol, SystemClock};
 use crate::config::server::DEFAULT_DATA_DIR;
 use crate::config::{Config, DEFAULT_PATH, EndpointTls};
@@ -24,6 +25,9 @@ use crate::proxy::upstream::{Probe, probe};
 use crate::site::Site;
 use answers::Answers;
 use template::{Server, Template};
+
+/// As whom `systemd/mailward.service` runs the gate.
+const SERVICE_USER: &str = "mailward";
 
 /// What is not given is asked for, if there is a terminal.
 #[derive(Args)]
@@ -43,6 +47,9 @@ pub(super) struct Init {
     /// Where the mail server takes mail from users
     #[arg(long, value_name = "HOST:PORT")]
     smtp: Option<String>,
+    /// The system user who runs the gate and may read what is made; `mailward` if there is one, and root asks
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
     /// Ask nothing: take defaults for what is not given
     #[arg(short, long)]
     yes: bool,
@@ -56,6 +63,7 @@ impl Init {
                 path.display()
             );
         }
+        let service = service_user(self.user.as_deref())?;
         let answers = Answers::gather(&self)?;
         let mut servers = vec![];
         for (protocol, place) in &answers.servers {
@@ -78,11 +86,14 @@ impl Init {
         let certs = folder.join("certs");
         DirBuilder::new().recursive(true).create(folder).with_context(|| cannot_make(folder))?;
         DirBuilder::new().recursive(true).mode(0o750).create(&certs).with_context(|| cannot_make(&certs))?;
-        let own_certificate = write_certificate(&certs, &certificate)?;
+        let group = service.as_ref().map(|user| user.gid);
+        chown(&certs, None, group).with_context(|| cannot_make(&certs))?;
+        let own_certificate = write_certificate(&certs, &certificate, group)?;
         let data_dir = config.server.data_dir.clone();
+        make_data_dir(&data_dir, service.as_ref()).with_context(|| cannot_make(&data_dir))?;
         Site::open(config).await?.close().await;
-        write_new(path, text.as_bytes(), 0o640).with_context(|| cannot_make(path))?;
-        report(path, &certs, own_certificate.then_some(&certificate), &data_dir, &answers)
+        write_new(path, text.as_bytes(), 0o640, group).with_context(|| cannot_make(path))?;
+        report(path, &certs, own_certificate.then_some(&certificate), &data_dir, &answers, service.as_ref())
     }
 }
 
@@ -91,14 +102,45 @@ fn data_dir(path: &Path) -> &'static str {
     if path == Path::new(DEFAULT_PATH) { DEFAULT_DATA_DIR } else { "data" }
 }
 
+/// Who runs the gate, if that is not who runs this: then what is made must be theirs to read.
+fn service_user(named: Option<&str>) -> anyhow::Result<Option<User>> {
+    let is_root = users::own_uid() == Some(0);
+    match named {
+        Some(_) if !is_root => Err(Failure::usage(
+            "only root can make files for another user\nhint: leave out `--user`, or use `sudo`",
+        )),
+        Some(name) => match User::named(name) {
+            None => Err(Failure::usage(format!(
+                "there is no system user `{name}`\nhint: `useradd --system --shell /usr/sbin/nologin {name}` adds one"
+            ))),
+            found => Ok(found),
+        },
+        None => Ok(User::named(SERVICE_USER).filter(|_| is_root)),
+    }
+}
+
+/// Whatever is made in it later belongs to whom it belongs.
+fn make_data_dir(data_dir: &Path, service: Option<&User>) -> io::Result<()> {
+    if data_dir.exists() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(data_dir)?;
+    service.map_or(Ok(()), |user| chown(data_dir, Some(user.uid), Some(user.gid)))
+}
+
 /// `false` where there is a certificate already: it is kept.
-fn write_certificate(certs: &Path, certificate: &certificate::SelfSigned) -> anyhow::Result<bool> {
+fn write_certificate(
+    certs: &Path,
+    certificate: &certificate::SelfSigned,
+    group: Option<u32>,
+) -> anyhow::Result<bool> {
     let (cert, key) = (certs.join("fullchain.pem"), certs.join("privkey.pem"));
     if cert.exists() && key.exists() {
         return Ok(false);
     }
-    write_new(&key, certificate.key_pem.as_bytes(), 0o600).with_context(|| cannot_make(&key))?;
-    write_new(&cert, certificate.pem.as_bytes(), 0o644).with_context(|| cannot_make(&cert))?;
+    let key_mode = if group.is_some() { 0o640 } else { 0o600 };
+    write_new(&key, certificate.key_pem.as_bytes(), key_mode, group).with_context(|| cannot_make(&key))?;
+    write_new(&cert, certificate.pem.as_bytes(), 0o644, group).with_context(|| cannot_make(&cert))?;
     Ok(true)
 }
 
@@ -107,13 +149,16 @@ fn cannot_make(path: &Path) -> String {
 }
 
 /// Written aside and linked into place: the name never shows a file that is not whole, nor replaces one.
-fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+fn write_new(path: &Path, content: &[u8], mode: u32, group: Option<u32>) -> io::Result<()> {
     let mut aside = path.as_os_str().to_owned();
     aside.push(format!(".new-{}", std::process::id()));
     let aside = PathBuf::from(aside);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&aside)?;
-    let linked =
-        file.write_all(content).and_then(|()| file.sync_all()).and_then(|()| fs::hard_link(&aside, path));
+    let linked = file
+        .write_all(content)
+        .and_then(|()| fchown(&file, None, group))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::hard_link(&aside, path));
     fs::remove_file(&aside)?;
     linked?;
     path.parent()
@@ -127,6 +172,7 @@ fn report(
     own: Option<&certificate::SelfSigned>,
     data_dir: &Path,
     answers: &Answers,
+    service: Option<&User>,
 ) -> anyhow::Result<()> {
     let certificate = match own {
         Some(made) => format!(
@@ -142,8 +188,11 @@ fn report(
     } else {
         format!("mailward -c {}", path.display())
     };
+    let readable = service.map_or_else(String::new, |user| {
+        format!("The system user `{}` can read them, and owns the last.\n", user.name)
+    });
     output::print(&format!(
-        "{}: the configuration\n{certificate}\n{}: key file and database; back it up\n\n\
+        "{}: the configuration\n{certificate}\n{}: key file and database; back it up\n{readable}\n\
          next: {command} serve\n\
          then: {command} app-password create you@{} --name Phone\n\n\
          Mail clients warn of a self-signed certificate: put a trusted one into its place before users come.\n",
