@@ -56,11 +56,11 @@ impl fmt::Display for Problem {
 }
 
 fn read_hint(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::NotFound => "\nhint: `mailward init` writes one; `--config FILE` names another",
-        io::ErrorKind::PermissionDenied => "\nhint: run this with `sudo`, or as the user who runs the gate",
-        _ => "",
-    }
+    let hints = [
+        (io::ErrorKind::NotFound, "\nhint: `mailward init` writes one; `--config FILE` names another"),
+        (io::ErrorKind::PermissionDenied, "\nhint: run this with `sudo`, or as the user who runs the gate"),
+    ];
+    hints.iter().find(|(kind, _)| *kind == error.kind()).map_or("", |(_, hint)| hint)
 }
 
 fn listed(path: &Path, problems: &[Problem]) -> String {
