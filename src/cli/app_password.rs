@@ -121,7 +121,7 @@ impl Create {
         Ok(())
     }
 
-    /// Asked for and proven right, where it is sealed to the app password.
+    /// Asked for where it is to be sealed to the app password, and proven right wherever it is given.
     async fn mailbox_password(
         &self,
         context: &Context,
@@ -129,12 +129,14 @@ impl Create {
     ) -> anyhow::Result<Option<Password>> {
         let upstream =
             context.site.config.upstreams.iter().find(|upstream| upstream.name == located.upstream);
-        match upstream.map(|upstream| &upstream.credential) {
-            Some(UpstreamCredential::Sealed) => {}
-            Some(UpstreamCredential::Master(_)) | None => return Ok(None),
-        }
+        let sealed = match upstream.map(|upstream| &upstream.credential) {
+            Some(UpstreamCredential::Sealed) => true,
+            Some(UpstreamCredential::Master(_)) | None => false,
+        };
         let password = if self.mailbox_password_stdin {
             prompt::password_from_stdin()?
+        } else if !sealed {
+            return Ok(None);
         } else if prompt::is_possible() {
             prompt::password(&format!("Mailbox password of {}", located.address))?
         } else {
@@ -144,7 +146,7 @@ impl Create {
         };
         let check = context.mailbox_check()?;
         match check.check(&located.upstream, &located.upstream_user, &password).await {
-            MailboxVerdict::Right => Ok(Some(password)),
+            MailboxVerdict::Right => Ok(sealed.then_some(password)),
             MailboxVerdict::Wrong => {
                 anyhow::bail!(
                     "`{}` refused the mailbox password of {}; no app password was made",

@@ -56,3 +56,17 @@ fn master_in_both_styles_without_upstream_tls() {
         story(&legacy, config.master(MASTER.0, MASTER.1, style).listener("smtp", true));
     }
 }
+
+#[test]
+fn a_mailbox_password_that_nobody_needs_is_checked_all_the_same() {
+    let legacy = legacy_server();
+    let config = GateConfig::in_front_of(&legacy).master(MASTER.0, MASTER.1, "separator:*");
+    let gate = Gate::prepare(config);
+    let (user, _) = legacy.user(0);
+    let create = ["app-password", "create", user, "--name", "Phone"];
+    let given = [&create[..], &["--mailbox-password-stdin"]].concat();
+    let refused = gate.cli_with_input(&given, "not the mailbox password\n");
+    assert_eq!(refused.status, 1, "{}", refused.stderr);
+    assert!(refused.stderr.contains("no app password was made"), "{}", refused.stderr);
+    gate.cli(&create).success();
+}
