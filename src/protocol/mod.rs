@@ -13,6 +13,7 @@ pub mod clean;
 pub mod guard;
 pub mod imap;
 pub mod input;
+pub mod lines;
 pub mod output;
 pub mod pop3;
 pub mod sasl;

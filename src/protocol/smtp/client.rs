@@ -1,4 +1,4 @@
-//! The SMTP dialogue that faces an upstream: greeting, STARTTLS where demanded, EHLO, login.
+//! What the gate says to an SMTP upstream: greeting, STARTTLS where demanded, EHLO, login.
 //!
 //! ```text
 //!   Greeting ─▶ Outside ─▶ StartTls ─▶ Handshake ─▶ Hello ─┬─▶ Leaving      (to learn)
@@ -11,50 +11,34 @@
 //! The upstream may be anybody: what it says is bounded, and nothing but a definite *no* to the credentials
 //! is taken for a refusal.
 
-use std::mem;
-
-use zeroize::Zeroizing;
-
 use super::status::{Progress, Reply};
 use super::{Introduction, Offer, Smtp, Welcome};
-use crate::protocol::input::{Input, LINE_MAX, Line};
+use crate::protocol::lines::{self, ClientScript, Reaction};
 use crate::protocol::output::secret_line;
 use crate::protocol::sasl::{base64, plain_message};
-use crate::protocol::{
-    ClientDialogue, ClientSetup, Dialogue, Mechanism, Output, Purpose, Step, Trouble, UpstreamLogin,
-    UpstreamReply,
-};
+use crate::protocol::{ClientSetup, Mechanism, Output, Purpose, Trouble, UpstreamLogin, UpstreamReply};
 
 /// The upstream-facing side.
-pub struct Client {
+pub type Client = lines::Client<Script>;
+
+/// What the conversation is for.
+pub struct Script {
     starttls: bool,
     purpose: Purpose<Introduction>,
     own_name: String,
-    input: Input,
-    input_ended: bool,
-    output: Output,
-    /// `output` holds the password.
-    secret_waits: bool,
-    secret_sent: bool,
-    state: State,
 }
 
-enum State {
-    /// The upstream has the word; a reply may have begun.
-    Listening(Awaited, Reply),
-    /// STARTTLS was granted; the handshake is to be asked for.
-    StartTls,
-    Handshake,
-    /// This is to be told.
-    Told(UpstreamReply<Smtp>),
-    /// QUIT was sent.
-    Leaving,
-    /// Over: nothing is looked at any more.
-    Over,
+/// A line of a reply: those before it, and what it answers.
+#[derive(Default)]
+pub struct Awaited {
+    question: Question,
+    reply: Reply,
 }
 
 /// What the upstream's next reply answers.
-enum Awaited {
+#[derive(Default)]
+enum Question {
+    #[default]
     Greeting,
     /// EHLO before the handshake.
     Outside,
@@ -78,193 +62,115 @@ enum Exchange {
     Finished,
 }
 
-impl ClientDialogue<Smtp> for Client {
+impl ClientScript for Script {
+    type Protocol = Smtp;
+    type Awaited = Awaited;
+
     fn new(setup: ClientSetup<Introduction>) -> Self {
-        Self {
-            starttls: setup.starttls,
-            purpose: setup.purpose,
-            own_name: setup.own_name,
-            input: Input::default(),
-            input_ended: false,
-            output: Output::default(),
-            secret_waits: false,
-            secret_sent: false,
-            state: awaiting(Awaited::Greeting),
+        Self { starttls: setup.starttls, purpose: setup.purpose, own_name: setup.own_name }
+    }
+
+    fn take_line(&mut self, Awaited { question, reply }: Awaited, line: &[u8]) -> Reaction<Self> {
+        match reply.take(line) {
+            Progress::More(reply) => Reaction::Listen(Awaited { question, reply }),
+            Progress::Complete(reply) => self.take_reply(question, &reply),
+            Progress::Garbage => Reaction::fail(Trouble::Garbage("what is no answer in SMTP")),
         }
     }
 
-    fn credential_sent(&self) -> bool {
-        self.secret_sent
+    fn secured(&mut self) -> Reaction<Self> {
+        self.greet()
     }
 }
 
-impl Dialogue for Client {
-    type Event = UpstreamReply<Smtp>;
-
-    fn receive(&mut self, bytes: &[u8]) {
-        self.input.extend(bytes);
-    }
-
-    fn end_of_input(&mut self) {
-        self.input_ended = true;
-    }
-
-    fn step(&mut self) -> Step<Self::Event> {
-        loop {
-            if !self.output.is_empty() {
-                self.secret_sent |= mem::take(&mut self.secret_waits);
-                return Step::Send(mem::take(&mut self.output));
-            }
-            self.state = match mem::replace(&mut self.state, State::Over) {
-                State::Told(reply) => {
-                    if matches!(reply, UpstreamReply::Learned(_)) {
-                        self.say("QUIT");
-                        self.state = State::Leaving;
-                    }
-                    return Step::Event(reply);
-                }
-                State::Leaving => {
-                    self.state = State::Leaving;
-                    return Step::Close;
-                }
-                waiting @ (State::Over | State::Handshake) => {
-                    self.state = waiting;
-                    return Step::NeedInput;
-                }
-                // Bytes from before the handshake are anybody's (RFC 3207 section 4.2).
-                State::StartTls if !self.input.is_empty() => failed(Trouble::StartTls),
-                State::StartTls => {
-                    self.state = State::Handshake;
-                    return Step::StartTls;
-                }
-                State::Listening(awaited, reply) => match self.input.line(LINE_MAX) {
-                    Line::Incomplete if self.input_ended => failed(Trouble::Closed),
-                    Line::Incomplete => {
-                        self.state = State::Listening(awaited, reply);
-                        return Step::NeedInput;
-                    }
-                    Line::TooLong => failed(Trouble::Garbage("a line that is too long")),
-                    Line::Complete(line) => match reply.take(&line) {
-                        Progress::More(reply) => State::Listening(awaited, reply),
-                        Progress::Complete(reply) => self.take_reply(awaited, &reply),
-                        Progress::Garbage => failed(Trouble::Garbage("what is no answer in SMTP")),
-                    },
-                },
-            };
-        }
-    }
-
-    fn secured(&mut self) {
-        self.state = if self.input.is_empty() { self.greet() } else { failed(Trouble::StartTls) };
-    }
-
-    fn into_unread(self) -> Zeroizing<Vec<u8>> {
-        self.input.into_bytes()
-    }
-}
-
-impl Client {
-    fn take_reply(&mut self, awaited: Awaited, reply: &Reply) -> State {
-        match (awaited, reply.code()) {
+impl Script {
+    fn take_reply(&self, question: Question, reply: &Reply) -> Reaction<Self> {
+        match (question, reply.code()) {
             // It wants to talk to nobody now; also in the middle of anything (RFC 5321 section 3.8).
-            (_, 421) => failed(reply.said()),
-            (Awaited::Greeting, 220) if self.starttls => {
-                let command = format!("EHLO {}", self.own_name);
-                self.ask(&command, Awaited::Outside)
+            (_, 421) => Reaction::fail(reply.said()),
+            (Question::Greeting, 220) if self.starttls => {
+                ask(&format!("EHLO {}", self.own_name), Question::Outside)
             }
-            (Awaited::Greeting, 220) => self.greet(),
-            (Awaited::Outside, 250) if reply.keywords().any(|k| k.eq_ignore_ascii_case("STARTTLS")) => {
-                self.ask("STARTTLS", Awaited::StartTls)
+            (Question::Greeting, 220) => self.greet(),
+            (Question::Outside, 250) if reply.keywords().any(|k| k.eq_ignore_ascii_case("STARTTLS")) => {
+                ask("STARTTLS", Question::StartTls)
             }
-            (Awaited::StartTls, 220) => State::StartTls,
-            (Awaited::Outside | Awaited::StartTls, _) => failed(Trouble::StartTls),
-            (Awaited::Hello, 250) => self.heard(reply),
+            (Question::StartTls, 220) => Reaction::StartTls,
+            (Question::Outside | Question::StartTls, _) => Reaction::fail(Trouble::StartTls),
+            (Question::Hello, 250) => self.heard(reply),
             // A server that does not know EHLO has no extensions (RFC 5321 section 4.1.4).
-            (Awaited::Hello, 500 | 502) if matches!(self.purpose, Purpose::Learn) => {
-                State::Told(UpstreamReply::Learned(Offer::default()))
+            (Question::Hello, 500 | 502) if matches!(self.purpose, Purpose::Learn) => {
+                Reaction::Tell(UpstreamReply::Learned(Offer::default()))
             }
-            (Awaited::Auth(_, offer), 235) => State::Told(UpstreamReply::LoggedIn(Welcome { offer })),
-            (Awaited::Auth(exchange, offer), 334) => self.go_on(exchange, offer),
-            (Awaited::Auth(..), _) if reply.is_refusal() => State::Told(UpstreamReply::Refused),
-            (Awaited::Greeting | Awaited::Hello | Awaited::Auth(..), _) => failed(reply.said()),
+            (Question::Auth(_, offer), 235) => Reaction::Tell(UpstreamReply::LoggedIn(Welcome { offer })),
+            (Question::Auth(exchange, offer), 334) => self.go_on(exchange, offer),
+            (Question::Auth(..), _) if reply.is_refusal() => Reaction::Tell(UpstreamReply::Refused),
+            (Question::Greeting | Question::Hello | Question::Auth(..), _) => Reaction::fail(reply.said()),
         }
     }
 
     /// EHLO, with the client's own name where there is a client.
-    fn greet(&mut self) -> State {
+    fn greet(&self) -> Reaction<Self> {
         let name = match &self.purpose {
             Purpose::Learn => self.own_name.as_bytes(),
             Purpose::LogIn { introduction, .. } => introduction.name.as_bytes(),
         };
-        self.output.extend_from_slice(&[b"EHLO ", name, b"\r\n"].concat());
-        awaiting(Awaited::Hello)
+        Reaction::ask(&[b"EHLO ", name], answering(Question::Hello))
     }
 
     /// The reply to EHLO is known.
-    fn heard(&mut self, reply: &Reply) -> State {
+    fn heard(&self, reply: &Reply) -> Reaction<Self> {
         let offer = Offer::new(reply.keywords());
         let (login, introduction) = match &self.purpose {
-            Purpose::Learn => return State::Told(UpstreamReply::Learned(offer)),
+            Purpose::Learn => return Reaction::Tell(UpstreamReply::Learned(offer)),
             Purpose::LogIn { login, introduction } => (login, introduction),
         };
         if introduction.told.as_ref().is_some_and(|told| !offer.keeps(told)) {
-            return failed(Trouble::OfferChanged);
+            return Reaction::fail(Trouble::OfferChanged);
         }
         // LOGIN cannot carry an authorisation identity.
         if offers(reply, Mechanism::Plain) {
             let line = secret_line(&[b"AUTH PLAIN ", &message(login)]);
-            self.send_secret(line, Exchange::PlainSent, offer)
+            say_secret(line, Exchange::PlainSent, offer)
         } else if offers(reply, Mechanism::Login) && login.authorize_as.is_none() {
-            self.ask("AUTH LOGIN", Awaited::Auth(Exchange::Name, offer))
+            ask("AUTH LOGIN", Question::Auth(Exchange::Name, offer))
         } else {
-            failed(Trouble::NoMechanism)
+            Reaction::fail(Trouble::NoMechanism)
         }
     }
 
     /// The upstream asks for more (RFC 4954 section 4); what its challenge says is of no interest.
-    fn go_on(&mut self, exchange: Exchange, offer: Offer) -> State {
-        let Purpose::LogIn { login, .. } = &self.purpose else { return State::Over };
+    fn go_on(&self, exchange: Exchange, offer: Offer) -> Reaction<Self> {
+        let Purpose::LogIn { login, .. } = &self.purpose else { return Reaction::fail(Trouble::NoMechanism) };
         match exchange {
             // It overlooked the initial response.
             Exchange::PlainSent => {
                 let line = secret_line(&[&message(login)]);
-                self.send_secret(line, Exchange::Finished, offer)
+                say_secret(line, Exchange::Finished, offer)
             }
             Exchange::Name => {
-                self.output = secret_line(&[&base64(login.user.as_str().as_bytes())]);
-                awaiting(Awaited::Auth(Exchange::Password, offer))
+                let line = secret_line(&[&base64(login.user.as_str().as_bytes())]);
+                Reaction::Say(line, answering(Question::Auth(Exchange::Password, offer)))
             }
             Exchange::Password => {
                 let line = secret_line(&[&base64(login.password.expose())]);
-                self.send_secret(line, Exchange::Finished, offer)
+                say_secret(line, Exchange::Finished, offer)
             }
-            Exchange::Finished => failed(Trouble::Garbage("one challenge too many")),
+            Exchange::Finished => Reaction::fail(Trouble::Garbage("one challenge too many")),
         }
     }
-
-    fn send_secret(&mut self, line: Output, exchange: Exchange, offer: Offer) -> State {
-        self.output = line;
-        self.secret_waits = true;
-        awaiting(Awaited::Auth(exchange, offer))
-    }
-
-    fn ask(&mut self, command: &str, awaited: Awaited) -> State {
-        self.say(command);
-        awaiting(awaited)
-    }
-
-    fn say(&mut self, command: &str) {
-        self.output.extend_from_slice(command.as_bytes());
-        self.output.extend_from_slice(b"\r\n");
-    }
 }
 
-fn awaiting(awaited: Awaited) -> State {
-    State::Listening(awaited, Reply::default())
+fn ask(command: &str, question: Question) -> Reaction<Script> {
+    Reaction::ask(&[command.as_bytes()], answering(question))
 }
 
-fn failed(trouble: Trouble) -> State {
-    State::Told(UpstreamReply::Unavailable(trouble))
+fn say_secret(line: Output, exchange: Exchange, offer: Offer) -> Reaction<Script> {
+    Reaction::SaySecret(line, answering(Question::Auth(exchange, offer)))
+}
+
+fn answering(question: Question) -> Awaited {
+    Awaited { question, reply: Reply::default() }
 }
 
 fn message(login: &UpstreamLogin) -> Output {
