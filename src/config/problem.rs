@@ -56,10 +56,12 @@ impl fmt::Display for Problem {
 }
 
 fn read_hint(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::NotFound => "\nhint: `mailward init` writes one; `--config FILE` names another",
-        io::ErrorKind::PermissionDenied => "\nhint: run this with `sudo`, or as the user who runs the gate",
-        _ => "",
+    if error.kind() == io::ErrorKind::NotFound {
+        "\nhint: `mailward init` writes one; `--config FILE` names another"
+    } else if error.kind() == io::ErrorKind::PermissionDenied {
+        "\nhint: run this with `sudo`, or as the user who runs the gate"
+    } else {
+        ""
     }
 }
 

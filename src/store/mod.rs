@@ -14,6 +14,7 @@ mod factors;
 mod moment;
 mod open;
 pub mod record;
+mod site;
 
 use std::io;
 use std::path::PathBuf;
@@ -71,10 +72,16 @@ impl Store {
 
 /// Every statement of this module, for the test that prepares them all on both databases.
 pub fn statements() -> impl Iterator<Item = &'static str> {
-    [accounts::STATEMENTS, factors::STATEMENTS, app_passwords::STATEMENTS, audit::STATEMENTS]
-        .into_iter()
-        .flatten()
-        .copied()
+    [
+        accounts::STATEMENTS,
+        factors::STATEMENTS,
+        app_passwords::STATEMENTS,
+        audit::STATEMENTS,
+        site::STATEMENTS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }
 
 /// Names a file's statements, and lists them for [`statements`].
