@@ -71,6 +71,7 @@ contract! {
     of_many_who_claim_the_key_check_one_does,
     no_statement_reads_a_whole_table_but_those_that_list_one,
     changes_to_rows_of_an_account_wait_for_the_account_first,
+    a_database_of_a_newer_version_is_left_alone_and_told,
 }
 
 async fn every_statement_is_understood(database: Database) {
@@ -682,6 +683,20 @@ async fn changes_to_rows_of_an_account_wait_for_the_account_first(database: Data
         task.await.unwrap().unwrap();
     }
     assert_eq!(store.app_passwords(ada).await.unwrap(), []);
+}
+
+async fn a_database_of_a_newer_version_is_left_alone_and_told(database: Database) {
+    const NEWER: &str =
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+                         SELECT 9999, 'newer', success, checksum, 0 FROM _sqlx_migrations WHERE version = 1";
+    let store = Store::open(&database).await.unwrap();
+    match &store {
+        Store::Sqlite(pool) => drop(pool.execute(NEWER).await.unwrap()),
+        Store::Postgres(pool) => drop(pool.execute(NEWER).await.unwrap()),
+    }
+    store.close().await;
+    let error = Store::open(&database).await.err().unwrap();
+    assert!(error.to_string().contains("hint: another version of Mailward made it"), "{error}");
 }
 
 #[test]
