@@ -5,6 +5,7 @@
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -12,6 +13,7 @@ use anyhow::Context as _;
 use crate::account::{Accounts, Directory};
 use crate::app_password::AppPasswords;
 use crate::audit::{Audit, AuditError};
+use crate::base::key::Purpose;
 use crate::base::{Clock, SiteKey, SystemClock};
 use crate::config::Config;
 use crate::factor::Factors;
@@ -41,9 +43,14 @@ impl Site {
             .mode(0o700)
             .create(data_dir)
             .with_context(|| format!("cannot make the data directory `{}`", data_dir.display()))?;
-        let key = Arc::new(SiteKey::open_or_create(&config.server.key_file())?);
         let store = Store::open(&config.database).await?;
-        Ok(Self { store, key, clock: Arc::new(SystemClock::start()), config })
+        match open_key(&config.server.key_file(), &store).await {
+            Ok(key) => Ok(Self { store, key: Arc::new(key), clock: Arc::new(SystemClock::start()), config }),
+            Err(error) => {
+                store.close().await;
+                Err(error)
+            }
+        }
     }
 
     /// From names to accounts.
@@ -83,4 +90,26 @@ impl Site {
     pub async fn close(self) {
         self.store.close().await;
     }
+}
+
+/// Opens the key file that belongs to what `store` holds, or makes one where the database is new, too.
+///
+/// A key of its own for each gate of a database, or a new one after the old one was lost, would go unnoticed until
+/// no app password and no second factor works any more.
+async fn open_key(path: &Path, store: &Store) -> anyhow::Result<SiteKey> {
+    if !path.exists() && store.key_check().await?.is_some() {
+        anyhow::bail!(
+            "the key file `{}` is missing, and the database was used with one\nhint: restore it from a backup; another gate on the same database needs a copy of the first gate's",
+            path.display()
+        );
+    }
+    let key = SiteKey::open_or_create(path)?;
+    let check = store.claim_key_check(&key.mac(Purpose::KeyCheck, &[])).await?;
+    if !key.verify(Purpose::KeyCheck, &[], &check) {
+        anyhow::bail!(
+            "the key file `{}` is not the one that the database was used with\nhint: restore that one; all gates on one database need copies of the same",
+            path.display()
+        );
+    }
+    Ok(key)
 }

@@ -17,7 +17,7 @@ use mailward::store::{
     AccountRecord, AccountState, Added, AppPasswordRecord, AuditHead, AuditMark, AuditQuery, AuditRow,
     FactorRecord, Inserted, Store, StoreError, Use, statements,
 };
-use sqlx::{AssertSqlSafe, Connection, Executor};
+use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 use tempfile::TempDir;
 
 /// Each case is an async function of the database to use. On SQLite each is a test of its own; on PostgreSQL
@@ -68,6 +68,10 @@ contract! {
     what_was_confirmed_is_there_after_reopening,
     many_processes_may_open_a_new_database_at_once,
     a_chain_without_its_file_is_anothers_only_where_the_database_is_shared,
+    of_many_who_claim_the_key_check_one_does,
+    no_statement_reads_a_whole_table_but_those_that_list_one,
+    changes_to_rows_of_an_account_wait_for_the_account_first,
+    a_database_of_a_newer_version_is_left_alone_and_told,
 }
 
 async fn every_statement_is_understood(database: Database) {
@@ -450,7 +454,7 @@ async fn searches_find_what_was_indexed(database: Database) {
     };
     // Half a second after a whole one: as text of varying width it would sort before it.
     let rows = [
-        row(1, at(0), "started", None, None, None),
+        row(1, at(0), "chain_started", None, None, None),
         row(2, at(1_000_000), "login", Some("ada@example.org"), Some("192.0.2.1"), Some("admitted")),
         row(3, at(1_500_000), "login", Some("ada@example.org"), Some("192.0.2.2"), Some("refused")),
         row(4, at(1_500_000), "login", Some("bob@example.org"), Some("192.0.2.1"), Some("refused")),
@@ -468,6 +472,8 @@ async fn searches_find_what_was_indexed(database: Database) {
     let all = AuditQuery::default();
     assert_eq!(store.search_audit(&all).await.unwrap(), rows);
     assert_eq!(found(AuditQuery { limit: 2, ..all.clone() }).await, [4, 5], "the newest");
+    let without_chains = AuditQuery { without_chains: true, ..all.clone() };
+    assert_eq!(found(without_chains).await, [2, 3, 4, 5]);
     assert_eq!(found(AuditQuery { account: some("ada@example.org"), ..all.clone() }).await, [2, 3, 5]);
     assert_eq!(found(AuditQuery { ip: some("192.0.2.1"), ..all.clone() }).await, [2, 4, 5]);
     assert_eq!(found(AuditQuery { event: some("login"), ..all.clone() }).await, [2, 3, 4]);
@@ -481,6 +487,7 @@ async fn searches_find_what_was_indexed(database: Database) {
         event: some("login"),
         outcome: some("refused"),
         ip: some("192.0.2.2"),
+        without_chains: true,
         limit: 10,
     };
     assert_eq!(found(narrow).await, [3]);
@@ -578,6 +585,118 @@ async fn a_chain_without_its_file_is_anothers_only_where_the_database_is_shared(
         Store::Postgres(pool) => drop(pool.execute(MOVE_AWAY).await.unwrap()),
     }
     assert_eq!(missed().await, 2);
+}
+
+async fn of_many_who_claim_the_key_check_one_does(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    assert_eq!(store.key_check().await.unwrap(), None);
+    let claimed = all_at_once(8, |n| {
+        let store = store.clone();
+        async move { store.claim_key_check(&[n as u8; 32]).await.unwrap() }
+    })
+    .await;
+    assert!(claimed.iter().all(|check| *check == claimed[0]));
+    assert_eq!(store.key_check().await.unwrap().as_ref(), claimed.first());
+}
+
+/// Where PostgreSQL has few rows it reads them all whatever indexes there are; SQLite plans alike for any number.
+const MANY_ROWS: &str = "
+    INSERT INTO accounts (id, address, upstream, state, must_bind, created_at)
+        SELECT gen_random_uuid(), 'user' || n || '@example.org', 'legacy', 'active', FALSE, now()
+        FROM generate_series(1, 10000) AS n;
+    INSERT INTO factors (id, account, kind, secret, bound_at) SELECT id, id, 'totp', '', now() FROM accounts;
+    INSERT INTO app_passwords (id, account, label, name, kdf, proof, public_key, sealed_version, upstream,
+                               protocols, networks, created_at, mac)
+        SELECT id, id, 'abcd', '', '', '', '', 1, 'legacy', '', '', now(), '' FROM accounts;
+    INSERT INTO audit_records (chain, sequence, at, event, account, ip, json)
+        SELECT 'chain' || n % 100, n, now() - make_interval(mins => n), 'login', 'user' || n, '192.0.2.' || n, '{}'
+        FROM generate_series(1, 20000) AS n;
+    INSERT INTO audit_heads SELECT 'chain' || n, '', 1, '', '' FROM generate_series(1, 10000) AS n;
+    INSERT INTO audit_marks SELECT 'chain' || n, 1, '' FROM generate_series(1, 10000) AS n;
+    ANALYZE;
+    SET plan_cache_mode = force_generic_plan";
+
+async fn no_statement_reads_a_whole_table_but_those_that_list_one(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let lists = ["SELECT key_check FROM site", " FROM accounts WHERE state <> 'removed' ORDER BY address"];
+    let lists = |statement: &str| {
+        lists.iter().any(|end| statement.ends_with(end)) || statement.ends_with(" ORDER BY chain")
+    };
+    let mut postgres = match &store {
+        Store::Sqlite(_) => None,
+        Store::Postgres(pool) => Some(pool.acquire().await.unwrap()),
+    };
+    if let Some(connection) = &mut postgres {
+        connection.execute(sqlx::raw_sql(MANY_ROWS)).await.unwrap();
+    }
+    for (number, statement) in statements().enumerate() {
+        let plan: Vec<String> = match (&store, &mut postgres) {
+            (Store::Sqlite(pool), _) => {
+                let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+                sqlx::query(explain)
+                    .fetch_all(pool)
+                    .await
+                    .unwrap()
+                    .iter()
+                    .map(|row| row.get("detail"))
+                    .collect()
+            }
+            (Store::Postgres(_), Some(connection)) => {
+                let parameters = (1..10).filter(|n| statement.contains(&format!("${n}"))).count();
+                let nulls = vec!["NULL"; parameters + 9 * usize::from(statement.contains("$18"))].join(", ");
+                let call = if nulls.is_empty() { String::new() } else { format!("({nulls})") };
+                let prepare = AssertSqlSafe(format!("PREPARE s{number} AS {statement}"));
+                connection.execute(sqlx::raw_sql(prepare)).await.unwrap();
+                let explain = AssertSqlSafe(format!("EXPLAIN EXECUTE s{number}{call}"));
+                let rows = connection.fetch_all(sqlx::raw_sql(explain)).await.unwrap();
+                rows.iter().map(|row| row.get(0)).collect()
+            }
+            (Store::Postgres(_), None) => unreachable!(),
+        };
+        let whole = plan.iter().any(|step| step.contains("SCAN ") || step.contains("Seq Scan"));
+        assert!(lists(statement) || !whole, "{statement}\n{}", plan.join("\n"));
+    }
+}
+
+/// Else two that change the same rows in another order would wait for each other.
+async fn changes_to_rows_of_an_account_wait_for_the_account_first(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let ada = add(&store, "ada").await;
+    let row = app_password(ada, "abcd");
+    store.insert_app_password(&row, 20).await.unwrap();
+    store.record_uses(&[used(ada, Some(row.id), at(9))]).await.unwrap();
+    let Store::Postgres(pool) = &store else { return }; // SQLite has one lock for all
+
+    let mut holder = pool.begin().await.unwrap();
+    holder.execute("SELECT id FROM accounts FOR UPDATE").await.unwrap();
+    let earlier = [used(ada, Some(row.id), at(5)), used(ada, Some(row.id), at(9))];
+    let (uses, revoke) = (store.clone(), store.clone());
+    let waiting = [
+        tokio::spawn(async move { uses.record_uses(&earlier).await.map(drop) }),
+        tokio::spawn(async move { revoke.delete_app_passwords(ada).await.map(drop) }),
+    ];
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(waiting.iter().all(|task| !task.is_finished()));
+    holder.execute("SELECT id FROM app_passwords FOR UPDATE NOWAIT").await.unwrap();
+    holder.rollback().await.unwrap();
+    for task in waiting {
+        task.await.unwrap().unwrap();
+    }
+    assert_eq!(store.app_passwords(ada).await.unwrap(), []);
+}
+
+async fn a_database_of_a_newer_version_is_left_alone_and_told(database: Database) {
+    const NEWER: &str =
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+                         SELECT 9999, 'newer', success, checksum, 0 FROM _sqlx_migrations WHERE version = 1";
+    let store = Store::open(&database).await.unwrap();
+    match &store {
+        Store::Sqlite(pool) => drop(pool.execute(NEWER).await.unwrap()),
+        Store::Postgres(pool) => drop(pool.execute(NEWER).await.unwrap()),
+    }
+    store.close().await;
+    let error = Store::open(&database).await.err().unwrap();
+    assert!(error.to_string().contains("hint: another version of Mailward made it"), "{error}");
 }
 
 #[test]

@@ -76,3 +76,9 @@ CREATE TABLE audit_marks (
     position BIGINT NOT NULL,
     tail     BYTEA  NOT NULL
 );
+
+-- One row: what only the right key file makes, so that a wrong one is noticed before it is used.
+CREATE TABLE site (
+    the_one   INTEGER NOT NULL PRIMARY KEY CHECK (the_one = 1),
+    key_check BYTEA   NOT NULL
+);

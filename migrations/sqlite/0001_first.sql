@@ -77,3 +77,9 @@ CREATE TABLE audit_marks (
     position INTEGER NOT NULL,
     tail     BLOB    NOT NULL
 ) STRICT;
+
+-- One row: what only the right key file makes, so that a wrong one is noticed before it is used.
+CREATE TABLE site (
+    the_one   INTEGER NOT NULL PRIMARY KEY CHECK (the_one = 1),
+    key_check BLOB    NOT NULL
+) STRICT;

@@ -27,6 +27,8 @@ pub enum Purpose {
     FactorSecret,
     /// MAC over the heads of audit chains.
     AuditHead,
+    /// What shows that a database was used with this key file.
+    KeyCheck,
     /// Keyed hash of names that belong to no account, in the audit trail.
     UnknownName,
 }
@@ -37,6 +39,7 @@ impl Purpose {
             Self::AppPasswordRow => b"mailward 1 app-password row",
             Self::FactorSecret => b"mailward 1 factor secret",
             Self::AuditHead => b"mailward 1 audit head",
+            Self::KeyCheck => b"mailward 1 key check",
             Self::UnknownName => b"mailward 1 unknown name",
         }
     }

@@ -23,9 +23,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How far back each look of `--follow` reaches: records of another process may arrive a little late.
 const LOOK_BACK: Duration = Duration::from_secs(60);
 
-/// What the trail records about itself: `search` leaves it out of tables unless it is asked for.
-const BOOK_KEEPING: [&str; 2] = ["chain_started", "chain_ended"];
-
 /// Names of events, as the trail has them.
 const EVENTS: [&str; 14] = [
     "login",
@@ -98,11 +95,10 @@ impl AuditCommand {
 
 impl Search {
     async fn once(&self, context: &Context) -> anyhow::Result<()> {
-        let mut rows = find(context, &self.query(context)?).await?;
+        let rows = find(context, &self.query(context)?).await?;
         if self.format.json {
             return output::json(&rows.iter().map(record).collect::<Result<Vec<_>, _>>()?);
         }
-        rows.retain(|row| self.shows(row));
         if rows.is_empty() {
             return output::line("no records");
         }
@@ -122,8 +118,7 @@ impl Search {
                 }
             }
             if !self.format.json {
-                let worth: Vec<AuditRow> = rows.iter().filter(|row| self.shows(row)).cloned().collect();
-                output::print(&self.table(&worth).without_headings().render())?;
+                output::print(&self.table(&rows).without_headings().render())?;
             }
             let horizon = when::before(context.site.clock.now(), LOOK_BACK);
             // what the next look cannot find again need not be remembered
@@ -146,10 +141,6 @@ impl Search {
         table
     }
 
-    fn shows(&self, row: &AuditRow) -> bool {
-        self.event.is_some() || !BOOK_KEEPING.contains(&row.event.as_str())
-    }
-
     fn query(&self, context: &Context) -> anyhow::Result<AuditQuery> {
         let now = context.site.clock.now();
         let moment = |text: &Option<String>| -> anyhow::Result<Option<Timestamp>> {
@@ -167,6 +158,8 @@ impl Search {
             event: self.event.clone(),
             outcome: self.outcome.clone(),
             ip: self.ip.map(|ip| ClientAddress::new(ip).to_string()),
+            // programs are told all; people only if they ask
+            without_chains: self.event.is_none() && !self.format.json,
             limit: self.limit,
         })
     }

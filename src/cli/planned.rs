@@ -44,9 +44,15 @@ fn add(command: Command, path: &[&'static str]) -> Command {
             let name = flag.trim_start_matches('-');
             command.arg(Arg::new(name).long(name).action(ArgAction::SetTrue).hide(true))
         }
-        [name] => command.subcommand(Command::new(*name).hide(true).disable_help_flag(true).arg(
-            Arg::new("anything").num_args(0..).trailing_var_arg(true).allow_hyphen_values(true).hide(true),
-        )),
+        [name] => command.subcommand(
+            Command::new(*name).about("Not built yet").hide(true).disable_help_flag(true).arg(
+                Arg::new("anything")
+                    .num_args(0..)
+                    .trailing_var_arg(true)
+                    .allow_hyphen_values(true)
+                    .hide(true),
+            ),
+        ),
         [parent, rest @ ..] => command.mut_subcommand(parent, |parent| add(parent, rest)),
     }
 }

@@ -1,7 +1,6 @@
 //! `[database]`
 
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnectOptions;
@@ -80,13 +79,43 @@ fn url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Strin
             "is no database URL\nhint: write `sqlite:///var/lib/mailward/mailward.db` or `postgres://user@host/database`",
         ));
     }
-    // without what follows `?`: sqlx logs parameters that it does not know, value and all
-    match PgConnectOptions::from_str(url.split('?').next().unwrap_or_default()) {
-        Ok(_) => Ok(Some(url)),
-        Err(_) => Err(error(
-            "is no PostgreSQL URL\nhint: write `postgres://user:password@host:5432/database`, with `%40` for `@` and `%2F` for `/` in the password",
-        )),
+    postgres_options(&url).map_err(serde::de::Error::custom).map(|_| Some(url))
+}
+
+/// What a PostgreSQL URL may say behind its `?`. Others are refused, because sqlx would log them with their value,
+/// and a misspelt `password=` must not end up in a log.
+const URL_PARAMETERS: [&str; 12] = [
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
+
+/// How to reach the PostgreSQL of `url`.
+///
+/// # Errors
+/// What is wrong with it, and a hint on a line of its own. The URL is not repeated: it may hold a password.
+pub fn postgres_options(url: &str) -> Result<PgConnectOptions, String> {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let mut keys = query.split('&').filter_map(|parameter| parameter.split('=').next());
+    if keys.any(|key| !key.is_empty() && !URL_PARAMETERS.contains(&key)) {
+        // Which one is not said: in a URL with an unescaped `?` it may be half of the password.
+        let known = URL_PARAMETERS.join("`, `");
+        return Err(format!(
+            "has an unknown parameter behind `?`\nhint: known are `{known}`; in a password, write `%3F` for `?`"
+        ));
     }
+    url.parse().map_err(|_| {
+        "is no PostgreSQL URL\nhint: write `postgres://user:password@host:5432/database`, with `%40` for `@` and `%2F` for `/` in the password".to_owned()
+    })
 }
 
 /// The URL without its password, wherever it stands in it.

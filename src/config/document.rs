@@ -43,7 +43,11 @@ impl<'t> Document<'t> {
         let mut document = Self { text, problems: vec![] };
         for error in errors {
             let span = error.span().unwrap_or(0..0);
-            document.problem(&span, &format!("not TOML: {}", lower_first(error.message())));
+            let mut said = lower_first(error.message());
+            if said == "duplicate key" {
+                said = format!("{said} `{}`", text.get(span.clone()).unwrap_or_default());
+            }
+            document.problem(&span, &format!("not TOML: {said}"));
         }
         let root = Section { name: "the file".into(), span: tree.span(), table: tree.into_inner() };
         (document, root)

@@ -10,12 +10,17 @@ pub(super) struct DurationText(pub(super) Duration);
 
 /// Text that is no duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no duration\nhint: write a whole number and a unit, such as `30s`, `10m`, `1h` or `14d`")]
+#[error(
+    "`{0}` is no duration\nhint: write a whole number and a unit, such as `30s`, `10m`, `1h` or `14d`; 36500d at most"
+)]
 pub struct InvalidDuration(pub String);
 
 /// Units and their milliseconds, longest first.
 const UNITS: [(&str, u64); 6] =
     [("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+
+/// A hundred years. What counts in nanoseconds would overflow somewhere beyond.
+const LONGEST: Duration = Duration::from_secs(36_500 * 86_400);
 
 /// Reads a whole number and its unit; `0` needs none.
 ///
@@ -30,7 +35,8 @@ pub fn parse(text: &str) -> Result<Duration, InvalidDuration> {
     let (number, unit) = text.split_at_checked(digits).ok_or_else(invalid)?;
     let (_, factor) = UNITS.into_iter().find(|(name, _)| *name == unit.trim_start()).ok_or_else(invalid)?;
     let number: u64 = number.parse().map_err(|_| invalid())?;
-    number.checked_mul(factor).map(Duration::from_millis).ok_or_else(invalid)
+    let time = number.checked_mul(factor).map(Duration::from_millis);
+    time.filter(|time| *time <= LONGEST).ok_or_else(invalid)
 }
 
 /// Writes a duration in the largest unit that loses nothing.

@@ -35,7 +35,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 pub use audit::{Audit, WhenFull};
-pub use database::Database;
+pub use database::{Database, postgres_options};
 pub use domain::DomainPattern;
 pub use duration::{InvalidDuration, format as format_duration, parse as parse_duration};
 pub use endpoint::{Endpoint, EndpointTls, HostPort, InvalidHostPort};

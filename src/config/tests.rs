@@ -243,6 +243,23 @@ fn each_mistake_in_a_value_is_named_with_its_line_and_key() {
             with("[database]\nurl = \"mysql://u:s3cret@h\""),
             "line 16: `url` in `[database]`: is no database URL\nhint:",
         ),
+        (
+            with("[database]\nurl = \"postgres://u@h/m?passwort=s3cret\""),
+            "line 16: `url` in `[database]`: has an unknown parameter behind `?`\nhint: known are `sslmode`,",
+        ),
+        (
+            with("[database]\nurl = \"postgres://u:s3cret/@h/m\""),
+            "line 16: `url` in `[database]`: is no PostgreSQL URL\nhint: write",
+        ),
+        (
+            with("[database]\nurl = \"postgres://u@h/m?sslmode=some\""),
+            "line 16: `url` in `[database]`: is no PostgreSQL URL\nhint: write",
+        ),
+        (
+            with("[limits]\nper_account = { burst = 1, per = \"36501d\" }"),
+            "line 16: `per_account.per` in `[limits]`: `36501d` is no duration\nhint: write a whole number",
+        ),
+        (with("refresh = \"1m\"\nrefresh = \"2m\""), "line 16: not TOML: duplicate key `refresh`"),
     ] {
         assert!(told.starts_with(expected), "{told}\n  instead of\n{expected}");
         assert!(!told.contains("s3cret"));

@@ -40,8 +40,9 @@ name_statements! {
             WHERE id = $1";
     DELETE_FACTORS = "DELETE FROM factors WHERE account = $1";
     DELETE_APP_PASSWORDS = "DELETE FROM app_passwords WHERE account = $1";
-    RECORD_LOGIN = "UPDATE accounts SET last_login_at = $2 \
-                    WHERE id = $1 AND state <> 'removed' AND (last_login_at < $2 OR last_login_at IS NULL)";
+    /// Also where there is a later login: what follows must find the account's row locked.
+    RECORD_LOGIN = "UPDATE accounts SET last_login_at = CASE WHEN last_login_at > $2 THEN last_login_at ELSE $2 END \
+                    WHERE id = $1 AND state <> 'removed'";
     RECORD_USE = "UPDATE app_passwords SET last_used_at = $3, last_used_address = $4, last_used_program = $5 \
                   WHERE account = $1 AND id = $2 AND (last_used_at <= $3 OR last_used_at IS NULL)";
 }

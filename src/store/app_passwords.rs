@@ -113,7 +113,11 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn delete_app_passwords(&self, account: AccountId) -> Result<u64, StoreError> {
-        on_pool!(self, |pool| sqlx::query(DELETE_ALL).bind(account).execute(pool).await?.rows_affected())
+        in_transaction!(self, |connection| {
+            // Whoever else touches several of its rows would otherwise do so in another order.
+            sqlx::query(LOCK_ACCOUNT).bind(account).execute(&mut *connection).await?;
+            sqlx::query(DELETE_ALL).bind(account).execute(&mut *connection).await?.rows_affected()
+        })
     }
 
     /// Replaces the sealed mailbox password and counts `sealed_version` up, if the row still has

@@ -14,6 +14,7 @@ mod factors;
 mod moment;
 mod open;
 pub mod record;
+mod site;
 
 use std::io;
 use std::path::PathBuf;
@@ -41,7 +42,7 @@ pub enum StoreError {
     #[error("the database holds a row that cannot be read")]
     Corrupt(#[source] sqlx::Error),
     /// Creating or migrating it failed.
-    #[error("the database cannot be migrated")]
+    #[error("the database cannot be migrated{}", migrate_hint(.0))]
     Migrate(#[source] sqlx::migrate::MigrateError),
     /// The database file or its directory cannot be made or read.
     #[error("cannot open the database file `{path}`")]
@@ -71,10 +72,16 @@ impl Store {
 
 /// Every statement of this module, for the test that prepares them all on both databases.
 pub fn statements() -> impl Iterator<Item = &'static str> {
-    [accounts::STATEMENTS, factors::STATEMENTS, app_passwords::STATEMENTS, audit::STATEMENTS]
-        .into_iter()
-        .flatten()
-        .copied()
+    [
+        accounts::STATEMENTS,
+        factors::STATEMENTS,
+        app_passwords::STATEMENTS,
+        audit::STATEMENTS,
+        site::STATEMENTS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }
 
 /// Names a file's statements, and lists them for [`statements`].
@@ -128,6 +135,15 @@ use {in_transaction, name_statements, on_pool};
 
 async fn within_deadline<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     tokio::time::timeout(DEADLINE, work).await.unwrap_or_else(|_| Err(StoreError::timed_out()))
+}
+
+fn migrate_hint(error: &sqlx::migrate::MigrateError) -> &'static str {
+    use sqlx::migrate::MigrateError as E;
+    if matches!(error, E::VersionMissing(_) | E::VersionMismatch(_) | E::VersionTooNew(..)) {
+        "\nhint: another version of Mailward made it: run that one, or a newer one"
+    } else {
+        ""
+    }
 }
 
 impl StoreError {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
 
@@ -31,23 +31,6 @@ const SQLITE_CONNECTIONS: u32 = 8;
 
 /// Per node: PostgreSQL allows 100 to all nodes together unless told otherwise.
 const POSTGRES_CONNECTIONS: u32 = 16;
-
-/// What a PostgreSQL URL may say behind its `?`. Others are refused, because sqlx would log them with their value,
-/// and a misspelt `password=` must not end up in a log.
-const URL_PARAMETERS: &[&str] = &[
-    "sslmode",
-    "sslrootcert",
-    "sslcert",
-    "sslkey",
-    "host",
-    "hostaddr",
-    "port",
-    "dbname",
-    "user",
-    "password",
-    "application_name",
-    "options",
-];
 
 impl Store {
     /// Opens, creates (SQLite, mode 0600) and migrates the database.
@@ -139,7 +122,8 @@ fn make_private(path: &Path) -> io::Result<()> {
 }
 
 async fn open_postgres(url: &str) -> Result<Store, StoreError> {
-    let options = postgres_options(url)?;
+    let options = config::postgres_options(url)
+        .map_err(|wrong| StoreError::Unavailable(sqlx::Error::Configuration(wrong.into())))?;
     // Once without the pool, which would keep the reason to itself and say that time ran out.
     let dialled = tokio::time::timeout(ACQUIRE_DEADLINE, options.connect()).await;
     dialled.map_err(|_| StoreError::timed_out())??.close().await?;
@@ -150,17 +134,6 @@ async fn open_postgres(url: &str) -> Result<Store, StoreError> {
         .connect_lazy_with(options);
     POSTGRES_MIGRATIONS.run(&pool).await.map_err(classify_migration)?;
     Ok(Store::Postgres(pool))
-}
-
-fn postgres_options(url: &str) -> Result<PgConnectOptions, StoreError> {
-    let query = url.split_once('?').map_or("", |(_, query)| query);
-    let mut keys = query.split('&').filter_map(|parameter| parameter.split('=').next());
-    if keys.any(|key| !key.is_empty() && !URL_PARAMETERS.contains(&key)) {
-        // Which one is not said: in a URL with an unescaped `?` it may be half of the password.
-        let problem = format!("the URL has an unknown parameter; known are {}", URL_PARAMETERS.join(", "));
-        return Err(StoreError::Unavailable(sqlx::Error::Configuration(problem.into())));
-    }
-    Ok(url.parse()?)
 }
 
 fn classify_migration(error: MigrateError) -> StoreError {

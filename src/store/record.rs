@@ -237,6 +237,8 @@ pub struct AuditQuery {
     pub outcome: Option<String>,
     /// Exact address.
     pub ip: Option<String>,
+    /// Without what the trail records about itself, the beginnings and ends of chains.
+    pub without_chains: bool,
     /// At most so many, the newest ones; 0 means 1,000.
     pub limit: u32,
 }

@@ -295,6 +295,32 @@ fn output_that_nobody_reads_is_a_failure_only_where_it_cannot_be_had_again() {
 }
 
 #[test]
+fn a_table_of_few_records_holds_no_book_keeping() {
+    let site = Site::new(MASTER);
+    site.run(&["account", "add", "anna"]).succeeded();
+    let found = site.run(&["audit", "search", "--limit", "1"]).succeeded();
+    assert!(found.contains("account_added"), "{found}");
+}
+
+#[test]
+fn a_key_file_that_was_lost_or_is_another_is_noticed_before_it_does_harm() {
+    let site = Site::new(MASTER);
+    site.run(&["account", "add", "anna"]).succeeded();
+    let (key, away) = (site.file("data/site.key"), site.file("away"));
+    fs::rename(&key, &away).unwrap();
+    let missing = format!("error: the key file `{}` is missing", key.display());
+    site.run(&["audit", "verify"]).failed(1, &missing);
+    assert!(!key.exists(), "a new one would be in the way of the right one");
+
+    fs::write(&key, [7; 32]).unwrap();
+    fs::set_permissions(&key, fs::metadata(&away).unwrap().permissions()).unwrap();
+    let another = format!("error: the key file `{}` is not the one", key.display());
+    site.run(&["factor", "totp", "anna"]).failed(1, &another);
+    fs::rename(&away, &key).unwrap();
+    site.run(&["audit", "verify"]).succeeded();
+}
+
+#[test]
 fn init_without_answers_or_a_terminal_names_every_flag() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("mailward.toml");
