@@ -174,7 +174,7 @@ fn the_law_can_be_broken() {
     assert_eq!(names("server.rs", "mod tests { use super::super::cli; }"), ["cli"]);
 
     let testing_first =
-        "use a;\n#[cfg(test)]\nmod testing;\nuse tokio::net;\n#[cfg(test)]\nmod tests {\nuse b;";
+        "use a;\n#[cfg(test)]\nmod tests;\nuse tokio::net;\n#[cfg(test)]\nmod tests {\nuse b;";
     assert!(before_tests(testing_first).ends_with("use tokio::net;\n"));
     assert!(has_word("use tokio::net;", "tokio") && !has_word("tokio_free", "tokio"));
     assert_eq!(
@@ -251,9 +251,9 @@ fn without_comments(text: &str) -> String {
     text.lines().map(strip).collect::<Vec<_>>().join("\n")
 }
 
-/// What stands before a file's own tests, which come last. A module of test tools that is only named here ends nothing.
+/// What stands before a file's own tests, which come last. A module of tests that is only named here ends nothing.
 fn before_tests(code: &str) -> &str {
-    code.split_once("#[cfg(test)]\nmod tests").map_or(code, |(before, _)| before)
+    code.split_once("#[cfg(test)]\nmod tests {").map_or(code, |(before, _)| before)
 }
 
 /// Every top-level module named behind `crate::`, or behind as many `super::` as lead to the root, with its line;
