@@ -19,6 +19,10 @@ const OPENING_MAX: usize = 512;
 /// The largest literal that `LITERAL-` lets a client send unasked (RFC 7888 section 5).
 const SMALL_LITERAL: u64 = 4096;
 
+/// The largest literal that passes at all. An upstream whose numbers wrap, or that refuses one it cannot hold,
+/// would take content for commands; every server counts this far.
+const LITERAL_MAX: u64 = i32::MAX as u64;
+
 /// Reads commands.
 #[derive(Clone, Debug)]
 pub(super) struct Commands {
@@ -99,7 +103,7 @@ impl Line {
 impl Commands {
     pub(super) fn new(capabilities: &Capabilities) -> Self {
         let unasked_max = if capabilities.has("LITERAL+") {
-            u64::MAX
+            LITERAL_MAX
         } else if capabilities.has("LITERAL-") || capabilities.has("IMAP4rev2") {
             SMALL_LITERAL
         } else {
@@ -244,6 +248,7 @@ impl Commands {
         self.state = match announcement {
             None if idle => State::AwaitingIdle,
             None => State::Opening,
+            Some(Announcement { length, .. }) if length > LITERAL_MAX => return Err(Violation::Ambiguous),
             Some(Announcement { length, synchronising: true }) => State::AwaitingLiteral { length },
             // An upstream that does not take the literal takes its content for commands, and so may one that
             // reads an unfinished quoted string.

@@ -237,6 +237,8 @@ mod tests {
             ("UNAUTHENTICATE", "a APPEND x {0+}\r\n"),
             ("UNAUTHENTICATE LITERAL-", "a APPEND x {4097+}\r\n"),
             ("UNAUTHENTICATE LITERAL+", "a SEARCH \"x {30+}\r\n"),
+            ("UNAUTHENTICATE LITERAL+", "a APPEND x {4294967301+}\r\n"),
+            ("UNAUTHENTICATE", "a APPEND x {18446744073709551616}\r\n"),
             ("UNAUTHENTICATE", "a NOOP\nb UNAUTHENTICATE\n"),
             ("UNAUTHENTICATE", "a NOOP x\nb"),
             ("UNAUTHENTICATE", "a NOOP\rb UNAUTHENTICATE\r\n"),
