@@ -14,7 +14,7 @@ use time::macros::format_description;
 
 use super::Event;
 use super::record::{Hash, genesis, hex, write_line};
-use crate::base::{Timestamp, owner, random};
+use crate::base::{Timestamp, new_file, owner, random};
 
 const ENDING: &str = "jsonl";
 const STARTED: &[BorrowedFormatItem<'_>] = format_description!("[year][month][day]T[hour][minute][second]Z");
@@ -133,9 +133,7 @@ fn create_directory(directory: &Path) -> io::Result<()> {
         return Ok(());
     }
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty()) else {
-        return Ok(());
-    };
+    let parent = new_file::directory_of(directory);
     owner::follow(parent, directory);
     File::open(parent)?.sync_all()
 }

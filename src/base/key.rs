@@ -3,9 +3,9 @@
 //! It authenticates what the database holds (rows, audit heads) and encrypts second-factor secrets. It opens
 //! no mailbox password: those are sealed to app passwords.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use hkdf::Hkdf;
@@ -13,7 +13,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use super::{owner, random, secret::Secret};
+use super::{new_file, owner, random, secret::Secret};
 
 /// Bytes in the key file and in every derived key.
 pub const KEY_LEN: usize = 32;
@@ -116,24 +116,15 @@ impl SiteKey {
         }
     }
 
-    /// Written aside and linked into place, so that the name never shows a file that is not whole.
     fn create(path: &Path) -> io::Result<Self> {
         if path.exists() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         let key = Self::from_bytes(random::bytes());
-        let aside = path.with_extension(format!("new-{}", std::process::id()));
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
-        let directory =
-            path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        owner::follow(directory, &aside);
-        let linked = file
-            .write_all(key.0.expose())
-            .and_then(|()| file.sync_all())
-            .and_then(|()| std::fs::hard_link(&aside, path));
-        std::fs::remove_file(&aside)?;
-        linked?;
-        File::open(directory)?.sync_all()?;
+        new_file::create(path, key.0.expose(), 0o600, |made| {
+            owner::follow(new_file::directory_of(path), made);
+            Ok(())
+        })?;
         Ok(key)
     }
 

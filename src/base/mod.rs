@@ -1,7 +1,7 @@
 //! What every floor stands on: secrets, identifiers, names, networks, time, randomness.
 //!
 //! Nothing here does I/O, except that [`clock`] and [`random`] are the only places where the ambient
-//! clock and the ambient generator are read, [`key`] reads the key file, and [`owner`] gives files to whom
+//! clock and the ambient generator are read, [`key`] and [`new_file`] keep files, and [`owner`] gives files to whom
 //! they are for.
 
 pub mod clock;
@@ -10,6 +10,7 @@ pub mod key;
 pub mod language;
 pub mod name;
 pub mod network;
+pub mod new_file;
 pub mod owner;
 pub mod protocol;
 pub mod random;

@@ -10,7 +10,7 @@ use super::records::{AppPassword, Attempt, Factor};
 use super::{Format, when};
 use crate::base::{Timestamp, UpstreamName};
 use crate::config::Requirement;
-use crate::store::{AccountState, Added, AuditQuery, Standing};
+use crate::store::{Added, AuditQuery, Standing};
 
 /// How many attempts `show` shows.
 const ATTEMPTS_SHOWN: u32 = 10;
@@ -83,20 +83,12 @@ impl From<&Standing> for Account {
         Self {
             address: account.address.to_string(),
             upstream: account.upstream.clone(),
-            state: state(account.state),
+            state: account.state.as_str(),
             bound_factors: standing.bound_factors,
             must_bind: account.must_bind,
             created_at: account.created_at,
             last_login_at: account.last_login_at,
         }
-    }
-}
-
-fn state(state: AccountState) -> &'static str {
-    match state {
-        AccountState::Active => "active",
-        AccountState::Suspended => "suspended",
-        AccountState::Removed => "removed",
     }
 }
 

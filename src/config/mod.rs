@@ -61,6 +61,8 @@ use server::RawServer;
 use tls::RawCertificate;
 use upstream::RawUpstream;
 
+use crate::base::new_file;
+
 /// Where the configuration is unless the command line or `MAILWARD_CONFIG` says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/mailward/mailward.toml";
 
@@ -180,7 +182,7 @@ fn certificates<'t>(document: &mut Document<'t>, root: &mut Section<'t>) -> Vec<
 
 /// Where relative paths start; absolute, so that it stays right wherever the process moves.
 fn folder_of(path: &Path) -> PathBuf {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = new_file::directory_of(path);
     std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
 }
 

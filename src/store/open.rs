@@ -14,7 +14,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Connection};
 
 use super::{Store, StoreError};
-use crate::base::owner;
+use crate::base::{new_file, owner};
 use crate::config;
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
@@ -84,10 +84,7 @@ async fn open_sqlite(path: &Path) -> Result<Store, StoreError> {
 /// that start at once one migrates (SQLite has none of its own for that). It is on the directory: closing any
 /// handle of the database file itself would drop SQLite's locks on it.
 fn prepare_file(path: &Path) -> io::Result<File> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let directory = new_file::directory_of(path);
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let lock = File::open(directory)?;
     lock.lock()?;

@@ -7,10 +7,10 @@ mod answers;
 mod certificate;
 mod template;
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, chown, fchown};
-use std::path::{Path, PathBuf};
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, chown};
+use std::path::Path;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -18,7 +18,7 @@ use clap::Args;
 use super::failure::{Failure, complain};
 use super::output;
 use super::users::{self, User};
-use crate::base::{Clock, Protocol, SystemClock};
+use crate::base::{Clock, Protocol, SystemClock, new_file};
 use crate::config::server::DEFAULT_DATA_DIR;
 use crate::config::{Config, DEFAULT_PATH, EndpointTls};
 use crate::proxy::upstream::{Probe, probe};
@@ -72,7 +72,7 @@ impl Init {
             servers.push(Server { protocol: *protocol, place: place.clone(), seen });
         }
 
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = new_file::directory_of(path);
         let template = Template {
             hostname: &answers.hostname,
             domain: &answers.domain,
@@ -148,22 +148,8 @@ fn cannot_make(path: &Path) -> String {
     format!("cannot make `{}`", path.display())
 }
 
-/// Written aside and linked into place: the name never shows a file that is not whole, nor replaces one.
 fn write_new(path: &Path, content: &[u8], mode: u32, group: Option<u32>) -> io::Result<()> {
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(format!(".new-{}", std::process::id()));
-    let aside = PathBuf::from(aside);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&aside)?;
-    let linked = file
-        .write_all(content)
-        .and_then(|()| fchown(&file, None, group))
-        .and_then(|()| file.sync_all())
-        .and_then(|()| fs::hard_link(&aside, path));
-    fs::remove_file(&aside)?;
-    linked?;
-    path.parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    new_file::create(path, content, mode, |made| chown(made, None, group))
 }
 
 fn report(
