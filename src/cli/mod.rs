@@ -2,7 +2,7 @@
 //! or JSON.
 //!
 //! Nothing is decided here. Whoever runs a command is trusted as the system trusts them; what is shown may
-//! come from hostile clients and is made harmless on its way to the terminal ([`output`]). Secrets are printed
+//! come from hostile clients and is made harmless on its way to the terminal (`output`). Secrets are printed
 //! only where that is the command's purpose, never logged.
 
 mod account;
