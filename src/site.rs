@@ -43,7 +43,9 @@ impl Site {
             .mode(0o700)
             .create(data_dir)
             .with_context(|| format!("cannot make the data directory `{}`", data_dir.display()))?;
-        let store = Store::open(&config.database).await?;
+        let store = Store::open(&config.database)
+            .await
+            .with_context(|| format!("cannot open the database `{}`", config.database))?;
         match open_key(&config.server.key_file(), &store).await {
             Ok(key) => Ok(Self { store, key: Arc::new(key), clock: Arc::new(SystemClock::start()), config }),
             Err(error) => {

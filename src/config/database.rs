@@ -16,6 +16,16 @@ pub enum Database {
     Postgres(String),
 }
 
+/// The URL, without its password.
+impl std::fmt::Display for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
+            Self::Postgres(url) => f.write_str(&masked(url)),
+        }
+    }
+}
+
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -48,11 +58,7 @@ impl RawDatabase {
 
 impl From<&Database> for RawDatabase {
     fn from(database: &Database) -> Self {
-        let url = match database {
-            Database::Sqlite(path) => format!("sqlite://{}", path.display()),
-            Database::Postgres(url) => masked(url),
-        };
-        Self { url: Some(url) }
+        Self { url: Some(database.to_string()) }
     }
 }
 

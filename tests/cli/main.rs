@@ -321,6 +321,17 @@ fn a_key_file_that_was_lost_or_is_another_is_noticed_before_it_does_harm() {
 }
 
 #[test]
+fn a_database_that_is_not_there_is_named_without_its_password() {
+    let url = "postgres://mailward:s3cret@127.0.0.1:1/mail";
+    let config = MASTER.replace("[[tls", &format!("[database]\nurl = \"{url}\"\n[[tls"));
+    let told = Site::new(&config).run(&["account", "list"]);
+    told.failed(
+        1,
+        "error: cannot open the database `postgres://mailward:***@127.0.0.1:1/mail`\n  caused by:",
+    );
+}
+
+#[test]
 fn init_without_answers_or_a_terminal_names_every_flag() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("mailward.toml");

@@ -67,7 +67,9 @@ impl Init {
         let answers = Answers::gather(&self)?;
         let mut servers = vec![];
         for (protocol, place) in &answers.servers {
-            let seen = probe(*protocol, &place.host, place.port).await?;
+            let seen = probe(*protocol, &place.host, place.port)
+                .await
+                .map_err(|error| anyhow::anyhow!("{error}\nhint: correct `--{protocol}`, or see that the server runs and lets this machine in"))?;
             complain(&format!("found {protocol} at {place}: {}", describe(&seen)));
             servers.push(Server { protocol: *protocol, place: place.clone(), seen });
         }
