@@ -566,16 +566,17 @@ mod tests {
 
     #[tokio::test]
     async fn silence_in_both_directions_ends_a_session_and_any_byte_starts_it_anew() {
-        let mut stage = stage(patience(400), (b"", b""), None).await;
+        let mut stage = stage(patience(1500), (b"", b""), None).await;
         let began = Instant::now();
         for _ in 0..3 {
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            tokio::time::sleep(Duration::from_millis(600)).await;
             stage.upstream.write_all(b"* OK still here\r\n").await.unwrap();
             expect(&mut stage.client, b"* OK still here\r\n").await;
         }
         assert_eq!(stage.end.await.unwrap().reason, Reason::Idle);
+        // Longer than one silence from the start, by the pauses before the last byte.
         let lasted = began.elapsed().as_millis();
-        assert!((1300..1900).contains(&lasted), "{lasted}");
+        assert!(lasted >= 3 * 600 + 1500, "{lasted}");
     }
 
     #[tokio::test]
@@ -596,7 +597,7 @@ mod tests {
         let began = Instant::now();
         silent.drain.send(true).unwrap();
         assert_eq!(silent.end.await.unwrap().reason, Reason::Drained);
-        assert!(began.elapsed() < Duration::from_millis(150), "it was silent long enough");
+        assert!(began.elapsed() < Duration::from_millis(900), "it was silent long enough");
 
         busy.client.write_all(b"a").await.unwrap();
         expect(&mut busy.upstream, b"a").await;
