@@ -34,7 +34,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let gate = Arc::new(Authenticator::new(Dependencies {
         store: site.store.clone(),
         app_passwords: Arc::new(site.app_passwords()),
-        directory: Arc::new(site.directory()),
+        directory: Arc::clone(&site.directory),
         policies: site.config.policies.clone(),
         limits: site.config.limits.clone(),
         audit: audit.clone(),

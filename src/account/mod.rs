@@ -3,6 +3,7 @@
 //! One mailbox is one account, however its name is spelled ([`directory`]); else a second factor is bypassed
 //! by another spelling. Every change of an account is recorded before it is reported ([`life`]).
 
+mod aliases;
 pub mod directory;
 pub mod life;
 pub mod mailbox;

@@ -134,7 +134,7 @@ impl Site {
         let gate = Authenticator::new(Dependencies {
             store: gates_store.clone(),
             app_passwords: app_passwords.clone(),
-            directory: Arc::new(Directory::new(std::slice::from_ref(&upstream))),
+            directory: Arc::new(Directory::new(std::slice::from_ref(&upstream)).unwrap()),
             policies: Policies { default: policy(settings.second_factor), domains: Default::default() },
             limits: settings.limits,
             audit: audit.clone(),
@@ -267,6 +267,9 @@ fn upstream(settings: &Settings) -> config::Upstream {
         domains: vec![settings.domain.clone()],
         default_domain: Some(Domain::parse("example.org").unwrap()),
         domain_aliases: vec![],
+        unicode_domains: vec![],
+        aliases: None,
+        sub_address_delimiter: config::SubAddressDelimiter::default(),
         accounts: settings.accounts,
         login: LoginRewrite::Address,
         credential: settings.credential.clone(),
