@@ -8,7 +8,9 @@ pub mod directory;
 pub mod life;
 pub mod mailbox;
 mod spelling;
+mod stray;
 
 pub use directory::{Directory, Located, NameRefused};
 pub use life::{AccountError, Accounts};
 pub use mailbox::{MailboxCheck, MailboxVerdict};
+pub use stray::Stray;

@@ -123,7 +123,8 @@ mod tests {
     #[test]
     fn no_two_names_are_the_same_in_capitals() {
         let mut capitals = std::collections::HashMap::new();
-        for letter in ('\u{80}'..=char::MAX).chain('a'..='z') {
+        // No script beyond has capitals.
+        for letter in ('\u{80}'..='\u{1ffff}').chain('a'..='z') {
             let folded = name::fold(&letter.to_string());
             if is_unique(&folded) {
                 let upper: String = folded.chars().flat_map(char::to_uppercase).nfc().collect();
@@ -131,6 +132,6 @@ mod tests {
                 assert_eq!(*first, folded, "U+{:04X}", u32::from(letter));
             }
         }
-        assert!(capitals.len() > 100_000);
+        assert!(capitals.len() > 50_000);
     }
 }

@@ -62,6 +62,26 @@ impl Context {
         }
     }
 
+    /// The account that has `name` for its own address, for what cannot be taken back: one that cannot be reached any
+    /// more, because its address became another name of some account, is meant before that account.
+    pub(super) async fn own_account(&self, name: &str) -> anyhow::Result<AccountRecord> {
+        if let Ok(address) = Address::parse(name) {
+            match self.site.accounts().show(&address).await {
+                Ok(standing) => return Ok(standing.account),
+                Err(AccountError::NotFound(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let spelled = self.site.directory.spelled(&login_name(name)?);
+        let address = self.address(name)?;
+        if spelled.is_ok_and(|spelled| spelled != address) {
+            return Err(Failure::usage(format!(
+                "`{name}` is another name of the account `{address}`\nhint: write `{address}`, if that is the one"
+            )));
+        }
+        self.account(name).await
+    }
+
     /// Ends what was opened.
     pub(super) async fn close(self) {
         self.site.close().await;
