@@ -37,7 +37,7 @@ impl Aliases {
         let address = |name: &LoginName| match fold(name) {
             Ok((address, found)) if found == *upstream => Ok(address),
             Ok((_, other)) => Err(format!(
-                "`{}` is on `{other}`, and this is the list of `{upstream}`\nhint: both names of a mailbox are on the same server",
+                "`{}` is of `{other}`, and this is the list of `{upstream}`\nhint: both names of a mailbox lead to the same `[[upstream]]`",
                 name.as_str()
             )),
             Err(why) => Err(format!("`{}` {}", name.as_str(), explain(why))),

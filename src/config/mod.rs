@@ -156,6 +156,7 @@ impl Config {
             .collect();
         if document.is_clean() {
             relations::check_endpoints(document, &listeners, &upstreams);
+            relations::check_shared_servers(document, &upstreams);
         }
         let (span, limits) = limits?;
         let limits = limits.check().map_err(|text| document.problem(&span, &text)).ok();

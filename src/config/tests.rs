@@ -399,6 +399,32 @@ fn a_template_without_a_sign_between_is_right_for_a_single_domain() {
     parse(&format!("{SHORTEST}login = \"{{local}}.{{domain}}\"\n"));
 }
 
+/// Two accounts, `anna@example.org` and `anna@b.org`, would have the one mailbox `anna`.
+#[test]
+fn a_server_in_two_sections_hears_addresses_as_different_names() {
+    let with = |login: &str, others: &str, place: &str| {
+        format!(
+            "{SHORTEST}login = \"{login}\"\n[[upstream]]\nname = \"b\"\ndomains = [\"b.org\"]\nlogin = \"{others}\"\n\
+             imap = {{ address = [\"{place}\"], tls = \"none\" }}\n"
+        )
+    };
+    for (login, others) in [
+        ("local-part", "local-part"),
+        ("address", "local-part"),
+        ("{local}", "{local}"),
+        ("address", "{local}/{domain}"),
+    ] {
+        let told = Config::parse(&with(login, others, "10.0.0.5:143"), Path::new("m.toml")).unwrap_err();
+        let expected =
+            "m.toml, line 16: `[[upstream]]` `legacy` and `b` are the same server (`10.0.0.5:143`), and";
+        assert!(told.to_string().starts_with(expected), "{told}");
+        parse(&with(login, others, "10.0.0.6:143"));
+    }
+    for login in ["address", "{local}/{domain}"] {
+        parse(&with(login, login, "10.0.0.5:143"));
+    }
+}
+
 #[test]
 fn aliases_are_read_with_the_file_that_names_them() {
     let folder = tempfile::tempdir().unwrap();

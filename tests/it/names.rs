@@ -67,7 +67,7 @@ use Leads::{Nowhere, ToTheMailbox};
 type Row<'a> = (&'a (Mailbox, Mailbox), &'a (&'a str, Leads), &'a String);
 
 /// `§` stands for the letter of the mailbox, `¶` for its capital.
-const SPELLINGS: [(&str, Leads); 52] = [
+const SPELLINGS: [(&str, Leads); 54] = [
     ("ki§@example.test", ToTheMailbox),
     // case, blanks, the root's dot
     ("KI¶@Example.TEST", ToTheMailbox),
@@ -107,6 +107,8 @@ const SPELLINGS: [(&str, Leads); 52] = [
     ("ki§%example.test", Nowhere),
     ("ki§%40example.test", Nowhere),
     ("example.test!ki§", Nowhere),
+    ("ki§/example.test", Nowhere),
+    ("example/ki§@example.test", Nowhere),
     ("@example.test:ki§@example.test", Nowhere),
     ("ki§@example.test@example.test", Nowhere),
     ("ki§@[127.0.0.1]", Nowhere),
