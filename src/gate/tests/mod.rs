@@ -3,6 +3,7 @@
 
 mod guessing;
 mod leaving;
+mod names;
 mod proofs;
 mod refusals;
 
@@ -268,7 +269,7 @@ fn upstream(settings: &Settings) -> config::Upstream {
         default_domain: Some(Domain::parse("example.org").unwrap()),
         domain_aliases: vec![],
         unicode_domains: vec![],
-        aliases: None,
+        aliases: Some(aliases()),
         sub_address_delimiter: config::SubAddressDelimiter::default(),
         accounts: settings.accounts,
         login: LoginRewrite::Address,
@@ -280,6 +281,13 @@ fn upstream(settings: &Settings) -> config::Upstream {
         login_deadline: Duration::from_secs(30),
         refresh: Duration::from_secs(600),
     }
+}
+
+/// Another name of Alice's mailbox.
+fn aliases() -> config::AliasesFile {
+    let name = |text: &str| LoginName::from_bytes(text.as_bytes()).unwrap();
+    let line = config::AliasLine { number: 1, alias: name("sales"), primary: name(ALICE) };
+    config::AliasesFile { path: "aliases".into(), lines: vec![line] }
 }
 
 fn policy(second_factor: Requirement) -> Policy {
