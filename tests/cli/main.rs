@@ -147,7 +147,8 @@ fn app_passwords_are_made_listed_and_revoked() {
             "last_used_program",
             "name",
             "networks",
-            "protocols"
+            "protocols",
+            "stale_since"
         ]
     );
     assert_eq!((&list[0]["id"], &list[0]["name"]), (&made["id"], &Value::from("手机")));
