@@ -5,6 +5,7 @@ mod guessing;
 mod leaving;
 mod proofs;
 mod refusals;
+mod stale;
 
 use std::collections::HashMap;
 use std::future::Future;
