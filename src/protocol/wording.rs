@@ -23,7 +23,9 @@ impl Wording {
             (Language::English, Refusal::Stale, None) => {
                 "The mailbox password has changed; ask your administrator to renew this app password with it"
             }
-            (Language::Chinese, Refusal::Stale, None) => "邮箱密码已更改；请联系管理员用新密码更新此客户端专用密码",
+            (Language::Chinese, Refusal::Stale, None) => {
+                "邮箱密码已更改；请联系管理员用新密码更新此客户端专用密码"
+            }
             (Language::English, ..) => english(refusal),
             (Language::Chinese, ..) => chinese(refusal),
         };
