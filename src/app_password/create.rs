@@ -48,7 +48,8 @@ pub enum CreateError {
 }
 
 impl AppPasswords {
-    /// Makes one that may do what `scope` says; `mailbox` is sealed to it where given, for the upstream that took it. Returned only when its row is durable and recorded.
+    /// Makes one that may do what `scope` says; `mailbox` is sealed to it where given, for the upstream that took it.
+    /// Returned only when its row is durable and recorded.
     ///
     /// # Errors
     /// [`CreateError`]

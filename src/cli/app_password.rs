@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::context::Context;
-use super::failure::Failure;
+use super::failure::{self, Failure};
 use super::mailbox::{self, Mailbox};
 use super::records::AppPassword;
 use super::{Format, output, reseal};
@@ -172,7 +172,11 @@ impl Create {
             if let Some(mailbox) = mailbox {
                 // First, so that what fails here leaves no app password whose text nobody was told.
                 let others = app_passwords.reseal(account.id, &account.address, mailbox, &author).await;
-                others.with_context(|| format!("cannot re-seal the app passwords of {}", account.address))?;
+                let others = others
+                    .with_context(|| format!("cannot re-seal the app passwords of {}", account.address))?;
+                for left in &others.left_alone {
+                    failure::complain(&format!("warning: {}", reseal::left_alone(left)));
+                }
             }
             let made = app_passwords.create(&account, &self.name, &scope, mailbox, limit, &author).await;
             made.with_context(|| format!("cannot make an app password for {}", account.address))

@@ -72,8 +72,8 @@ pub(super) async fn run(
                 format!("re-sealed {some} of {} app passwords of {}", some + left, account.address)
             }
         })?;
-        for LeftAlone { row, why } in &left_alone {
-            output::line(&format!("left alone: `{}` ({}): {why}", output::visible(&row.name), row.label))?;
+        for left in &left_alone {
+            output::line(&self::left_alone(left))?;
         }
     }
     match left_alone.len() {
@@ -83,6 +83,11 @@ pub(super) async fn run(
             account.address
         ),
     }
+}
+
+/// One that was not re-sealed, and why.
+pub(super) fn left_alone(LeftAlone { row, why }: &LeftAlone) -> String {
+    format!("left alone: `{}` ({}): {why}", output::visible(&row.name), row.label)
 }
 
 impl<'a> From<&'a AppPasswordRecord> for One<'a> {

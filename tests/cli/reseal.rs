@@ -108,6 +108,11 @@ fn making_an_app_password_mends_the_others() {
     assert!(recorded(&site).is_empty(), "there was no other");
     create(&site, "Laptop", "first-secret");
     assert_eq!(recorded(&site)[0]["labels"], json!([made["label"]]));
+
+    sql(&site, "UPDATE app_passwords SET networks = ' ' WHERE name = 'Laptop'");
+    let call = ["app-password", "create", "anna", "--name", "iPad", "--mailbox-password-stdin"];
+    let told = site.run_with_input(&call, "first-secret\n");
+    assert!(told.code == 0 && told.err.starts_with("warning: left alone: `Laptop` ("), "{}", told.err);
 }
 
 #[test]
