@@ -5,6 +5,7 @@ mod guessing;
 mod leaving;
 mod proofs;
 mod refusals;
+mod weapon;
 
 use std::collections::HashMap;
 use std::future::Future;
