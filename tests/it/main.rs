@@ -16,6 +16,7 @@ mod refusals;
 mod segments;
 mod servers;
 mod stale;
+mod stress;
 mod support;
 mod transparency;
 mod upstream;

@@ -6,6 +6,7 @@ mod leaving;
 mod proofs;
 mod refusals;
 mod stale;
+mod weapon;
 
 use std::collections::HashMap;
 use std::future::Future;
