@@ -14,7 +14,7 @@ use crate::account::Stray;
 use crate::audit::{Audit, Event};
 use crate::config::{Config, UpstreamCredential, secret_file};
 use crate::gate::{Authenticator, Dependencies, UpstreamRules};
-use crate::proxy::{Bound, Upstreams};
+use crate::proxy::{Bound, Upstreams, descriptors};
 use crate::site::Site;
 
 /// How often last uses are written to the database: late enough to gather many, early enough for a list that
@@ -28,7 +28,8 @@ const STRAYS_NAMED: usize = 20;
 ///
 /// # Errors
 /// Whatever keeps the gate from starting, with what to do about it.
-pub async fn run(config: Config) -> anyhow::Result<()> {
+pub async fn run(mut config: Config) -> anyhow::Result<()> {
+    config.limits.connections = descriptors::fit(config.limits.connections);
     // First what fails most often and costs nothing: addresses, certificates, upstream settings.
     let bound = Bound::new(&config)?;
     let upstreams = Arc::new(Upstreams::new(&config)?);
