@@ -222,6 +222,7 @@ mod tests {
             domains: domains.iter().map(pattern).collect(),
             default_domain: None,
             domain_aliases: Vec::new(),
+            hostnames: Vec::new(),
             accounts: None,
             login: LoginRewrite::Address,
             credential: UpstreamCredential::Sealed,

@@ -16,12 +16,13 @@ use super::grant::Basis;
 use super::limiter::Subject;
 use super::policy::{self, Plan, Then};
 use super::proof_cache::{Presented, Proof};
+use super::reach::Way;
 use super::upstream_login::{Style, UpstreamRules, own_login};
 use super::verdict::No;
 use crate::account::Located;
 use crate::app_password::{Candidate, Scope, Tampered, Undecided};
 use crate::audit::event::Credential;
-use crate::base::{Address, UpstreamName};
+use crate::base::{Address, LoginName, UpstreamName};
 use crate::protocol::{Credentials, Refusal, UpstreamLogin};
 use crate::store::{AppPasswordRecord, Standing, StoreError};
 
@@ -53,16 +54,24 @@ impl Gate {
         attempt: &mut OpenAttempt,
         credentials: Credentials,
     ) -> Result<Leave, No> {
-        let located = match self.directory.locate(&credentials.login) {
-            Ok(located) => located,
+        let (located, way) = match self.lead(attempt, &credentials.login).await {
+            Ok(led) => led,
             Err(why) => {
                 attempt.refused_after = self.refusal_time(None);
                 self.take_turn(attempt, None).await?;
-                return Err(No::hopeless(&why.to_string()));
+                return Err(No::hopeless(&why));
             }
         };
         attempt.located = Some(located.clone());
         attempt.refused_after = self.refusal_time(Some(&located.upstream));
+        // Whoever the account is, or a guesser would learn whether anybody would have asked the upstream.
+        if way == Way::Misled {
+            self.note_existence(attempt, &located.address).await;
+            self.take_turn(attempt, None).await?;
+            return Err(No::undecided(
+                "its upstream lacks what the client was told under another's hostname",
+            ));
+        }
         let Some(rules) = self.upstreams.get(&located.upstream) else {
             return Err(No::undecided("the upstream is not configured"));
         };
@@ -98,6 +107,25 @@ impl Gate {
             }
             (Plan::ProveAppPassword(_), ..) => Err(No::undecided("an app password was planned without one")),
         }
+    }
+
+    /// Where `login` leads from where the attempt comes from, or why it leads nowhere. An account behind other
+    /// listeners is none here; only the trail says whose it is.
+    async fn lead(&self, attempt: &mut OpenAttempt, login: &LoginName) -> Result<(Located, Way), String> {
+        let located = self.directory.locate(login).map_err(|why| why.to_string())?;
+        match attempt.origin.reach.way_to(&located.upstream) {
+            Some(way) => Ok((located, way)),
+            None => {
+                self.note_existence(attempt, &located.address).await;
+                attempt.elsewhere = Some(located);
+                Err("this listener does not lead to its upstream".to_owned())
+            }
+        }
+    }
+
+    /// For the trail of an attempt that is refused whatever the store says.
+    async fn note_existence(&self, attempt: &mut OpenAttempt, address: &Address) {
+        attempt.account_exists = matches!(self.store.standing(address).await, Ok(Some(_)));
     }
 
     /// The account and, if the presented password has the form of an app password, the row with its label.

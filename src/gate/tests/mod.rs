@@ -4,6 +4,7 @@
 mod guessing;
 mod leaving;
 mod proofs;
+mod reach;
 mod refusals;
 
 use std::collections::HashMap;
@@ -267,6 +268,7 @@ fn upstream(settings: &Settings) -> config::Upstream {
         domains: vec![settings.domain.clone()],
         default_domain: Some(Domain::parse("example.org").unwrap()),
         domain_aliases: vec![],
+        hostnames: vec![],
         accounts: settings.accounts,
         login: LoginRewrite::Address,
         credential: settings.credential.clone(),
@@ -302,6 +304,7 @@ fn origin(protocol: Protocol, host: u8) -> Origin {
         session: SessionId(uuid::Uuid::from_bytes(random::bytes())),
         protocol,
         client: ClientAddress::new([192, 0, 2, host].into()),
+        reach: Reach::new([(UpstreamName("legacy".to_owned()), Way::Open)]),
     }
 }
 

@@ -89,6 +89,8 @@ pub(super) fn judge(line: &[u8]) -> Fate {
         b"EHLO" => Fate::PassAndWait(Pivot::Ehlo),
         b"HELO" => Fate::PassAndWait(Pivot::Helo),
         b"XCLIENT" | b"XFORWARD" => Fate::Answer(Own::NotAllowed),
+        // The guard could not read on.
+        b"COMPRESS" => Fate::Answer(Own::NotImplemented),
         // Commands by agreement between two parties (RFC 5321 section 4.1.5), of which the gate is none; and
         // those that turn the connection round.
         [b'X', ..] | b"TURN" | b"ATRN" => Fate::Answer(Own::NotImplemented),
@@ -117,8 +119,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_could_change_who_the_client_is_passes() {
-        let lines: [&[u8]; 22] = [
+    fn nothing_that_could_change_who_the_client_is_or_blind_the_guard_passes() {
+        let lines: [&[u8]; 23] = [
             b"XCLIENT NAME=a",
             b"xclient",
             b" XCLIENT NAME=a",
@@ -139,6 +141,7 @@ mod tests {
             b"StartTLS now",
             b"ATRN example.org",
             b"TURN",
+            b"COMPRESS DEFLATE",
             b"\xc2\xa0XCLIENT",
             b"",
         ];

@@ -128,6 +128,7 @@ pub(in crate::proxy) fn upstream(endpoint: Endpoint) -> Upstream {
         domains: vec![DomainPattern::Any],
         default_domain: None,
         domain_aliases: Vec::new(),
+        hostnames: Vec::new(),
         accounts: None,
         login: LoginRewrite::Address,
         credential: UpstreamCredential::Sealed,
