@@ -132,3 +132,107 @@ impl<P: MailProtocol> Clone for Told<P> {
         Self { offer: Arc::clone(&self.offer), reach: self.reach.clone() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{EndpointTls, Upstream};
+    use crate::proxy::testing::{Fake, FakeUpstream, Play, endpoint, upstream};
+    use crate::proxy::upstream::Legs;
+
+    /// Two upstreams and what they offer; neither was heard yet.
+    struct Two {
+        legs: Legs<Fake>,
+        servers: [FakeUpstream; 2],
+    }
+
+    const NAMES: [&str; 2] = ["one", "two"];
+
+    fn name(text: &str) -> UpstreamName {
+        UpstreamName(text.to_owned())
+    }
+
+    async fn server(greeting: &'static str) -> FakeUpstream {
+        FakeUpstream::play(vec![Play::Say(greeting), Play::Hear]).await
+    }
+
+    impl Two {
+        async fn open() -> Self {
+            let servers = [server("hello A B !C\r\n").await, server("hello D B A\r\n").await];
+            let settings = [0, 1].map(|at| Upstream {
+                name: name(NAMES[at]),
+                hostnames: vec![format!("{}.example", NAMES[at]), "both.example".to_owned()],
+                ..upstream(endpoint(servers[at].port, EndpointTls::None))
+            });
+            Self { legs: Legs::new(&settings, "gate.example.org").unwrap(), servers }
+        }
+    }
+
+    fn offer(ways: &Ways<Fake>, hostname: Option<&str>) -> String {
+        (*ways.told(hostname).offer).clone()
+    }
+
+    fn way(ways: &Ways<Fake>, hostname: Option<&str>) -> [Option<Way>; 2] {
+        let reach = ways.told(hostname).reach;
+        NAMES.map(|upstream| reach.way_to(&name(upstream)))
+    }
+
+    #[tokio::test]
+    async fn what_all_offer_is_told_as_soon_as_all_were_heard_and_kept_while_one_is_down() {
+        let two = Two::open().await;
+        let ways = two.legs.ways(&[]);
+        assert_eq!(offer(&ways, None), "");
+        two.legs.learn_from(&name("one")).await;
+        assert_eq!(offer(&ways, None), "", "the other may have anything, or nothing");
+        assert_eq!(offer(&ways, Some("one.example")), "A B !C");
+        two.legs.learn_from(&name("two")).await;
+        assert_eq!(offer(&ways, None), "A B");
+        assert_eq!(offer(&two.legs.ways(&[]), None), "A B", "whenever the listener opens");
+        drop(two.servers);
+        tokio::task::yield_now().await;
+        two.legs.learn().await;
+        assert_eq!(offer(&ways, None), "A B");
+    }
+
+    #[tokio::test]
+    async fn a_host_name_narrows_what_is_told_and_never_where_its_client_may_log_in() {
+        let two = Two::open().await;
+        let ways = two.legs.ways(&[]);
+        two.legs.learn().await;
+        let open = Some(Way::Open);
+        for (hostname, told, led) in [
+            (None, "A B", [open, open]),
+            (Some("one.example"), "A B !C", [open, Some(Way::Misled)]),
+            (Some("ONE.Example."), "A B !C", [open, Some(Way::Misled)]),
+            (Some("two.example"), "D B A", [open, open]),
+            (Some("both.example"), "A B", [open, open]),
+            (Some("unknown.example"), "A B", [open, open]),
+            (Some(""), "A B", [open, open]),
+        ] {
+            assert_eq!((&*offer(&ways, hostname), way(&ways, hostname)), (told, led), "{hostname:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_listener_leads_where_its_list_says_whatever_the_host_name() {
+        let two = Two::open().await;
+        let ways = two.legs.ways(&[name("two")]);
+        two.legs.learn().await;
+        for hostname in [None, Some("one.example"), Some("two.example"), Some("both.example")] {
+            assert_eq!(offer(&ways, hostname), "D B A", "{hostname:?}");
+            assert_eq!(way(&ways, hostname), [None, Some(Way::Open)], "{hostname:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_takes_pointers_and_listeners_of_the_same_upstreams_the_same() {
+        let two = Two::open().await;
+        two.legs.learn().await;
+        let (one, other) = (two.legs.ways(&[]), two.legs.ways(&[name("one"), name("two")]));
+        assert!(Arc::ptr_eq(&one.told(None).offer, &one.told(None).offer));
+        assert!(Arc::ptr_eq(&one.told(None).offer, &other.told(None).offer));
+        assert!(Arc::ptr_eq(&one.told(Some("both.example")).offer, &other.told(None).offer));
+        let alone = two.legs.ways(&[name("one")]);
+        assert_eq!(offer(&alone, None), "A B !C");
+    }
+}
