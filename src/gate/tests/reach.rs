@@ -69,7 +69,7 @@ async fn the_trail_says_whose_name_was_tried_at_the_wrong_listener() {
 }
 
 #[tokio::test]
-async fn guesses_at_the_wrong_listener_count_and_lock_nobody_out() {
+async fn guesses_at_the_wrong_listener_count_as_any_others() {
     let site = Site::open().await;
     site.account(ALICE).await;
     for _ in 0..10 {
