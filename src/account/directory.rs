@@ -19,8 +19,6 @@ pub struct Directory {
     named: HashMap<Domain, (usize, Domain)>,
     /// The upstream of whatever is not named.
     rest: Option<usize>,
-    /// What a bare local part means.
-    default_domain: Option<Domain>,
 }
 
 /// What the directory keeps of an upstream.
@@ -28,6 +26,7 @@ struct Names {
     name: UpstreamName,
     login: LoginRewrite,
     master_separator: Option<char>,
+    default_domain: Option<Domain>,
     primary: Option<Domain>,
 }
 
@@ -86,7 +85,6 @@ impl Directory {
         Self {
             named,
             rest: upstreams.iter().position(|upstream| upstream.domains.contains(&DomainPattern::Any)),
-            default_domain: upstreams.iter().find_map(|upstream| upstream.default_domain.clone()),
             upstreams: names,
         }
     }
@@ -97,10 +95,25 @@ impl Directory {
     /// # Errors
     /// [`NameRefused`]
     pub fn locate(&self, login: &LoginName) -> Result<Located, NameRefused> {
+        self.locate_among(login, |_| true)
+    }
+
+    /// The same where somebody can only mean some of the upstreams: a bare local part then belongs to the first of
+    /// their default domains. Any other name leads where it always does.
+    ///
+    /// # Errors
+    /// [`NameRefused`]
+    pub fn locate_among(
+        &self,
+        login: &LoginName,
+        meant: impl Fn(&UpstreamName) -> bool,
+    ) -> Result<Located, NameRefused> {
+        let mut meant = self.upstreams.iter().filter(|upstream| meant(&upstream.name));
+        let default_domain = meant.find_map(|upstream| upstream.default_domain.clone());
         let typed = login.as_str().trim();
         let (local, domain) = match typed.rsplit_once('@') {
             Some((local, domain)) => (local, Domain::parse(domain).ok()),
-            None => (typed, self.default_domain.clone()),
+            None => (typed, default_domain),
         };
         let domain = domain.ok_or(NameRefused::NotAnAddress)?;
         let (upstream, account_domain) = self.route(&domain).ok_or(NameRefused::UnknownDomain)?;
@@ -147,6 +160,7 @@ impl Names {
             name: upstream.name.clone(),
             login: upstream.login.clone(),
             master_separator,
+            default_domain: upstream.default_domain.clone(),
             primary: upstream.default_domain.as_ref().or_else(|| exact(upstream).next()).cloned(),
         }
     }
@@ -354,6 +368,15 @@ mod tests {
             with_default("second", "example.net"),
         ]);
         assert_eq!(locate(&directory, "alice").unwrap().1, "first");
+        let among = |names: &[&str], login: &str| {
+            let login = LoginName::from_bytes(login.as_bytes()).unwrap();
+            let found = directory.locate_among(&login, |upstream| names.contains(&&*upstream.0));
+            found.map(|located| located.upstream.0)
+        };
+        assert_eq!(among(&["none", "second"], "alice").unwrap(), "second", "where nobody can mean the first");
+        assert_eq!(among(&["second", "first"], "alice").unwrap(), "first");
+        assert_eq!(among(&["none"], "alice"), Err(NameRefused::NotAnAddress));
+        assert_eq!(among(&["none"], "alice@example.net").unwrap(), "second");
     }
 
     #[test]

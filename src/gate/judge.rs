@@ -64,7 +64,11 @@ impl Gate {
         };
         attempt.located = Some(located.clone());
         attempt.refused_after = self.refusal_time(Some(&located.upstream));
-        // Whoever the account is, or a guesser would learn whether anybody would have asked the upstream.
+        let Some(rules) = self.upstreams.get(&located.upstream) else {
+            return Err(No::undecided("the upstream is not configured"));
+        };
+        attempt.domain_is_named = rules.names(located.address.domain());
+        // Whoever the account is, or a guesser would learn whom the gate asks the upstream about.
         if way == Way::Misled {
             self.note_existence(attempt, &located.address).await;
             self.take_turn(attempt, None).await?;
@@ -72,10 +76,6 @@ impl Gate {
                 "its upstream lacks what the client was told under another's hostname",
             ));
         }
-        let Some(rules) = self.upstreams.get(&located.upstream) else {
-            return Err(No::undecided("the upstream is not configured"));
-        };
-        attempt.domain_is_named = rules.names(located.address.domain());
         let presented = Presented { account: located.address.as_str(), password: &credentials.password };
         let case = Case { located: &located, rules, presented };
         let candidate = Candidate::parse(&credentials.password);
@@ -112,8 +112,10 @@ impl Gate {
     /// Where `login` leads from where the attempt comes from, or why it leads nowhere. An account behind other
     /// listeners is none here; only the trail says whose it is.
     async fn lead(&self, attempt: &mut OpenAttempt, login: &LoginName) -> Result<(Located, Way), String> {
-        let located = self.directory.locate(login).map_err(|why| why.to_string())?;
-        match attempt.origin.reach.way_to(&located.upstream) {
+        let reach = &attempt.origin.reach;
+        let located = self.directory.locate_among(login, |upstream| reach.way_to(upstream).is_some());
+        let located = located.map_err(|why| why.to_string())?;
+        match reach.way_to(&located.upstream) {
             Some(way) => Ok((located, way)),
             None => {
                 self.note_existence(attempt, &located.address).await;

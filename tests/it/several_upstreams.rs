@@ -102,6 +102,7 @@ fn upstream(name: &str, server: &LegacyServer) -> Table {
     let mut upstream = Table::from_iter(PROTOCOLS.map(endpoint));
     upstream.insert("name".into(), name.into());
     upstream.insert("domains".into(), vec![format!("{name}.test")].into());
+    upstream.insert("default_domain".into(), format!("{name}.test").into());
     upstream.insert("refresh".into(), "1s".into());
     upstream
 }
@@ -276,6 +277,8 @@ fn behind_a_listener_with_a_list_nobody_else_has_an_account() {
             }
             university.enters(ANNA);
             company.enters(BERT);
+            to("university").enters(("anna", ANNA.1));
+            to("company").enters(("bert", BERT.1));
         }
         let refused = |user| {
             let mut visit = two.visit(gate.port_to("company", mail.name(), true), mail, true, GATE_NAME);

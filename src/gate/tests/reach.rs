@@ -3,9 +3,9 @@
 use super::*;
 
 /// What an attempt heard, after what time.
-fn heard(ended: Ended) -> Refused {
+fn heard(ended: &Ended) -> Refused {
     match ended {
-        Ended::Out(refused) => refused,
+        Ended::Out(refused) => *refused,
         Ended::In(_) => panic!("let in"),
     }
 }
@@ -20,7 +20,7 @@ impl Site {
     ) -> Refused {
         let reach = reach.iter().map(|(name, way)| (UpstreamName((*name).to_owned()), *way));
         let origin = Origin { reach: Reach::new(reach), ..origin(Protocol::Imap, host) };
-        heard(self.attempt(&origin, name, password, |login| self.upstream_says(&login)).await)
+        heard(&self.attempt(&origin, name, password, |login| self.upstream_says(&login)).await)
     }
 }
 
@@ -34,7 +34,7 @@ async fn an_account_behind_another_listener_is_answered_like_a_name_that_leads_n
     site.account(ALICE).await;
     // The upstream was slow once; both must take its time.
     site.gate.gate.refused_after(&UpstreamName("legacy".to_owned()), Duration::from_secs(4));
-    let nowhere = heard(site.try_in(1, "alice@nowhere.example", MAILBOX).await);
+    let nowhere = heard(&site.try_in(1, "alice@nowhere.example", MAILBOX).await);
     assert_eq!(nowhere.refusal, Refusal::NotLetIn);
     assert!(nowhere.not_before > Duration::from_secs(4));
     for (host, name, password) in [
@@ -102,7 +102,7 @@ async fn whoever_was_told_too_much_hears_unavailable_whatever_the_account() {
     for _ in 0..20 {
         assert_eq!(site.try_from_listener(1, MISLED, ALICE, "wrong").await, first, "so nothing counts");
     }
-    assert_eq!(heard(site.try_in(1, ALICE, "wrong").await).refusal, Refusal::NotLetIn, "no outage either");
+    assert_eq!(heard(&site.try_in(1, ALICE, "wrong").await).refusal, Refusal::NotLetIn, "no outage either");
     assert!(site.try_in(1, ALICE, MAILBOX).await.is_in());
     assert_eq!(site.records("login")[0]["account"], ALICE);
 }

@@ -59,17 +59,10 @@ impl Offered for Offer {
             }
             theirs.eq_ignore_ascii_case(line).then(|| line.to_owned())
         });
-        let features = both.filter(|line| !RESTRICTIONS.iter().any(|(name, _)| is(line, name)));
-        let restrictions = RESTRICTIONS.iter().filter_map(|(name, stricter)| {
-            let (one, two) = (self.line(name), other.line(name));
-            match (one, two) {
-                (Some(one), Some(two)) if one.eq_ignore_ascii_case(two) => Some(one.to_owned()),
-                _ => {
-                    let strictest = [one, two].into_iter().flatten().filter_map(value).reduce(*stricter)?;
-                    Some(format!("{name} {strictest} USER"))
-                }
-            }
-        });
+        let features = both.filter(|line| !is(line, LOGIN_DELAY) && !is(line, EXPIRE));
+        let restrictions = [LOGIN_DELAY, EXPIRE]
+            .into_iter()
+            .filter_map(|name| restriction(name, self.line(name), other.line(name)));
         Self(features.chain(restrictions).collect())
     }
 
@@ -80,9 +73,21 @@ impl Offered for Offer {
     }
 }
 
-/// What restricts users, each with which of two values is the stricter: seconds between logins, and days after
-/// which mail may vanish. `USER` behind the value says that it is not the same for all.
-const RESTRICTIONS: [(&str, fn(u64, u64) -> u64); 2] = [("LOGIN-DELAY", u64::max), ("EXPIRE", u64::min)];
+/// What restricts users: seconds between logins, and days after which mail may vanish.
+const LOGIN_DELAY: &str = "LOGIN-DELAY";
+const EXPIRE: &str = "EXPIRE";
+
+/// What holds for the users of both: the stricter value. `USER` behind it says that it is not the same for all.
+fn restriction(name: &str, one: Option<&str>, two: Option<&str>) -> Option<String> {
+    if let (Some(one), Some(two)) = (one, two)
+        && one.eq_ignore_ascii_case(two)
+    {
+        return Some(one.to_owned());
+    }
+    let values = [one, two].into_iter().flatten().filter_map(value);
+    let strictest = if name == EXPIRE { values.min() } else { values.max() };
+    Some(format!("{name} {} USER", strictest?))
+}
 
 /// `NEVER` restricts nobody.
 fn value(line: &str) -> Option<u64> {

@@ -89,11 +89,9 @@ pub(super) fn judge(line: &[u8]) -> Fate {
         b"EHLO" => Fate::PassAndWait(Pivot::Ehlo),
         b"HELO" => Fate::PassAndWait(Pivot::Helo),
         b"XCLIENT" | b"XFORWARD" => Fate::Answer(Own::NotAllowed),
-        // The guard could not read on.
-        b"COMPRESS" => Fate::Answer(Own::NotImplemented),
         // Commands by agreement between two parties (RFC 5321 section 4.1.5), of which the gate is none; and
-        // those that turn the connection round.
-        [b'X', ..] | b"TURN" | b"ATRN" => Fate::Answer(Own::NotImplemented),
+        // those that turn the connection round, or after which the gate could not read on.
+        [b'X', ..] | b"TURN" | b"ATRN" | b"COMPRESS" => Fate::Answer(Own::NotImplemented),
         // Servers that look at four letters would take `AUTHX` for AUTH.
         [b'A', b'U', b'T', b'H', ..] => Fate::Answer(Own::SecondAuth),
         [b'S', b'T', b'A', b'R', ..] => Fate::Answer(Own::SecondTls),
