@@ -309,6 +309,7 @@ fn what_is_tried_behind_the_wrong_listener_counts() {
         NOT_LET_IN.check(Mail::Imap, &visit.log_in((&format!("user{n}@university.test"), "x")));
     }
     TOO_MANY.check(Mail::Imap, &visit.log_in(("user3@university.test", "x")));
+    assert!(!two.university.dovecot_log().contains("user0@"), "and nobody was asked");
 }
 
 #[test]
