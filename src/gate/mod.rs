@@ -27,6 +27,7 @@ mod passage;
 mod policy;
 mod proof_cache;
 mod reach;
+mod stale;
 mod timing;
 mod turns;
 mod upstream_login;

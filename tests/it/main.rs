@@ -16,6 +16,7 @@ mod refusals;
 mod segments;
 mod servers;
 mod several_upstreams;
+mod stale;
 mod support;
 mod transparency;
 mod upstream;
