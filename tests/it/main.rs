@@ -17,6 +17,7 @@ mod segments;
 mod servers;
 mod several_upstreams;
 mod stale;
+mod stress;
 mod support;
 mod transparency;
 mod upstream;

@@ -7,6 +7,7 @@ mod proofs;
 mod reach;
 mod refusals;
 mod stale;
+mod weapon;
 
 use std::collections::HashMap;
 use std::future::Future;
