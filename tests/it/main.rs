@@ -16,6 +16,7 @@ mod processes;
 mod refusals;
 mod segments;
 mod servers;
+mod several_upstreams;
 mod stale;
 mod stress;
 mod support;

@@ -5,6 +5,7 @@ mod guessing;
 mod leaving;
 mod names;
 mod proofs;
+mod reach;
 mod refusals;
 mod stale;
 mod weapon;
@@ -284,6 +285,7 @@ fn upstream(settings: &Settings) -> config::Upstream {
         unicode_domains: vec![],
         aliases: Some(aliases()),
         sub_address_delimiter: config::SubAddressDelimiter::default(),
+        hostnames: vec![],
         accounts: settings.accounts,
         login: LoginRewrite::Address,
         credential: settings.credential.clone(),
@@ -326,6 +328,7 @@ fn origin(protocol: Protocol, host: u8) -> Origin {
         session: SessionId(uuid::Uuid::from_bytes(random::bytes())),
         protocol,
         client: ClientAddress::new([192, 0, 2, host].into()),
+        reach: Reach::new([(UpstreamName("legacy".to_owned()), Way::Open)]),
     }
 }
 
