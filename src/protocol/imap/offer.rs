@@ -56,16 +56,18 @@ impl Capabilities {
         kept.chain(new).collect::<Vec<_>>().join(" ")
     }
 
-    /// Whether a client could log out of its account and into another on the same connection (RFC 8437).
+    /// Whether a client could log out of its account and into another on the same connection (RFC 8437; Sun's
+    /// servers wrote it with an `X-`).
     pub(super) fn needs_guard(&self) -> bool {
-        self.has("UNAUTHENTICATE")
+        self.has("UNAUTHENTICATE") || self.has("X-UNAUTHENTICATE")
     }
 }
 
 /// Whether clients are not told of `word`: mechanisms, because the gate does its own; what was for the leg to
 /// the upstream; and what would change who the client is. Compression would blind a guard.
 pub(super) fn is_withheld(word: &str, guarded: bool) -> bool {
-    const ALWAYS: [&str; 4] = ["STARTTLS", "LOGINDISABLED", "LOGIN-REFERRALS", "UNAUTHENTICATE"];
+    const ALWAYS: [&str; 5] =
+        ["STARTTLS", "LOGINDISABLED", "LOGIN-REFERRALS", "UNAUTHENTICATE", "X-UNAUTHENTICATE"];
     ALWAYS.iter().any(|withheld| withheld.eq_ignore_ascii_case(word))
         || starts_with("AUTH=", word)
         || (guarded && starts_with("COMPRESS=", word))
@@ -155,6 +157,7 @@ mod tests {
         let told = |list: &str| Capabilities::parse(list.as_bytes()).told();
         assert_eq!(told("IMAP4rev1 COMPRESS=DEFLATE"), "IMAP4rev1 COMPRESS=DEFLATE");
         assert_eq!(told("IMAP4rev1 COMPRESS=DEFLATE UNAUTHENTICATE"), "IMAP4rev1");
+        assert_eq!(told("IMAP4rev1 COMPRESS=DEFLATE X-Unauthenticate"), "IMAP4rev1");
     }
 
     #[test]
