@@ -16,6 +16,7 @@ mod refusals;
 mod segments;
 mod servers;
 mod support;
+mod threats;
 mod transparency;
 mod upstream;
 mod xclient;
