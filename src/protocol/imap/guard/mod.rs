@@ -274,6 +274,8 @@ mod tests {
             relay.got().1,
             "* CAPABILITY IMAP4rev1 IDLE\r\na OK [CAPABILITY IMAP4rev1] done\r\n* 1 FETCH (BODY[] {28}\r\n* CAPABILITY UNAUTHENTICATE)\r\n"
         );
+        let subject = "* 1 FETCH (ENVELOPE (NIL \"[CAPABILITY STARTTLS] is gone\"))\r\n";
+        assert_eq!(relay.upstream(subject).got().1, subject);
     }
 
     #[test]
