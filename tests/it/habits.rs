@@ -4,8 +4,8 @@ use std::thread;
 
 use crate::support::table::NOT_LET_IN;
 use crate::support::{
-    Fake, GATE_NAME, Gate, GateConfig, Guest, LegacyOptions, LegacyServer, Mail, Manner, PROTOCOLS, UpstreamTls,
-    Wire, b64, on_each_protocol,
+    Fake, GATE_NAME, Gate, GateConfig, Guest, LegacyOptions, LegacyServer, Mail, Manner, PROTOCOLS,
+    UpstreamTls, Wire, b64, on_each_protocol,
 };
 
 const USER: &str = "user0@example.test";
@@ -79,7 +79,10 @@ fn ios_probes_both_doors_side_by_side() {
         assert!(reply.starts_with("1 NO [PRIVACYREQUIRED] "), "{reply}");
     }
     drop((idle, plain));
-    assert!(Mail::Imap.is_yes(&secure.log_in(USER, "password")), "what was refused unseen counts for nothing");
+    assert!(
+        Mail::Imap.is_yes(&secure.log_in(USER, "password")),
+        "what was refused unseen counts for nothing"
+    );
 }
 
 /// A client may be wrong three times, and try one way after the other, on one connection.
@@ -138,7 +141,8 @@ fn a_password_is_its_bytes() {
 fn computers_and_phones_call_themselves_what_they_like() {
     let fake = Fake::start(Mail::Smtp);
     let gate = Gate::start(GateConfig::in_front_of_fakes(&[&fake], UpstreamTls::None));
-    for name in ["[192.168.1.2]", "DESKTOP_7Q2", "张三的电脑", "localhost", "[fe80::1%wlan0]", "192.168.1.2"] {
+    for name in ["[192.168.1.2]", "DESKTOP_7Q2", "张三的电脑", "localhost", "[fe80::1%wlan0]", "192.168.1.2"]
+    {
         let mut wire = Wire::open("127.0.0.1", gate.port("smtp", true)).secure(&gate.ca_file(), GATE_NAME);
         wire.line();
         // Nothing is waited for.
