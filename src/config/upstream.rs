@@ -16,8 +16,8 @@ use super::endpoint::{Endpoint, RawEndpoint};
 use super::login::LoginRewrite;
 use super::master::{Master, RawMaster};
 use super::planned::{Off, Planned};
-use super::sub_address::SubAddressDelimiter;
 use super::server::is_hostname;
+use super::sub_address::SubAddressDelimiter;
 use crate::base::{Domain, Protocol, UpstreamName};
 
 /// A legacy mail server.

@@ -10,6 +10,7 @@
 mod canaries;
 mod clients;
 mod first_light;
+mod habits;
 mod names;
 mod on_postgres;
 mod processes;
@@ -20,6 +21,7 @@ mod several_upstreams;
 mod stale;
 mod stress;
 mod support;
+mod threats;
 mod transparency;
 mod upstream;
 mod xclient;

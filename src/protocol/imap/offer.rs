@@ -60,16 +60,18 @@ impl Capabilities {
         ["LITERAL+", "LITERAL-", "IMAP4rev2"].iter().any(|word| self.has(word))
     }
 
-    /// Whether a client could log out of its account and into another on the same connection (RFC 8437).
+    /// Whether a client could log out of its account and into another on the same connection (RFC 8437; Sun's
+    /// servers wrote it with an `X-`).
     pub(super) fn needs_guard(&self) -> bool {
-        self.has("UNAUTHENTICATE")
+        self.has("UNAUTHENTICATE") || self.has("X-UNAUTHENTICATE")
     }
 }
 
 /// Whether clients are not told of `word`: mechanisms, because the gate does its own; what was for the leg to
 /// the upstream; and what would change who the client is. Compression would blind a guard.
 pub(super) fn is_withheld(word: &str, guarded: bool) -> bool {
-    const ALWAYS: [&str; 4] = ["STARTTLS", "LOGINDISABLED", "LOGIN-REFERRALS", "UNAUTHENTICATE"];
+    const ALWAYS: [&str; 5] =
+        ["STARTTLS", "LOGINDISABLED", "LOGIN-REFERRALS", "UNAUTHENTICATE", "X-UNAUTHENTICATE"];
     ALWAYS.iter().any(|withheld| withheld.eq_ignore_ascii_case(word))
         || starts_with("AUTH=", word)
         || (guarded && starts_with("COMPRESS=", word))
@@ -188,11 +190,10 @@ mod tests {
     fn compression_is_withheld_only_where_a_guard_must_read() {
         let offer = Offer::parse("IMAP4rev1 COMPRESS=DEFLATE");
         assert!(offer.told(Channel::Secured).contains("COMPRESS=DEFLATE"));
-        assert!(
-            !Offer::parse("IMAP4rev1 COMPRESS=DEFLATE UNAUTHENTICATE")
-                .told(Channel::Secured)
-                .contains("COMP")
-        );
+        for word in ["UNAUTHENTICATE", "X-Unauthenticate"] {
+            let guarded = Offer::parse(&format!("IMAP4rev1 COMPRESS=DEFLATE {word}"));
+            assert!(!guarded.told(Channel::Secured).contains("COMP"), "{word}");
+        }
         assert_eq!(offer.0.told(false), "IMAP4rev1 COMPRESS=DEFLATE");
         assert_eq!(offer.0.told(true), "IMAP4rev1");
     }

@@ -81,6 +81,15 @@ impl Guest {
         Self { wire, mail, attempts: 0 }
     }
 
+    /// Inside the TLS that STARTTLS led to, where nobody greets (in SMTP past EHLO).
+    pub(crate) fn inside(mut wire: Wire, mail: Mail) -> Self {
+        if mail == Mail::Smtp {
+            let reply = wire.command("EHLO client.test");
+            assert!(reply.starts_with("250"), "EHLO was answered with `{reply}`");
+        }
+        Self { wire, mail, attempts: 0 }
+    }
+
     /// Tries to log in with SASL PLAIN, and returns all that it hears, with `TAG` for IMAP's tag.
     pub(crate) fn log_in(&mut self, user: &str, password: &str) -> String {
         let message = plain(user, password);
