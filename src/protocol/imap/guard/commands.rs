@@ -7,6 +7,7 @@
 //! ```
 
 use std::mem;
+use std::ops::Range;
 
 use crate::protocol::Violation;
 use crate::protocol::imap::command::is_tag;
@@ -23,6 +24,9 @@ const SMALL_LITERAL: u64 = 4096;
 /// would take content for commands; every server counts this far.
 const LITERAL_MAX: u64 = i32::MAX as u64;
 
+/// The most bytes of tags that await their answers; a client with more commands under way has to wait.
+const TAGS_MAX: usize = 8192;
+
 /// Reads commands.
 #[derive(Clone, Debug)]
 pub(super) struct Commands {
@@ -30,6 +34,8 @@ pub(super) struct Commands {
     unasked_max: u64,
     /// Of the command under way.
     tag: Vec<u8>,
+    /// Of the commands that were passed on and not answered yet, each with a CR behind it.
+    unanswered: Vec<u8>,
     /// The bytes of a line that are not passed on before they are understood.
     opening: Vec<u8>,
     state: State,
@@ -109,7 +115,13 @@ impl Commands {
         } else {
             0
         };
-        Self { unasked_max, tag: Vec::new(), opening: Vec::new(), state: State::Opening }
+        Self {
+            unasked_max,
+            tag: Vec::new(),
+            unanswered: Vec::new(),
+            opening: Vec::new(),
+            state: State::Opening,
+        }
     }
 
     /// The upstream said `+`.
@@ -128,11 +140,24 @@ impl Commands {
 
     /// The upstream answered the command called `tag`: what that announced will not come.
     pub(super) fn answered(&mut self, tag: &[u8]) {
+        if let Some(place) = self.unanswered(tag) {
+            self.unanswered.drain(place);
+        }
         let waiting =
             matches!(self.state, State::AwaitingLiteral { .. } | State::AwaitingIdle | State::Idling);
         if waiting && tag == self.tag && self.opening.is_empty() {
             self.state = State::Opening;
         }
+    }
+
+    /// Where the tag of a command that awaits its answer stands.
+    fn unanswered(&self, tag: &[u8]) -> Option<Range<usize>> {
+        let mut start = 0;
+        self.unanswered.split_inclusive(|b| *b == b'\r').find_map(|known| {
+            let place = start..start + known.len();
+            start = place.end;
+            (known.strip_suffix(b"\r") == Some(tag)).then_some(place)
+        })
     }
 
     /// Reads from the front of `bytes`, which is not empty, and passes on what may pass: how many bytes were
@@ -148,6 +173,7 @@ impl Commands {
     ) -> Result<(usize, Next), Violation> {
         match self.state {
             State::AwaitingLiteral { .. } | State::AwaitingIdle => Ok((0, Next::Wait)),
+            State::Opening if self.unanswered.len() > TAGS_MAX => Ok((0, Next::Wait)),
             State::Literal { left } => {
                 let content = front(bytes, left);
                 to_upstream.extend_from_slice(content);
@@ -195,31 +221,48 @@ impl Commands {
     /// Collects tag and verb.
     fn open(&mut self, byte: u8, to_upstream: &mut Vec<u8>) -> Result<Next, Violation> {
         self.opening.push(byte);
-        let words = || self.opening.split(|b| b" \t\r\n".contains(b)).filter(|word| !word.is_empty());
+        let words = |separators: &'static [u8]| {
+            self.opening.split(|b| separators.contains(b)).filter(|word| !word.is_empty())
+        };
         match byte {
             b'\r' => {}
-            b' ' | b'\t' if words().count() >= 2 => {}
+            b' ' if words(b" \r").count() >= 2 => {}
             b'\n' => return Err(Violation::Ambiguous),
+            // Some servers end a word where others read on.
+            _ if byte.is_ascii_control() && byte != b'\t' => return Err(Violation::Ambiguous),
             _ if self.opening.len() > OPENING_MAX => return Err(Violation::Ambiguous),
             _ => return Ok(Next::More),
         }
         // An upstream that skips blanks before a command and one that takes them for an empty tag disagree
         // about which word is the verb.
         let blank_first = self.opening.first().is_some_and(|b| b" \t".contains(b));
-        let verbs = words().take(2).skip(usize::from(!blank_first));
-        let is = |name: &[u8]| verbs.clone().any(|verb| verb.eq_ignore_ascii_case(name));
+        // So do one to which a tab is a blank, and one to which it is part of a word.
+        let is = |name: &[u8]| {
+            [&b" \r"[..], b" \t\r"].into_iter().any(|separators| {
+                let mut verbs = words(separators).take(2).skip(usize::from(!blank_first));
+                verbs.any(|verb| verb.eq_ignore_ascii_case(name))
+            })
+        };
         let refused = REFUSED.iter().any(|name| is(name));
         let idle = is(b"IDLE");
-        self.tag = words().next().unwrap_or_default().to_vec();
+        self.tag = words(b" \t\r").next().unwrap_or_default().to_vec();
         let opening = mem::take(&mut self.opening);
         let mut line = Line::default();
         for byte in &opening {
             // No LF among them, and CR at most as the last.
             line.push(*byte);
         }
+        // An answer to the command before would be taken for one to this, and its literal for refused.
+        if self.unanswered(&self.tag).is_some() {
+            return Err(Violation::Ambiguous);
+        }
         if refused {
             self.state = State::Swallowing(line);
         } else {
+            if !self.tag.is_empty() {
+                self.unanswered.extend_from_slice(&self.tag);
+                self.unanswered.push(b'\r');
+            }
             to_upstream.extend_from_slice(&opening);
             self.state = State::Line { line, idle };
         }

@@ -149,6 +149,8 @@ mod tests {
             "b\tUNAUTHENTICATE\t",
             " UNAUTHENTICATE",
             " b UNAUTHENTICATE",
+            "b\tc UNAUTHENTICATE",
+            "b\tc UNAUTHENTICATE x",
         ] {
             relay.client(verb).client("\r\n");
             assert_eq!(relay.got().0, "", "{verb:?}");
@@ -187,13 +189,38 @@ mod tests {
         relay.upstream("* 1 EXISTS\r\n+ go\r\n");
         assert_eq!(relay.got(), got("b UNAUTHENTICATE\r\n\r\n", "* 1 EXISTS\r\n+ go\r\n"));
         relay
-            .client("a APPEND x {18}\r\n")
-            .upstream("a NO [OVERQUOTA] full\r\n")
+            .client("b APPEND x {18}\r\n")
+            .upstream("b NO [OVERQUOTA] full\r\n")
             .client("b UNAUTHENTICATE\r\n");
         assert_eq!(
             relay.got(),
-            got("a APPEND x {18}\r\n", "a NO [OVERQUOTA] full\r\nb BAD Not available here\r\n")
+            got("b APPEND x {18}\r\n", "b NO [OVERQUOTA] full\r\nb BAD Not available here\r\n")
         );
+    }
+
+    /// The answer to the first would pass for a refusal of the literal, whose content would pass for commands, and
+    /// behind a literal that one of those announces all would pass.
+    #[test]
+    fn a_tag_in_use_is_not_used_again() {
+        let mut relay = Relay::new("UNAUTHENTICATE LITERAL+");
+        relay.client("a NOOP\r\na APPEND x {18}\r\n").upstream("a OK\r\n+ go\r\n");
+        relay.client("b APPEND y {30+}\r\n\r\nc UNAUTHENTICATE\r\n");
+        assert_eq!((relay.ended, relay.got().0), (true, "a NOOP\r\n".to_owned()));
+        let mut relay = Relay::new("UNAUTHENTICATE");
+        relay.client("a NOOP\r\n").upstream("a OK\r\n").client("a NOOP\r\n").client("A NOOP\r\n");
+        assert_eq!((relay.ended, relay.got().0), (false, "a NOOP\r\na NOOP\r\nA NOOP\r\n".to_owned()));
+    }
+
+    #[test]
+    fn commands_wait_while_too_many_are_not_answered() {
+        let mut relay = Relay::new("UNAUTHENTICATE");
+        let commands: String = (0..3000).map(|number| format!("{number:04} NOOP\r\n")).collect();
+        let passed = relay.client(&commands).got().0;
+        assert!(commands.starts_with(&passed) && passed.len() < commands.len());
+        for number in 0..3000 {
+            relay.upstream(&format!("{number:04} OK\r\n"));
+        }
+        assert_eq!((relay.ended, passed + &relay.got().0), (false, commands));
     }
 
     #[test]
@@ -242,6 +269,7 @@ mod tests {
             ("UNAUTHENTICATE", "a NOOP\nb UNAUTHENTICATE\n"),
             ("UNAUTHENTICATE", "a NOOP x\nb"),
             ("UNAUTHENTICATE", "a NOOP\rb UNAUTHENTICATE\r\n"),
+            ("UNAUTHENTICATE", "a\0b NOOP\r\n"),
         ] {
             let mut relay = Relay::new(capabilities);
             relay.client(bytes);
