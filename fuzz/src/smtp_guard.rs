@@ -37,7 +37,10 @@ pub(crate) fn check(bytes: &[u8]) {
         }
         match &first {
             None => first = Some(relay),
-            Some(first) => assert_same(first, &relay, &format!("under {cut:?}")),
+            Some(first) => {
+                assert_same(first, &relay, &format!("under {cut:?}"));
+                assert_eq!(first.ended, relay.ended, "under {cut:?}");
+            }
         }
     }
     let Some(relay) = first else { return };
@@ -74,7 +77,7 @@ fn with_any_upstream(input: &Input) {
             None => first = Some(relay),
             Some(first) => {
                 assert_same(first, &relay, &format!("under {cut:?}"));
-                assert_eq!(first.to_client, relay.to_client);
+                assert_eq!((&first.to_client, first.ended), (&relay.to_client, relay.ended));
             }
         }
     }
@@ -192,7 +195,7 @@ fn model(stream: &[u8], setup: u8) -> Expected {
         let text = line.strip_suffix(b"\r\n").unwrap_or(&line[..end]);
         let verb = text.split(|b| b" \t".contains(b)).next().unwrap().to_ascii_uppercase();
         let odd = text.iter().any(|b| b"\r\0".contains(b))
-            || verb.is_empty()
+            || !verb.first().is_some_and(u8::is_ascii_alphanumeric)
             || !verb.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-');
         let withheld = [&b"X"[..], b"AUTH", b"STAR"].iter().any(|start| verb.starts_with(start))
             || [&b"TURN"[..], b"ATRN"].contains(&&*verb);

@@ -39,7 +39,7 @@ impl Written for Imap {
     }
 
     fn show_welcome(welcome: &Welcome) -> String {
-        let untagged = String::from_utf8(welcome.untagged.clone()).unwrap();
+        let untagged = String::from_utf8_lossy(&welcome.untagged);
         let parts = [welcome.capabilities.as_listed(), welcome.text.clone()];
         parts.into_iter().chain(untagged.lines().map(str::to_owned)).collect::<Vec<_>>().join("; ")
     }
