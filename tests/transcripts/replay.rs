@@ -23,7 +23,12 @@ enum Cut {
     },
 }
 
+/// Unless the environment says otherwise: mutation testing has this run a thousand times.
 const RANDOM_CUTS: u64 = 1000;
+
+fn random_cuts() -> u64 {
+    std::env::var("MAILWARD_RANDOM_CUTS").map_or(RANDOM_CUTS, |count| count.parse().unwrap())
+}
 
 /// Replays all transcripts of a directory below `tests/transcripts/`; panics with all that failed.
 pub(crate) fn directory(directory: &str, side: fn() -> (Side, Factory)) {
@@ -55,7 +60,7 @@ pub(crate) fn every_cut(script: &Script, factory: Factory) -> Result<(), String>
     [Cut::Whole, Cut::EveryByte]
         .into_iter()
         .chain(once)
-        .chain((0..RANDOM_CUTS).map(|seed| Cut::Random { seed }))
+        .chain((0..random_cuts()).map(|seed| Cut::Random { seed }))
         .try_for_each(|cut| replay(script, factory(&script.header), cut))
 }
 
