@@ -45,8 +45,11 @@ use mailward::protocol::smtp::Smtp;
 /// Bytes allocated, where the allocator counts them; else nothing.
 pub static HEAP: AtomicUsize = AtomicUsize::new(0);
 
-/// The targets: each panics if an input breaks what must hold.
-pub const TARGETS: [(&str, fn(&[u8])); 10] = [
+/// Panics if an input breaks what must hold.
+pub type Check = fn(&[u8]);
+
+/// The targets by name.
+pub const TARGETS: [(&str, Check); 10] = [
     ("imap_client", dialogue::client::<Imap>),
     ("imap_framing", framing::check),
     ("imap_guard", imap_guard::check),

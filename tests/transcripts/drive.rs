@@ -89,11 +89,8 @@ pub(crate) fn drive(
             player.answer(answer);
         }
         if answer.is_some_and(|answer| answer.starts_with("admit")) {
-            loop {
-                match player.step() {
-                    seen @ Seen::Sent(_) => happened(Happened::Did(seen), &mut *player),
-                    _ => break,
-                }
+            while let seen @ Seen::Sent(_) = player.step() {
+                happened(Happened::Did(seen), &mut *player);
             }
         } else if !logged_in {
             if closes {
