@@ -108,7 +108,7 @@ struct Upstream {
     /// The first line of the command under way, if it goes on behind a literal.
     first: Option<Vec<u8>>,
     literal: u64,
-    idle: Option<String>,
+    idle: Option<Vec<u8>>,
     commands: Vec<String>,
 }
 
@@ -147,12 +147,12 @@ impl Upstream {
 
     fn take_line(&mut self, line: Vec<u8>, replies: &mut Vec<u8>) {
         if let Some(tag) = self.idle.take() {
-            return replies.extend_from_slice(format!("{tag} OK done\r\n").as_bytes());
+            return replies.extend_from_slice(&[&*tag, b" OK done\r\n"].concat());
         }
         let announced = announcement(&line);
         let command = self.first.take().unwrap_or(line);
         let text = String::from_utf8_lossy(&command).into_owned();
-        let tag = text.split(' ').next().unwrap_or_default().to_owned();
+        let tag = command.split(|b| *b == b' ').next().unwrap().to_vec();
         match announced {
             Some((length, true)) if length <= self.unasked_max && self.unasked_max > 0 => {
                 (self.literal, self.first) = (length, Some(command));
@@ -172,10 +172,10 @@ impl Upstream {
             replies.append(&mut self.waiting);
             return replies.extend_from_slice(b"+ idling\r\n");
         }
-        let answer = format!("{tag} NO\r\n");
+        let answer = [&*tag, b" NO\r\n"].concat();
         match self.late && announced.is_none() && verb == "NOOP" {
-            true => self.waiting.extend_from_slice(answer.as_bytes()),
-            false => replies.extend_from_slice(answer.as_bytes()),
+            true => self.waiting.extend_from_slice(&answer),
+            false => replies.extend_from_slice(&answer),
         }
     }
 }

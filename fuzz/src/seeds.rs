@@ -80,11 +80,15 @@ fn imap_guard() -> Vec<Vec<u8>> {
         "b COMPRESS DEFLATE {3+}\r\nabc\r\ne SEARCH \"q\\\" {3}\" x\r\n",
         "a NOOP\r\na APPEND x {18}\r\nb APPEND y {30+}\r\n\r\nc UNAUTHENTICATE\r\n123456789\r\n",
         " b AUTHENTICATE PLAIN\r\n",
+        "+ NOOP\r\na APPEND x {24}\r\nb UNAUTHENTICATE\r\nc NOOP\r\n",
     ];
     let mut seeds = Vec::new();
     for (number, said) in conversations.iter().enumerate() {
         for setup in 0..4 {
-            seeds.push(write([setup, 0, 3 + 4 * (number as u8 / 2 % 2), 5], &[said.as_bytes().to_vec()]));
+            seeds.push(write(
+                [setup, 0, 2 + setup % 2 + 4 * (number as u8 / 2 % 2), 5],
+                &[said.as_bytes().to_vec()],
+            ));
         }
     }
     let any = [

@@ -252,8 +252,9 @@ impl Commands {
             // No LF among them, and CR at most as the last.
             line.push(*byte);
         }
-        // An answer to the command before would be taken for one to this, and its literal for refused.
-        if self.unanswered(&self.tag).is_some() {
+        // An answer to the command before would be taken for one to this, and its literal for refused; one that
+        // repeats a `+` would be taken for leave to send it.
+        if self.unanswered(&self.tag).is_some() || self.tag.starts_with(b"+") {
             return Err(Violation::Ambiguous);
         }
         if refused {

@@ -270,6 +270,8 @@ mod tests {
             ("UNAUTHENTICATE", "a NOOP x\nb"),
             ("UNAUTHENTICATE", "a NOOP\rb UNAUTHENTICATE\r\n"),
             ("UNAUTHENTICATE", "a\0b NOOP\r\n"),
+            ("UNAUTHENTICATE", "+ NOOP\r\n"),
+            ("UNAUTHENTICATE", " +\tNOOP\r\n"),
         ] {
             let mut relay = Relay::new(capabilities);
             relay.client(bytes);
