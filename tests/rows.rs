@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 /// The tables: a name for `rows.toml`, the file, and what its header begins with.
-const TABLES: [(&str, &str, &str); 2] =
-    [("threats", "docs/security/threats.md", "| threat |"), ("refusals", "docs/admin/refusals.md", "| case |")];
+const TABLES: [(&str, &str, &str); 2] = [
+    ("threats", "docs/security/threats.md", "| threat |"),
+    ("refusals", "docs/admin/refusals.md", "| case |"),
+];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -130,7 +132,9 @@ fn every_row_has_tests_and_every_test_is_there() {
             }
             None | Some(_) => {}
         }
-        problems.extend(row.tests.iter().filter_map(|test| missing(test)).map(|what| format!("`{name}`: {what}")));
+        problems.extend(
+            row.tests.iter().filter_map(|test| missing(test)).map(|what| format!("`{name}`: {what}")),
+        );
     }
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
 }

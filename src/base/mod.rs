@@ -6,6 +6,7 @@
 
 #[cfg(feature = "server")]
 pub mod clock;
+pub mod domain;
 #[cfg(feature = "server")]
 pub mod id;
 #[cfg(feature = "server")]
@@ -25,12 +26,13 @@ pub mod secret;
 
 #[cfg(feature = "server")]
 pub use clock::{Clock, ManualClock, Monotonic, SystemClock, Timestamp};
+pub use domain::Domain;
 #[cfg(feature = "server")]
 pub use id::{AccountId, AppPasswordId, FactorId, SessionId, UpstreamName};
 #[cfg(feature = "server")]
 pub use key::SiteKey;
 pub use language::Language;
-pub use name::{Address, Domain, InvalidName, LoginName};
+pub use name::{Address, InvalidName, LoginName};
 #[cfg(feature = "server")]
 pub use network::{ClientAddress, Network, NetworkList};
 pub use protocol::{Protocol, ProtocolSet};

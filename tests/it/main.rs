@@ -10,6 +10,7 @@
 mod canaries;
 mod clients;
 mod first_light;
+mod names;
 mod on_postgres;
 mod processes;
 mod refusals;

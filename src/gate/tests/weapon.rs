@@ -64,7 +64,8 @@ async fn attack(site: Arc<Site>, over: Arc<AtomicBool>) -> u64 {
             let name = if bad.is_multiple_of(2) { ALICE } else { "nobody@example.org" };
             let password = format!("{:04}", bad % 10_000).replace(['0', '1'], "z") + " aaaa bbbb cccc";
             let site = Arc::clone(&site);
-            let from = Origin { client: ClientAddress::new([10, 0, high, low].into()), ..origin(Protocol::Imap, 0) };
+            let from =
+                Origin { client: ClientAddress::new([10, 0, high, low].into()), ..origin(Protocol::Imap, 0) };
             tokio::spawn(async move {
                 let upstream = async |login: UpstreamLogin| site.upstream_says(&login);
                 assert!(!site.attempt_slowly(&from, name, &password, upstream).await.is_in());

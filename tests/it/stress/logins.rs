@@ -124,7 +124,11 @@ fn visit(gate: &Gate, tls: &Arc<ClientConfig>, owners: &[Owner], number: usize) 
         Mail::Pop3 | Mail::Smtp => {
             guest.wire.send("TOP 1 0\r\n");
             let seen = guest.wire.lines_until(|line| line == ".\r\n" || line.starts_with("-ERR"));
-            assert!(seen.contains(&format!("Subject: of {};", owner.address)), "{} sees {seen}", owner.address);
+            assert!(
+                seen.contains(&format!("Subject: of {};", owner.address)),
+                "{} sees {seen}",
+                owner.address
+            );
         }
     }
 }

@@ -99,7 +99,8 @@ fn crowd(gate: &Gate, door: Door, input: &[u8]) -> Vec<Wire> {
         wire
     };
     thread::scope(|scope| {
-        let openers = [(); 8].map(|()| scope.spawn(|| (0..CONNECTIONS / 8).map(|_| open()).collect::<Vec<_>>()));
+        let openers =
+            [(); 8].map(|()| scope.spawn(|| (0..CONNECTIONS / 8).map(|_| open()).collect::<Vec<_>>()));
         openers.into_iter().flat_map(|opener| opener.join().expect("an opener")).collect()
     })
 }
@@ -127,7 +128,8 @@ fn long_id() -> Vec<u8> {
 }
 
 fn behind_a_login() -> Vec<u8> {
-    let mut bytes = format!("a AUTHENTICATE PLAIN {}\r\n", plain("user@example.test", "password")).into_bytes();
+    let mut bytes =
+        format!("a AUTHENTICATE PLAIN {}\r\n", plain("user@example.test", "password")).into_bytes();
     bytes.extend(b"b NOOP\r\n".repeat(8000));
     bytes
 }

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use crate::support::{Answer, Fake, GATE_NAME, Gate, GateConfig, Guest, Mail, Manner, UpstreamTls, Wire, trusting};
+use crate::support::{
+    Answer, Fake, GATE_NAME, Gate, GateConfig, Guest, Mail, Manner, UpstreamTls, Wire, trusting,
+};
 
 const SAMPLES: usize = 10_000;
 
@@ -70,7 +72,8 @@ fn ten_thousand_refusals_do_not_tell_accounts_apart() {
 
 /// Mann and Whitney's rank sum, as a number of standard deviations from what samples of one distribution give.
 fn separation(one: &[f64], other: &[f64]) -> f64 {
-    let mut all = one.iter().map(|time| (*time, 1.0)).chain(other.iter().map(|time| (*time, 0.0))).collect::<Vec<_>>();
+    let mut all =
+        one.iter().map(|time| (*time, 1.0)).chain(other.iter().map(|time| (*time, 0.0))).collect::<Vec<_>>();
     all.sort_by(|a, b| a.0.total_cmp(&b.0));
     let ranks = all.iter().zip(1_u32..).map(|((_, ours), rank)| ours * f64::from(rank)).sum::<f64>();
     let (n, m) = (one.len() as f64, other.len() as f64);
