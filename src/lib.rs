@@ -38,21 +38,33 @@
 // F0: what everything stands on
 pub mod base;
 // F1: pure protocol, stored rows, checked settings
+#[cfg(feature = "server")]
 pub mod config;
 pub mod protocol;
+#[cfg(feature = "server")]
 pub mod store;
 // F2: what there is to know
+#[cfg(feature = "server")]
 pub mod account;
+#[cfg(feature = "server")]
 pub mod app_password;
+#[cfg(feature = "server")]
 pub mod audit;
+#[cfg(feature = "server")]
 pub mod factor;
 // F3: who gets in
+#[cfg(feature = "server")]
 pub mod gate;
 // F4: bytes in, bytes out
+#[cfg(feature = "server")]
 pub mod proxy;
 // F5: composition
+#[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "server")]
 pub mod site;
+#[cfg(feature = "server")]
 pub mod telemetry;
 // F6: people
+#[cfg(feature = "server")]
 pub mod cli;

@@ -13,7 +13,7 @@
 
 mod client;
 mod command;
-mod framing;
+pub mod framing;
 mod guard;
 mod introduction;
 mod login;

@@ -77,8 +77,9 @@ pub(super) fn judge(line: &[u8]) -> Fate {
     }
     let end = line.iter().position(|b| matches!(b, b' ' | b'\t')).unwrap_or(line.len());
     let (verb, arguments) = line.split_at_checked(end).unwrap_or((line, &[]));
-    // Leading blanks, quotes, 8-bit letters: some server might look past them.
-    if verb.is_empty() || !verb.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-') {
+    // Leading blanks, dashes, quotes, 8-bit letters: some server might look past them.
+    let begins = verb.first().is_some_and(u8::is_ascii_alphanumeric);
+    if !begins || !verb.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-') {
         return Fate::Answer(Own::NoCommand);
     }
     let verb = verb.to_ascii_uppercase();
@@ -118,8 +119,9 @@ mod tests {
 
     #[test]
     fn nothing_that_could_change_who_the_client_is_or_blind_the_guard_passes() {
-        let lines: [&[u8]; 23] = [
+        let lines: [&[u8]; 24] = [
             b"XCLIENT NAME=a",
+            b"--XCLIENT NAME=a",
             b"xclient",
             b" XCLIENT NAME=a",
             b"\tXCLIENT",
