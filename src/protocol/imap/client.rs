@@ -48,6 +48,8 @@ pub struct Client {
     heard: usize,
     /// The last list of capabilities since it was last forgotten.
     capabilities: Option<Capabilities>,
+    /// The list by which the login was chosen.
+    before_login: Capabilities,
     /// Untagged lines for the client, since the login began.
     untagged: Vec<u8>,
     credential_sent: bool,
@@ -176,6 +178,7 @@ impl ClientDialogue<Imap> for Client {
             ended: false,
             heard: 0,
             capabilities: None,
+            before_login: Capabilities::default(),
             untagged: Vec::new(),
             credential_sent: false,
             state: State::Greeting(setup.purpose),
@@ -280,10 +283,9 @@ impl Client {
 
     fn log_in(&mut self, login: &UpstreamLogin, introduction: Introduction) -> Turn {
         // What was offered before login says nothing about afterwards.
-        let capabilities = self.capabilities.take();
+        self.before_login = self.capabilities.take().unwrap_or_default();
         self.untagged.clear();
-        let ways = |capabilities| login::ways(LOGIN, LOGIN_INSTEAD, login, &capabilities);
-        match capabilities.and_then(ways) {
+        match login::ways(LOGIN, LOGIN_INSTEAD, login, &self.before_login) {
             Some(Ways { mut first, instead: Some(instead) }) => match first.pop_front() {
                 Some(piece) => {
                     let ways = Ways { first, instead: Some(instead) };
@@ -372,8 +374,12 @@ impl Client {
     }
 
     fn welcome(&mut self, text: String) -> Turn {
-        let capabilities = self.capabilities.take().unwrap_or_default();
-        told(UpstreamReply::LoggedIn(Welcome { capabilities, untagged: mem::take(&mut self.untagged), text }))
+        told(UpstreamReply::LoggedIn(Welcome {
+            before: mem::take(&mut self.before_login),
+            capabilities: self.capabilities.take().unwrap_or_default(),
+            untagged: mem::take(&mut self.untagged),
+            text,
+        }))
     }
 
     /// Listens until the command called `tag` is answered or the upstream wants more.

@@ -73,6 +73,11 @@ impl Guest {
             let reply = wire.command("EHLO client.test");
             assert!(reply.starts_with("250"), "EHLO was answered with `{reply}`");
         }
+        Self::past_greeting(wire, mail)
+    }
+
+    /// Where greeting and EHLO were heard.
+    pub(crate) fn past_greeting(wire: Wire, mail: Mail) -> Self {
         Self { wire, mail, attempts: 0 }
     }
 

@@ -87,7 +87,7 @@ mod tests {
 
     use super::*;
     use crate::protocol::MailProtocol;
-    use crate::protocol::imap::{Imap, Offer, Welcome};
+    use crate::protocol::imap::{Imap, Welcome};
 
     /// A session behind the guard: what each side has received so far, and whether it still lives.
     struct Relay {
@@ -162,9 +162,9 @@ mod tests {
     #[test]
     fn a_guard_stands_where_the_upstream_says_so_before_or_after_login() {
         let guarded = |before: &str, after: &str| {
-            let capabilities = Capabilities::parse(after.as_bytes());
-            let welcome = Welcome { capabilities, untagged: Vec::new(), text: String::new() };
-            Imap::guard(&Offer::parse(before), &welcome).is_some()
+            let [before, capabilities] = [before, after].map(|list| Capabilities::parse(list.as_bytes()));
+            let welcome = Welcome { before, capabilities, untagged: Vec::new(), text: String::new() };
+            Imap::guard(&welcome).is_some()
         };
         assert!(!guarded("IMAP4rev1", "IMAP4rev1 IDLE"));
         assert!(guarded("IMAP4rev1", "IMAP4rev1 unauthenticate"));
