@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_BACK: Duration = Duration::from_secs(60);
 
 /// Names of events, as the trail has them.
-const EVENTS: [&str; 14] = [
+const EVENTS: [&str; 15] = [
     "login",
     "session_end",
     "account_added",
@@ -35,6 +35,7 @@ const EVENTS: [&str; 14] = [
     "factor_unbound",
     "app_password_created",
     "app_password_revoked",
+    "session_end_asked",
     "chain_started",
     "chain_ended",
     "started",
@@ -217,6 +218,7 @@ fn detail(event: &Event) -> String {
         }
         Event::AppPasswordCreated { label, name, by, .. } => format!("{label} `{name}`, {}", by_whom(by)),
         Event::AppPasswordRevoked { label, by, .. } => format!("{label}, {}", by_whom(by)),
+        Event::SessionEndAsked { session, by, .. } => format!("{session}, {}", by_whom(by)),
         Event::Started { version } => format!("version {version}"),
         Event::Stopped | Event::ChainEnded => String::new(),
         Event::ChainStarted { chain } => chain.clone(),

@@ -18,6 +18,7 @@ mod planned;
 mod prompt;
 mod records;
 mod serve;
+mod session;
 mod users;
 mod when;
 
@@ -34,6 +35,7 @@ use config::ConfigCommand;
 use context::Context;
 use factor::FactorCommand;
 use init::Init;
+use session::SessionCommand;
 
 /// The gate in front of a mail server: app passwords and second factors for IMAP, POP3 and SMTP
 #[derive(Parser)]
@@ -60,6 +62,8 @@ enum Command {
     Factor(FactorCommand),
     #[command(subcommand)]
     AppPassword(AppPasswordCommand),
+    #[command(subcommand)]
+    Session(SessionCommand),
     #[command(subcommand)]
     Audit(AuditCommand),
 }
@@ -100,6 +104,7 @@ impl Cli {
             Command::Account(command) => on_site(&self.config, async |site| command.run(site).await),
             Command::Factor(command) => on_site(&self.config, async |site| command.run(site).await),
             Command::AppPassword(command) => on_site(&self.config, async |site| command.run(site).await),
+            Command::Session(command) => on_site(&self.config, async |site| command.run(site).await),
             Command::Audit(command) => on_site(&self.config, async |site| command.run(site).await),
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::attempt::OpenAttempt;
 use super::passage::Passage;
-use crate::base::{AccountId, AppPasswordId, ClientAddress, Protocol, SessionId, UpstreamName};
+use crate::base::{AccountId, AppPasswordId, ClientAddress, Protocol, SessionId, Timestamp, UpstreamName};
 use crate::protocol::{Refusal, UpstreamLogin};
 
 /// Where an attempt comes from.
@@ -54,6 +54,8 @@ pub(super) enum Basis {
     AppPassword {
         account: AccountId,
         app_password: AppPasswordId,
+        /// When it ends, if it does.
+        expires_at: Option<Timestamp>,
         /// Whether the upstream hears the sealed mailbox password, or the master's.
         sealed: bool,
     },
