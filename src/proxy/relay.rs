@@ -641,6 +641,58 @@ mod tests {
         assert!((850..2000).contains(&lasted), "{lasted}");
     }
 
+    #[tokio::test]
+    async fn a_session_that_the_gate_ends_closes_both_sides_in_order_and_adds_nothing() {
+        let mut stage = stage(LONG, (b"", b""), None).await;
+        stage.upstream.write_all(b"* 1 EX").await.unwrap();
+        expect(&mut stage.client, b"* 1 EX").await;
+        let began = Instant::now();
+        stage.revoke.send(Cause::Revoked).unwrap();
+        assert_eq!(rest(&mut stage.client).await, b"");
+        assert_eq!(rest(&mut stage.upstream).await, b"");
+        drop(stage.client);
+        assert_eq!(stage.end.await.unwrap(), Reason::Ended(Cause::Revoked));
+        assert!(began.elapsed() < Duration::from_millis(500));
+    }
+
+    /// Both sides flood, so that there is always something to copy.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_gate_ends_a_session_in_the_middle_of_a_flood() {
+        let stage = stage(LONG, (b"", b""), None).await;
+        for side in [stage.client, stage.upstream] {
+            let (mut reader, mut writer) = side.into_split();
+            tokio::spawn(async move { while writer.write_all(&[b'x'; 1 << 16]).await.is_ok() {} });
+            tokio::spawn(async move {
+                let mut bytes = vec![0; 1 << 16];
+                while reader.read(&mut bytes).await.is_ok_and(|read| read > 0) {}
+            });
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let began = Instant::now();
+        stage.revoke.send(Cause::Suspended).unwrap();
+        assert_eq!(stage.end.await.unwrap(), Reason::Ended(Cause::Suspended));
+        assert!(began.elapsed() < Duration::from_millis(900), "{:?}", began.elapsed());
+        assert_eq!(stage.buffers.in_use(), 0);
+    }
+
+    #[tokio::test]
+    async fn the_gate_ends_a_session_whose_peers_do_not_read() {
+        let stage = stage(LONG, (b"", b""), None).await;
+        let flood = async {
+            loop {
+                for side in [&stage.client, &stage.upstream] {
+                    let _ = side.try_write(&[b'x'; 1 << 16]);
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_millis(500), flood).await;
+        let began = Instant::now();
+        stage.revoke.send(Cause::EndedByAdmin).unwrap();
+        assert_eq!(stage.end.await.unwrap(), Reason::Ended(Cause::EndedByAdmin));
+        assert!(began.elapsed() < Duration::from_millis(900), "{:?}", began.elapsed());
+    }
+
     /// Answers `XCLIENT` itself, ends the session at `bad`, takes no more behind `wait` until the upstream
     /// has spoken, passes the rest; by the line.
     #[derive(Default)]

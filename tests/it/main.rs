@@ -15,6 +15,7 @@ mod processes;
 mod refusals;
 mod segments;
 mod servers;
+mod sessions;
 mod support;
 mod transparency;
 mod upstream;
