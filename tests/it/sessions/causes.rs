@@ -119,7 +119,7 @@ fn every_cause(legacy: &LegacyServer, here: &Gate, there: &Gate) {
     let ended = scene(6);
     let (mut ending, staying) = (ended.by(&ended.first.password), ended.by(&ended.first.password));
     ending.truncate(1);
-    let session = eventually_listed(there, ended.user, 6, "imap").remove(0);
+    let session = eventually_listed(there, ended.user, 4, "imap").remove(0);
     let twin = &staying[0];
     assert_eq!(twin.mail, Mail::Imap, "two alike, and one of them is meant");
     ended.strike("ended_by_admin", &["session", "end", &session], ending, staying);
