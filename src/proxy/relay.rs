@@ -655,6 +655,16 @@ mod tests {
         assert!(began.elapsed() < Duration::from_millis(500));
     }
 
+    #[tokio::test]
+    async fn nothing_passes_once_the_gate_has_ended_the_session() {
+        let mut stage = stage(LONG, (b"a1 SELECT INBOX\r\n", b"* 1 EXISTS\r\n"), None).await;
+        // The relay is a task that has not run yet, with bytes in its hands.
+        stage.revoke.send(Cause::Revoked).unwrap();
+        assert_eq!(rest(&mut stage.upstream).await, b"");
+        assert_eq!(rest(&mut stage.client).await, b"");
+        assert_eq!(stage.traffic.so_far(), (0, 0));
+    }
+
     /// Both sides flood, so that there is always something to copy.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn the_gate_ends_a_session_in_the_middle_of_a_flood() {

@@ -93,6 +93,13 @@ fn every_cause(legacy: &LegacyServer, here: &Gate, there: &Gate) {
     let (ending, mut staying) = (one.by(&one.first.password), one.by(&one.second.password));
     staying.extend(one.by(one.mailbox));
     one.strike("revoked", &["app-password", "revoke", one.user, &one.first.id], ending, staying);
+    // Two finished their messages, and the half of the third is none.
+    assert!(legacy.postfix_log().contains("lost connection after DATA"), "{}", legacy.postfix_log());
+    crate::support::eventually("two messages are there", || {
+        let mut guest = crate::support::Guest::at(here, Mail::Imap);
+        assert!(Mail::Imap.is_yes(&guest.log_in(one.user, one.mailbox)));
+        guest.wire.imap("m", "STATUS INBOX (MESSAGES)").contains("(MESSAGES 2)")
+    });
 
     let all = scene(1);
     let (mut ending, staying) = (all.by(&all.first.password), all.by(all.mailbox));
