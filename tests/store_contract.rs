@@ -765,14 +765,15 @@ async fn a_list_of_sessions_is_kept_by_nodes_that_live(database: Database) {
         bytes_to_client: u64::MAX,
     };
     let (first, second) = (session(1, Some(row.id)), session(2, None));
-    assert!(!store.write_sessions(here, &[first.clone()], &[], &[]).await.unwrap(), "unknown node");
+    let one = std::slice::from_ref::<LiveSession>;
+    assert!(!store.write_sessions(here, one(&first), &[], &[]).await.unwrap(), "unknown node");
     for node in [here, there] {
         store.enlist_node(node).await.unwrap();
     }
     for _ in 0..2 {
-        assert!(store.write_sessions(here, &[first.clone()], &[], &[]).await.unwrap(), "twice is once");
+        assert!(store.write_sessions(here, one(&first), &[], &[]).await.unwrap(), "twice is once");
     }
-    assert!(store.write_sessions(there, &[second.clone()], &[], &[]).await.unwrap());
+    assert!(store.write_sessions(there, one(&second), &[], &[]).await.unwrap());
     let listed = store.live_sessions(None).await.unwrap();
     assert_eq!(
         listed.iter().map(|one| one.id).collect::<Vec<_>>(),

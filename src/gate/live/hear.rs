@@ -40,20 +40,15 @@ impl Gate {
     /// Looks once for changes, and does what follows.
     pub(in crate::gate) async fn hear_changes(&self) {
         let mut ear = self.ear.lock().await;
-        match self.hear(&mut ear).await {
-            Ok(()) if ear.deaf => {
-                ear.deaf = false;
-                tracing::info!("changes are heard of again");
-            }
-            Ok(()) => {}
-            Err(error) if !ear.deaf => {
-                ear.deaf = true;
-                tracing::warn!(
-                    error = &error as &dyn Error,
-                    "the database does not say what was changed: sessions go on until it does"
-                );
-            }
-            Err(_) => {}
+        let heard = self.hear(&mut ear).await;
+        let was_deaf = std::mem::replace(&mut ear.deaf, heard.is_err());
+        match heard {
+            Ok(()) if was_deaf => tracing::info!("changes are heard of again"),
+            Err(error) if !was_deaf => tracing::warn!(
+                error = &error as &dyn Error,
+                "the database does not say what was changed: sessions go on until it does"
+            ),
+            Ok(()) | Err(_) => {}
         }
     }
 
@@ -73,15 +68,20 @@ impl Gate {
                 ear.unjudged.extend(self.registry.accounts());
             }
         }
+        let mut unreadable = None;
         for account in ear.unjudged.iter().copied().collect::<Vec<_>>() {
-            self.judge_again(account).await?;
-            ear.unjudged.remove(&account);
+            match self.judge_again(account).await {
+                Ok(()) => drop(ear.unjudged.remove(&account)),
+                // Others wait for no row that nobody can read.
+                Err(error @ StoreError::Corrupt(_)) => unreadable = Some(error),
+                Err(error) => return Err(error),
+            }
         }
         if ear.pruned_at.is_none_or(|at| self.now().since(at) >= PRUNE_EVERY) {
             self.store.prune_changes().await?;
             ear.pruned_at = Some(self.now());
         }
-        Ok(())
+        unreadable.map_or(Ok(()), Err)
     }
 
     fn act_on(&self, changes: &[Change], unjudged: &mut HashSet<AccountId>) {
