@@ -75,10 +75,14 @@ impl Client {
             Mail::Pop3 => ("NOOP", "+OK"),
             Mail::Smtp => ("The last line.\r\n.", "250 "),
         };
-        let reply = self.wire.ask(command);
-        assert!(reply.starts_with(expected), "{} was to live on: {reply}", self.what);
+        self.wire.send(format!("{command}\r\n"));
+        // In IDLE the server may have had something to tell.
+        let reply = self.wire.lines_until(|line| self.mail != Mail::Imap || line.starts_with("i "));
+        let last = reply.lines().last().unwrap_or_default();
+        assert!(last.starts_with(expected), "{} was to live on: {reply}", self.what);
         if self.mail == Mail::Imap {
-            assert!(self.wire.ask("i IDLE").starts_with("+ "));
+            self.wire.send("i IDLE\r\n");
+            assert!(self.wire.lines_until(|line| line.starts_with("+ ")).contains("+ "));
         }
     }
 }
