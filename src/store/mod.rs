@@ -18,6 +18,7 @@ mod moment;
 mod open;
 pub mod record;
 mod site;
+mod stale;
 
 use std::io;
 use std::path::PathBuf;
@@ -79,6 +80,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         accounts::STATEMENTS,
         factors::STATEMENTS,
         app_passwords::STATEMENTS,
+        stale::STATEMENTS,
         audit::STATEMENTS,
         site::STATEMENTS,
         changes::STATEMENTS,

@@ -16,6 +16,8 @@ mod refusals;
 mod segments;
 mod servers;
 mod sessions;
+mod stale;
+mod stress;
 mod support;
 mod transparency;
 mod upstream;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use sqlx::{AssertSqlSafe, Executor};
 
 use super::*;
+use crate::app_password::ProvenMailbox;
 use crate::base::AppPasswordId;
 use crate::store::LiveSessionRecord;
 
@@ -131,8 +132,10 @@ async fn what_changes_nothing_that_a_session_rests_on_ends_none() {
     let harmless = after(async |site, alice| {
         site.app_password(alice, anywhere()).await;
         let sealed = Password::new(b"another mailbox password".to_vec()).unwrap();
-        let left_alone = site.app_passwords.reseal(alice.id, &alice.upstream, &sealed).await.unwrap();
-        assert_eq!(left_alone, []);
+        let mailbox = ProvenMailbox { password: &sealed, upstream: &alice.upstream, at: site.clock.now() };
+        let by = Author::new(&site.audit, Actor::Gate);
+        let resealed = site.app_passwords.reseal(alice.id, &alice.address, mailbox, &by).await.unwrap();
+        assert_eq!(resealed.sealed.len(), 2);
         site.gate.flush_uses().await;
         assert!(site.store.set_account_state(alice.id, AccountState::Active).await.unwrap());
     });
