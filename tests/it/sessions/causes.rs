@@ -142,13 +142,13 @@ fn every_cause(legacy: &LegacyServer, here: &Gate, there: &Gate) {
 
 /// Nobody does anything, and the time is over.
 fn expiry(scene: &Scene<'_>) {
-    const LIFE: Duration = Duration::from_secs(6);
+    const LIFE: Duration = Duration::from_secs(10);
     let (user, mailbox) = (scene.user, scene.mailbox);
-    let asked = Instant::now();
-    let made = scene.there.app_password(user, mailbox, &["--expires", "6s"]);
-    let made_at = Instant::now();
     let mut staying = scene.by(mailbox);
     staying.extend(scene.by(&scene.first.password));
+    let asked = Instant::now();
+    let made = scene.there.app_password(user, mailbox, &["--expires", "10s"]);
+    let made_at = Instant::now();
     let ending = scene.by(&made.password);
     for ended in ending.into_iter().map(Client::watch).collect::<Vec<_>>() {
         let ended = ended.join().expect("a client's end");
