@@ -139,6 +139,14 @@ impl Gate {
         self.doors.iter().find(fits).expect("a listener of that kind").port.number
     }
 
+    /// The port of the first listener of that kind that leads to `upstream` alone.
+    pub(crate) fn port_to(&self, upstream: &str, protocol: &str, implicit_tls: bool) -> u16 {
+        let fits = |door: &&Door| {
+            door.protocol == protocol && door.implicit_tls == implicit_tls && door.upstreams == [upstream]
+        };
+        self.doors.iter().find(fits).expect("a listener of that kind").port.number
+    }
+
     /// Runs one of the gate's commands with its configuration, giving it `input` on standard input.
     pub(crate) fn cli_with_input<A: AsRef<OsStr>>(&self, arguments: &[A], input: &str) -> Outcome {
         let config = self.config_file();
