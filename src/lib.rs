@@ -27,7 +27,8 @@
 //!    only then gives the client's answer: a [`gate::Passage`], or the refusal in the protocol's own words.
 //! 7. **A relay.** With the passage in hand [`proxy::relay`] copies bytes until one side ends. Both dialogues
 //!    are gone; what the client had pipelined behind its login reaches the upstream exactly once; buffers
-//!    exist only while bytes wait. SMTP commands are still read on their way, so that a client cannot become
+//!    exist only while bytes wait. When what the passage rests on is revoked, [`gate`] ends it within a second,
+//!    whichever process did that. SMTP commands are still read on their way, so that a client cannot become
 //!    somebody else; message content is not.
 //!
 //! # The floors

@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_BACK: Duration = Duration::from_secs(60);
 
 /// Names of events, as the trail has them.
-const EVENTS: [&str; 17] = [
+const EVENTS: [&str; 18] = [
     "login",
     "session_end",
     "account_added",
@@ -35,6 +35,7 @@ const EVENTS: [&str; 17] = [
     "factor_unbound",
     "app_password_created",
     "app_password_revoked",
+    "session_end_asked",
     "mailbox_password_stale",
     "mailbox_password_taken",
     "mailbox_password_resealed",
@@ -220,6 +221,7 @@ fn detail(event: &Event) -> String {
         }
         Event::AppPasswordCreated { label, name, by, .. } => format!("{label} `{name}`, {}", by_whom(by)),
         Event::AppPasswordRevoked { label, by, .. } => format!("{label}, {}", by_whom(by)),
+        Event::SessionEndAsked { session, by, .. } => format!("{session}, {}", by_whom(by)),
         Event::MailboxPasswordStale { labels, upstream, by, .. }
         | Event::MailboxPasswordTaken { labels, upstream, by, .. }
         | Event::MailboxPasswordResealed { labels, upstream, by, .. } => {

@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 
 use super::Origin;
 use super::limiter::Reservation;
+use super::live::Moment;
 use super::turns::Turns;
 use super::verdict::Settle;
 use crate::account::Located;
@@ -88,6 +89,8 @@ pub(super) struct OpenAttempt {
     pub(super) credential: Credential,
     /// The app password that was proven, and its label.
     pub(super) app_password: Option<(AppPasswordId, String)>,
+    /// What changes were heard of before its account was read.
+    pub(super) read_at: Moment,
     /// When it had its turn: waiting for others says nothing about the upstream.
     pub(super) looked_at: Monotonic,
     /// The least time that a plain no takes, as it was when the attempt came: what is learnt from its own answer
@@ -113,6 +116,7 @@ impl OpenAttempt {
             at_stake: false,
             credential: Credential::Unproven,
             app_password: None,
+            read_at: Moment::default(),
             looked_at: desk.clock.monotonic(),
             refused_after: Duration::ZERO,
             login: credentials.login.clone(),

@@ -6,7 +6,7 @@ use super::attempt::OpenAttempt;
 use super::passage::Passage;
 use super::reach::Reach;
 use super::stale::Sent;
-use crate::base::{AccountId, AppPasswordId, ClientAddress, Protocol, SessionId, UpstreamName};
+use crate::base::{AccountId, AppPasswordId, ClientAddress, Protocol, SessionId, Timestamp, UpstreamName};
 use crate::protocol::{Refusal, UpstreamLogin};
 
 /// Where an attempt comes from.
@@ -58,6 +58,8 @@ pub(super) enum Basis {
     AppPassword {
         account: AccountId,
         app_password: AppPasswordId,
+        /// When it ends, if it does.
+        expires_at: Option<Timestamp>,
         /// The sealed mailbox password that the upstream hears; `None`: it hears the master's.
         sealed: Option<Sent>,
     },

@@ -21,7 +21,7 @@ use super::stale::Sent;
 use super::upstream_login::{Style, UpstreamRules, own_login};
 use super::verdict::No;
 use crate::account::Located;
-use crate::app_password::{Candidate, Scope, Tampered, Undecided};
+use crate::app_password::{Candidate, Outside, Scope, Tampered, Undecided};
 use crate::audit::event::Credential;
 use crate::base::{Address, LoginName, UpstreamName};
 use crate::protocol::{Credentials, Refusal, UpstreamLogin};
@@ -81,6 +81,7 @@ impl Gate {
         let case = Case { located: &located, rules, presented };
         let candidate = Candidate::parse(&credentials.password);
 
+        attempt.read_at = self.registry.moment();
         let mut known = match self.look_up(&located.address, candidate.as_ref()).await {
             Ok(known) => known,
             Err(error) => return self.without_store(attempt, &case, &error),
@@ -235,6 +236,10 @@ impl Gate {
             mailbox,
         };
         self.proofs().remember(case.presented, row, &proof, self.now());
+        // Whoever heard of a change while argon2 ran has forgotten too early.
+        if self.registry.changed_since(row.account, attempt.read_at) {
+            self.proofs().forget(case.presented);
+        }
         Ok(proof)
     }
 
@@ -258,16 +263,19 @@ impl Gate {
     /// The app password is right: whether it may be used here and now, and how the gate logs in with it.
     fn by_proof(&self, attempt: &mut OpenAttempt, case: &Case<'_>, proof: Proof) -> Result<Leave, No> {
         note_proof(attempt, &proof);
-        let Scope { protocols, networks, expires_at } = &proof.scope;
-        if expires_at.is_some_and(|end| self.desk.clock.now() >= end) {
-            self.proofs().forget(case.presented);
-            return Err(No::proven(Refusal::Expired, "the app password has expired"));
-        }
-        if !protocols.contains(attempt.origin.protocol) {
-            return Err(No::proven(Refusal::OutOfScope, "the app password is not for this protocol"));
-        }
-        if !networks.is_empty() && !networks.contains(attempt.origin.client) {
-            return Err(No::proven(Refusal::OutOfScope, "the app password is not for this network"));
+        let (protocol, client) = (attempt.origin.protocol, attempt.origin.client);
+        match proof.scope.excludes(protocol, client, self.desk.clock.now()) {
+            None => {}
+            Some(Outside::Expired) => {
+                self.proofs().forget(case.presented);
+                return Err(No::proven(Refusal::Expired, "the app password has expired"));
+            }
+            Some(Outside::Protocol) => {
+                return Err(No::proven(Refusal::OutOfScope, "the app password is not for this protocol"));
+            }
+            Some(Outside::Network) => {
+                return Err(No::proven(Refusal::OutOfScope, "the app password is not for this network"));
+            }
         }
         let (login, sealed) = match &case.rules.style {
             Style::Master(master) => {
@@ -296,7 +304,12 @@ impl Gate {
                 None => return Err(No::proven(Refusal::Stale, "no mailbox password is sealed to it")),
             },
         };
-        let basis = Basis::AppPassword { account: proof.account, app_password: proof.app_password, sealed };
+        let basis = Basis::AppPassword {
+            account: proof.account,
+            app_password: proof.app_password,
+            expires_at: proof.scope.expires_at,
+            sealed,
+        };
         Ok(Leave { upstream: case.located.upstream.clone(), login, basis })
     }
 }

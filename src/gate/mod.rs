@@ -22,6 +22,7 @@ mod conclude;
 mod grant;
 mod judge;
 mod limiter;
+mod live;
 mod outage;
 mod passage;
 mod policy;
@@ -39,6 +40,7 @@ mod tests;
 
 pub use authenticator::{Authenticator, Dependencies};
 pub use grant::{Conclusion, Decision, Grant, Origin, Refused, UpstreamSaid};
+pub use live::{Cause, EndError, LiveSessions, Traffic};
 pub use passage::{Passage, SessionSummary};
 pub use reach::{Reach, Way};
 pub use upstream_login::{UnusableUpstream, UpstreamRules};

@@ -54,16 +54,11 @@ pub(super) async fn serve<P: MailProtocol>(
     // A network that holds too many connections already is not worth a word.
     let Some(permit) = door.permits.stranger(client) else { return };
     let admitted = Box::pin(Stranger::new(&door, client, permit).until_admitted(tcp)).await;
-    let Some(Admitted { passage, mut relay }) = admitted else { return };
+    let Some(Admitted { mut passage, mut relay }) = admitted else { return };
     let since = Instant::now();
     let mut closing = door.closing.clone();
-    let end = relay.run(Patience::new(door.limits.idle), &mut closing).await;
-    let summary = SessionSummary {
-        duration: since.elapsed(),
-        bytes_from_client: end.from_client,
-        bytes_to_client: end.to_client,
-        reason: end.reason.as_str(),
-    };
+    let reason = relay.run(Patience::new(door.limits.idle), &mut closing, passage.ended()).await;
+    let summary = SessionSummary { duration: since.elapsed(), reason: reason.as_str() };
     door.gate.session_ended(passage, summary).await;
 }
 
@@ -166,25 +161,29 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
         mut self,
         mut stream: Stream,
         mut dialogue: P::Server,
-        passage: Box<Passage>,
+        mut passage: Box<Passage>,
         entered: Entered<P>,
         guard: Option<Guard>,
     ) -> Option<Admitted> {
         dialogue.admit(entered.welcome);
-        let told = self.patiently(settle(&mut stream, &mut dialogue)).await;
-        if !matches!(told, Some(Ok(Turn::Input { .. }))) {
-            let nothing = SessionSummary {
-                duration: std::time::Duration::ZERO,
-                bytes_from_client: 0,
-                bytes_to_client: 0,
-                reason: Reason::ClientClosed.as_str(),
-            };
+        let not_begun = tokio::select! {
+            biased;
+            told = self.patiently(settle(&mut stream, &mut dialogue)) => {
+                let told = matches!(told, Some(Ok(Turn::Input { .. })));
+                (!told).then_some(Reason::ClientClosed)
+            }
+            // A client that does not read its welcome.
+            cause = passage.ended() => Some(Reason::Ended(cause)),
+        };
+        if let Some(reason) = not_begun {
+            let nothing = SessionSummary { duration: std::time::Duration::ZERO, reason: reason.as_str() };
             self.door.gate.session_ended(passage, nothing).await;
             return None;
         }
         let client = (stream, dialogue.into_unread());
         let upstream = (entered.stream, entered.unread);
-        Some(Admitted { passage, relay: Relay::new(client, upstream, guard, self.door.buffers.clone()) })
+        let relay = Relay::new(client, upstream, guard, self.door.buffers.clone(), passage.traffic());
+        Some(Admitted { passage, relay })
     }
 }
 

@@ -17,6 +17,7 @@ mod processes;
 mod refusals;
 mod segments;
 mod servers;
+mod sessions;
 mod several_upstreams;
 mod stale;
 mod stress;

@@ -3,6 +3,7 @@
 
 mod guessing;
 mod leaving;
+mod live;
 mod names;
 mod proofs;
 mod reach;
@@ -146,6 +147,7 @@ impl Site {
             clock: told_time,
             upstreams: vec![UpstreamRules::new(&upstream, Some(master_password)).unwrap()],
         });
+        gate.hear_changes().await;
         let mailboxes = Mutex::new(HashMap::from([(ALICE.to_owned(), MAILBOX.to_owned())]));
         let heard = Mutex::default();
         Self { gate, clock, gates_store, store, audit, app_passwords, mailboxes, heard, directory }

@@ -46,6 +46,15 @@ impl Gate {
         gate
     }
 
+    /// Starts another one with the same key file, as on a second machine; `config` names the same database.
+    pub(crate) fn join(&self, config: GateConfig) -> Self {
+        let mut gate = Self::prepare(config);
+        let key = |gate: &Self| gate.directory().join("data/site.key");
+        fs::copy(key(self), key(&gate)).expect("the key file");
+        gate.start_again();
+        gate
+    }
+
     /// Writes its configuration and starts nothing yet: for commands that work without a running gate.
     pub(crate) fn prepare(config: GateConfig) -> Self {
         let directory = TempDir::new().expect("a temporary directory");
