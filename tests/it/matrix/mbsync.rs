@@ -1,0 +1,21 @@
+//! mbsync (isync): pulls the inbox into a Maildir.
+
+use super::task::{HOST, Outcome, Task, messages_in, outcome};
+
+pub(super) fn run(task: &Task) -> Outcome {
+    let place = task.folder("mail");
+    let tls = if task.door.implicit_tls { "IMAPS" } else { "STARTTLS" };
+    let config = format!(
+        "IMAPStore gate\nHost {HOST}\nPort {}\nUser {}\nPass \"{}\"\nSSLType {tls}\nSystemCertificates \
+         no\nCertificateFile {}\nAuthMechs {}\n\nMaildirStore here\nPath {place}/\nInbox \
+         {place}/INBOX\n\nChannel inbox\nFar :gate:\nNear :here:\nSync Pull\nCreate Near\nSyncState *\n",
+        task.port,
+        task.user,
+        task.password,
+        task.ca(),
+        task.mechanism.to_uppercase(),
+    );
+    let config = task.file("mbsyncrc", &config);
+    let ended = task.run(&["mbsync", "--config", &config, "--all"], "");
+    outcome(ended, |_| messages_in(&task.directory.join("mail/INBOX/new")))
+}
