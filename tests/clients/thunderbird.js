@@ -186,7 +186,7 @@ async function run() {
     for (const account of [...MailServices.accounts.accounts]) {
       MailServices.accounts.removeAccount(account, true);
     }
-    Services.logins.removeAllLogins();
+    await Services.logins.removeAllLoginsAsync();
     const line = { task: task.task, problem, shown: [...shown], milliseconds: Date.now() - begun };
     await IOUtils.writeUTF8(results, `${JSON.stringify(line)}\n`, { mode: "appendOrCreate" });
   }

@@ -4,8 +4,8 @@ use super::task::{HOST, Outcome, Task, messages_in, outcome};
 
 pub(super) fn run(task: &Task) -> Outcome {
     let place = task.folder("mail");
-    // `sslproto` also means STARTTLS, unless TLS comes first.
-    let tls = if task.door.implicit_tls { "ssl sslproto auto" } else { "sslproto tls1.2+" };
+    // Without `ssl`, a version of TLS means that STARTTLS or STLS must come first.
+    let tls = if task.door.implicit_tls { "ssl" } else { "sslproto tls1.2+" };
     let config = format!(
         "poll {HOST} service {} protocol {} user \"{}\" password \"{}\" is nobody here {tls} sslcertck sslcertfile \
          \"{}\" keep fetchall no rewrite mda \"cat >$(mktemp {place}/XXXXXX)\"\n",
