@@ -86,7 +86,9 @@ async function imap(task) {
   server.QueryInterface(Ci.nsIImapIncomingServer);
   server.setBoolValue("using_subscription", false);
   const discovery = ending();
-  MailServices.imap.discoverAllFolders(server.rootFolder, discovery.listener, null);
+  // With a window to show dialogs in, since without one it does not say that a login failed.
+  const { msgWindow } = Services.wm.getMostRecentWindow("mail:3pane");
+  MailServices.imap.discoverAllFolders(server.rootFolder, discovery.listener, msgWindow);
   must(await discovery.promise, "the list of folders");
   const inbox = server.rootFolder.getFolderWithFlags(Ci.nsMsgFolderFlags.Inbox);
   const update = ending();

@@ -74,7 +74,9 @@ fn each_client_fetches_and_sends_at_each_door_with_each_credential() {
                     let day = || a_day(row, &gates[*credential], &legacy, number);
                     // One that fails must not hide what came of the others.
                     let doors = catch_unwind(AssertUnwindSafe(day)).unwrap_or_else(|panic| {
-                        let words = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+                        let words = panic.downcast_ref::<String>().map(String::as_str);
+                        let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
+                        let words = words.unwrap_or("it panicked").to_owned();
                         row.doors().map(|door| (door, Err(words.clone()))).collect()
                     });
                     let (credential, took) = (*credential, begun.elapsed());
@@ -130,7 +132,9 @@ fn a_day(row: &Row, gate: &Gate, legacy: &LegacyServer, user: usize) -> Vec<(Doo
         .map(|door| {
             let here = tasks.iter().zip(&outcomes).filter(|(task, _)| task.door == door);
             let verdicts = here.map(|(task, outcome)| {
-                judge(row, task, outcome, &kept, &messages, legacy).map_err(|problem| {
+                let verdict = judge(row, task, outcome, &kept, &messages, legacy);
+                let verdict = verdict.and_then(|()| was_judged(task, gate));
+                verdict.map_err(|problem| {
                     let Task { mechanism, right, .. } = task;
                     let password = if *right { "right" } else { "wrong" };
                     format!("the {password} app password, mechanism `{mechanism}`: {problem}")
@@ -222,6 +226,22 @@ fn judge(
             },
         },
     }
+}
+
+/// Whether the gate let it in, or refused it, for its password: a client may fail for many another reason.
+fn was_judged(task: &Task, gate: &Gate) -> Result<(), String> {
+    let expected = if task.right {
+        ("Admitted", "the app password is right")
+    } else {
+        ("Refused", "wrong app password")
+    };
+    let parts = [
+        format!(" protocol={} ", task.door.mail.name()),
+        format!(" account=\"{}\" outcome={} reason=\"{}\"", task.user, expected.0, expected.1),
+    ];
+    let log = gate.log();
+    let logged = log.lines().any(|line| parts.iter().all(|part| line.contains(part)));
+    if logged { Ok(()) } else { Err(format!("the gate did not log {parts:?}")) }
 }
 
 impl Row {

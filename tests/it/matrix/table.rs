@@ -93,7 +93,7 @@ pub(super) const TABLE: [Row; 11] = [
         cells: [Cell::Runs; 6],
         mechanisms: ITS_CHOICE,
         drive: thunderbird::drive,
-        refusal: "0x80004005",
+        refusal: "Login to server localhost with username",
     },
     Row {
         client: "imaplib",
