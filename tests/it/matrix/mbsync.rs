@@ -17,5 +17,7 @@ pub(super) fn run(task: &Task) -> Outcome {
     );
     let config = task.file("mbsyncrc", &config);
     let ended = task.run(&["mbsync", "--config", &config, "--all"], "");
-    outcome(ended, |_| messages_in(&task.directory.join("mail/INBOX/new")))
+    // Unread messages are in one folder of a Maildir, the others in the other.
+    let folders = ["new", "cur"].map(|folder| task.directory.join("mail/INBOX").join(folder));
+    outcome(ended, |_| folders.iter().flat_map(|folder| messages_in(folder)).collect())
 }

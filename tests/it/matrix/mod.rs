@@ -112,7 +112,7 @@ fn a_day(row: &Row, gate: &Gate, legacy: &LegacyServer, user: usize) -> Vec<(Doo
     gate.bind_totp(name);
     let home = TempDir::new().expect("a temporary directory");
     let tasks = tasks(row, gate, name, &app_password, home.path());
-    let kept = Letter { subject: format!("Kept for {}", row.client), from: name.to_owned() };
+    let kept = Letter { subject: format!("Kept for {name}"), from: name.to_owned() };
     let mut mailbox = Mailbox::open(legacy, user);
     mailbox.put(&kept);
 
@@ -156,7 +156,7 @@ fn tasks(row: &Row, gate: &Gate, user: &str, app_password: &str, home: &Path) ->
             let directory = home.join(tasks.len().to_string());
             fs::create_dir(&directory).expect("a directory");
             let password = if right { app_password.to_owned() } else { spoilt(app_password) };
-            let subject = format!("Letter {} by {}", tasks.len(), row.client);
+            let subject = format!("Letter {} by {user}", tasks.len());
             tasks.push(Task {
                 door,
                 port: gate.port(door.mail.name(), door.implicit_tls),

@@ -33,7 +33,7 @@ pub(super) struct Task {
 /// What a client fetched, each message whole (nothing, over SMTP), or all that it said when it failed.
 pub(super) type Outcome = Result<Vec<String>, String>;
 
-/// A message by its subject.
+/// A message by its subject, which is like no other's.
 #[derive(Clone, Debug)]
 pub(super) struct Letter {
     pub(super) subject: String,
@@ -51,7 +51,7 @@ impl Letter {
         format!(
             "From: {from}\nTo: {from}\nSubject: {subject}\nDate: Thu, 01 Jan 2026 00:00:00 +0000\nMessage-ID: \
              <{}@client.test>\n\n{BODY}",
-            subject.replace(' ', ".")
+            subject.replace([' ', '@'], ".")
         )
         .replace('\n', "\r\n")
     }
