@@ -13,6 +13,7 @@ use super::limiter::Limiter;
 use super::outage::Outages;
 use super::passage::{Passage, SessionSummary, Sessions};
 use super::proof_cache::ProofCache;
+use super::stale::RefusedSeals;
 use super::timing::RefusalTime;
 use super::turns::Turns;
 use super::upstream_login::UpstreamRules;
@@ -80,6 +81,7 @@ impl Authenticator {
             proofs: Mutex::new(ProofCache::new(process_key(), on.limits.proof_cache)),
             refusal_times: Mutex::new(times.collect()),
             outages: Mutex::default(),
+            refused_seals: Mutex::default(),
             uses: Uses::default(),
             failure_delay: on.limits.failure_delay,
             // Half of what a connection has before login, so that the answer still reaches the client.
@@ -147,6 +149,7 @@ pub(super) struct Gate {
     proofs: Mutex<ProofCache>,
     refusal_times: Mutex<HashMap<UpstreamName, RefusalTime>>,
     outages: Mutex<Outages>,
+    refused_seals: Mutex<RefusedSeals>,
     failure_delay: Duration,
     /// How often argon2 was asked.
     #[cfg(test)]
@@ -200,6 +203,10 @@ impl Gate {
 
     pub(super) fn proofs(&self) -> MutexGuard<'_, ProofCache> {
         locked(&self.proofs)
+    }
+
+    pub(super) fn refused_seals(&self) -> MutexGuard<'_, RefusedSeals> {
+        locked(&self.refused_seals)
     }
 
     pub(super) fn outages(&self) -> MutexGuard<'_, Outages> {

@@ -26,6 +26,7 @@ mod outage;
 mod passage;
 mod policy;
 mod proof_cache;
+mod stale;
 mod timing;
 mod turns;
 mod upstream_login;

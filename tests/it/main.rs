@@ -16,6 +16,7 @@ mod processes;
 mod refusals;
 mod segments;
 mod servers;
+mod stale;
 mod support;
 mod transparency;
 mod upstream;
