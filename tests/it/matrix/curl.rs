@@ -24,7 +24,7 @@ pub(super) fn run(task: &Task) -> Outcome {
         config.push(format!("upload-file = \"{letter}\""));
     }
     let ended = task.run(&["curl", "--disable", "--config", "-"], &config.join("\n"));
-    outcome(ended, |ended| match task.door.mail {
+    outcome(&ended, |ended| match task.door.mail {
         Mail::Imap | Mail::Pop3 => vec![ended.stdout.clone()],
         Mail::Smtp => Vec::new(),
     })

@@ -21,5 +21,5 @@ pub(super) fn run(task: &Task) -> Outcome {
     let files = ["--idfile".as_ref(), identifiers.as_os_str(), "--pidfile".as_ref(), pid.as_os_str()];
     let command = ["fetchmail", "--verbose", "--nosyslog", "--fetchmailrc", &config].map(AsRef::as_ref);
     let ended = task.run(&[&command[..], &files].concat(), "");
-    outcome(ended, |_| messages_in(&task.directory.join("mail")))
+    outcome(&ended, |_| messages_in(&task.directory.join("mail")))
 }

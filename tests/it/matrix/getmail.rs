@@ -28,6 +28,6 @@ pub(super) fn run(task: &Task) -> Outcome {
     if messages.is_empty() {
         Err(format!("{}{}", ended.stdout, ended.stderr))
     } else {
-        outcome(ended, |_| messages)
+        outcome(&ended, |_| messages)
     }
 }

@@ -19,5 +19,5 @@ pub(super) fn run(task: &Task) -> Outcome {
     let ended = task.run(&["mbsync", "--config", &config, "--all"], "");
     // Unread messages are in one folder of a Maildir, the others in the other.
     let folders = ["new", "cur"].map(|folder| task.directory.join("mail/INBOX").join(folder));
-    outcome(ended, |_| folders.iter().flat_map(|folder| messages_in(folder)).collect())
+    outcome(&ended, |_| folders.iter().flat_map(|folder| messages_in(folder)).collect())
 }

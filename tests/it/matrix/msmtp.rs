@@ -15,5 +15,5 @@ pub(super) fn run(task: &Task) -> Outcome {
     );
     let config = task.file("msmtprc", &config);
     let ended = task.run(&["msmtp", "--file", &config, "--", &task.user], &task.letter.whole());
-    outcome(ended, |_| Vec::new())
+    outcome(&ended, |_| Vec::new())
 }

@@ -28,7 +28,7 @@ pub(super) fn run(task: &Task) -> Outcome {
             let _ = writeln!(config, "set use_envelope_from=yes");
             let config = task.file("neomuttrc", &config);
             let command = ["neomutt", "-n", "-F", &config, "-s", &task.letter.subject, "--", &task.user];
-            outcome(task.run(&command, BODY), |_| Vec::new())
+            outcome(&task.run(&command, BODY), |_| Vec::new())
         }
     }
 }
@@ -51,7 +51,7 @@ fn fetch(task: &Task, mut config: String, name: &str, scheme: &str, folder: &str
     if messages.is_empty() {
         Err(format!("{}{}", ended.stdout, ended.stderr))
     } else {
-        outcome(ended, |_| messages)
+        outcome(&ended, |_| messages)
     }
 }
 

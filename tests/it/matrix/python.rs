@@ -29,5 +29,5 @@ fn run(task: &Task, script: &str, step: &str, what: &[&str], all_day: &[&str]) -
         &["--only", "login", "--only", step]
     };
     let ended = client(script, &[&at[..], &how, what, steps].concat());
-    outcome(ended, |_| messages_in(&task.directory.join("mail")))
+    outcome(&ended, |_| messages_in(&task.directory.join("mail")))
 }

@@ -12,5 +12,5 @@ pub(super) fn run(task: &Task) -> Outcome {
         &["--timeout", "60", "--auth", &mechanism, "--auth-user", &task.user, "--auth-password"],
     ];
     // It asks for what it is not told, one line each.
-    outcome(task.run(&command.concat(), &format!("{}\n", task.password)), |_| Vec::new())
+    outcome(&task.run(&command.concat(), &format!("{}\n", task.password)), |_| Vec::new())
 }

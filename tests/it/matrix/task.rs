@@ -120,9 +120,9 @@ pub(super) fn run_at_home<A: AsRef<OsStr>>(home: &Path, command: &[A], input: &s
 }
 
 /// What a finished client gives back: the messages in `fetched`, or all its words.
-pub(super) fn outcome(ended: Ended, fetched: impl FnOnce(&Ended) -> Vec<String>) -> Outcome {
+pub(super) fn outcome(ended: &Ended, fetched: impl FnOnce(&Ended) -> Vec<String>) -> Outcome {
     if ended.status == 0 {
-        Ok(fetched(&ended))
+        Ok(fetched(ended))
     } else {
         Err(format!("status {}\n{}{}", ended.status, ended.stdout, ended.stderr))
     }
