@@ -1,7 +1,7 @@
 """Python's smtplib as a submission client: log in, send a small message and one with a 5 MiB attachment.
 
-With --letter that file is sent first. With --imap-port what it makes itself is read back and removed, byte for byte below what the server puts
-on top.
+With --letter that file is sent first. With --imap-port the other two are read back, byte for byte below what the server
+puts on top, and removed.
 """
 
 import smtplib

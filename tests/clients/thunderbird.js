@@ -32,14 +32,11 @@ function cancelDialogs() {
   });
 }
 
-// An object for callbacks that say how a network operation ended, and a promise of that end.
+// For operations on the network: a listener, and a promise of the status with which they end.
 function ending() {
-  let resolve;
-  const promise = new Promise(done => (resolve = done));
+  const { promise, resolve } = Promise.withResolvers();
   const listener = {
-    QueryInterface: ChromeUtils.generateQI(["nsIUrlListener", "nsIStreamListener", "nsIMsgSendListener"]),
-    onStartRunningUrl() {},
-    onStopRunningUrl: (url, status) => resolve(status),
+    QueryInterface: ChromeUtils.generateQI(["nsIUrlListener"]),
     OnStartRunningUrl() {},
     OnStopRunningUrl: (url, status) => resolve(status),
   };
@@ -114,8 +111,7 @@ async function save(folder, task) {
   for (const header of [...folder.messages]) {
     const uri = folder.getUriForMsg(header);
     const pieces = [];
-    let resolve;
-    const end = new Promise(done => (resolve = done));
+    const { promise: end, resolve } = Promise.withResolvers();
     const listener = {
       QueryInterface: ChromeUtils.generateQI(["nsIStreamListener", "nsIRequestObserver"]),
       onStartRequest() {},
@@ -149,8 +145,7 @@ async function smtp(task) {
   fields.to = task.user;
   fields.subject = task.subject;
   fields.useMultipartAlternative = false;
-  let resolve;
-  const end = new Promise(done => (resolve = done));
+  const { promise: end, resolve } = Promise.withResolvers();
   const listener = {
     QueryInterface: ChromeUtils.generateQI(["nsIMsgSendListener"]),
     onStartSending() {},

@@ -1,8 +1,8 @@
 //! The client matrix: real mail clients, at each door that they know, whatever the gate logs in upstream with.
 //!
-//! Each client has a mailbox of its own for each credential, with a letter in it. It fetches the letter at each IMAP and
-//! POP3 door, and sends one to itself at each SMTP door; what it fetched, what arrived and from whom is compared at the
-//! legacy server. At the first door of each protocol it tries a wrong app password before, which must fail, fetch
+//! Each client has a mailbox of its own for each credential, with a letter in it. It fetches the letter at each IMAP
+//! and POP3 door, and sends one to itself at each SMTP door; what it fetched, what arrived and from whom is compared at
+//! the legacy server. At the first door of each protocol it tries a wrong app password before, which must fail, fetch
 //! nothing and deliver nothing. `MAILWARD_CLIENTS=curl,neomutt` limits it to some while one works on them.
 
 mod curl;
