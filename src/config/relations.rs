@@ -5,10 +5,10 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::document::Document;
+use super::document::{Document, alternatives, nearest};
 use super::listener::{Listener, RawListener};
 use super::upstream::{RawUpstream, Upstream};
-use crate::base::Domain;
+use crate::base::{Domain, Protocol};
 
 /// There is a door, each is there once, and each has a certificate.
 pub(super) fn check_listeners(
@@ -85,6 +85,39 @@ pub(super) fn check_claims(document: &mut Document<'_>, upstreams: &[(Range<usiz
     }
 }
 
+/// What a listener leads to is there, and speaks its protocol.
+pub(super) fn check_ways(
+    document: &mut Document<'_>,
+    listeners: &[(Range<usize>, RawListener)],
+    upstreams: &[(Range<usize>, RawUpstream)],
+) {
+    let names: Vec<&str> = upstreams.iter().map(|(_, upstream)| upstream.name()).collect();
+    for (_, listener) in listeners {
+        let (protocol, leads_to) = listener.leads_to();
+        for name in leads_to {
+            let (span, name) = (name.span(), name.get_ref().as_str());
+            match upstreams.iter().find(|(_, upstream)| upstream.name() == name) {
+                None => document.problem(&span, &no_such_upstream(name, &names)),
+                Some((_, upstream)) if !upstream.speaks(protocol) => document.problem(
+                    &span,
+                    &format!("this `[[listener]]` speaks `{protocol}`, and `[[upstream]]` `{name}` does not\nhint: add `{protocol} = {{ address = [\"HOST:PORT\"], tls = \"starttls\" }}` there, or remove `{name}` here"),
+                ),
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+fn no_such_upstream(name: &str, names: &[&str]) -> String {
+    let hint = match nearest(name, names) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("write the `name` of an `[[upstream]]`: {}", alternatives(names)),
+    };
+    format!(
+        "`upstreams` of this `[[listener]]` names `{name}`, and no `[[upstream]]` is called so\nhint: {hint}"
+    )
+}
+
 /// Rules for a domain that no account can have would protect nobody.
 pub(super) fn check_ruled(
     document: &mut Document<'_>,
@@ -105,6 +138,31 @@ pub(super) fn check_ruled(
                 &domain.span(),
                 &format!("`[policy.\"{name}\"]` rules a domain that no `[[upstream]]` serves\nhint: correct it, or add it to `domains`"),
             );
+        }
+    }
+}
+
+/// One server in two sections must hear addresses as different names in both, or two accounts had one mailbox.
+pub(super) fn check_shared_servers(document: &mut Document<'_>, upstreams: &[(Range<usize>, Upstream)]) {
+    for (index, (span, upstream)) in upstreams.iter().enumerate() {
+        let shares = |other: &Upstream| {
+            Protocol::ALL.into_iter().find_map(|protocol| {
+                let (here, there) = (upstream.endpoint(protocol)?, other.endpoint(protocol)?);
+                let same = here.host.eq_ignore_ascii_case(&there.host) && here.port == there.port;
+                same.then(|| format!("{}:{}", here.host, here.port))
+            })
+        };
+        let alike = |other: &Upstream| other.login == upstream.login && upstream.login.carries_domain();
+        for (_, other) in upstreams.iter().take(index).filter(|(_, other)| !alike(other)) {
+            if let Some(place) = shares(other) {
+                document.problem(
+                    span,
+                    &format!(
+                        "`[[upstream]]` `{}` and `{}` are the same server (`{place}`), and their `login` can make the same name of two addresses\nhint: join the two sections, or give both the same `login`, one with the domain in it",
+                        other.name, upstream.name
+                    ),
+                );
+            }
         }
     }
 }

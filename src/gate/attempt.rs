@@ -74,6 +74,8 @@ pub(super) struct OpenAttempt {
     pub(super) program: Option<String>,
     /// Where its name leads, once that is known.
     pub(super) located: Option<Located>,
+    /// Where its name leads behind other listeners: for the trail alone.
+    pub(super) elsewhere: Option<Located>,
     /// Whether the configuration names its domain: one that only `*` serves may be half of a password.
     pub(super) domain_is_named: bool,
     /// Whether the store knows the address: only then it is recorded in clear.
@@ -104,6 +106,7 @@ impl OpenAttempt {
             origin: origin.clone(),
             program: credentials.program.clone(),
             located: None,
+            elsewhere: None,
             domain_is_named: false,
             account_exists: false,
             reservation: None,
@@ -152,7 +155,8 @@ impl OpenAttempt {
 
     /// The record, and the one line of the log that says the same.
     fn event(&self, outcome: Outcome, reason: String) -> Event {
-        let account = match &self.located {
+        let located = self.located.as_ref().or(self.elsewhere.as_ref());
+        let account = match located {
             Some(located) if self.account_exists => located.address.to_string(),
             Some(_) | None => self.unknown_name(),
         };
@@ -176,7 +180,7 @@ impl OpenAttempt {
             credential: self.credential,
             app_password,
             label,
-            upstream: self.located.as_ref().map(|located| located.upstream.clone()),
+            upstream: located.map(|located| located.upstream.clone()),
             outcome,
             reason,
         })

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::attempt::OpenAttempt;
 use super::passage::Passage;
+use super::reach::Reach;
 use super::stale::Sent;
 use crate::base::{AccountId, AppPasswordId, ClientAddress, Protocol, SessionId, UpstreamName};
 use crate::protocol::{Refusal, UpstreamLogin};
@@ -17,6 +18,8 @@ pub struct Origin {
     pub protocol: Protocol,
     /// From where.
     pub client: ClientAddress,
+    /// Where its names may lead.
+    pub reach: Reach,
 }
 
 /// What the gate decided before anything was sent upstream.

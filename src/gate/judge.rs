@@ -16,13 +16,14 @@ use super::grant::Basis;
 use super::limiter::Subject;
 use super::policy::{self, Plan, Then};
 use super::proof_cache::{Presented, Proof};
+use super::reach::Way;
 use super::stale::Sent;
 use super::upstream_login::{Style, UpstreamRules, own_login};
 use super::verdict::No;
 use crate::account::Located;
 use crate::app_password::{Candidate, Scope, Tampered, Undecided};
 use crate::audit::event::Credential;
-use crate::base::{Address, UpstreamName};
+use crate::base::{Address, LoginName, UpstreamName};
 use crate::protocol::{Credentials, Refusal, UpstreamLogin};
 use crate::store::{AppPasswordRecord, SentSeal, Standing, StoreError};
 
@@ -54,12 +55,12 @@ impl Gate {
         attempt: &mut OpenAttempt,
         credentials: Credentials,
     ) -> Result<Leave, No> {
-        let located = match self.directory.locate(&credentials.login) {
-            Ok(located) => located,
+        let (located, way) = match self.lead(attempt, &credentials.login).await {
+            Ok(led) => led,
             Err(why) => {
                 attempt.refused_after = self.refusal_time(None);
                 self.take_turn(attempt, None).await?;
-                return Err(No::hopeless(&why.to_string()));
+                return Err(No::hopeless(&why));
             }
         };
         attempt.located = Some(located.clone());
@@ -68,6 +69,14 @@ impl Gate {
             return Err(No::undecided("the upstream is not configured"));
         };
         attempt.domain_is_named = rules.names(located.address.domain());
+        // Whoever the account is, or a guesser would learn whom the gate asks the upstream about.
+        if way == Way::Misled {
+            self.note_existence(attempt, &located.address).await;
+            self.take_turn(attempt, None).await?;
+            return Err(No::undecided(
+                "its upstream lacks what the client was told under another's hostname",
+            ));
+        }
         let presented = Presented { account: located.address.as_str(), password: &credentials.password };
         let case = Case { located: &located, rules, presented };
         let candidate = Candidate::parse(&credentials.password);
@@ -99,6 +108,27 @@ impl Gate {
             }
             (Plan::ProveAppPassword(_), ..) => Err(No::undecided("an app password was planned without one")),
         }
+    }
+
+    /// Where `login` leads from where the attempt comes from, or why it leads nowhere. An account behind other
+    /// listeners is none here; only the trail says whose it is.
+    async fn lead(&self, attempt: &mut OpenAttempt, login: &LoginName) -> Result<(Located, Way), String> {
+        let reach = &attempt.origin.reach;
+        let located = self.directory.locate_among(login, |upstream| reach.way_to(upstream).is_some());
+        let located = located.map_err(|why| why.to_string())?;
+        match reach.way_to(&located.upstream) {
+            Some(way) => Ok((located, way)),
+            None => {
+                self.note_existence(attempt, &located.address).await;
+                attempt.elsewhere = Some(located);
+                Err("this listener does not lead to its upstream".to_owned())
+            }
+        }
+    }
+
+    /// For the trail of an attempt that is refused whatever the store says.
+    async fn note_existence(&self, attempt: &mut OpenAttempt, address: &Address) {
+        attempt.account_exists = matches!(self.store.standing(address).await, Ok(Some(_)));
     }
 
     /// The account and, if the presented password has the form of an app password, the row with its label.

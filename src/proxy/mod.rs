@@ -5,6 +5,7 @@
 //! never open a relay without a [`crate::gate::Passage`], and never log content.
 
 mod buffers;
+pub mod descriptors;
 pub mod driver;
 pub mod listener;
 pub mod permits;
@@ -154,6 +155,7 @@ impl Common {
             wording: Arc::clone(&self.wording),
             limits: Arc::clone(&self.limits),
             gate: Arc::clone(&self.gate),
+            ways: legs.ways(&listener.upstreams),
             legs: legs.clone(),
             permits: self.permits.clone(),
             buffers: self.buffers.clone(),

@@ -16,7 +16,7 @@ use super::driver::{Turn, drive, settle};
 use super::permits::{ConnectionPermit, Permits, StrangerPermit};
 use super::relay::{Guard, Patience, Reason, Relay};
 use super::tls::{Acceptor, Stream};
-use super::upstream::{Answer, Entered, Legs};
+use super::upstream::{Answer, Entered, Legs, Told, Ways};
 use crate::base::{ClientAddress, Clock, SessionId, random};
 use crate::config::{Limits, ListenerTls};
 use crate::gate::{
@@ -34,6 +34,8 @@ pub(super) struct Door<P: MailProtocol> {
     pub(super) limits: Arc<Limits>,
     pub(super) gate: Arc<Authenticator>,
     pub(super) legs: Legs<P>,
+    /// Which of them this listener leads to, and what clients are told of them.
+    pub(super) ways: Ways<P>,
     pub(super) permits: Permits,
     pub(super) buffers: Buffers,
     pub(super) clock: Arc<dyn Clock>,
@@ -75,6 +77,8 @@ struct Admitted {
 struct Stranger<'a, P: MailProtocol> {
     door: &'a Door<P>,
     origin: Origin,
+    /// What all upstreams offer that it may be here for.
+    offer: Arc<P::Offer>,
     permit: StrangerPermit,
     /// For everything before login; what the client sends does not move it.
     deadline: Instant,
@@ -90,9 +94,10 @@ enum Verdict<P: MailProtocol> {
 impl<'a, P: MailProtocol> Stranger<'a, P> {
     fn new(door: &'a Door<P>, client: ClientAddress, permit: StrangerPermit) -> Self {
         let session = SessionId(random::uuid(door.clock.now()));
-        let origin = Origin { session, protocol: P::PROTOCOL, client };
+        let Told { offer, reach } = door.ways.told(None);
+        let origin = Origin { session, protocol: P::PROTOCOL, client, reach };
         let deadline = Instant::now() + door.limits.auth_deadline;
-        Self { door, origin, permit, deadline, closing: door.closing.clone() }
+        Self { door, origin, offer, permit, deadline, closing: door.closing.clone() }
     }
 
     /// `None` when the connection ended without a session: by the client, a deadline, for want of room, or
@@ -107,13 +112,14 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
             }
         };
         let wording = Arc::clone(&self.door.wording);
-        let offer = self.door.legs.offer();
-        let mut dialogue = P::Server::new(ServerSetup { wording, offer: Arc::clone(&offer), channel });
+        let offer = Arc::clone(&self.offer);
+        let mut dialogue = P::Server::new(ServerSetup { wording, offer, channel });
         loop {
             match self.patiently(drive(&mut stream, &mut dialogue)).await?.ok()? {
                 Turn::Input { .. } | Turn::Closed => return None,
                 Turn::StartTls => {
                     stream = self.shake_hands(stream).await?;
+                    dialogue.offer(Arc::clone(&self.offer));
                     dialogue.secured();
                 }
                 Turn::Event(attempt) => {
@@ -121,7 +127,7 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
                     let judging = judge(self.door, self.origin.clone(), self.deadline, attempt);
                     match self.patiently(judging).await? {
                         Verdict::Passed(passage, entered) => {
-                            let guard = P::guard(&offer, &entered.welcome);
+                            let guard = P::guard(&entered.welcome);
                             return self.hand_over(stream, dialogue, passage, entered, guard).await;
                         }
                         Verdict::Refused(refused) => {
@@ -145,9 +151,14 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
         }
     }
 
+    /// The handshake, in which the client may say whom it wants.
     async fn shake_hands(&mut self, stream: Stream) -> Option<Stream> {
         let handshake = timeout(self.door.limits.tls_deadline, self.door.acceptor.accept(stream));
-        self.patiently(handshake).await?.ok()?.ok()
+        let stream = self.patiently(handshake).await?.ok()?.ok()?;
+        let Told { offer, reach } = self.door.ways.told(stream.server_name());
+        self.offer = offer;
+        self.origin.reach = reach;
+        Some(stream)
     }
 
     /// Says welcome and dissolves both dialogues into a relay.

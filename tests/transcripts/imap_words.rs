@@ -35,7 +35,7 @@ impl Written for Imap {
         let capabilities = Capabilities::parse(parts.next().unwrap().as_bytes());
         let text = parts.next().unwrap_or_default().to_owned();
         let untagged = parts.flat_map(crate::text::line).collect();
-        Welcome { capabilities, untagged, text }
+        Welcome { before: Capabilities::default(), capabilities, untagged, text }
     }
 
     fn show_welcome(welcome: &Welcome) -> String {

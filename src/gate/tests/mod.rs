@@ -3,9 +3,12 @@
 
 mod guessing;
 mod leaving;
+mod names;
 mod proofs;
+mod reach;
 mod refusals;
 mod stale;
+mod weapon;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -135,7 +138,7 @@ impl Site {
         let gate = Authenticator::new(Dependencies {
             store: gates_store.clone(),
             app_passwords: app_passwords.clone(),
-            directory: Arc::new(Directory::new(std::slice::from_ref(&upstream))),
+            directory: Arc::new(Directory::new(std::slice::from_ref(&upstream)).unwrap()),
             policies: Policies { default: policy(settings.second_factor), domains: Default::default() },
             limits: settings.limits,
             audit: audit.clone(),
@@ -279,6 +282,10 @@ fn upstream(settings: &Settings) -> config::Upstream {
         domains: vec![settings.domain.clone()],
         default_domain: Some(Domain::parse("example.org").unwrap()),
         domain_aliases: vec![],
+        unicode_domains: vec![],
+        aliases: Some(aliases()),
+        sub_address_delimiter: config::SubAddressDelimiter::default(),
+        hostnames: vec![],
         accounts: settings.accounts,
         login: LoginRewrite::Address,
         credential: settings.credential.clone(),
@@ -289,6 +296,13 @@ fn upstream(settings: &Settings) -> config::Upstream {
         login_deadline: Duration::from_secs(30),
         refresh: Duration::from_secs(600),
     }
+}
+
+/// Another name of Alice's mailbox.
+fn aliases() -> config::AliasesFile {
+    let name = |text: &str| LoginName::from_bytes(text.as_bytes()).unwrap();
+    let line = config::AliasLine { number: 1, alias: name("sales"), primary: name(ALICE) };
+    config::AliasesFile { path: "aliases".into(), lines: vec![line] }
 }
 
 fn policy(second_factor: Requirement) -> Policy {
@@ -314,6 +328,7 @@ fn origin(protocol: Protocol, host: u8) -> Origin {
         session: SessionId(uuid::Uuid::from_bytes(random::bytes())),
         protocol,
         client: ClientAddress::new([192, 0, 2, host].into()),
+        reach: Reach::new([(UpstreamName("legacy".to_owned()), Way::Open)]),
     }
 }
 

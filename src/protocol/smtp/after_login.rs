@@ -90,8 +90,8 @@ pub(super) fn judge(line: &[u8]) -> Fate {
         b"HELO" => Fate::PassAndWait(Pivot::Helo),
         b"XCLIENT" | b"XFORWARD" => Fate::Answer(Own::NotAllowed),
         // Commands by agreement between two parties (RFC 5321 section 4.1.5), of which the gate is none; and
-        // those that turn the connection round.
-        [b'X', ..] | b"TURN" | b"ATRN" => Fate::Answer(Own::NotImplemented),
+        // those that turn the connection round, or after which the gate could not read on.
+        [b'X', ..] | b"TURN" | b"ATRN" | b"COMPRESS" => Fate::Answer(Own::NotImplemented),
         // Servers that look at four letters would take `AUTHX` for AUTH.
         [b'A', b'U', b'T', b'H', ..] => Fate::Answer(Own::SecondAuth),
         [b'S', b'T', b'A', b'R', ..] => Fate::Answer(Own::SecondTls),
@@ -117,8 +117,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_could_change_who_the_client_is_passes() {
-        let lines: [&[u8]; 22] = [
+    fn nothing_that_could_change_who_the_client_is_or_blind_the_guard_passes() {
+        let lines: [&[u8]; 23] = [
             b"XCLIENT NAME=a",
             b"xclient",
             b" XCLIENT NAME=a",
@@ -139,6 +139,7 @@ mod tests {
             b"StartTLS now",
             b"ATRN example.org",
             b"TURN",
+            b"COMPRESS DEFLATE",
             b"\xc2\xa0XCLIENT",
             b"",
         ];

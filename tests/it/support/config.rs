@@ -45,6 +45,8 @@ pub(crate) struct Door {
     pub(crate) protocol: &'static str,
     pub(crate) implicit_tls: bool,
     pub(crate) port: Port,
+    /// The upstreams that it leads to, if not to all.
+    pub(crate) upstreams: Vec<&'static str>,
 }
 
 /// A configuration that works as it stands, and methods to make it another.
@@ -94,7 +96,8 @@ impl GateConfig {
         let mut doors = Vec::new();
         for mail in mails {
             for implicit_tls in [true, false] {
-                doors.push(Door { protocol: mail.name(), implicit_tls, port: Port::choose() });
+                let (port, upstreams) = (Port::choose(), Vec::new());
+                doors.push(Door { protocol: mail.name(), implicit_tls, port, upstreams });
             }
         }
         Self { table, doors, master_password: None }
@@ -182,8 +185,18 @@ impl GateConfig {
     }
 
     /// Opens one more door.
-    pub(crate) fn listener(mut self, protocol: &'static str, implicit_tls: bool) -> Self {
-        self.doors.push(Door { protocol, implicit_tls, port: Port::choose() });
+    pub(crate) fn listener(self, protocol: &'static str, implicit_tls: bool) -> Self {
+        self.listener_to(&[], protocol, implicit_tls)
+    }
+
+    /// The same, leading to those upstreams only.
+    pub(crate) fn listener_to(
+        mut self,
+        upstreams: &[&'static str],
+        protocol: &'static str,
+        implicit_tls: bool,
+    ) -> Self {
+        self.doors.push(Door { protocol, implicit_tls, port: Port::choose(), upstreams: upstreams.to_vec() });
         self
     }
 
@@ -228,6 +241,9 @@ impl Door {
         listener.insert("protocol".into(), self.protocol.into());
         listener.insert("address".into(), format!("127.0.0.1:{}", self.port.number).into());
         listener.insert("tls".into(), if self.implicit_tls { "implicit" } else { "starttls" }.into());
+        if !self.upstreams.is_empty() {
+            listener.insert("upstreams".into(), self.upstreams.clone().into());
+        }
         Value::Table(listener)
     }
 }

@@ -95,6 +95,14 @@ impl Gate {
         }
     }
 
+    /// What its process holds in memory of its own, in KiB (proportional set size).
+    pub(crate) fn memory_kib(&self) -> f64 {
+        let id = self.child.as_ref().expect("a running gate").id();
+        let rollup = fs::read_to_string(format!("/proc/{id}/smaps_rollup")).expect("its memory");
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).expect("its PSS");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
     /// Asks it to end as an administrator would (SIGTERM) and waits. Returns its exit code, if it had one in time.
     pub(crate) fn stop(&mut self) -> Option<i32> {
         self.signal("TERM");
@@ -119,6 +127,14 @@ impl Gate {
     /// The port of the first listener of that kind.
     pub(crate) fn port(&self, protocol: &str, implicit_tls: bool) -> u16 {
         let fits = |door: &&Door| door.protocol == protocol && door.implicit_tls == implicit_tls;
+        self.doors.iter().find(fits).expect("a listener of that kind").port.number
+    }
+
+    /// The port of the first listener of that kind that leads to `upstream` alone.
+    pub(crate) fn port_to(&self, upstream: &str, protocol: &str, implicit_tls: bool) -> u16 {
+        let fits = |door: &&Door| {
+            door.protocol == protocol && door.implicit_tls == implicit_tls && door.upstreams == [upstream]
+        };
         self.doors.iter().find(fits).expect("a listener of that kind").port.number
     }
 
