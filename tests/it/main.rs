@@ -11,6 +11,7 @@ mod canaries;
 mod clients;
 mod first_light;
 mod habits;
+mod matrix;
 mod names;
 mod on_postgres;
 mod processes;

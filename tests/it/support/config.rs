@@ -5,6 +5,10 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 use toml::value::Datetime;
 use toml::{Table, Value, toml};
 
@@ -200,10 +204,7 @@ impl GateConfig {
     /// data too. Returns the doors that it opens.
     pub(crate) fn write(mut self, directory: &Path) -> Vec<Door> {
         let place = |name: &str| directory.join(name).display().to_string();
-        let names = [GATE_NAME, "localhost", "127.0.0.1"].map(str::to_owned);
-        let certified = rcgen::generate_simple_self_signed(names).expect("a self-signed certificate");
-        write_private(&directory.join("cert.pem"), &certified.cert.pem());
-        write_private(&directory.join("key.pem"), &certified.signing_key.serialize_pem());
+        write_certificates(directory);
         if let Some(password) = self.master_password.take() {
             write_private(&directory.join("master.secret"), &password);
             self = self.set(&["upstream", "0", "master", "password_file"], place("master.secret"));
@@ -245,6 +246,27 @@ impl Door {
         }
         Value::Table(listener)
     }
+}
+
+/// An authority, which some clients insist on, and a certificate of the gate's names that it signed.
+fn write_certificates(directory: &Path) {
+    let key = || KeyPair::generate().expect("a key");
+    let mut authority = CertificateParams::default();
+    authority.distinguished_name.push(DnType::CommonName, "The tests' authority");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let authority_key = key();
+    let authority_certificate = authority.self_signed(&authority_key).expect("an authority");
+    let names = [GATE_NAME, "localhost", "127.0.0.1"].map(str::to_owned);
+    let mut gate = CertificateParams::new(names).expect("the gate's names");
+    gate.distinguished_name.push(DnType::CommonName, GATE_NAME);
+    gate.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    gate.use_authority_key_identifier_extension = true;
+    let gate_key = key();
+    let signed = gate.signed_by(&gate_key, &Issuer::new(authority, authority_key)).expect("a certificate");
+    write_private(&directory.join("ca.pem"), &authority_certificate.pem());
+    write_private(&directory.join("cert.pem"), &signed.pem());
+    write_private(&directory.join("key.pem"), &gate_key.serialize_pem());
 }
 
 fn write_private(path: &Path, content: &str) {

@@ -186,9 +186,9 @@ impl Gate {
         self.directory.path()
     }
 
-    /// The certificate that it presents, which signs itself.
+    /// The authority that signed the certificate that it presents.
     pub(crate) fn ca_file(&self) -> PathBuf {
-        self.directory.path().join("cert.pem")
+        self.directory.path().join("ca.pem")
     }
 
     fn config_file(&self) -> PathBuf {

@@ -21,12 +21,12 @@ pub(crate) use gate::{AppPassword, Gate};
 pub(crate) use guest::{Guest, Mail, PROTOCOLS, b64, log_in, on_each_protocol, plain};
 pub(crate) use legacy::{LegacyOptions, LegacyServer};
 pub(crate) use postgres::Postgres;
-pub(crate) use run::{client, run};
+pub(crate) use run::{Outcome, client, run};
 pub(crate) use wire::{Wire, trusting};
 
 use std::path::PathBuf;
 
 /// A path inside the repository.
-fn in_repository(path: &str) -> PathBuf {
+pub(crate) fn in_repository(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
 }
