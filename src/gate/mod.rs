@@ -21,6 +21,7 @@ mod cells;
 mod conclude;
 mod grant;
 mod judge;
+mod known_pairs;
 mod limiter;
 mod outage;
 mod passage;
