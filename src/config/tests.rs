@@ -100,6 +100,10 @@ fn the_reference_parses_and_shows_the_defaults() {
         (shown.connect_deadline, shown.login_deadline, shown.refresh, &shown.login),
         (default.connect_deadline, default.login_deadline, default.refresh, &default.login)
     );
+    assert_eq!(
+        (shown.failures_in_all, shown.failures_per_account),
+        (default.failures_in_all, default.failures_per_account)
+    );
     let (shown, default) = (&reference.policies.default, &defaults.policies.default);
     assert_eq!(
         (&shown.factors, shown.app_passwords_after_unbind, shown.app_passwords_per_account),

@@ -17,6 +17,7 @@
 
 mod attempt;
 mod authenticator;
+mod budget;
 mod cells;
 mod conclude;
 mod grant;
@@ -25,13 +26,17 @@ mod known_pairs;
 mod limiter;
 mod outage;
 mod passage;
+mod password_memory;
 mod policy;
 mod proof_cache;
+mod tags;
+mod tally;
 mod timing;
 mod turns;
 mod upstream_login;
 mod uses;
 mod verdict;
+mod watch;
 
 #[cfg(test)]
 mod tests;

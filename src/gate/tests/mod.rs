@@ -46,6 +46,8 @@ struct Settings {
     accounts: Option<AccountAdmission>,
     credential: UpstreamCredential,
     limits: config::Limits,
+    failures_in_all: Rate,
+    failures_per_account: Rate,
     when_full: WhenFull,
 }
 
@@ -69,6 +71,8 @@ impl Default for Settings {
                 tls_deadline: Duration::from_secs(10),
                 proof_cache: Duration::from_secs(3600),
             },
+            failures_in_all: Rate { burst: 1000, per: Duration::from_secs(60) },
+            failures_per_account: Rate { burst: 1000, per: Duration::from_secs(600) },
             when_full: WhenFull::Refuse,
         }
     }
@@ -276,6 +280,8 @@ fn upstream(settings: &Settings) -> config::Upstream {
         connect_deadline: Duration::from_secs(5),
         login_deadline: Duration::from_secs(30),
         refresh: Duration::from_secs(600),
+        failures_in_all: settings.failures_in_all,
+        failures_per_account: settings.failures_per_account,
     }
 }
 
@@ -330,4 +336,12 @@ fn with_same_label(printed: &str) -> String {
         })
         .collect();
     format!("{label}{other}")
+}
+
+/// One of many such.
+fn another_with_same_label(printed: &str, number: u8) -> String {
+    let symbols = with_same_label(printed).replace(' ', "");
+    let (head, _) = symbols.split_at(symbols.len() - 8);
+    let bits = (0..8).map(|bit| if number >> bit & 1 == 1 { 'c' } else { 'd' });
+    head.chars().chain(bits).collect()
 }

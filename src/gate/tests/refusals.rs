@@ -4,8 +4,9 @@
 use super::*;
 
 async fn use_up(site: &Site, host: u8, name: &str) {
-    for _ in 0..10 {
-        assert_eq!(site.try_in(host, name, "wrong").await.refusal(), Some(Refusal::NotLetIn));
+    for number in 0..10 {
+        let wrong = format!("wrong {number}");
+        assert_eq!(site.try_in(host, name, &wrong).await.refusal(), Some(Refusal::NotLetIn));
     }
 }
 
@@ -283,8 +284,9 @@ async fn an_unavailable_upstream_counts_only_if_an_unproven_password_was_sent() 
         let site = Site::open().await;
         let (_, printed) = site.bound_with_app_password(ALICE).await;
         let bob = "bob@example.org";
-        for _ in 0..tries {
-            let ended = site.attempt(&origin(Protocol::Imap, 1), bob, "any", |_| unavailable(sent)).await;
+        for number in 0..tries {
+            let guess = format!("any {number}");
+            let ended = site.attempt(&origin(Protocol::Imap, 1), bob, &guess, |_| unavailable(sent)).await;
             assert_eq!(ended.refusal(), Some(Refusal::Unavailable));
         }
         let next = site.attempt(&origin(Protocol::Imap, 1), bob, "any", |_| unavailable(sent)).await;
@@ -353,8 +355,8 @@ async fn a_plain_no_takes_the_same_time_whatever_its_cause() {
     assert!(heard.iter().all(|refused| *refused == heard[0]), "{heard:?}");
     assert_eq!(heard[0].refusal, Refusal::NotLetIn);
     assert!(heard[0].not_before > Duration::from_secs(4));
-    for _ in 0..20 {
-        site.try_in(1, "carol@example.org", "wrong").await;
+    for number in 0..20 {
+        site.try_in(1, "carol@example.org", &format!("wrong {number}")).await;
     }
     let Ended::Out(limited) = site.try_in(1, "carol@example.org", "wrong").await else { panic!("let in") };
     assert_eq!((limited.refusal, limited.not_before), (Refusal::TooManyFailures, heard[0].not_before));
