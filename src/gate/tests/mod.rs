@@ -1,10 +1,13 @@
 //! The gate as a whole: a real store and trail in a temporary directory, a clock that stands still, and an upstream
 //! that is a list of passwords.
 
+mod floods;
 mod guessing;
 mod leaving;
 mod proofs;
 mod refusals;
+mod repeated;
+mod upstream_budget;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -220,6 +223,11 @@ impl Site {
             last_used_at: None,
         };
         self.store.insert_factor(&factor).await.unwrap();
+    }
+
+    async fn unbind_factors(&self) {
+        let Store::Sqlite(pool) = &self.store else { panic!("not SQLite") };
+        sqlx::query("DELETE FROM factors").execute(pool).await.unwrap();
     }
 
     async fn suspend(&self, account: &AccountRecord) {
