@@ -125,7 +125,7 @@ async fn a_guesser_does_not_learn_what_somebody_else_sends() {
             let mut answers = Vec::new();
             for number in 0..12 {
                 answers.push(refused(site.try_in(2, ALICE, &format!("guess {number}")).await));
-                if number == 4 {
+                if number == 1 {
                     answers.push(refused(site.try_in(2, ALICE, guess).await));
                 }
             }

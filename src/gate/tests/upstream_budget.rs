@@ -85,6 +85,22 @@ async fn over_the_budget_nobody_can_tell_who_would_have_been_asked_about() {
     assert_eq!(site.try_in(1, BOB, "a third").await.refusal(), Some(Refusal::NotLetIn));
 }
 
+/// Else, near the edge, a failure that was sent would turn the next away, and one that was not would not.
+#[tokio::test]
+async fn a_budget_that_was_used_up_is_whole_before_anybody_is_asked_about_again() {
+    let site = Site::with(budgeted(Rate { burst: 3, per: Duration::from_secs(180) })).await;
+    for number in 0..4 {
+        site.try_in(1, BOB, &format!("guess {number}")).await;
+    }
+    for minute in 1..3 {
+        site.clock.advance(Duration::from_secs(60));
+        let heard = site.try_in(1, BOB, "another").await.refusal();
+        assert_eq!(heard, Some(Refusal::Unavailable), "minute {minute}");
+    }
+    site.clock.advance(Duration::from_secs(60));
+    assert_eq!(site.try_in(1, BOB, "another").await.refusal(), Some(Refusal::NotLetIn));
+}
+
 #[tokio::test]
 async fn an_accounts_budget_is_used_up_alike_whether_the_upstream_is_asked_or_not() {
     let mut heard = Vec::new();
