@@ -142,11 +142,7 @@ impl Budgets {
     }
 
     /// A place for a password that is most likely right.
-    pub(super) fn trusted(
-        &self,
-        upstream: &UpstreamName,
-        account: &str,
-    ) -> Result<Option<Hold>, OverBudget> {
+    pub(super) fn trusted(&self, upstream: &UpstreamName, account: &str) -> Result<Option<Hold>, OverBudget> {
         let Some(budget) = self.upstreams.get(upstream) else { return Ok(None) };
         let (account, now) = (self.key(account), budget.clock.monotonic());
         let used_up = |cells: &Cells, key| matches!(cells.room(key, now), Room::UsedUp(_));

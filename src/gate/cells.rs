@@ -180,7 +180,8 @@ impl Cells {
             Some(last) => {
                 let quiet = now.saturating_sub(last.until).as_nanos() / window.as_nanos().max(1);
                 let left = u128::from(last.doublings) + 1;
-                let doublings = u8::try_from(left.saturating_sub(quiet)).unwrap_or(u8::MAX).min(DOUBLINGS_MAX);
+                let doublings =
+                    u8::try_from(left.saturating_sub(quiet)).unwrap_or(u8::MAX).min(DOUBLINGS_MAX);
                 (doublings, period.saturating_mul((1 << doublings) - 1))
             }
         };

@@ -154,8 +154,7 @@ impl Gate {
     }
 
     fn note_presented(&self, attempt: &mut OpenAttempt, password: &Password) {
-        let presented =
-            self.desk.passwords.presented(attempt.origin.client, attempt.account_key(), password);
+        let presented = self.desk.passwords.presented(attempt.origin.client, attempt.account_key(), password);
         attempt.presented = Some(presented);
     }
 

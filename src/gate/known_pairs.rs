@@ -27,12 +27,7 @@ pub(super) struct KnownPairs {
 impl KnownPairs {
     /// Of at most `capacity` pairs, with some 250 bytes each.
     pub(super) fn new(capacity: usize) -> Self {
-        Self {
-            last_success: HashMap::new(),
-            by_time: BTreeSet::new(),
-            of_account: HashMap::new(),
-            capacity,
-        }
+        Self { last_success: HashMap::new(), by_time: BTreeSet::new(), of_account: HashMap::new(), capacity }
     }
 
     /// Whether `pair` got in lately.

@@ -136,7 +136,10 @@ mod tests {
         let (tally, clock) = (Tally::default(), ManualClock::default());
         let count = || tally.count(from(1), "a@x.org", Outcome::Limited, &clock);
         assert!(count());
-        assert!(tally.count(from(1), "a@x.org", Outcome::Refused, &clock), "another outcome is another story");
+        assert!(
+            tally.count(from(1), "a@x.org", Outcome::Refused, &clock),
+            "another outcome is another story"
+        );
         for _ in 0..1000 {
             assert!(!count());
         }

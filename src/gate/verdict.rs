@@ -123,7 +123,9 @@ impl Kind {
     pub(super) fn is_unseen(self) -> bool {
         match self {
             Self::Repeated | Self::OverBudget | Self::UsedUp => true,
-            Self::Wrong | Self::Hopeless | Self::Proven(_) | Self::Undecided { .. } | Self::PassedOn(_) => false,
+            Self::Wrong | Self::Hopeless | Self::Proven(_) | Self::Undecided { .. } | Self::PassedOn(_) => {
+                false
+            }
         }
     }
 
@@ -131,9 +133,13 @@ impl Kind {
     pub(super) fn consequences(self, outage: bool) -> Consequences {
         let (refusal, settle, outcome, uniform) = match self {
             Self::Wrong if outage => (Refusal::Unavailable, Settle::Fail, Outcome::Refused, true),
-            Self::Hopeless | Self::Repeated if outage => (Refusal::Unavailable, Settle::Release, Outcome::Unavailable, true),
+            Self::Hopeless | Self::Repeated if outage => {
+                (Refusal::Unavailable, Settle::Release, Outcome::Unavailable, true)
+            }
             Self::OverBudget => (Refusal::Unavailable, Settle::Release, Outcome::Unavailable, true),
-            Self::Wrong | Self::Hopeless | Self::Repeated => (Refusal::NotLetIn, Settle::Fail, Outcome::Refused, true),
+            Self::Wrong | Self::Hopeless | Self::Repeated => {
+                (Refusal::NotLetIn, Settle::Fail, Outcome::Refused, true)
+            }
             Self::Proven(Refusal::Unavailable) => {
                 (Refusal::Unavailable, Settle::Release, Outcome::Unavailable, false)
             }

@@ -10,6 +10,7 @@
 mod canaries;
 mod clients;
 mod first_light;
+mod guessing;
 mod on_postgres;
 mod processes;
 mod refusals;

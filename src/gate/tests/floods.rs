@@ -76,7 +76,8 @@ async fn five_hundred_networks_with_one_try_each_are_noticed_once() {
     let site = Site::open().await;
     site.account(ALICE).await;
     for number in 0..500 {
-        site.attempt(&from(number), ALICE, &format!("guess {number}"), |login| site.upstream_says(&login)).await;
+        site.attempt(&from(number), ALICE, &format!("guess {number}"), |login| site.upstream_says(&login))
+            .await;
     }
     let noticed = site.records("guessing_noticed");
     let patterns: Vec<_> = noticed.iter().map(|record| record["pattern"].as_str().unwrap()).collect();

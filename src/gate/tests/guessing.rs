@@ -16,11 +16,7 @@ fn guess(number: u8) -> String {
 }
 
 /// 200 at once, from `hosts` networks; how many reached the upstream, and how many heard each refusal.
-async fn parallel(
-    site: &Arc<Site>,
-    hosts: u8,
-    password: fn(u8) -> String,
-) -> (usize, Vec<Option<Refusal>>) {
+async fn parallel(site: &Arc<Site>, hosts: u8, password: fn(u8) -> String) -> (usize, Vec<Option<Refusal>>) {
     let mut attempts = JoinSet::new();
     for number in 0..200_u8 {
         let site = Arc::clone(site);
