@@ -161,9 +161,8 @@ impl OpenAttempt {
         let Some(reservation) = self.reservation.take() else { return };
         match settle {
             Settle::Succeed => self.desk.turns.succeed(&reservation),
-            Settle::Release => self.desk.turns.release(&reservation),
             Settle::Fail if self.is_due() => self.desk.turns.fail(&reservation),
-            Settle::Fail => self.desk.turns.release(&reservation),
+            Settle::Fail | Settle::Release => self.desk.turns.release(&reservation),
         }
     }
 

@@ -137,10 +137,9 @@ impl Authenticator {
     pub async fn record_refusals(&self, only_due: bool) {
         let desk = &self.gate.desk;
         for sum in desk.tally.take(only_due, &*desk.clock) {
-            if let Event::RefusedLogins(RefusedLogins { network, account, outcome, count, .. }) = &sum {
-                tracing::info!(network, account, ?outcome, count, "more logins were refused unseen");
-            }
-            desk.record(sum).await;
+            let RefusedLogins { network, account, outcome, count, .. } = &sum;
+            tracing::info!(network, account, ?outcome, count, "more logins were refused unseen");
+            desk.record(Event::RefusedLogins(sum)).await;
         }
     }
 

@@ -13,7 +13,6 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::audit::Event;
 use crate::audit::event::{Outcome, RefusedLogins};
 use crate::base::{ClientAddress, Clock, Monotonic, Network, Timestamp};
 
@@ -83,7 +82,7 @@ impl Tally {
     }
 
     /// Takes the sums of all groups whose minute is over, or of all there are.
-    pub(super) fn take(&self, only_due: bool, clock: &dyn Clock) -> Vec<Event> {
+    pub(super) fn take(&self, only_due: bool, clock: &dyn Clock) -> Vec<RefusedLogins> {
         let (now, at) = (clock.monotonic(), clock.now());
         let mut sums = Vec::new();
         self.locked().retain(|group, count| {
@@ -91,14 +90,14 @@ impl Tally {
                 return true;
             }
             if count.count > 0 {
-                sums.push(Event::RefusedLogins(RefusedLogins {
+                sums.push(RefusedLogins {
                     ip: group.network.map(|_| count.ip),
                     network: group.network.map(|network| network.to_string()),
                     account: group.account.clone(),
                     outcome: group.outcome,
                     count: count.count,
                     since: count.since,
-                }));
+                });
             }
             // A flood that goes on leaves one record a minute, not a first one each time as well.
             let goes_on = count.count > 0;
@@ -123,12 +122,8 @@ mod tests {
         ClientAddress::new([10, 0, high, low].into())
     }
 
-    fn sums(events: Vec<Event>) -> Vec<(Option<String>, Option<String>, u64)> {
-        let sum = |event| match event {
-            Event::RefusedLogins(sum) => (sum.network, sum.account, sum.count),
-            other => panic!("{other:?}"),
-        };
-        events.into_iter().map(sum).collect()
+    fn sums(sums: Vec<RefusedLogins>) -> Vec<(Option<String>, Option<String>, u64)> {
+        sums.into_iter().map(|sum| (sum.network, sum.account, sum.count)).collect()
     }
 
     #[test]

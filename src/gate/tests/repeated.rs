@@ -5,9 +5,9 @@ use super::*;
 const BOB: &str = "bob@example.org";
 const MINUTE: Duration = Duration::from_secs(60);
 
-fn refused(ended: Ended) -> Refused {
+fn refused(ended: &Ended) -> Refused {
     match ended {
-        Ended::Out(refused) => refused,
+        Ended::Out(refused) => *refused,
         Ended::In(_) => panic!("let in"),
     }
 }
@@ -17,17 +17,17 @@ async fn a_password_that_was_refused_a_moment_ago_is_refused_again_without_askin
     let site = Site::open().await;
     let (_, printed) = site.bound_with_app_password(ALICE).await;
     let wrong = with_same_label(&printed);
-    let plain = refused(site.try_in(1, "nobody@example.org", "any").await);
+    let plain = refused(&site.try_in(1, "nobody@example.org", "any").await);
     let asked = site.asked();
     for _ in 0..30 {
-        assert_eq!(refused(site.try_in(1, BOB, "wrong").await), plain);
-        assert_eq!(refused(site.try_in(1, ALICE, &wrong).await), plain);
-        assert_eq!(refused(site.try_in(1, ALICE, MAILBOX).await), plain);
+        assert_eq!(refused(&site.try_in(1, BOB, "wrong").await), plain);
+        assert_eq!(refused(&site.try_in(1, ALICE, &wrong).await), plain);
+        assert_eq!(refused(&site.try_in(1, ALICE, MAILBOX).await), plain);
     }
     assert_eq!((site.asked() - asked, site.argon2_runs()), (1, 1));
     site.clock.advance(MINUTE);
-    assert_eq!(refused(site.try_in(1, BOB, "wrong").await), plain);
-    assert_eq!(refused(site.try_in(1, ALICE, &wrong).await), plain);
+    assert_eq!(refused(&site.try_in(1, BOB, "wrong").await), plain);
+    assert_eq!(refused(&site.try_in(1, ALICE, &wrong).await), plain);
     assert_eq!((site.asked() - asked, site.argon2_runs()), (2, 2), "it may have become right meanwhile");
 }
 
@@ -124,9 +124,9 @@ async fn a_guesser_does_not_learn_what_somebody_else_sends() {
             }
             let mut answers = Vec::new();
             for number in 0..12 {
-                answers.push(refused(site.try_in(2, ALICE, &format!("guess {number}")).await));
+                answers.push(refused(&site.try_in(2, ALICE, &format!("guess {number}")).await));
                 if number == 1 {
-                    answers.push(refused(site.try_in(2, ALICE, guess).await));
+                    answers.push(refused(&site.try_in(2, ALICE, guess).await));
                 }
             }
             heard.push(answers);
@@ -148,9 +148,9 @@ async fn while_the_upstream_is_away_a_repeated_password_is_undecided_like_a_new_
         reason: "it refused the connection".to_owned(),
         credential_sent: false,
     };
-    let new = refused(site.attempt(&origin(Protocol::Imap, 1), BOB, "new", |_| gone).await);
+    let new = refused(&site.attempt(&origin(Protocol::Imap, 1), BOB, "new", |_| gone).await);
     assert_eq!(new.refusal, Refusal::Unavailable);
     for name in [ALICE, BOB] {
-        assert_eq!(refused(site.try_in(1, name, "wrong").await), new);
+        assert_eq!(refused(&site.try_in(1, name, "wrong").await), new);
     }
 }

@@ -13,9 +13,9 @@ fn budgeted(failures_in_all: Rate) -> Settings {
     Settings { failures_in_all, ..Settings::default() }
 }
 
-fn refused(ended: Ended) -> Refused {
+fn refused(ended: &Ended) -> Refused {
     match ended {
-        Ended::Out(refused) => refused,
+        Ended::Out(refused) => *refused,
         Ended::In(_) => panic!("let in"),
     }
 }
@@ -69,7 +69,7 @@ async fn over_the_budget_nobody_can_tell_who_would_have_been_asked_about() {
     let (_, printed) = site.bound_with_app_password(ALICE).await;
     assert_eq!(site.try_in(1, BOB, "wrong").await.refusal(), Some(Refusal::NotLetIn), "the one failure");
     let asked = site.asked();
-    let unbound = refused(site.try_in(1, BOB, "another").await);
+    let unbound = refused(&site.try_in(1, BOB, "another").await);
     assert_eq!(unbound.refusal, Refusal::Unavailable);
     for (name, password) in [
         (ALICE, MAILBOX),
@@ -77,7 +77,7 @@ async fn over_the_budget_nobody_can_tell_who_would_have_been_asked_about() {
         (ALICE, with_same_label(&printed).as_str()),
         ("nobody@example.org", "any"),
     ] {
-        assert_eq!(refused(site.try_in(1, name, password).await), unbound, "{name} {password}");
+        assert_eq!(refused(&site.try_in(1, name, password).await), unbound, "{name} {password}");
     }
     assert_eq!(site.asked(), asked);
     assert!(site.try_in(1, ALICE, &printed).await.is_in());
@@ -111,7 +111,7 @@ async fn an_accounts_budget_is_used_up_alike_whether_the_upstream_is_asked_or_no
         site.bind_factor(&account).await;
         let mut answers = Vec::new();
         for number in 0..12 {
-            answers.push(refused(site.try_in(1, name, &format!("guess {number}")).await));
+            answers.push(refused(&site.try_in(1, name, &format!("guess {number}")).await));
             site.clock.advance(Duration::from_secs(30));
         }
         assert_eq!(answers[3].refusal, Refusal::Unavailable);
