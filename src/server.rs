@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::audit::{Audit, Event};
 use crate::config::{Config, UpstreamCredential, secret_file};
 use crate::gate::{Authenticator, Dependencies, UpstreamRules};
-use crate::proxy::{Bound, Upstreams};
+use crate::proxy::{Bound, Upstreams, descriptors};
 use crate::site::Site;
 
 /// How often last uses are written to the database: late enough to gather many, early enough for a list that
@@ -24,7 +24,8 @@ const USES_EVERY: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// Whatever keeps the gate from starting, with what to do about it.
-pub async fn run(config: Config) -> anyhow::Result<()> {
+pub async fn run(mut config: Config) -> anyhow::Result<()> {
+    config.limits.connections = descriptors::fit(config.limits.connections);
     // First what fails most often and costs nothing: addresses, certificates, upstream settings.
     let bound = Bound::new(&config)?;
     let upstreams = Arc::new(Upstreams::new(&config)?);

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use mailward::account::{AccountError, Accounts, Located};
 use mailward::app_password::{
-    AppPasswords, Candidate, CreateError, Created, RevokeError, Scope, Tampered, Undecided,
+    AppPasswords, Candidate, CreateError, Created, ProvenMailbox, ResealError, RevokeError, Scope, Tampered,
+    Undecided, WhyLeftAlone,
 };
 use mailward::audit::event::Actor;
 use mailward::audit::{Audit, Author};
 use mailward::base::{
-    Address, Clock, LoginName, ManualClock, NetworkList, Password, Protocol, ProtocolSet, SiteKey,
-    UpstreamName,
+    Address, AppPasswordId, Clock, LoginName, ManualClock, NetworkList, Password, Protocol, ProtocolSet,
+    SiteKey, UpstreamName,
 };
 use mailward::config::{self, AfterUnbind, Database, FactorKind, WhenFull};
 use mailward::factor::{FactorError, Factors, TotpEnrolment};
@@ -72,7 +73,22 @@ impl Site {
 
     async fn create(&self, account: &AccountRecord, mailbox: Option<&str>) -> Created {
         let (mailbox, scope, by) = (mailbox.map(password), anywhere(), self.author());
-        self.app_passwords.create(account, "Foxmail", &scope, mailbox.as_ref(), 20, &by).await.unwrap()
+        let mailbox = mailbox.as_ref().map(|mailbox| self.proven(mailbox, &account.upstream));
+        self.app_passwords.create(account, "Foxmail", &scope, mailbox, 20, &by).await.unwrap()
+    }
+
+    /// As if the upstream had just taken it.
+    fn proven<'a>(&self, password: &'a Password, upstream: &'a UpstreamName) -> ProvenMailbox<'a> {
+        ProvenMailbox { password, upstream, at: self.clock.now() }
+    }
+
+    /// Returns which were left alone, all for having been changed.
+    async fn reseal(&self, account: &AccountRecord, mailbox: &str) -> Vec<AppPasswordId> {
+        let (mailbox, by) = (password(mailbox), self.author());
+        let mailbox = self.proven(&mailbox, &account.upstream);
+        let resealed = self.app_passwords.reseal(account.id, &account.address, mailbox, &by).await.unwrap();
+        assert!(resealed.left_alone.iter().all(|left| left.why == WhyLeftAlone::Tampered(Tampered::Mac)));
+        resealed.left_alone.iter().map(|left| left.row.id).collect()
     }
 
     async fn row(&self, account: &AccountRecord, created: &Created) -> AppPasswordRecord {
@@ -311,9 +327,7 @@ async fn a_row_that_was_changed_in_the_database_proves_opens_and_gets_nothing() 
         assert_eq!(refused, Some(Undecided::Tampered(Tampered::Mac)), "{attack}");
         assert_eq!(site.app_passwords.open(&changed, &proven), Err(Tampered::Mac), "{attack}");
 
-        let left_alone =
-            site.app_passwords.reseal(alice.id, &alice.upstream, &password("changed")).await.unwrap();
-        assert_eq!(left_alone, [one.id], "{attack}");
+        assert_eq!(site.reseal(&alice, "changed").await, [one.id], "{attack}");
         assert_eq!(site.row(&alice, &one).await, changed, "nothing was sealed to it: {attack}");
         site.sql("DELETE FROM app_passwords").await;
         site.sql("INSERT INTO app_passwords SELECT * FROM good").await;
@@ -333,9 +347,7 @@ async fn a_row_moved_to_another_account_proves_nothing_there() {
     ))
     .await;
     assert_eq!(site.opened(&alice, &theirs).await, Err(Tampered::Mac));
-    let left_alone =
-        site.app_passwords.reseal(alice.id, &alice.upstream, &password("changed")).await.unwrap();
-    assert_eq!(left_alone, [theirs.id]);
+    assert_eq!(site.reseal(&alice, "changed").await, [theirs.id]);
     assert_eq!(site.opened(&alice, &hers).await, Ok(password("changed")));
 }
 
@@ -346,9 +358,7 @@ async fn a_changed_mailbox_password_is_sealed_again_without_any_app_password() {
     let (one, two) = (site.create(&alice, Some(MAILBOX)).await, site.create(&alice, None).await);
     let bobs = site.create(&bob, Some("bob's")).await;
     for changed in ["second", "third"] {
-        let left_alone =
-            site.app_passwords.reseal(alice.id, &alice.upstream, &password(changed)).await.unwrap();
-        assert!(left_alone.is_empty());
+        assert!(site.reseal(&alice, changed).await.is_empty());
         assert_eq!(site.opened(&alice, &one).await, Ok(password(changed)));
         assert_eq!(
             site.opened(&alice, &two).await,
@@ -359,10 +369,36 @@ async fn a_changed_mailbox_password_is_sealed_again_without_any_app_password() {
     assert_eq!(site.row(&alice, &one).await.sealed_version, 2);
     assert_eq!(site.opened(&bob, &bobs).await, Ok(password("bob's")));
 
-    let other = UpstreamName("other".into());
-    let left_alone = site.app_passwords.reseal(alice.id, &other, &password("fourth")).await.unwrap();
-    assert_eq!(left_alone.len(), 2, "sealed for one upstream, never for another");
-    assert_eq!(site.opened(&alice, &one).await, Ok(password("third")));
+    assert_eq!(site.recorded("mailbox_password_resealed"), 2, "one for all that were re-sealed together");
+}
+
+#[tokio::test]
+async fn a_seal_follows_its_account_to_another_upstream_and_is_for_that_one_alone() {
+    let site = Site::open().await;
+    let alice = site.account("alice").await;
+    let (one, tampered) =
+        (site.create(&alice, Some(MAILBOX)).await, site.create(&alice, Some(MAILBOX)).await);
+    site.sql(&format!("UPDATE app_passwords SET name = 'x' WHERE label = '{}'", tampered.label)).await;
+    let moved = AccountRecord { upstream: UpstreamName("other".into()), ..alice.clone() };
+    assert_eq!(site.reseal(&moved, "theirs").await, [tampered.id]);
+    assert_eq!(site.row(&alice, &one).await.upstream, moved.upstream);
+    assert_eq!(site.opened(&alice, &one).await, Ok(password("theirs")));
+    // Nobody makes it one of the old upstream's again but by proving a password there.
+    site.sql(&format!("UPDATE app_passwords SET upstream = 'legacy' WHERE label = '{}'", one.label)).await;
+    assert_eq!(site.opened(&alice, &one).await, Err(Tampered::Mac));
+}
+
+#[tokio::test]
+async fn what_was_re_sealed_stands_even_where_it_could_not_be_recorded_and_says_so() {
+    let site = Site::open().await;
+    let alice = site.account("alice").await;
+    let one = site.create(&alice, Some(MAILBOX)).await;
+    let (closed, changed) = (site.closed_audit().await, password("changed"));
+    let by = Author::new(&closed, Actor::Gate);
+    let mailbox = site.proven(&changed, &alice.upstream);
+    let told = site.app_passwords.reseal(alice.id, &alice.address, mailbox, &by).await;
+    assert!(matches!(told, Err(ResealError::Unrecorded(_))), "{told:?}");
+    assert_eq!(site.opened(&alice, &one).await, Ok(changed));
 }
 
 #[tokio::test]
@@ -374,11 +410,8 @@ async fn of_two_who_seal_again_at_once_both_leave_rows_that_open() {
         made.push(site.create(&alice, Some(MAILBOX)).await);
     }
     let (left, right) = (password("left"), password("right"));
-    let (one, two) = tokio::join!(
-        site.app_passwords.reseal(alice.id, &alice.upstream, &left),
-        site.app_passwords.reseal(alice.id, &alice.upstream, &right),
-    );
-    assert!(one.unwrap().is_empty() && two.unwrap().is_empty());
+    let (one, two) = tokio::join!(site.reseal(&alice, "left"), site.reseal(&alice, "right"));
+    assert!(one.is_empty() && two.is_empty());
     for created in &made {
         let opened = site.opened(&alice, created).await.unwrap();
         assert!(opened == left || opened == right);

@@ -5,9 +5,9 @@
 
 use super::candidate::Candidate;
 use super::kdf::{Kdf, Stretched};
-use super::{AppPasswords, Busy, Scope, row, vault};
+use super::{AppPasswords, Busy, ProvenMailbox, Scope, row, vault};
 use crate::audit::{AuditError, Author, Event};
-use crate::base::{AppPasswordId, Password, Protocol, Secret, random};
+use crate::base::{AppPasswordId, Protocol, Secret, random};
 use crate::store::{AccountRecord, AppPasswordRecord, Inserted, StoreError};
 
 /// The longest name of an app password, in characters: it has to fit a line of a list.
@@ -48,8 +48,8 @@ pub enum CreateError {
 }
 
 impl AppPasswords {
-    /// Makes one that may do what `scope` says; `mailbox` is sealed to it where given, as the password of the
-    /// account at its upstream. Returned only when its row is durable and recorded.
+    /// Makes one that may do what `scope` says; `mailbox` is sealed to it where given, for the upstream that took it.
+    /// Returned only when its row is durable and recorded.
     ///
     /// # Errors
     /// [`CreateError`]
@@ -58,7 +58,7 @@ impl AppPasswords {
         account: &AccountRecord,
         name: &str,
         scope: &Scope,
-        mailbox: Option<&Password>,
+        mailbox: Option<ProvenMailbox<'_>>,
         limit: u32,
         by: &Author<'_>,
     ) -> Result<Created, CreateError> {
@@ -109,7 +109,7 @@ impl AppPasswords {
         label: &str,
         kdf: &Kdf,
         stretched: &Stretched,
-        mailbox: Option<&Password>,
+        mailbox: Option<ProvenMailbox<'_>>,
     ) -> AppPasswordRecord {
         let created_at = self.clock.now();
         let mut row = AppPasswordRecord {
@@ -122,7 +122,8 @@ impl AppPasswords {
             public_key: stretched.key_pair().1.to_vec(),
             sealed: None,
             sealed_version: 0,
-            upstream: account.upstream.clone(),
+            sealed_at: mailbox.map(|mailbox| mailbox.at),
+            upstream: mailbox.map_or(&account.upstream, |mailbox| mailbox.upstream).clone(),
             protocols: scope.protocols.to_string(),
             networks: scope.networks.to_string(),
             expires_at: scope.expires_at,
@@ -130,11 +131,15 @@ impl AppPasswords {
             last_used_at: None,
             last_used_address: None,
             last_used_program: None,
+            stale_since: None,
+            probes: 0,
+            next_probe_at: None,
             mac: Vec::new(),
         };
         #[expect(clippy::expect_used, reason = "a public key made from a private key is never of low order")]
         let sealed = mailbox.map(|mailbox| {
-            vault::seal(&row.public_key, mailbox, row::binding(&row)).expect("a good public key seals")
+            vault::seal(&row.public_key, mailbox.password, row::binding(&row))
+                .expect("a good public key seals")
         });
         row.sealed = sealed;
         row.mac = row::mac(&self.key, &row).to_vec();

@@ -18,17 +18,20 @@ mod kdf;
 mod reseal;
 mod revoke;
 mod row;
+mod stale;
 mod vault;
 mod workers;
 
 use std::sync::Arc;
 
-use crate::base::{AccountId, Clock, NetworkList, Password, ProtocolSet, SiteKey, Timestamp};
+use crate::base::{AccountId, Clock, NetworkList, Password, ProtocolSet, SiteKey, Timestamp, UpstreamName};
 use crate::store::{AppPasswordRecord, Store, StoreError};
 
 pub use candidate::{ALPHABET, Candidate, GROUP, SYMBOLS};
 pub use create::{CreateError, Created, NAME_MAX};
+pub use reseal::{LeftAlone, ResealError, Resealed, WhyLeftAlone};
 pub use revoke::RevokeError;
+pub use stale::Probe;
 
 /// Makes, proves, lists and revokes app passwords.
 pub struct AppPasswords {
@@ -47,6 +50,17 @@ pub struct Scope {
     pub networks: NetworkList,
     /// Until when.
     pub expires_at: Option<Timestamp>,
+}
+
+/// A mailbox password that its upstream took.
+#[derive(Clone, Copy)]
+pub struct ProvenMailbox<'a> {
+    /// The password.
+    pub password: &'a Password,
+    /// Who took it.
+    pub upstream: &'a UpstreamName,
+    /// When the upstream was asked. What is sealed with the same moment holds the same password.
+    pub at: Timestamp,
 }
 
 /// Proof that a candidate belongs to a row; opens what is sealed to it.
@@ -147,7 +161,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::base::{AppPasswordId, ManualClock, UpstreamName};
+    use crate::base::{AppPasswordId, ManualClock};
 
     #[tokio::test]
     async fn only_a_row_with_the_label_and_a_right_mac_is_worth_argon2() {
@@ -179,6 +193,10 @@ mod tests {
             last_used_address: None,
             last_used_program: None,
             mac: vec![],
+            sealed_at: None,
+            stale_since: None,
+            probes: 0,
+            next_probe_at: None,
         };
         row.mac = row::mac(&key, &row).to_vec();
         assert_eq!(app_passwords.prove(&row, &candidate).await.err(), Some(Undecided::Busy(Busy)));

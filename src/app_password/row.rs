@@ -53,7 +53,8 @@ pub(super) fn scope(row: &AppPasswordRecord) -> Result<Scope, Tampered> {
 /// The parts under the MAC, in the order that is part of the format: account, id, label, name, kdf, proof,
 /// public key, sealed, sealed version, upstream, protocols, networks, expiry, creation. [`SiteKey::mac`] puts
 /// the length before each; what may be missing is empty then, and has a byte in front where it is not. The
-/// last use is for display only and changes at each login, so it is left out.
+/// last use is for display only and changes at each login, so it is left out; what is known of the seal's freshness
+/// opens nothing.
 fn with_parts<T>(row: &AppPasswordRecord, then: impl FnOnce(&[&[u8]]) -> T) -> T {
     let sealed = optional(row.sealed.as_deref());
     let expires_at = optional(row.expires_at.map(nanoseconds).as_ref().map(|bytes| &bytes[..]));
@@ -118,6 +119,10 @@ mod tests {
             last_used_address: None,
             last_used_program: None,
             mac: vec![],
+            sealed_at: None,
+            stale_since: None,
+            probes: 0,
+            next_probe_at: None,
         };
         row.mac = mac(&key(), &row).to_vec();
         row

@@ -90,6 +90,39 @@ pub enum Event {
         /// Who did it.
         by: Actor,
     },
+    /// The upstream refused a sealed mailbox password: what the gate does not send any more.
+    MailboxPasswordStale {
+        /// Address.
+        account: String,
+        /// Who refused it.
+        upstream: UpstreamName,
+        /// The labels of the app passwords that it was sealed to.
+        labels: Vec<String>,
+        /// Who found out.
+        by: Actor,
+    },
+    /// The upstream took a sealed mailbox password that was stale: it is sent again.
+    MailboxPasswordTaken {
+        /// Address.
+        account: String,
+        /// Who took it.
+        upstream: UpstreamName,
+        /// The labels of the app passwords that it is sealed to.
+        labels: Vec<String>,
+        /// Who found out.
+        by: Actor,
+    },
+    /// A mailbox password that the upstream took was sealed to the account's app passwords anew.
+    MailboxPasswordResealed {
+        /// Address.
+        account: String,
+        /// Who took it.
+        upstream: UpstreamName,
+        /// The labels of those app passwords.
+        labels: Vec<String>,
+        /// Who did it.
+        by: Actor,
+    },
     /// The first record of every chain, written by the trail itself.
     ChainStarted {
         /// Its name, which is also its file's.

@@ -7,14 +7,14 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::context::Context;
-use super::failure::Failure;
-use super::output;
+use super::failure::{self, Failure};
+use super::mailbox::{self, Mailbox};
 use super::records::AppPassword;
-use super::{Format, prompt};
-use crate::account::{Located, MailboxVerdict};
+use super::{Format, output, reseal};
+use crate::account::Located;
 use crate::app_password::{Created, Scope};
-use crate::base::{AppPasswordId, NetworkList, Password, ProtocolSet};
-use crate::config::{InvalidDuration, UpstreamCredential, parse_duration};
+use crate::base::{AppPasswordId, NetworkList, ProtocolSet};
+use crate::config::{InvalidDuration, parse_duration};
 use crate::store::AccountState;
 
 /// App passwords: one for each mail client
@@ -24,12 +24,24 @@ pub(super) enum AppPasswordCommand {
     ///
     /// The account need not exist yet, nor have a second factor. Where the upstream's credential is `sealed`,
     /// the mailbox password is needed: it is asked for, checked by logging in upstream, and sealed so that only
-    /// the app password opens it.
+    /// the app password opens it. It is sealed to the account's other app passwords as well, as by `reseal`.
     Create(Create),
     /// List the app passwords of an account
     List {
         /// The mail address
         address: String,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Seal a changed mailbox password to all app passwords of an account
+    ///
+    /// The mailbox password is asked for and checked by logging in upstream. No client needs a new app password.
+    Reseal {
+        /// The mail address
+        address: String,
+        /// Read the mailbox password from the first line of stdin instead of asking
+        #[arg(long)]
+        mailbox_password_stdin: bool,
         #[command(flatten)]
         format: Format,
     },
@@ -78,6 +90,9 @@ impl AppPasswordCommand {
         match self {
             Self::Create(create) => create.run(context).await,
             Self::List { address, format } => list(context, address, *format).await,
+            Self::Reseal { address, mailbox_password_stdin, format } => {
+                reseal::run(context, address, *mailbox_password_stdin, *format).await
+            }
             Self::Revoke { address, id: Some(id), .. } => revoke(context, address, id).await,
             Self::Revoke { address, id: None, .. } => revoke_all(context, address).await,
         }
@@ -126,49 +141,21 @@ impl Create {
         &self,
         context: &Context,
         located: &Located,
-    ) -> anyhow::Result<Option<Password>> {
-        let upstream =
-            context.site.config.upstreams.iter().find(|upstream| upstream.name == located.upstream);
-        let sealed = match upstream.map(|upstream| &upstream.credential) {
-            Some(UpstreamCredential::Sealed) => true,
-            Some(UpstreamCredential::Master(_)) | None => false,
-        };
-        let password = if self.mailbox_password_stdin {
-            prompt::password_from_stdin()?
-        } else if !sealed {
+    ) -> anyhow::Result<Option<Mailbox>> {
+        let sealed = mailbox::is_sealed(context, located);
+        if !sealed && !self.mailbox_password_stdin {
             return Ok(None);
-        } else if prompt::is_possible() {
-            prompt::password(&format!("Mailbox password of {}", located.address))?
-        } else {
-            return Err(Failure::usage(
-                "the mailbox password is needed, and there is no terminal to ask for it\nhint: give it on stdin with `--mailbox-password-stdin`",
-            ));
-        };
-        let check = context.mailbox_check()?;
-        match check.check(&located.upstream, &located.upstream_user, &password).await {
-            MailboxVerdict::Right => Ok(sealed.then_some(password)),
-            MailboxVerdict::Wrong => {
-                anyhow::bail!(
-                    "`{}` refused the mailbox password of {}; no app password was made",
-                    located.upstream,
-                    located.address
-                )
-            }
-            MailboxVerdict::Unavailable(why) => {
-                let unasked = format!(
-                    "cannot ask `{}` whether the mailbox password is right; no app password was made",
-                    located.upstream
-                );
-                Err(anyhow::anyhow!(why).context(unasked))
-            }
         }
+        let otherwise = "no app password was made";
+        let proven = Mailbox::ask(context, located, self.mailbox_password_stdin, otherwise).await?;
+        Ok(sealed.then_some(proven))
     }
 
     async fn create(
         &self,
         context: &Context,
         located: &Located,
-        mailbox: Option<&Password>,
+        mailbox: Option<&Mailbox>,
     ) -> anyhow::Result<Created> {
         let scope = Scope {
             protocols: self.protocols,
@@ -181,6 +168,16 @@ impl Create {
         let made = async {
             let (account, _) = context.site.accounts().add(located, &author).await?;
             let app_passwords = context.site.app_passwords();
+            let mailbox = mailbox.map(Mailbox::proven);
+            if let Some(mailbox) = mailbox {
+                // First, so that what fails here leaves no app password whose text nobody was told.
+                let others = app_passwords.reseal(account.id, &account.address, mailbox, &author).await;
+                let others = others
+                    .with_context(|| format!("cannot re-seal the app passwords of {}", account.address))?;
+                for left in &others.left_alone {
+                    failure::complain(&format!("warning: {}", reseal::left_alone(left)));
+                }
+            }
             let made = app_passwords.create(&account, &self.name, &scope, mailbox, limit, &author).await;
             made.with_context(|| format!("cannot make an app password for {}", account.address))
         };

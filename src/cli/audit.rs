@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_BACK: Duration = Duration::from_secs(60);
 
 /// Names of events, as the trail has them.
-const EVENTS: [&str; 16] = [
+const EVENTS: [&str; 19] = [
     "login",
     "refused_logins",
     "guessing_noticed",
@@ -37,6 +37,9 @@ const EVENTS: [&str; 16] = [
     "factor_unbound",
     "app_password_created",
     "app_password_revoked",
+    "mailbox_password_stale",
+    "mailbox_password_taken",
+    "mailbox_password_resealed",
     "chain_started",
     "chain_ended",
     "started",
@@ -224,6 +227,11 @@ fn detail(event: &Event) -> String {
         }
         Event::AppPasswordCreated { label, name, by, .. } => format!("{label} `{name}`, {}", by_whom(by)),
         Event::AppPasswordRevoked { label, by, .. } => format!("{label}, {}", by_whom(by)),
+        Event::MailboxPasswordStale { labels, upstream, by, .. }
+        | Event::MailboxPasswordTaken { labels, upstream, by, .. }
+        | Event::MailboxPasswordResealed { labels, upstream, by, .. } => {
+            format!("{} at `{upstream}`, {}", labels.join(" "), by_whom(by))
+        }
         Event::Started { version } => format!("version {version}"),
         Event::Stopped | Event::ChainEnded => String::new(),
         Event::ChainStarted { chain } => chain.clone(),

@@ -42,6 +42,9 @@ impl Factor {
     }
 }
 
+/// The column that is there only where there is something to say.
+const STALE_SINCE: &str = "MAILBOX PASSWORD STALE SINCE";
+
 /// An app password; nothing of it opens anything.
 #[derive(Serialize)]
 pub(super) struct AppPassword {
@@ -55,6 +58,7 @@ pub(super) struct AppPassword {
     last_used_at: Option<Timestamp>,
     last_used_address: Option<String>,
     last_used_program: Option<String>,
+    stale_since: Option<Timestamp>,
 }
 
 impl From<&AppPasswordRecord> for AppPassword {
@@ -71,13 +75,15 @@ impl From<&AppPasswordRecord> for AppPassword {
             last_used_at: record.last_used_at,
             last_used_address: record.last_used_address.clone(),
             last_used_program: record.last_used_program.clone(),
+            stale_since: record.stale_since,
         }
     }
 }
 
 impl AppPassword {
     pub(super) fn table(app_passwords: &[Self]) -> Table {
-        let mut table = Table::new(["LABEL", "NAME", "MAY", "EXPIRES", "CREATED", "LAST USED", "ID"]);
+        let mut table =
+            Table::new(["LABEL", "NAME", "MAY", "EXPIRES", "CREATED", "LAST USED", STALE_SINCE, "ID"]);
         for one in app_passwords {
             let from = if one.networks.is_empty() {
                 String::new()
@@ -99,10 +105,12 @@ impl AppPassword {
                 when::show_or(one.expires_at, "never"),
                 when::show(one.created_at),
                 used,
+                when::show_or(one.stale_since, ""),
                 one.id.to_string(),
             ]);
         }
-        table
+        let any_is_stale = app_passwords.iter().any(|one| one.stale_since.is_some());
+        if any_is_stale { table } else { table.without(STALE_SINCE) }
     }
 }
 

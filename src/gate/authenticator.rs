@@ -15,6 +15,7 @@ use super::outage::Outages;
 use super::passage::{Passage, SessionSummary, Sessions};
 use super::password_memory::PasswordMemory;
 use super::proof_cache::ProofCache;
+use super::stale::RefusedSeals;
 use super::tally::Tally;
 use super::timing::RefusalTime;
 use super::turns::Turns;
@@ -89,6 +90,7 @@ impl Authenticator {
             outages: Mutex::default(),
             budgets: Budgets::new(&on.upstreams, process_key(), &clock),
             watch: Watch::new(process_key(), on.limits.exempt.clone()),
+            refused_seals: Mutex::default(),
             uses: Uses::default(),
             failure_delay: on.limits.failure_delay,
             // Half of what a connection has before login, so that the answer still reaches the client.
@@ -169,6 +171,7 @@ pub(super) struct Gate {
     proofs: Mutex<ProofCache>,
     refusal_times: Mutex<HashMap<UpstreamName, RefusalTime>>,
     outages: Mutex<Outages>,
+    refused_seals: Mutex<RefusedSeals>,
     failure_delay: Duration,
     /// How often argon2 was asked.
     #[cfg(test)]
@@ -273,6 +276,10 @@ impl Gate {
 
     pub(super) fn proofs(&self) -> MutexGuard<'_, ProofCache> {
         locked(&self.proofs)
+    }
+
+    pub(super) fn refused_seals(&self) -> MutexGuard<'_, RefusedSeals> {
+        locked(&self.refused_seals)
     }
 
     pub(super) fn outages(&self) -> MutexGuard<'_, Outages> {

@@ -31,7 +31,7 @@ impl Gate {
     /// Ends the attempt behind `grant`.
     pub(super) async fn conclude(&self, grant: Grant, said: UpstreamSaid) -> Conclusion {
         let Grant { mut attempt, upstream, login, basis } = grant;
-        drop(login);
+        self.note_what_became_of_the_seal(&attempt, &basis, &said).await;
         attempt.at_stake = false;
         let protocol = attempt.origin.protocol;
         let took = self.now().since(attempt.looked_at);
@@ -69,7 +69,12 @@ impl Gate {
             }
         };
         match entrant {
-            Ok(entrant) => self.enter(attempt, located, entrant).await,
+            Ok(entrant) => {
+                if matches!(basis, Basis::MailboxPassword) {
+                    self.learn(&located, entrant.account, login.password);
+                }
+                self.enter(attempt, located, entrant).await
+            }
             Err(no) => Conclusion::Refuse(self.refuse(attempt, no).await),
         }
     }
@@ -200,10 +205,10 @@ fn broken(no: No) -> No {
 fn refused_by_upstream(located: &Located, basis: &Basis) -> No {
     match basis {
         Basis::MailboxPassword => No::wrong("the upstream refused the password"),
-        Basis::AppPassword { sealed: true, .. } => {
+        Basis::AppPassword { sealed: Some(_), .. } => {
             No::proven(Refusal::Stale, "the upstream refused the sealed mailbox password")
         }
-        Basis::AppPassword { sealed: false, .. } => {
+        Basis::AppPassword { sealed: None, .. } => {
             tracing::error!(
                 upstream = %located.upstream,
                 "the upstream refuses the master user\nhint: check `[upstream.master]` and the master user on the server"

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::attempt::OpenAttempt;
 use super::passage::Passage;
+use super::stale::Sent;
 use crate::base::{AccountId, AppPasswordId, ClientAddress, Protocol, SessionId, UpstreamName};
 use crate::protocol::{Refusal, UpstreamLogin};
 
@@ -54,8 +55,8 @@ pub(super) enum Basis {
     AppPassword {
         account: AccountId,
         app_password: AppPasswordId,
-        /// Whether the upstream hears the sealed mailbox password, or the master's.
-        sealed: bool,
+        /// The sealed mailbox password that the upstream hears; `None`: it hears the master's.
+        sealed: Option<Sent>,
     },
     /// The upstream is to say.
     MailboxPassword,

@@ -4,7 +4,7 @@
 //!   name ─▶ account and row (one read each) ─▶ a turn within the limits ─▶ plan ─▶ refused a moment ago? no
 //!     plan: refuse ─▶ no
 //!           pass through ─▶ a place in what the upstream may see ─▶ leave, with the presented password
-//!           app password ─▶ proof: from the cache, else argon2 once ─▶ scope ─▶ a place ─▶ leave
+//!           app password ─▶ proof: from the cache, else argon2 once ─▶ scope ─▶ a place ─▶ not stale ─▶ leave
 //! ```
 //!
 //! Nothing about an account is told before the presented password is proven; until then every path ends in the
@@ -17,6 +17,7 @@ use super::grant::Basis;
 use super::limiter::Subject;
 use super::policy::{self, Plan, Then};
 use super::proof_cache::{Presented, Proof};
+use super::stale::Sent;
 use super::upstream_login::{Style, UpstreamRules, own_login};
 use super::verdict::No;
 use crate::account::Located;
@@ -24,7 +25,7 @@ use crate::app_password::{Candidate, Scope, Tampered, Undecided};
 use crate::audit::event::Credential;
 use crate::base::{Address, Password, UpstreamName};
 use crate::protocol::{Credentials, Refusal, UpstreamLogin};
-use crate::store::{AppPasswordRecord, Standing, StoreError};
+use crate::store::{AppPasswordRecord, SentSeal, Standing, StoreError};
 
 /// What a grant is made of.
 pub(super) struct Leave {
@@ -217,7 +218,8 @@ impl Gate {
             note_proof(attempt, &proof);
             return Err(No::proven(Refusal::Suspended, "the account is suspended"));
         }
-        self.by_proof(attempt, case, proof)
+        let leave = self.by_proof(attempt, case, proof)?;
+        self.unless_stale(&case.located.address, row, leave).await
     }
 
     /// Argon2, at most once per attempt. A client that leaves meanwhile has had its guess.
@@ -263,6 +265,7 @@ impl Gate {
             label: row.label.clone(),
             scope,
             upstream: row.upstream.clone(),
+            sealed_version: row.sealed_version,
             mailbox,
         };
         self.proofs().remember(case.presented, row, &proof, self.now());
@@ -279,7 +282,8 @@ impl Gate {
         match self.proofs().look_up_alone(case.presented, self.now()) {
             Some(proof) => {
                 attempt.account_exists = true;
-                self.by_proof(attempt, case, proof)
+                let leave = self.by_proof(attempt, case, proof)?;
+                self.unless_seen_refused(leave)
             }
             None => Err(unreadable(error)),
         }
@@ -304,7 +308,7 @@ impl Gate {
                 let login = master.login(case.located).map_err(|why| {
                     No::proven(Refusal::Unavailable, &format!("no master login for this name: {why}"))
                 })?;
-                (login, false)
+                (login, None)
             }
             // A mailbox password belongs to the upstream it was sealed for, and is sent to no other.
             Style::Sealed if proof.upstream != case.located.upstream => {
@@ -314,7 +318,15 @@ impl Gate {
                 ));
             }
             Style::Sealed => match proof.mailbox {
-                Some(mailbox) => (own_login(case.located, mailbox), true),
+                Some(mailbox) => {
+                    let seal = SentSeal {
+                        account: proof.account,
+                        app_password: proof.app_password,
+                        upstream: proof.upstream,
+                        version: proof.sealed_version,
+                    };
+                    (own_login(case.located, mailbox), Some(Sent { seal, probe: None }))
+                }
                 None => return Err(No::proven(Refusal::Stale, "no mailbox password is sealed to it")),
             },
         };

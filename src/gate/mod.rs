@@ -29,6 +29,7 @@ mod passage;
 mod password_memory;
 mod policy;
 mod proof_cache;
+mod stale;
 mod tags;
 mod tally;
 mod timing;

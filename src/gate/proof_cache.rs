@@ -46,6 +46,8 @@ pub(super) struct Proof {
     pub(super) scope: Scope,
     /// Where its mailbox password belongs.
     pub(super) upstream: UpstreamName,
+    /// Which of its seals that is.
+    pub(super) sealed_version: i64,
     /// The mailbox password, where the upstream wants it.
     pub(super) mailbox: Option<Password>,
 }
@@ -75,6 +77,7 @@ struct Entry {
     label: String,
     scope: Scope,
     upstream: UpstreamName,
+    sealed_version: i64,
     mailbox: Option<Encrypted>,
     row_mac: Vec<u8>,
     proven_at: Monotonic,
@@ -123,6 +126,7 @@ impl ProofCache {
             label: proof.label.clone(),
             scope: proof.scope.clone(),
             upstream: proof.upstream.clone(),
+            sealed_version: proof.sealed_version,
             mailbox,
             row_mac: row.mac.clone(),
             proven_at: now,
@@ -189,6 +193,7 @@ impl ProofCache {
             label: entry.label.clone(),
             scope: entry.scope.clone(),
             upstream: entry.upstream.clone(),
+            sealed_version: entry.sealed_version,
             mailbox,
         })
     }
@@ -284,6 +289,10 @@ mod tests {
             last_used_address: None,
             last_used_program: None,
             mac: vec![1; 32],
+            sealed_at: None,
+            stale_since: None,
+            probes: 0,
+            next_probe_at: None,
         }
     }
 
@@ -294,6 +303,7 @@ mod tests {
             label: row.label.clone(),
             scope: Scope { protocols: ProtocolSet::ALL, networks: "".parse().unwrap(), expires_at: None },
             upstream: row.upstream.clone(),
+            sealed_version: row.sealed_version,
             mailbox: Some(password("hunter2")),
         }
     }

@@ -19,9 +19,15 @@ impl Wording {
     /// The text for `refusal` in `language`: one line, no control characters; ASCII in English.
     #[must_use]
     pub fn refusal(&self, refusal: Refusal, language: Language) -> String {
-        let text = match language {
-            Language::English => english(refusal),
-            Language::Chinese => chinese(refusal),
+        let text = match (language, refusal, &self.portal) {
+            (Language::English, Refusal::Stale, None) => {
+                "The mailbox password has changed; ask your administrator to renew this app password with it"
+            }
+            (Language::Chinese, Refusal::Stale, None) => {
+                "邮箱密码已更改；请联系管理员用新密码更新此客户端专用密码"
+            }
+            (Language::English, ..) => english(refusal),
+            (Language::Chinese, ..) => chinese(refusal),
         };
         match &self.portal {
             Some(url) if names_the_portal(refusal) => format!("{url} {text}"),

@@ -5,6 +5,7 @@
 //! never open a relay without a [`crate::gate::Passage`], and never log content.
 
 mod buffers;
+pub mod descriptors;
 pub mod driver;
 pub mod listener;
 pub mod permits;

@@ -8,7 +8,10 @@ use crate::base::{AccountId, AppPasswordId};
 macro_rules! columns {
     () => {
         "id, account, label, name, kdf, proof, public_key, sealed, sealed_version, upstream, protocols, networks, \
-         expires_at, created_at, last_used_at, last_used_address, last_used_program, mac"
+         expires_at, created_at, last_used_at, last_used_address, last_used_program, mac, sealed_at"
+    };
+    (with staleness) => {
+        concat!(columns!(), ", stale_since, probes, next_probe_at")
     };
 }
 
@@ -17,14 +20,15 @@ name_statements! {
     INSERT = concat!(
         "INSERT INTO app_passwords (",
         columns!(),
-        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) \
          ON CONFLICT (account, label) DO NOTHING"
     );
-    BY_LABEL = concat!("SELECT ", columns!(), " FROM app_passwords WHERE account = $1 AND label = $2");
-    LIST = concat!("SELECT ", columns!(), " FROM app_passwords WHERE account = $1 ORDER BY created_at, id");
+    BY_LABEL = concat!("SELECT ", columns!(with staleness), " FROM app_passwords WHERE account = $1 AND label = $2");
+    LIST = concat!("SELECT ", columns!(with staleness), " FROM app_passwords WHERE account = $1 ORDER BY created_at, id");
     DELETE = "DELETE FROM app_passwords WHERE account = $1 AND id = $2";
     DELETE_ALL = "DELETE FROM app_passwords WHERE account = $1";
-    RESEAL = "UPDATE app_passwords SET sealed = $3, mac = $4, sealed_version = sealed_version + 1 \
+    RESEAL = "UPDATE app_passwords SET sealed = $3, mac = $4, upstream = $5, sealed_at = $6, \
+              sealed_version = sealed_version + 1, stale_since = NULL, probes = 0, next_probe_at = NULL \
               WHERE id = $1 AND sealed_version = $2 RETURNING id";
 }
 
@@ -66,6 +70,7 @@ impl Store {
                 .bind(&row.last_used_address)
                 .bind(&row.last_used_program)
                 .bind(&row.mac)
+                .bind(row.sealed_at)
                 .execute(&mut *connection)
                 .await?;
             if inserted.rows_affected() == 0 {
@@ -120,25 +125,20 @@ impl Store {
         })
     }
 
-    /// Replaces the sealed mailbox password and counts `sealed_version` up, if the row still has
-    /// `expected_version`; `false` if not. `mac` must be made for the row as it will be, with
-    /// `expected_version + 1`.
+    /// Writes the seal of `next`, which is the row as it will be: one version on, with its MAC. Whatever was known of
+    /// the one before it is forgotten. `false` if the row has another version by now.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub async fn reseal_app_password(
-        &self,
-        id: AppPasswordId,
-        expected_version: i64,
-        sealed: &[u8],
-        mac: &[u8],
-    ) -> Result<bool, StoreError> {
+    pub async fn reseal_app_password(&self, next: &AppPasswordRecord) -> Result<bool, StoreError> {
         on_pool!(self, |pool| {
             let reseal = sqlx::query_scalar::<_, AppPasswordId>(RESEAL)
-                .bind(id)
-                .bind(expected_version)
-                .bind(sealed)
-                .bind(mac);
+                .bind(next.id)
+                .bind(next.sealed_version - 1)
+                .bind(&next.sealed)
+                .bind(&next.mac)
+                .bind(&next.upstream)
+                .bind(next.sealed_at);
             reseal.fetch_optional(pool).await?.is_some()
         })
     }

@@ -15,6 +15,7 @@ mod moment;
 mod open;
 pub mod record;
 mod site;
+mod stale;
 
 use std::io;
 use std::path::PathBuf;
@@ -76,6 +77,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         accounts::STATEMENTS,
         factors::STATEMENTS,
         app_passwords::STATEMENTS,
+        stale::STATEMENTS,
         audit::STATEMENTS,
         site::STATEMENTS,
     ]

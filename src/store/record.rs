@@ -142,6 +142,8 @@ pub struct AppPasswordRecord {
     pub sealed: Option<Vec<u8>>,
     /// Counts re-sealings; bound into the seal.
     pub sealed_version: i64,
+    /// When the upstream was asked whether the mailbox password is right; none where nothing is sealed.
+    pub sealed_at: Option<Timestamp>,
     /// The upstream the seal is bound to.
     pub upstream: UpstreamName,
     /// `imap,pop3,smtp` or fewer.
@@ -158,8 +160,28 @@ pub struct AppPasswordRecord {
     pub last_used_address: Option<String>,
     /// With which program.
     pub last_used_program: Option<String>,
-    /// MAC under the site key over everything that matters in this row (not the last uses).
+    /// When the upstream refused what is sealed, if it did and has not taken it since.
+    pub stale_since: Option<Timestamp>,
+    /// How often it was tried again since then.
+    pub probes: i64,
+    /// When it may be tried again; none unless it is stale.
+    pub next_probe_at: Option<Timestamp>,
+    /// MAC under the site key over everything that opens a door in this row (not the last uses, nor what is known
+    /// of the seal's freshness).
     pub mac: Vec<u8>,
+}
+
+/// A seal that was, or is about to be, sent upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentSeal {
+    /// Whose.
+    pub account: AccountId,
+    /// Which.
+    pub app_password: AppPasswordId,
+    /// To which upstream.
+    pub upstream: UpstreamName,
+    /// The seal's version.
+    pub version: i64,
 }
 
 /// What `insert_app_password` did.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
+mod reseal;
 mod site;
 
 use std::fs;
@@ -147,7 +148,8 @@ fn app_passwords_are_made_listed_and_revoked() {
             "last_used_program",
             "name",
             "networks",
-            "protocols"
+            "protocols",
+            "stale_since"
         ]
     );
     assert_eq!((&list[0]["id"], &list[0]["name"]), (&made["id"], &Value::from("手机")));

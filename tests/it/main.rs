@@ -16,6 +16,8 @@ mod processes;
 mod refusals;
 mod segments;
 mod servers;
+mod stale;
+mod stress;
 mod support;
 mod transparency;
 mod upstream;

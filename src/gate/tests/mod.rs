@@ -7,7 +7,9 @@ mod leaving;
 mod proofs;
 mod refusals;
 mod repeated;
+mod stale;
 mod upstream_budget;
+mod weapon;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -20,7 +22,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::account::Directory;
-use crate::app_password::{AppPasswords, Scope};
+use crate::app_password::{AppPasswords, ProvenMailbox, Scope};
 use crate::audit::event::Actor;
 use crate::audit::{Audit, Author};
 use crate::base::{
@@ -243,11 +245,22 @@ impl Site {
     }
 
     async fn app_password(&self, account: &AccountRecord, scope: Scope) -> String {
-        let mailbox = Password::new(MAILBOX.as_bytes().to_vec()).unwrap();
+        let password = Password::new(MAILBOX.as_bytes().to_vec()).unwrap();
+        let mailbox =
+            ProvenMailbox { password: &password, upstream: &account.upstream, at: self.clock.now() };
         let by = Author::new(&self.audit, Actor::Gate);
         let created =
-            self.app_passwords.create(account, "Foxmail", &scope, Some(&mailbox), 20, &by).await.unwrap();
+            self.app_passwords.create(account, "Foxmail", &scope, Some(mailbox), 20, &by).await.unwrap();
         String::from_utf8(created.printed.expose().to_vec()).unwrap()
+    }
+
+    /// Seals `password` to all app passwords of the account, as one that the upstream took just now.
+    async fn reseal(&self, account: &AccountRecord, password: &str) {
+        let password = Password::new(password.as_bytes().to_vec()).unwrap();
+        let mailbox =
+            ProvenMailbox { password: &password, upstream: &account.upstream, at: self.clock.now() };
+        let by = Author::new(&self.audit, Actor::Gate);
+        self.app_passwords.reseal(account.id, &account.address, mailbox, &by).await.unwrap();
     }
 
     /// The records of one kind, in order.

@@ -37,8 +37,7 @@ async fn a_re_sealed_row_is_opened_anew() {
     let (account, printed) = site.bound_with_app_password(ALICE).await;
     assert!(site.try_in(1, ALICE, &printed).await.is_in());
     site.mailboxes.lock().unwrap().insert(ALICE.to_owned(), "changed".to_owned());
-    let changed = Password::new(b"changed".to_vec()).unwrap();
-    site.app_passwords.reseal(account.id, &account.upstream, &changed).await.unwrap();
+    site.reseal(&account, "changed").await;
     assert!(site.try_in(1, ALICE, &printed).await.is_in());
     assert_eq!(site.heard.lock().unwrap().last().unwrap().2, "changed");
 }

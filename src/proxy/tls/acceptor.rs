@@ -7,6 +7,7 @@ use rustls::ServerConfig;
 use rustls::server::ServerSessionMemoryCache;
 use tokio_rustls::TlsAcceptor;
 
+use super::socket::{CLIENT_HANDSHAKE_MAX, Socket};
 use super::{Certificates, Stream, TlsError, UNSENT_MAX, provider};
 use crate::base::Protocol;
 
@@ -42,9 +43,11 @@ impl Acceptor {
     /// # Errors
     /// The handshake's failure; the client was sent the fitting alert.
     pub async fn accept(&self, stream: Stream) -> io::Result<Stream> {
-        let tcp = stream.into_plain()?;
-        let handshake = self.0.accept_with(tcp, |session| session.set_buffer_limit(Some(UNSENT_MAX)));
-        Ok(Stream::secured(tokio_rustls::TlsStream::from(Box::pin(handshake).await?)))
+        let socket = Socket::bounded(stream.into_plain()?, CLIENT_HANDSHAKE_MAX);
+        let handshake = self.0.accept_with(socket, |session| session.set_buffer_limit(Some(UNSENT_MAX)));
+        let mut secured = Box::pin(handshake).await?;
+        secured.get_mut().0.open();
+        Ok(Stream::secured(secured))
     }
 }
 

@@ -11,6 +11,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 
 use super::certificates::read_certificates;
+use super::socket::Socket;
 use super::verifier::{Expected, KeyVerifier};
 use super::{Stream, TlsError, UNSENT_MAX, provider};
 use crate::config::Endpoint;
@@ -74,9 +75,9 @@ impl Connector {
     /// # Errors
     /// The handshake's failure, a certificate that was not accepted included.
     pub async fn connect(&self, stream: Stream) -> io::Result<Stream> {
-        let tcp = stream.into_plain()?;
+        let socket = Socket::unbounded(stream.into_plain()?);
         let limit = |session: &mut rustls::ClientConnection| session.set_buffer_limit(Some(UNSENT_MAX));
-        let handshake = self.tls.connect_with(self.name.clone(), tcp, limit);
+        let handshake = self.tls.connect_with(self.name.clone(), socket, limit);
         Ok(Stream::secured(tokio_rustls::TlsStream::from(Box::pin(handshake).await?)))
     }
 }

@@ -7,6 +7,7 @@
 mod acceptor;
 mod certificates;
 mod connector;
+mod socket;
 mod verifier;
 
 use std::io;
@@ -23,6 +24,7 @@ pub use acceptor::Acceptor;
 pub use certificates::Certificates;
 pub use connector::Connector;
 pub(super) use connector::seen;
+use socket::Socket;
 
 /// Ciphertext that one connection may hold while its peer does not read. The library's own limit is twice as
 /// much; one relay buffer and its record headers fit in this.
@@ -33,7 +35,7 @@ pub struct Stream(Kind);
 
 enum Kind {
     Plain(TcpStream),
-    Secured(Box<tokio_rustls::TlsStream<TcpStream>>),
+    Secured(Box<tokio_rustls::TlsStream<Socket>>),
 }
 
 impl Stream {
@@ -43,7 +45,7 @@ impl Stream {
         Self(Kind::Plain(tcp))
     }
 
-    fn secured(stream: impl Into<tokio_rustls::TlsStream<TcpStream>>) -> Self {
+    fn secured(stream: impl Into<tokio_rustls::TlsStream<Socket>>) -> Self {
         Self(Kind::Secured(Box::new(stream.into())))
     }
 

@@ -24,6 +24,10 @@ fn a_changed_mailbox_password_is_the_portals_business_not_the_clients() {
     let renewed = gate.app_password(&user, "a new mailbox password", &[]);
     for mail in PROTOCOLS {
         assert!(mail.is_yes(&log_in(&gate, mail, &user, &renewed.password)));
+        assert!(
+            mail.is_yes(&log_in(&gate, mail, &user, &made.password)),
+            "the others were re-sealed with it"
+        );
     }
 }
 

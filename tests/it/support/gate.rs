@@ -95,6 +95,14 @@ impl Gate {
         }
     }
 
+    /// What its process holds in memory of its own, in KiB (proportional set size).
+    pub(crate) fn memory_kib(&self) -> f64 {
+        let id = self.child.as_ref().expect("a running gate").id();
+        let rollup = fs::read_to_string(format!("/proc/{id}/smaps_rollup")).expect("its memory");
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).expect("its PSS");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
     /// Asks it to end as an administrator would (SIGTERM) and waits. Returns its exit code, if it had one in time.
     pub(crate) fn stop(&mut self) -> Option<i32> {
         self.signal("TERM");

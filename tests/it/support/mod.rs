@@ -22,7 +22,7 @@ pub(crate) use guest::{Guest, Mail, PROTOCOLS, b64, log_in, on_each_protocol, pl
 pub(crate) use legacy::{LegacyOptions, LegacyServer};
 pub(crate) use postgres::Postgres;
 pub(crate) use run::{client, run};
-pub(crate) use wire::Wire;
+pub(crate) use wire::{Wire, trusting};
 
 use std::path::PathBuf;
 

@@ -52,13 +52,13 @@ impl Wire {
 
     /// The same, where it may well fail.
     pub(crate) fn try_secure(self, ca: &Path, name: &'static str) -> io::Result<Self> {
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(ca).expect("a PEM file") {
-            roots.add(certificate.expect("a certificate")).expect("a trust anchor");
-        }
-        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        self.secure_as(&trusting(ca), name)
+    }
+
+    /// Shakes hands as a TLS client that was there before, maybe.
+    pub(crate) fn secure_as(self, client: &Arc<ClientConfig>, name: &'static str) -> io::Result<Self> {
         let name = ServerName::try_from(name).expect("a name");
-        let mut connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+        let mut connection = ClientConnection::new(Arc::clone(client), name).map_err(io::Error::other)?;
         let Stream::Clear(mut stream) = self.stream else { panic!("inside TLS already") };
         assert_eq!(show(&self.received), "", "unread before the handshake");
         connection.complete_io(&mut stream)?;
@@ -74,6 +74,17 @@ impl Wire {
     pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.stream.write_all(bytes.as_ref())?;
         self.stream.flush()
+    }
+
+    /// Sends as much as the other side takes without being read from or waited for.
+    pub(crate) fn try_send_what_fits(&mut self, bytes: &[u8]) {
+        let patience = Some(Duration::from_millis(200));
+        let socket = match &self.stream {
+            Stream::Clear(socket) => socket,
+            Stream::Tls(tls) => &tls.sock,
+        };
+        socket.set_write_timeout(patience).expect("a deadline");
+        let _ = self.try_send(bytes);
     }
 
     /// Closes the sending side; inside TLS with a close_notify.
@@ -200,6 +211,15 @@ impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Wire({})", show(&self.received))
     }
+}
+
+/// A TLS client that trusts the certificates in `ca`.
+pub(crate) fn trusting(ca: &Path) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(ca).expect("a PEM file") {
+        roots.add(certificate.expect("a certificate")).expect("a trust anchor");
+    }
+    Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
 }
 
 fn show(bytes: &[u8]) -> String {

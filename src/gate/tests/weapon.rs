@@ -1,0 +1,76 @@
+//! Argon2 is made to cost something. Whoever does not know a label must not make the gate pay for it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::*;
+
+/// Bad logins in a second.
+const RATE: u64 = 1000;
+
+/// Good logins that are timed, one after another.
+const GOOD: usize = 300;
+
+/// What a machine does besides.
+const ROOM: Duration = Duration::from_millis(20);
+
+/// The time that the slowest of a hundred takes, for logins that need argon2.
+async fn p99(site: &Site, passwords: &[String]) -> Duration {
+    let mut times = Vec::new();
+    for number in 0..GOOD {
+        let begun = Instant::now();
+        let ended = site.try_in(1, ALICE, &passwords[number % passwords.len()]).await;
+        assert!(ended.is_in(), "{:?}", ended.refusal());
+        times.push(begun.elapsed());
+    }
+    times.sort();
+    times[GOOD * 99 / 100]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_bad_logins_a_second_leave_good_ones_within_twice_their_time() {
+    let mut settings = Settings::default();
+    settings.limits.proof_cache = Duration::ZERO;
+    let site = Arc::new(Site::with(settings).await);
+    let (account, first) = site.bound_with_app_password(ALICE).await;
+    let passwords = [first, site.app_password(&account, anywhere()).await];
+
+    let alone = p99(&site, &passwords).await;
+    let over = Arc::new(AtomicBool::new(false));
+    let attack = tokio::spawn(attack(Arc::clone(&site), Arc::clone(&over)));
+    let runs_before = site.argon2_runs();
+    let attacked = p99(&site, &passwords).await;
+    over.store(true, Ordering::Relaxed);
+    let bad = attack.await.unwrap();
+
+    println!("p99 of good logins: {alone:?} alone, {attacked:?} beside {bad} bad ones");
+    assert!(bad > RATE, "the attack came about");
+    assert_eq!(site.argon2_runs() - runs_before, GOOD, "none for a label that no row has");
+    assert!(attacked < alone * 2 + ROOM, "{attacked:?} instead of {alone:?}");
+}
+
+/// Passwords in the form of app passwords, from ever new networks, for names that exist and names that do not.
+async fn attack(site: Arc<Site>, over: Arc<AtomicBool>) -> u64 {
+    let mut ticks = interval(Duration::from_millis(10));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let mut bad = 0_u64;
+    while !over.load(Ordering::Relaxed) {
+        ticks.tick().await;
+        for _ in 0..RATE / 100 {
+            bad += 1;
+            let [high, low] = u16::try_from(bad % 60_000).unwrap().to_be_bytes();
+            let name = if bad.is_multiple_of(2) { ALICE } else { "nobody@example.org" };
+            let password = format!("{:04}", bad % 10_000).replace(['0', '1'], "z") + " aaaa bbbb cccc";
+            let site = Arc::clone(&site);
+            let from =
+                Origin { client: ClientAddress::new([10, 0, high, low].into()), ..origin(Protocol::Imap, 0) };
+            tokio::spawn(async move {
+                let upstream = async |login: UpstreamLogin| site.upstream_says(&login);
+                assert!(!site.attempt_slowly(&from, name, &password, upstream).await.is_in());
+            });
+        }
+    }
+    bad
+}

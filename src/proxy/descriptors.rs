@@ -1,0 +1,63 @@
+//! As many connections as the system gives descriptors for.
+//!
+//! A relayed session holds two: one to the client, one to the upstream. Running out of them would hurt the database
+//! and the trail first, so the gate takes fewer connections instead, and says so.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// For the database, the trail, listeners, certificates, learning what upstreams offer, and logs.
+const KEPT: u64 = 256;
+
+/// Each session: to the client and to the upstream.
+const EACH: u64 = 2;
+
+/// Asks the system for as many descriptors as `connections` need, and returns how many connections there can be: no
+/// more than `connections`, and at least one.
+#[must_use]
+pub fn fit(connections: u32) -> u32 {
+    let wanted = KEPT + u64::from(connections) * EACH;
+    let granted = raise(wanted);
+    let fitting = fitting(connections, granted);
+    if fitting < connections {
+        tracing::warn!(
+            configured = connections,
+            served = fitting,
+            descriptors = granted,
+            "the system gives fewer descriptors than `limits.connections` needs\nhint: raise `LimitNOFILE` of the unit to {wanted}, or lower the limit"
+        );
+    }
+    fitting
+}
+
+/// Raises the soft limit as far as the hard one allows and `wanted` needs; what holds then.
+fn raise(wanted: u64) -> u64 {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let (Some(current), hard) = (current, maximum.unwrap_or(u64::MAX)) else { return u64::MAX };
+    if current >= wanted {
+        return current;
+    }
+    let raised = wanted.min(hard);
+    match setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum }) {
+        Ok(()) => raised,
+        Err(_) => current,
+    }
+}
+
+fn fitting(connections: u32, descriptors: u64) -> u32 {
+    let most = descriptors.saturating_sub(KEPT) / EACH;
+    u32::try_from(most).unwrap_or(u32::MAX).clamp(1, connections.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_connection_has_two_descriptors_and_the_rest_is_kept() {
+        assert_eq!(fitting(50_000, 1024), 384);
+        assert_eq!(fitting(50_000, 256 + 100_000), 50_000);
+        assert_eq!(fitting(50_000, 256 + 99_999), 49_999);
+        assert_eq!(fitting(10, u64::MAX), 10);
+        assert_eq!(fitting(10, 100), 1, "a gate that serves one at a time beats one that does not start");
+    }
+}
