@@ -175,7 +175,7 @@ impl GateConfig {
 
     /// Counts no failure: for tests that are about something else and fail often.
     pub(crate) fn uncounted(self) -> Self {
-        self.set(&["limits", "exempt"], vec!["127.0.0.0/8"]).upstream_may_see(1000, 1000)
+        self.set(&["limits", "exempt"], vec!["127.0.0.0/8"]).upstream_may_see(1_000_000, 1_000_000)
     }
 
     /// So many failures may be sent upstream in a minute: in all, and of one account.
