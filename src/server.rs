@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::account::Stray;
 use crate::audit::{Audit, Event};
 use crate::config::{Config, UpstreamCredential, secret_file};
 use crate::gate::{Authenticator, Dependencies, UpstreamRules};
@@ -19,6 +20,9 @@ use crate::site::Site;
 /// How often last uses are written to the database: late enough to gather many, early enough for a list that
 /// somebody looks at.
 const USES_EVERY: Duration = Duration::from_secs(5);
+
+/// How many accounts that cannot be reached are named in the log; whoever withdraws a domain may have thousands.
+const STRAYS_NAMED: usize = 20;
 
 /// Serves until `SIGTERM` or `SIGINT`, then lets sessions end in order.
 ///
@@ -31,11 +35,12 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
     let upstreams = Arc::new(Upstreams::new(&config)?);
     let rules = upstream_rules(&config)?;
     let site = Site::open(config).await?;
+    warn_of_strays(&site).await?;
     let audit = site.audit().await?;
     let gate = Arc::new(Authenticator::new(Dependencies {
         store: site.store.clone(),
         app_passwords: Arc::new(site.app_passwords()),
-        directory: Arc::new(site.directory()),
+        directory: Arc::clone(&site.directory),
         policies: site.config.policies.clone(),
         limits: site.config.limits.clone(),
         audit: audit.clone(),
@@ -63,6 +68,32 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
     site.close().await;
     served?;
     tracing::info!("stopped");
+    Ok(())
+}
+
+/// An account that no name leads to is found by nobody who does not look for it: least of all by its owner, whose
+/// second factor is bound to it.
+async fn warn_of_strays(site: &Site) -> anyhow::Result<()> {
+    let accounts = site.accounts().list().await.context("cannot read the accounts")?;
+    let mut strays = site.directory.strays(&accounts);
+    for Stray { address, bound_factors, leads_to } in strays.by_ref().take(STRAYS_NAMED) {
+        match leads_to {
+            Ok(other) => tracing::warn!(
+                account = %address,
+                bound_factors,
+                "an account cannot be reached any more: `{address}` leads to the account `{other}` now\nhint: bind and make for `{other}` what its user needs, then `mailward account remove {address}`"
+            ),
+            Err(why) => tracing::warn!(
+                account = %address,
+                bound_factors,
+                "an account cannot be reached any more: {why}\nhint: correct the configuration, or `mailward account remove {address}`"
+            ),
+        }
+    }
+    match strays.count() {
+        0 => {}
+        more => tracing::warn!("{more} more accounts cannot be reached any more"),
+    }
     Ok(())
 }
 

@@ -25,6 +25,8 @@ pub struct Site {
     pub config: Config,
     /// The database.
     pub store: Store,
+    /// From names to accounts.
+    pub directory: Arc<Directory>,
     /// What vouches for rows and trail.
     pub key: Arc<SiteKey>,
     /// The time.
@@ -37,6 +39,7 @@ impl Site {
     /// # Errors
     /// What cannot be opened, and what to do about it.
     pub async fn open(config: Config) -> anyhow::Result<Self> {
+        let directory = Arc::new(Directory::new(&config.upstreams)?);
         let data_dir = &config.server.data_dir;
         DirBuilder::new()
             .recursive(true)
@@ -47,18 +50,15 @@ impl Site {
             .await
             .with_context(|| format!("cannot open the database `{}`", config.database))?;
         match open_key(&config.server.key_file(), &store).await {
-            Ok(key) => Ok(Self { store, key: Arc::new(key), clock: Arc::new(SystemClock::start()), config }),
+            Ok(key) => {
+                let (key, clock) = (Arc::new(key), Arc::new(SystemClock::start()));
+                Ok(Self { config, store, directory, key, clock })
+            }
             Err(error) => {
                 store.close().await;
                 Err(error)
             }
         }
-    }
-
-    /// From names to accounts.
-    #[must_use]
-    pub fn directory(&self) -> Directory {
-        Directory::new(&self.config.upstreams)
     }
 
     /// Where accounts live.

@@ -1,16 +1,19 @@
-//! From what a client typed to the one account it means: folding, default domain, alias domains, routing,
+//! From what a client typed to the one account it means: folding, default domain, alias domains, aliases, routing,
 //! and the spelling the upstream wants. Hostile input; a name that could smuggle a master login is refused.
 //!
 //! Whatever two spellings an upstream would take for one mailbox must fold to one account here or be refused:
 //! a second factor is bound to the account, and the other spelling would walk past it. Case, NFC form, a bare
-//! local part and the other names of a domain fold; what a server may or may not fold further is refused
-//! (`spelling.rs`).
+//! local part, the other names and the two forms of a domain fold, and so do listed aliases; what a server may or
+//! may not fold further is refused (`spelling.rs`). What neither can see, `accounts = "listed"` keeps out.
 
 use std::collections::HashMap;
 
+use super::aliases::Aliases;
 use super::spelling;
 use crate::base::{Address, Domain, LoginName, UpstreamName};
-use crate::config::{self, DomainPattern, LoginRewrite, MasterStyle, UpstreamCredential};
+use crate::config::{
+    self, ConfigError, DomainPattern, LoginRewrite, MasterStyle, SubAddressDelimiter, UpstreamCredential,
+};
 
 /// Every upstream's names.
 pub struct Directory {
@@ -21,6 +24,7 @@ pub struct Directory {
     rest: Option<usize>,
     /// What a bare local part means.
     default_domain: Option<Domain>,
+    aliases: Aliases,
 }
 
 /// What the directory keeps of an upstream.
@@ -28,7 +32,10 @@ struct Names {
     name: UpstreamName,
     login: LoginRewrite,
     master_separator: Option<char>,
+    sub_address_delimiter: SubAddressDelimiter,
     primary: Option<Domain>,
+    /// The Unicode form of the domains that it knows by that.
+    unicode: HashMap<String, String>,
 }
 
 /// Where a name leads.
@@ -55,12 +62,34 @@ pub enum NameRefused {
     /// It holds the separator of master logins.
     #[error("the name holds the master separator")]
     MasterSeparator,
+    /// Its local part holds what makes it a sub-address of another on its upstream.
+    #[error("the name holds the upstream's `sub_address_delimiter`")]
+    SubAddress,
 }
 
 impl Directory {
     /// From the configuration, which gives no domain to two upstreams.
-    #[must_use]
-    pub fn new(upstreams: &[config::Upstream]) -> Self {
+    ///
+    /// # Errors
+    /// What is wrong with a list of aliases: [`ConfigError::Invalid`] with that file's path.
+    pub fn new(upstreams: &[config::Upstream]) -> Result<Self, ConfigError> {
+        let mut directory = Self::without_aliases(upstreams);
+        let mut aliases = Aliases::default();
+        for upstream in upstreams {
+            let Some(file) = &upstream.aliases else { continue };
+            let fold = |name: &LoginName| {
+                let (found, address) = directory.fold(name, upstream.default_domain.as_ref())?;
+                Ok((address, found.name.clone()))
+            };
+            aliases
+                .add(file, &upstream.name, fold)
+                .map_err(|problems| ConfigError::Invalid { path: file.path.clone(), problems })?;
+        }
+        directory.aliases = aliases;
+        Ok(directory)
+    }
+
+    fn without_aliases(upstreams: &[config::Upstream]) -> Self {
         let names: Vec<Names> = upstreams.iter().map(Names::of).collect();
         let mut named = HashMap::new();
         let mut name = |domain: &Domain, place: usize, account_domain: Option<&Domain>| {
@@ -87,6 +116,7 @@ impl Directory {
             named,
             rest: upstreams.iter().position(|upstream| upstream.domains.contains(&DomainPattern::Any)),
             default_domain: upstreams.iter().find_map(|upstream| upstream.default_domain.clone()),
+            aliases: Aliases::default(),
             upstreams: names,
         }
     }
@@ -97,33 +127,54 @@ impl Directory {
     /// # Errors
     /// [`NameRefused`]
     pub fn locate(&self, login: &LoginName) -> Result<Located, NameRefused> {
-        let typed = login.as_str().trim();
-        let (local, domain) = match typed.rsplit_once('@') {
-            Some((local, domain)) => (local, Domain::parse(domain).ok()),
-            None => (typed, self.default_domain.clone()),
-        };
-        let domain = domain.ok_or(NameRefused::NotAnAddress)?;
-        let (upstream, account_domain) = self.route(&domain).ok_or(NameRefused::UnknownDomain)?;
-        let address = Address::from_parts(local, account_domain).map_err(|_| NameRefused::NotAnAddress)?;
-        // Both, because folding can make the separator (U+1FEF becomes a grave accent).
-        if [typed, address.as_str()].into_iter().any(|name| upstream.could_be_master(name)) {
-            return Err(NameRefused::MasterSeparator);
-        }
-        if !spelling::is_unique(&address) {
-            return Err(NameRefused::NotAnAddress);
-        }
+        let (upstream, address) = self.fold(login, self.default_domain.as_ref())?;
+        let address = self.aliases.resolve(address);
         let upstream_user = LoginName::from_bytes(upstream.user(&address).as_bytes())
             .map_err(|_| NameRefused::NotAnAddress)?;
         Ok(Located { address, upstream: upstream.name.clone(), upstream_user })
     }
 
+    /// The address that `login` spells, be it an account's own or an alias.
+    ///
+    /// # Errors
+    /// [`NameRefused`]
+    pub fn spelled(&self, login: &LoginName) -> Result<Address, NameRefused> {
+        Ok(self.fold(login, self.default_domain.as_ref())?.1)
+    }
+
+    fn fold(
+        &self,
+        login: &LoginName,
+        default_domain: Option<&Domain>,
+    ) -> Result<(&Names, Address), NameRefused> {
+        let typed = login.as_str().trim();
+        let (local, domain) = match typed.rsplit_once('@') {
+            Some((local, domain)) => (local, Domain::parse(domain).ok()),
+            None => (typed, default_domain.cloned()),
+        };
+        let domain = domain.ok_or(NameRefused::NotAnAddress)?;
+        let (upstream, account_domain) = self.route(&domain).ok_or(NameRefused::UnknownDomain)?;
+        let address = Address::from_parts(local, &account_domain).map_err(|_| NameRefused::NotAnAddress)?;
+        // Both, because folding can make the separator (U+1FEF becomes a grave accent).
+        if [typed, address.as_str()].into_iter().any(|name| upstream.could_be_master(name)) {
+            return Err(NameRefused::MasterSeparator);
+        }
+        if !spelling::is_unique(address.local()) {
+            return Err(NameRefused::NotAnAddress);
+        }
+        if upstream.sub_address_delimiter.is_in(address.local()) {
+            return Err(NameRefused::SubAddress);
+        }
+        Ok((upstream, address))
+    }
+
     /// The upstream of `domain`, and the domain that its accounts there have.
-    fn route<'a>(&'a self, domain: &'a Domain) -> Option<(&'a Names, &'a Domain)> {
+    fn route<'a>(&'a self, domain: &Domain) -> Option<(&'a Names, Domain)> {
         if let Some((place, account_domain)) = self.named.get(domain) {
-            return Some((self.upstreams.get(*place)?, account_domain));
+            return Some((self.upstreams.get(*place)?, account_domain.clone()));
         }
         let upstream = self.upstreams.get(self.rest?)?;
-        Some((upstream, upstream.account_domain(domain)?))
+        Some((upstream, upstream.account_domain(domain)?.clone()))
     }
 }
 
@@ -147,6 +198,12 @@ impl Names {
             name: upstream.name.clone(),
             login: upstream.login.clone(),
             master_separator,
+            sub_address_delimiter: upstream.sub_address_delimiter.clone(),
+            unicode: upstream
+                .unicode_domains
+                .iter()
+                .map(|d| (d.to_string(), d.unicode().into_owned()))
+                .collect(),
             primary: upstream.default_domain.as_ref().or_else(|| exact(upstream).next()).cloned(),
         }
     }
@@ -154,12 +211,7 @@ impl Names {
     /// The domain under which accounts of `domain` are known. Where the login name does not carry the domain,
     /// the upstream cannot tell its domains apart: they are other names of one; `None` if that one is unknown.
     fn account_domain<'a>(&'a self, domain: &'a Domain) -> Option<&'a Domain> {
-        let carried = match &self.login {
-            LoginRewrite::Address => true,
-            LoginRewrite::LocalPart => false,
-            LoginRewrite::Template(template) => template.contains(DOMAIN),
-        };
-        if carried { Some(domain) } else { self.primary.as_ref() }
+        if self.login.carries_domain() { Some(domain) } else { self.primary.as_ref() }
     }
 
     fn could_be_master(&self, name: &str) -> bool {
@@ -168,34 +220,9 @@ impl Names {
 
     /// How the upstream calls `address`.
     fn user(&self, address: &Address) -> String {
-        match &self.login {
-            LoginRewrite::Address => address.as_str().to_owned(),
-            LoginRewrite::LocalPart => address.local().to_owned(),
-            LoginRewrite::Template(template) => fill(template, address),
-        }
+        let domain = address.domain();
+        self.login.apply(address.local(), self.unicode.get(domain).map_or(domain, String::as_str))
     }
-}
-
-const LOCAL: &str = "{local}";
-const DOMAIN: &str = "{domain}";
-
-/// Replaces the placeholders in one pass, so that a local part that reads like one stays as it is.
-fn fill(template: &str, address: &Address) -> String {
-    let mut filled = String::new();
-    let mut rest = template;
-    while let Some(character) = rest.chars().next() {
-        if let Some(after) = rest.strip_prefix(LOCAL) {
-            filled.push_str(address.local());
-            rest = after;
-        } else if let Some(after) = rest.strip_prefix(DOMAIN) {
-            filled.push_str(address.domain());
-            rest = after;
-        } else {
-            filled.push(character);
-            rest = rest.strip_prefix(character).unwrap_or_default();
-        }
-    }
-    filled
 }
 
 #[cfg(test)]
@@ -206,7 +233,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::config::{Master, Upstream};
+    use crate::config::{AliasLine, AliasesFile, Master, Upstream};
 
     fn domain(text: &str) -> Domain {
         Domain::parse(text).unwrap()
@@ -222,6 +249,9 @@ mod tests {
             domains: domains.iter().map(pattern).collect(),
             default_domain: None,
             domain_aliases: Vec::new(),
+            unicode_domains: Vec::new(),
+            aliases: None,
+            sub_address_delimiter: SubAddressDelimiter::default(),
             accounts: None,
             login: LoginRewrite::Address,
             credential: UpstreamCredential::Sealed,
@@ -240,9 +270,13 @@ mod tests {
         UpstreamCredential::Master(Master { user: "proxy".into(), password_file: PathBuf::new(), style })
     }
 
+    fn directory_of(upstreams: &[Upstream]) -> Directory {
+        Directory::new(upstreams).unwrap()
+    }
+
     /// A university with an old name, a company whose server knows no domains, and the rest.
     fn directory() -> Directory {
-        Directory::new(&[
+        directory_of(&[
             Upstream {
                 default_domain: Some(domain("example.org")),
                 domain_aliases: vec![domain("old.example.org"), domain("both.example.org")],
@@ -276,6 +310,8 @@ mod tests {
     #[case("alice@both.example.org", "alice@example.org", "university", "alice@example.org")]
     #[case("Jose\u{301}", "jos\u{e9}@example.org", "university", "jos\u{e9}@example.org")]
     #[case("\u{212a}im", "kim@example.org", "university", "kim@example.org")] // Kelvin sign
+    #[case("alice@\u{ff45}xample.org", "alice@example.org", "university", "alice@example.org")] // fullwidth
+    #[case("alice@example\u{3002}org", "alice@example.org", "university", "alice@example.org")] // an ideographic full stop
     // domains of one upstream that its login names tell apart stay apart
     #[case("al@students.example.org", "al@students.example.org", "university", "al@students.example.org")]
     // and fold where they don't
@@ -284,6 +320,20 @@ mod tests {
     // the rest, and placeholders in a name
     #[case("carol@elsewhere.example", "carol@elsewhere.example", "rest", "carol%elsewhere.example")]
     #[case("{domain}@elsewhere.example", "{domain}@elsewhere.example", "rest", "{domain}%elsewhere.example")]
+    // a domain that nobody named is one domain in both its forms
+    #[case(
+        "carol@xn--bcher-kva.example",
+        "carol@xn--bcher-kva.example",
+        "rest",
+        "carol%xn--bcher-kva.example"
+    )]
+    #[case("carol@B\u{fc}cher.example", "carol@xn--bcher-kva.example", "rest", "carol%xn--bcher-kva.example")]
+    #[case(
+        "carol@bu\u{308}cher.example.",
+        "carol@xn--bcher-kva.example",
+        "rest",
+        "carol%xn--bcher-kva.example"
+    )]
     // an asterisk means nothing to an upstream without master logins by separator
     #[case("b*b@firm.example", "b*b@firm.example", "company", "b*b")]
     fn a_name_leads_to_one_account(
@@ -310,6 +360,8 @@ mod tests {
     #[case("al ice", NameRefused::NotAnAddress)]
     #[case("alice@exam ple.org", NameRefused::NotAnAddress)]
     #[case("alice@example.org..", NameRefused::NotAnAddress)]
+    #[case("alice@xn--a.example.org", NameRefused::NotAnAddress)]
+    #[case("alice@xn--example-.org", NameRefused::NotAnAddress)]
     #[case("alice.@example.org", NameRefused::NotAnAddress)]
     #[case("alice.", NameRefused::NotAnAddress)]
     #[case("bob@firm.test@example.org", NameRefused::NotAnAddress)]
@@ -318,15 +370,21 @@ mod tests {
     #[case("\u{ff41}lice@example.org", NameRefused::NotAnAddress)] // fullwidth: SASLprep makes it `alice`
     #[case("al\u{ad}ice@example.org", NameRefused::NotAnAddress)] // SASLprep drops the soft hyphen
     #[case("alice@[192.0.2.1]", NameRefused::NotAnAddress)]
-    #[case("alice@\u{ff45}xample.org", NameRefused::NotAnAddress)] // a fullwidth domain is not folded either,
-    #[case("alice@example\u{3002}org", NameRefused::NotAnAddress)] // it is one of the rest, and refused there
+    #[case("al\u{131}ce@example.org", NameRefused::NotAnAddress)] // a dotless i: in capitals it is `ALICE`
+    #[case("alice\u{ff20}example.org", NameRefused::NotAnAddress)] // a fullwidth `@`
+    #[case("alice@a\u{ff20}example.org", NameRefused::NotAnAddress)]
+    #[case("alice+lists@example.org", NameRefused::SubAddress)]
+    #[case("alice+lists", NameRefused::SubAddress)]
+    #[case("ALICE+@OLD.example.org.", NameRefused::SubAddress)]
+    #[case("+@firm.test", NameRefused::SubAddress)]
+    #[case("carol+x@elsewhere.example", NameRefused::SubAddress)]
     fn a_name_that_could_be_another_one_is_refused(#[case] typed: &str, #[case] why: NameRefused) {
         assert_eq!(locate(&directory(), typed), Err(why));
     }
 
     #[test]
     fn a_separator_that_only_folding_makes_is_refused_too() {
-        let directory = Directory::new(&[Upstream {
+        let directory = directory_of(&[Upstream {
             credential: master(MasterStyle::Separator('`')),
             ..upstream("legacy", &["example.org"])
         }]);
@@ -337,7 +395,7 @@ mod tests {
 
     #[test]
     fn without_a_default_domain_a_bare_name_is_refused_and_without_a_rest_other_domains_are() {
-        let directory = Directory::new(&[upstream("legacy", &["example.org"])]);
+        let directory = directory_of(&[upstream("legacy", &["example.org"])]);
         assert_eq!(locate(&directory, "alice"), Err(NameRefused::NotAnAddress));
         assert_eq!(locate(&directory, "alice@example.net"), Err(NameRefused::UnknownDomain));
         assert_eq!(locate(&directory, "alice@sub.example.org"), Err(NameRefused::UnknownDomain));
@@ -349,7 +407,7 @@ mod tests {
             default_domain: Some(domain(default)),
             ..upstream(name, &[default])
         };
-        let directory = Directory::new(&[
+        let directory = directory_of(&[
             upstream("none", &["example.com"]),
             with_default("first", "example.org"),
             with_default("second", "example.net"),
@@ -361,15 +419,15 @@ mod tests {
     fn a_default_domain_is_served_by_its_upstream_unless_another_one_names_it() {
         let catch_all =
             Upstream { default_domain: Some(domain("example.org")), ..upstream("catch-all", &["*"]) };
-        let directory = Directory::new(&[upstream("other", &["example.net"]), catch_all.clone()]);
+        let directory = directory_of(&[upstream("other", &["example.net"]), catch_all.clone()]);
         assert_eq!(locate(&directory, "alice").unwrap().1, "catch-all");
-        let directory = Directory::new(&[catch_all, upstream("named", &["example.org"])]);
+        let directory = directory_of(&[catch_all, upstream("named", &["example.org"])]);
         assert_eq!(locate(&directory, "alice").unwrap().1, "named");
     }
 
     #[test]
     fn aliases_without_a_default_domain_fold_to_the_first_domain() {
-        let directory = Directory::new(&[Upstream {
+        let directory = directory_of(&[Upstream {
             domain_aliases: vec![domain("example.net")],
             ..upstream("legacy", &["example.org", "example.com"])
         }]);
@@ -383,20 +441,173 @@ mod tests {
             default_domain,
             ..upstream("legacy", &["*"])
         };
-        let directory = Directory::new(&[local_part(Some(domain("example.org")))]);
+        let directory = directory_of(&[local_part(Some(domain("example.org")))]);
         for name in ["alice", "alice@example.org", "alice@anything.example"] {
             assert_eq!(locate(&directory, name).unwrap().0, "alice@example.org", "{name}");
         }
-        let directory = Directory::new(&[local_part(None)]);
+        let directory = directory_of(&[local_part(None)]);
         assert_eq!(locate(&directory, "alice@example.org"), Err(NameRefused::UnknownDomain));
     }
 
     #[test]
     fn a_name_too_long_for_the_upstream_is_refused() {
-        let directory = Directory::new(&[Upstream {
+        let directory = directory_of(&[Upstream {
             login: LoginRewrite::Template(format!("{{local}}@{{domain}}{}", "x".repeat(500))),
             ..upstream("legacy", &["example.org"])
         }]);
         assert_eq!(locate(&directory, "alice@example.org"), Err(NameRefused::NotAnAddress));
+    }
+
+    #[test]
+    fn a_server_hears_the_form_of_a_domain_that_the_configuration_has() {
+        let at = |form: &str, unicode: bool| {
+            let domain = domain(form);
+            let unicode_domains = if unicode { vec![domain.clone()] } else { vec![] };
+            directory_of(&[Upstream {
+                login: LoginRewrite::Template("{local}/{domain}".into()),
+                default_domain: Some(domain),
+                unicode_domains,
+                ..upstream("legacy", &[form, "example.org"])
+            }])
+        };
+        for typed in ["anna", "anna@例子.中国", "anna@xn--fsqu00a.xn--fiqs8s", "ANNA@例子。XN--FIQS8S"]
+        {
+            for (form, unicode, user) in [
+                ("例子.中国", true, "anna/例子.中国"),
+                ("xn--fsqu00a.xn--fiqs8s", false, "anna/xn--fsqu00a.xn--fiqs8s"),
+            ] {
+                let expected = ("anna@xn--fsqu00a.xn--fiqs8s".into(), "legacy".into(), user.into());
+                assert_eq!(locate(&at(form, unicode), typed), Ok(expected), "{typed} {form}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_makes_a_sub_address_is_for_each_upstream_to_say() {
+        let delimited = |name, domain, sign: &str| {
+            let sub_address_delimiter = toml::Value::from(sign).try_into().unwrap();
+            Upstream { sub_address_delimiter, ..upstream(name, &[domain]) }
+        };
+        let directory = directory_of(&[
+            delimited("postfix", "example.org", "+-"),
+            delimited("qmail", "example.net", "-"),
+            delimited("none", "example.com", ""),
+        ]);
+        for (name, refused) in [
+            ("a+b@example.org", true),
+            ("a-b@example.org", true),
+            ("a+b@example.net", false),
+            ("a-b@example.net", true),
+            ("a+b@example.com", false),
+            ("a-b@example.com", false),
+            ("ab@example.org", false),
+        ] {
+            let found = locate(&directory, name);
+            assert_eq!(found == Err(NameRefused::SubAddress), refused, "{name}: {found:?}");
+            assert_eq!(found.is_ok(), !refused, "{name}: {found:?}");
+        }
+    }
+
+    fn aliases(lines: &[&str]) -> Option<AliasesFile> {
+        let name = |text: &str| LoginName::from_bytes(text.as_bytes()).unwrap();
+        let line = |(text, number): (&&str, usize)| {
+            let (alias, primary) = text.split_once(' ').unwrap();
+            AliasLine { number, alias: name(alias), primary: name(primary) }
+        };
+        Some(AliasesFile { path: "aliases".into(), lines: lines.iter().zip(1..).map(line).collect() })
+    }
+
+    /// The university with that list, and a company with a default domain of its own.
+    fn with_aliases(lines: &[&str]) -> Result<Directory, ConfigError> {
+        Directory::new(&[
+            Upstream {
+                default_domain: Some(domain("example.org")),
+                domain_aliases: vec![domain("old.example.org")],
+                credential: master(MasterStyle::Separator('*')),
+                aliases: aliases(lines),
+                ..upstream("university", &["example.org", "b\u{fc}cher.example"])
+            },
+            Upstream {
+                login: LoginRewrite::LocalPart,
+                default_domain: Some(domain("firm.example")),
+                aliases: aliases(&["info boss", "chef@firm.test Boss@firm.example"]),
+                ..upstream("company", &["firm.example", "firm.test"])
+            },
+        ])
+    }
+
+    #[rstest]
+    #[case("anna.maria@example.org", "anna@example.org", "anna@example.org")]
+    #[case(" ANNA.Maria@Old.example.org. ", "anna@example.org", "anna@example.org")]
+    #[case("Anna.Maria", "anna@example.org", "anna@example.org")]
+    #[case("sales", "anna@example.org", "anna@example.org")]
+    #[case("jose\u{301}@example.org", "jos@xn--bcher-kva.example", "jos@xn--bcher-kva.example")]
+    #[case("anna@example.org", "anna@example.org", "anna@example.org")]
+    // a bare name in a list is of that upstream's default domain
+    #[case("info@firm.example", "boss@firm.example", "boss")]
+    #[case("Chef@FIRM.example", "boss@firm.example", "boss")]
+    #[case("info", "info@example.org", "info@example.org")]
+    fn every_spelling_of_an_alias_leads_to_its_primary(
+        #[case] typed: &str,
+        #[case] address: &str,
+        #[case] user: &str,
+    ) {
+        let list = [
+            "Anna.Maria@example.org anna",
+            "SALES ANNA@old.example.org",
+            "JOS\u{c9}@example.org jos@b\u{fc}cher.example",
+        ];
+        let directory = with_aliases(&list).unwrap();
+        let located = locate(&directory, typed).unwrap();
+        assert_eq!((located.0.as_str(), located.2.as_str()), (address, user));
+    }
+
+    #[test]
+    fn an_alias_is_refused_as_the_same_name_without_a_list_is() {
+        let directory = with_aliases(&["sales anna"]).unwrap();
+        assert_eq!(locate(&directory, "sales+x@example.org"), Err(NameRefused::SubAddress));
+        assert_eq!(locate(&directory, "sales*proxy@example.org"), Err(NameRefused::MasterSeparator));
+        assert_eq!(locate(&directory, "\"sales\"@example.org"), Err(NameRefused::NotAnAddress));
+    }
+
+    #[rstest]
+    #[case(&["a b", "c d", "A@old.example.org b"], 3, "`a@example.org` is in line 1 already")]
+    #[case(&["a b", "a c"], 2, "`a@example.org` means `b@example.org` in line 1, and `c@example.org` here")]
+    #[case(&["a b", "b c"], 1, "`b@example.org` is itself an alias, of `c@example.org` (line 2)")]
+    #[case(&["b c", "a b"], 2, "`b@example.org` is itself an alias, of `c@example.org` (line 1)")]
+    #[case(&["a A@old.example.org"], 1, "both names are `a@example.org` already")]
+    #[case(&["a@xn--bcher-kva.example a@B\u{dc}CHER.example"], 1, "both names are `a@xn--bcher-kva.example` already")]
+    #[case(&["a@firm.example b"], 1, "`a@firm.example` is of `company`, and this is the list of `university`")]
+    #[case(&["a b@firm.test"], 1, "`b@firm.test` is of `company`, and this is the list of `university`")]
+    #[case(&["a b@elsewhere.example"], 1, "`b@elsewhere.example` is of a domain that no upstream serves")]
+    #[case(&["a: b"], 1, "`a:` cannot be an account")]
+    #[case(&["@example.org b"], 1, "`@example.org` cannot be an account")]
+    #[case(&["a+lists b"], 1, "`a+lists` is a sub-address, and is refused without being listed")]
+    #[case(&["a b*c"], 1, "`b*c` holds the separator of `[upstream.master]`")]
+    fn a_list_that_makes_no_sense_is_refused(
+        #[case] lines: &[&str],
+        #[case] line: usize,
+        #[case] message: &str,
+    ) {
+        match with_aliases(lines) {
+            Err(ConfigError::Invalid { path, problems }) => {
+                assert_eq!(path, PathBuf::from("aliases"));
+                assert_eq!(problems.len(), 1, "{problems:?}");
+                assert_eq!(problems[0].line, line);
+                assert!(problems[0].message.starts_with(message), "{}", problems[0].message);
+                assert!(problems[0].hint.is_some());
+            }
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("{lines:?}"),
+        }
+    }
+
+    #[test]
+    fn aliases_of_each_other_are_told_twice_and_other_mistakes_with_them() {
+        let Err(error) = with_aliases(&["a b", "b a", "c+ d", "e e"]) else { panic!() };
+        let told = error.to_string();
+        for line in 1..=4 {
+            assert!(told.contains(&format!("\n  line {line}: ")), "{told}");
+        }
     }
 }

@@ -3,11 +3,14 @@
 //! One mailbox is one account, however its name is spelled ([`directory`]); else a second factor is bypassed
 //! by another spelling. Every change of an account is recorded before it is reported ([`life`]).
 
+mod aliases;
 pub mod directory;
 pub mod life;
 pub mod mailbox;
 mod spelling;
+mod stray;
 
 pub use directory::{Directory, Located, NameRefused};
 pub use life::{AccountError, Accounts};
 pub use mailbox::{MailboxCheck, MailboxVerdict};
+pub use stray::Stray;

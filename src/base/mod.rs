@@ -5,6 +5,7 @@
 //! they are for.
 
 pub mod clock;
+pub mod domain;
 pub mod id;
 pub mod key;
 pub mod language;
@@ -17,10 +18,11 @@ pub mod random;
 pub mod secret;
 
 pub use clock::{Clock, ManualClock, Monotonic, SystemClock, Timestamp};
+pub use domain::Domain;
 pub use id::{AccountId, AppPasswordId, FactorId, SessionId, UpstreamName};
 pub use key::SiteKey;
 pub use language::Language;
-pub use name::{Address, Domain, InvalidName, LoginName};
+pub use name::{Address, InvalidName, LoginName};
 pub use network::{ClientAddress, Network, NetworkList};
 pub use protocol::{Protocol, ProtocolSet};
 pub use secret::{InvalidPassword, Password, Secret};

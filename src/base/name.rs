@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use unicode_normalization::UnicodeNormalization;
 
+use super::Domain;
+
 /// The longest name taken from a client, in bytes: RFC 5321 section 4.5.3.1 allows 64 + 1 + 255, and
 /// upstream login templates and UTF-8 want a little more.
 pub const NAME_MAX: usize = 512;
@@ -34,6 +36,9 @@ pub enum InvalidName {
     /// Not `local@domain`.
     #[error("the name is not of the form `local@domain`")]
     NotAnAddress,
+    /// What should be a domain is none.
+    #[error("it has no valid domain")]
+    NotADomain,
 }
 
 impl LoginName {
@@ -61,49 +66,14 @@ impl LoginName {
     }
 }
 
-/// Case and NFC folding. Lower-casing can undo normal form (and the reverse), so it ends in NFC.
-fn fold(text: &str) -> String {
-    text.nfc().flat_map(char::to_lowercase).nfc().collect()
+/// Case and NFC folding of a local part. Lower-casing can undo normal form (and the reverse), so it ends in NFC.
+#[must_use]
+pub fn fold(local: &str) -> String {
+    local.nfc().flat_map(char::to_lowercase).nfc().collect()
 }
 
-/// A mail domain, folded.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
-#[serde(transparent)]
-pub struct Domain(String);
-
-impl Domain {
-    /// Folds `text`; a trailing dot is dropped.
-    ///
-    /// # Errors
-    /// [`InvalidName`] when empty, too long, or holding blanks, `@` or control characters.
-    pub fn parse(text: &str) -> Result<Self, InvalidName> {
-        let text = text.strip_suffix('.').unwrap_or(text);
-        if text.is_empty() {
-            return Err(InvalidName::Empty);
-        }
-        if text.len() > 255 {
-            return Err(InvalidName::TooLong);
-        }
-        if text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '@') {
-            return Err(InvalidName::NotAnAddress);
-        }
-        Ok(Self(fold(text)))
-    }
-
-    /// The folded name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Domain {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// The address of an account: `local@domain`, NFC- and case-folded, one per mailbox.
+/// The address of an account: `local@domain`, one per mailbox; the local part NFC- and case-folded, the domain in
+/// its ASCII form.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(transparent)]
 pub struct Address {

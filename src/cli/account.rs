@@ -229,7 +229,7 @@ async fn resume(context: &Context, name: &str) -> anyhow::Result<()> {
 }
 
 async fn remove(context: &Context, name: &str) -> anyhow::Result<()> {
-    let account = context.account(name).await?;
+    let account = context.own_account(name).await?;
     let trail = context.trail().await?;
     let removed = context.site.accounts().remove(&account.address, &trail.author()).await;
     trail.close().await;

@@ -5,6 +5,7 @@ use std::path::Path;
 use clap::Subcommand;
 
 use super::output;
+use crate::account::Directory;
 use crate::config::{Config, show};
 
 /// The configuration file
@@ -19,6 +20,7 @@ pub(super) enum ConfigCommand {
 impl ConfigCommand {
     pub(super) fn run(&self, path: &Path) -> anyhow::Result<()> {
         let config = Config::load(path)?;
+        Directory::new(&config.upstreams)?;
         match self {
             Self::Check => output::line(&format!("{} is right: {}", path.display(), summary(&config))),
             Self::Show => output::print(&show::to_toml(&config)?),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::failure::Failure;
 use super::users;
-use crate::account::{AccountError, Directory, Located, MailboxCheck, NameRefused};
+use crate::account::{AccountError, Located, MailboxCheck, NameRefused};
 use crate::audit::event::Actor;
 use crate::audit::{Audit, Author};
 use crate::base::{Address, LoginName};
@@ -18,14 +18,12 @@ use crate::store::AccountRecord;
 pub(super) struct Context {
     /// The configuration, the database and what stands on them.
     pub(super) site: Site,
-    directory: Directory,
 }
 
 impl Context {
     /// Opens the site that the file describes, creating what is not there yet.
     pub(super) async fn open(config: &Path) -> anyhow::Result<Self> {
-        let site = Site::open(Config::load(config)?).await?;
-        Ok(Self { directory: site.directory(), site })
+        Ok(Self { site: Site::open(Config::load(config)?).await? })
     }
 
     /// Asks upstreams whether a mailbox password is right.
@@ -40,13 +38,7 @@ impl Context {
 
     /// The account that `name` means, whether or not it exists, and its upstream.
     pub(super) fn locate(&self, name: &str) -> anyhow::Result<Located> {
-        let login = LoginName::from_bytes(name.trim().as_bytes()).map_err(|error| misnamed(name, &error))?;
-        self.directory.locate(&login).map_err(|refused| match refused {
-            NameRefused::UnknownDomain => anyhow::anyhow!(
-                "no `[[upstream]]` serves the domain of `{name}`\nhint: correct the address, or add the domain to `domains`"
-            ),
-            NameRefused::NotAnAddress | NameRefused::MasterSeparator => misnamed(name, &refused),
-        })
+        self.site.directory.locate(&login_name(name)?).map_err(|refused| unreachable(name, refused))
     }
 
     /// The address that `name` means. An account whose domain is no longer served can still be looked at,
@@ -70,6 +62,26 @@ impl Context {
         }
     }
 
+    /// The account that has `name` for its own address, for what cannot be taken back: one that cannot be reached any
+    /// more, because its address became another name of some account, is meant before that account.
+    pub(super) async fn own_account(&self, name: &str) -> anyhow::Result<AccountRecord> {
+        if let Ok(address) = Address::parse(name) {
+            match self.site.accounts().show(&address).await {
+                Ok(standing) => return Ok(standing.account),
+                Err(AccountError::NotFound(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let spelled = self.site.directory.spelled(&login_name(name)?);
+        let address = self.address(name)?;
+        if spelled.is_ok_and(|spelled| spelled != address) {
+            return Err(Failure::usage(format!(
+                "`{name}` is another name of the account `{address}`\nhint: write `{address}`, if that is the one"
+            )));
+        }
+        self.account(name).await
+    }
+
     /// Ends what was opened.
     pub(super) async fn close(self) {
         self.site.close().await;
@@ -90,6 +102,22 @@ impl Trail {
     /// Writes down what is pending; to be called whether or not the change was made.
     pub(super) async fn close(self) {
         self.audit.close().await;
+    }
+}
+
+fn login_name(name: &str) -> anyhow::Result<LoginName> {
+    LoginName::from_bytes(name.trim().as_bytes()).map_err(|error| misnamed(name, &error))
+}
+
+fn unreachable(name: &str, refused: NameRefused) -> anyhow::Error {
+    match refused {
+        NameRefused::UnknownDomain => anyhow::anyhow!(
+            "no `[[upstream]]` serves the domain of `{name}`\nhint: correct the address, or add the domain to `domains`"
+        ),
+        NameRefused::SubAddress => Failure::usage(format!(
+            "`{name}` cannot be an account: {refused}\nhint: write the address before the sign; or change the key, if your server has no sub-addresses"
+        )),
+        NameRefused::NotAnAddress | NameRefused::MasterSeparator => misnamed(name, &refused),
     }
 }
 

@@ -5,13 +5,14 @@
 //! nothing in its section was wrong.
 
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::planned::Planned;
-use super::problem::Problem;
+use super::problem::{ConfigError, Problem};
 
 /// What stands in one section, keys and value types checked, not yet looked at as a whole.
 pub(super) trait Raw: DeserializeOwned {
@@ -34,13 +35,15 @@ pub(super) struct Section<'t> {
 pub(super) struct Document<'t> {
     text: &'t str,
     problems: Vec<Problem>,
+    /// The first file named in this one in which something is wrong, and what.
+    elsewhere: Option<(PathBuf, Vec<Problem>)>,
 }
 
 impl<'t> Document<'t> {
     /// Parses the text as TOML; the first section is the file itself.
     pub(super) fn parse(text: &'t str) -> (Self, Section<'t>) {
         let (tree, errors) = DeTable::parse_recoverable(text);
-        let mut document = Self { text, problems: vec![] };
+        let mut document = Self { text, problems: vec![], elsewhere: None };
         for error in errors {
             let span = error.span().unwrap_or(0..0);
             let mut said = lower_first(error.message());
@@ -59,15 +62,25 @@ impl<'t> Document<'t> {
         self.problems.push(Problem::new(1 + before.matches('\n').count(), text));
     }
 
-    /// Whether nothing was found wrong so far.
-    pub(super) fn is_clean(&self) -> bool {
-        self.problems.is_empty()
+    /// Notes problems in a file that this one names.
+    pub(super) fn problems_in(&mut self, file: &Path, problems: Vec<Problem>) {
+        self.elsewhere.get_or_insert_with(|| (file.to_owned(), problems));
     }
 
-    /// What was found wrong, in the order of the file.
-    pub(super) fn into_problems(mut self) -> Vec<Problem> {
-        self.problems.sort_by_key(|problem| problem.line);
-        self.problems
+    /// Whether nothing was found wrong so far.
+    pub(super) fn is_clean(&self) -> bool {
+        self.problems.is_empty() && self.elsewhere.is_none()
+    }
+
+    /// What was found wrong in this file, which is at `path`, in its order; else what was found wrong elsewhere.
+    pub(super) fn into_error(mut self, path: &Path) -> ConfigError {
+        match self.elsewhere {
+            Some((path, problems)) if self.problems.is_empty() => ConfigError::Invalid { path, problems },
+            Some(_) | None => {
+                self.problems.sort_by_key(|problem| problem.line);
+                ConfigError::Invalid { path: path.to_owned(), problems: self.problems }
+            }
+        }
     }
 
     /// Takes `[key]` out of `parent` and reads it; a section that is not there reads as an empty one.
@@ -396,7 +409,10 @@ mod tests {
             document.read::<Door>(&section);
         }
         document.refuse_rest(&root, &["door"], &[]);
-        document.into_problems().iter().map(ToString::to_string).collect()
+        match document.into_error(Path::new("m.toml")) {
+            ConfigError::Invalid { problems, .. } => problems.iter().map(ToString::to_string).collect(),
+            ConfigError::Read { .. } => vec![],
+        }
     }
 
     #[test]

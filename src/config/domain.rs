@@ -1,5 +1,7 @@
 //! Mail domains in the file, and the `*` that stands for every other.
 
+use std::fmt;
+
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -14,44 +16,72 @@ pub enum DomainPattern {
     Any,
 }
 
-/// A domain in the file.
-pub(super) struct DomainText(pub(super) Domain);
+/// A domain in the file, and in which of its two spellings it stands there.
+pub(super) struct DomainText {
+    pub(super) domain: Domain,
+    pub(super) in_unicode: bool,
+}
+
+impl DomainText {
+    fn read(text: &str) -> Result<Self, String> {
+        Ok(Self { domain: parse(text)?, in_unicode: !text.is_ascii() })
+    }
+}
+
+impl fmt::Display for DomainText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&if self.in_unicode { self.domain.unicode() } else { self.domain.as_str().into() })
+    }
+}
 
 impl<'de> Deserialize<'de> for DomainText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        parse(&text).map(Self).map_err(D::Error::custom)
+        Self::read(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 
 impl Serialize for DomainText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
+        serializer.collect_str(self)
+    }
+}
+
+/// One entry of `domains` in the file.
+pub(super) enum PatternText {
+    Exact(DomainText),
+    Any,
+}
+
+impl PatternText {
+    pub(super) fn pattern(&self) -> DomainPattern {
+        match self {
+            Self::Exact(text) => DomainPattern::Exact(text.domain.clone()),
+            Self::Any => DomainPattern::Any,
+        }
     }
 }
 
 /// A mail domain as an administrator writes it, or why it is none.
 pub(super) fn parse(text: &str) -> Result<Domain, String> {
-    let valid = |domain: &Domain| !domain.as_str().contains(['*', '/', ':', ',']);
-    Domain::parse(text).ok().filter(valid).ok_or_else(|| {
+    Domain::parse(text).map_err(|_| {
         format!("`{text}` is no mail domain\nhint: write what stands behind the `@`, such as `example.org`")
     })
 }
 
-impl<'de> Deserialize<'de> for DomainPattern {
+impl<'de> Deserialize<'de> for PatternText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match String::deserialize(deserializer)?.as_str() {
             "*" => Ok(Self::Any),
-            text => parse(text).map(Self::Exact).map_err(D::Error::custom),
+            text => DomainText::read(text).map(Self::Exact).map_err(D::Error::custom),
         }
     }
 }
 
-impl Serialize for DomainPattern {
+impl Serialize for PatternText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Any => serializer.serialize_str("*"),
-            Self::Exact(domain) => serializer.collect_str(domain),
+            Self::Exact(text) => text.serialize(serializer),
         }
     }
 }

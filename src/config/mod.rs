@@ -15,6 +15,7 @@ mod planned;
 mod problem;
 mod relations;
 
+pub mod aliases;
 pub mod audit;
 pub mod database;
 pub mod domain;
@@ -28,12 +29,14 @@ pub mod portal;
 pub mod secret_file;
 pub mod server;
 pub mod show;
+pub mod sub_address;
 pub mod tls;
 pub mod upstream;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+pub use aliases::{AliasLine, AliasesFile};
 pub use audit::{Audit, WhenFull};
 pub use database::{Database, postgres_options};
 pub use domain::DomainPattern;
@@ -47,6 +50,7 @@ pub use policy::{AfterUnbind, FactorKind, Policies, Policy, Requirement};
 pub use portal::Portal;
 pub use problem::{ConfigError, Problem};
 pub use server::Server;
+pub use sub_address::SubAddressDelimiter;
 pub use tls::CertificateFiles;
 pub use upstream::{AccountAdmission, Upstream, UpstreamCredential};
 
@@ -107,22 +111,19 @@ impl Config {
         Self::parse(&text, path)
     }
 
-    /// Reads `text`, which stands in the file `path`: relative paths in it start from its folder.
+    /// Reads `text`, which stands in the file `path`: relative paths in it start from its folder. Files that belong
+    /// to the configuration itself (`aliases_file`) are read too.
     ///
     /// # Errors
     /// [`ConfigError::Invalid`]
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let (mut document, root) = Document::parse(text);
-        let invalid = |document: Document<'_>| ConfigError::Invalid {
-            path: path.to_owned(),
-            problems: document.into_problems(),
-        };
         if !document.is_clean() {
-            return Err(invalid(document)); // what is no TOML has no sections to judge
+            return Err(document.into_error(path)); // what is no TOML has no sections to judge
         }
         match Self::assemble(&mut document, root, &folder_of(path)) {
             Some(config) if document.is_clean() => Ok(config),
-            _ => Err(invalid(document)),
+            _ => Err(document.into_error(path)),
         }
     }
 
@@ -155,6 +156,7 @@ impl Config {
             .collect();
         if document.is_clean() {
             relations::check_endpoints(document, &listeners, &upstreams);
+            relations::check_shared_servers(document, &upstreams);
         }
         let (span, limits) = limits?;
         let limits = limits.check().map_err(|text| document.problem(&span, &text)).ok();

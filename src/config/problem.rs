@@ -26,6 +26,9 @@ pub enum ConfigError {
     },
 }
 
+/// More of them tell an administrator nothing new.
+const SHOWN: usize = 20;
+
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -39,7 +42,7 @@ pub struct Problem {
 
 impl Problem {
     /// Takes a message whose hint, if it has one, follows on a line of its own.
-    pub(super) fn new(line: usize, text: &str) -> Self {
+    pub(crate) fn new(line: usize, text: &str) -> Self {
         let (message, hint) = match text.split_once("\nhint: ") {
             Some((message, hint)) => (message, Some(hint.to_owned())),
             None => (text, None),
@@ -67,10 +70,17 @@ fn listed(path: &Path, problems: &[Problem]) -> String {
     let path = path.display();
     match problems {
         [only] => format!("{path}, {only}"),
-        many => many.iter().fold(format!("{path} has {} problems", many.len()), |text, problem| {
-            let indented = problem.to_string().replace('\n', "\n    ");
-            text + "\n  " + &indented
-        }),
+        many => {
+            let all = format!("{path} has {} problems", many.len());
+            let listed = many.iter().take(SHOWN).fold(all, |text, problem| {
+                let indented = problem.to_string().replace('\n', "\n    ");
+                text + "\n  " + &indented
+            });
+            match many.len().saturating_sub(SHOWN) {
+                0 => listed,
+                more => format!("{listed}\n  … and {more} more"),
+            }
+        }
     }
 }
 
@@ -87,6 +97,14 @@ mod tests {
             error.to_string(),
             "/etc/m.toml, line 12: unknown key `adress` in `[[listener]]`\nhint: did you mean `address`?"
         );
+    }
+
+    #[test]
+    fn of_very_many_problems_the_first_are_listed() {
+        let problems = (1..=23).map(|line| Problem::new(line, "this")).collect();
+        let told = ConfigError::Invalid { path: "m.toml".into(), problems }.to_string();
+        assert!(told.starts_with("m.toml has 23 problems\n  line 1: this\n"), "{told}");
+        assert!(told.ends_with("  line 20: this\n  … and 3 more"), "{told}");
     }
 
     #[test]

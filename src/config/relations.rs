@@ -8,7 +8,7 @@ use toml::Spanned;
 use super::document::Document;
 use super::listener::{Listener, RawListener};
 use super::upstream::{RawUpstream, Upstream};
-use crate::base::Domain;
+use crate::base::{Domain, Protocol};
 
 /// There is a door, each is there once, and each has a certificate.
 pub(super) fn check_listeners(
@@ -105,6 +105,31 @@ pub(super) fn check_ruled(
                 &domain.span(),
                 &format!("`[policy.\"{name}\"]` rules a domain that no `[[upstream]]` serves\nhint: correct it, or add it to `domains`"),
             );
+        }
+    }
+}
+
+/// One server in two sections must hear addresses as different names in both, or two accounts had one mailbox.
+pub(super) fn check_shared_servers(document: &mut Document<'_>, upstreams: &[(Range<usize>, Upstream)]) {
+    for (index, (span, upstream)) in upstreams.iter().enumerate() {
+        let shares = |other: &Upstream| {
+            Protocol::ALL.into_iter().find_map(|protocol| {
+                let (here, there) = (upstream.endpoint(protocol)?, other.endpoint(protocol)?);
+                let same = here.host.eq_ignore_ascii_case(&there.host) && here.port == there.port;
+                same.then(|| format!("{}:{}", here.host, here.port))
+            })
+        };
+        let alike = |other: &Upstream| other.login == upstream.login && upstream.login.carries_domain();
+        for (_, other) in upstreams.iter().take(index).filter(|(_, other)| !alike(other)) {
+            if let Some(place) = shares(other) {
+                document.problem(
+                    span,
+                    &format!(
+                        "`[[upstream]]` `{}` and `{}` are the same server (`{place}`), and their `login` can make the same name of two addresses\nhint: join the two sections, or give both the same `login`, one with the domain in it",
+                        other.name, upstream.name
+                    ),
+                );
+            }
         }
     }
 }

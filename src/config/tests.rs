@@ -104,6 +104,8 @@ fn the_reference_parses_and_shows_the_defaults() {
         (shown.failures_in_all, shown.failures_per_account),
         (default.failures_in_all, default.failures_per_account)
     );
+    assert_eq!(shown.sub_address_delimiter, default.sub_address_delimiter);
+    assert!(shown.aliases.is_none() && default.aliases.is_none());
     let (shown, default) = (&reference.policies.default, &defaults.policies.default);
     assert_eq!(
         (&shown.factors, shown.app_passwords_after_unbind, shown.app_passwords_per_account),
@@ -208,6 +210,18 @@ fn each_mistake_in_a_value_is_named_with_its_line_and_key() {
             with("login = \"{locl}\""),
             "line 15: `login` in `[[upstream]]`: the template `{locl}` must hold `{local}`",
         ),
+        (
+            with("sub_address_delimiter = \".\""),
+            "line 15: `sub_address_delimiter` in `[[upstream]]`: `.` is no delimiter\nhint: write the sign",
+        ),
+        (
+            with("aliases_file = \"/absent/aliases\""),
+            "line 15: cannot read `aliases_file` `/absent/aliases`: No such file",
+        ),
+        (
+            problem("\"example.org\"", "\"xn--a.org\""),
+            "line 13: `domains` in `[[upstream]]`: `xn--a.org` is no mail domain\nhint: write what",
+        ),
         (with("login = \"adress\""), "line 15: `login` in `[[upstream]]`: `adress` is no login name"),
         (with("[limits]\nidle = \"30m\""), "line 16: `idle` in `[limits]`: `30m` would cut off clients"),
         (
@@ -278,10 +292,6 @@ fn what_is_not_built_yet_is_never_taken_silently() {
             "line 15: `forward_client` in `[[upstream]]` is not built yet\nhint: remove it or set it to `\"none\"`",
         ),
         (
-            "aliases_file = \"a\"",
-            "line 15: `aliases_file` in `[[upstream]]` is not built yet\nhint: remove it or leave it empty",
-        ),
-        (
             "[[listener]]\nprotocol = \"imap\"\naddress = \"[::]:1\"\ntls = \"implicit\"\nproxy_protocol_from = [\"::/0\"]",
             "line 19: `proxy_protocol_from` in `[[listener]]` is not built yet",
         ),
@@ -304,7 +314,7 @@ fn what_is_not_built_yet_is_never_taken_silently() {
         let told = problem_with(more);
         assert!(told.starts_with(expected), "{told}\n  instead of\n{expected}");
     }
-    let harmless = "forward_client = \"none\"\naliases_file = \"\"\n";
+    let harmless = "forward_client = \"none\"\n";
     parse(&format!("{SHORTEST}{harmless}"));
 }
 
@@ -342,6 +352,18 @@ fn what_the_sections_say_about_each_other_is_checked() {
             "line 16: another `[[upstream]]` is called `legacy`",
         ),
         (
+            problem("[\"example.org\"]", "[\"b\u{fc}cher.example\", \"XN--BCHER-KVA.example\"]"),
+            "line 13: the domain `xn--bcher-kva.example` of `[[upstream]]` `legacy` belongs to `legacy` already",
+        ),
+        (
+            problem("[\"example.org\"]", "[\"*\"]\nlogin = \"{local}.{domain}\""),
+            "line 14: the template of `login` can make the same name of two addresses\nhint: put a sign",
+        ),
+        (
+            problem("[\"example.org\"]", "[\"example.org\", \"example.net\"]\nlogin = \"{local}{domain}\""),
+            "line 14: the template of `login` can make the same name of two addresses",
+        ),
+        (
             problem_with("default_domain = \"other.org\""),
             "line 15: `default_domain` `other.org` is none of this upstream's `domains`",
         ),
@@ -374,6 +396,83 @@ fn what_the_sections_say_about_each_other_is_checked() {
     ] {
         assert!(told.starts_with(expected), "{told}\n  instead of\n{expected}");
     }
+}
+
+#[test]
+fn a_template_without_a_sign_between_is_right_for_a_single_domain() {
+    parse(&format!("{SHORTEST}login = \"{{local}}.{{domain}}\"\n"));
+}
+
+/// Two accounts, `anna@example.org` and `anna@b.org`, would have the one mailbox `anna`.
+#[test]
+fn a_server_in_two_sections_hears_addresses_as_different_names() {
+    let with = |login: &str, others: &str, place: &str| {
+        format!(
+            "{SHORTEST}login = \"{login}\"\n[[upstream]]\nname = \"b\"\ndomains = [\"b.org\"]\nlogin = \"{others}\"\n\
+             imap = {{ address = [\"{place}\"], tls = \"none\" }}\n"
+        )
+    };
+    for (login, others) in [
+        ("local-part", "local-part"),
+        ("address", "local-part"),
+        ("{local}", "{local}"),
+        ("address", "{local}/{domain}"),
+    ] {
+        let told = Config::parse(&with(login, others, "10.0.0.5:143"), Path::new("m.toml")).unwrap_err();
+        let expected =
+            "m.toml, line 16: `[[upstream]]` `legacy` and `b` are the same server (`10.0.0.5:143`), and";
+        assert!(told.to_string().starts_with(expected), "{told}");
+        parse(&with(login, others, "10.0.0.6:143"));
+    }
+    for login in ["address", "{local}/{domain}"] {
+        parse(&with(login, login, "10.0.0.5:143"));
+    }
+}
+
+#[test]
+fn aliases_are_read_with_the_file_that_names_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let main = folder.path().join("m.toml");
+    let text = format!("{SHORTEST}aliases_file = \"aliases\"\n");
+    let aliases = folder.path().join("aliases");
+    std::fs::write(&aliases, "# of the sales department\nsales@example.org anna@example.org\n").unwrap();
+    let config = Config::parse(&text, &main).unwrap();
+    let read = config.upstreams[0].aliases.as_ref().unwrap();
+    assert_eq!((&read.path, read.lines.len(), read.lines[0].number), (&aliases, 1, 2));
+    let shown = show::to_toml(&config).unwrap();
+    assert!(shown.contains(&format!("aliases_file = \"{}\"", aliases.display())), "{shown}");
+
+    std::fs::write(&aliases, "\nsales@example.org\n").unwrap();
+    let told = Config::parse(&text, &main).unwrap_err().to_string();
+    let expected = format!("{}, line 2: expected two names\nhint: ", aliases.display());
+    assert!(told.starts_with(&expected), "{told}");
+    // the mistakes of the main file come first
+    let told = Config::parse(&text.replace("[::]", "::"), &main).unwrap_err().to_string();
+    assert!(told.starts_with(&format!("{}, line 9: ", main.display())), "{told}");
+}
+
+#[test]
+fn the_form_in_which_a_domain_is_written_is_the_one_that_its_server_hears() {
+    let with = |domains: &str| {
+        let config = parse(&SHORTEST.replace("[\"example.org\"]", domains));
+        let shown = show::to_toml(&config).unwrap();
+        assert_eq!(format!("{config:?}"), format!("{:?}", parse(&shown)), "{shown}");
+        let unicode = config.upstreams[0].unicode_domains.iter().map(ToString::to_string);
+        (unicode.collect::<Vec<_>>().join(" "), shown)
+    };
+    let (unicode, shown) = with("[\"B\u{fc}cher.Example\", \"example.org\", \"xn--fsqu00a.xn--fiqs8s\"]");
+    assert_eq!(unicode, "xn--bcher-kva.example");
+    assert!(
+        shown.contains("\"b\u{fc}cher.example\", \"example.org\", \"xn--fsqu00a.xn--fiqs8s\""),
+        "{shown}"
+    );
+    // what `domains` says counts before what `default_domain` says
+    let default = "default_domain = \"b\u{fc}cher.example\"";
+    assert_eq!(with(&format!("[\"xn--bcher-kva.example\"]\n{default}")).0, "");
+    assert_eq!(with(&format!("[\"*\"]\n{default}")).0, "xn--bcher-kva.example");
+    let rules = format!("{SHORTEST}[policy.\"xn--bcher-kva.example\"]\nsecond_factor = \"required\"\n");
+    let config = parse(&rules.replace("\"example.org\"", "\"b\u{fc}cher.example\""));
+    assert_ne!(config.policies.of("xn--bcher-kva.example").second_factor, Requirement::Optional);
 }
 
 #[test]

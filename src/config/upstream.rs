@@ -1,21 +1,23 @@
 //! `[[upstream]]`: the legacy servers and how the gate logs in there.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use toml::Spanned;
 
+use super::aliases::{AliasesError, AliasesFile};
 use super::document::{Document, Raw};
-use super::domain::{DomainPattern, DomainText};
+use super::domain::{DomainPattern, DomainText, PatternText};
 use super::duration::{self, DurationText};
 use super::endpoint::{Endpoint, RawEndpoint};
 use super::limits::{Rate, RawRate};
 use super::login::LoginRewrite;
 use super::master::{Master, RawMaster};
 use super::planned::{Off, Planned};
+use super::sub_address::SubAddressDelimiter;
 use crate::base::{Domain, Protocol, UpstreamName};
 
 /// A legacy mail server.
@@ -29,6 +31,12 @@ pub struct Upstream {
     pub default_domain: Option<Domain>,
     /// Other names of `default_domain`.
     pub domain_aliases: Vec<Domain>,
+    /// Those of its domains that the file names in Unicode: the server hears that spelling of them.
+    pub unicode_domains: Vec<Domain>,
+    /// Other names of single mailboxes.
+    pub aliases: Option<AliasesFile>,
+    /// What makes a name a sub-address of another.
+    pub sub_address_delimiter: SubAddressDelimiter,
     /// Who may appear; `None` where the file leaves it to the policy (`listed` where binding is required).
     pub accounts: Option<AccountAdmission>,
     /// How the login name is spelled upstream.
@@ -89,15 +97,19 @@ pub enum UpstreamCredential {
 pub(super) struct RawUpstream {
     #[serde(deserialize_with = "name")]
     name: Spanned<String>,
-    domains: Spanned<Vec<Spanned<DomainPattern>>>,
+    domains: Spanned<Vec<Spanned<PatternText>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     default_domain: Option<Spanned<DomainText>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     domain_aliases: Vec<Spanned<DomainText>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    accounts: Option<AccountAdmission>,
+    aliases_file: Option<Spanned<PathBuf>>,
     #[serde(default)]
-    login: LoginRewrite,
+    sub_address_delimiter: SubAddressDelimiter,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accounts: Option<AccountAdmission>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login: Option<Spanned<LoginRewrite>>,
     #[serde(default)]
     credential: RawCredential,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,10 +141,7 @@ enum RawCredential {
 }
 
 impl Raw for RawUpstream {
-    const PLANNED: &'static [Planned] = &[
-        Planned { key: "aliases_file", off: Off::Empty },
-        Planned { key: "forward_client", off: Off::Word("none") },
-    ];
+    const PLANNED: &'static [Planned] = &[Planned { key: "forward_client", off: Off::Word("none") }];
 }
 
 impl RawUpstream {
@@ -150,6 +159,9 @@ impl RawUpstream {
             );
         }
         self.check_domains(document);
+        self.check_login(document);
+        let unicode_domains = self.unicode_domains();
+        let aliases = self.aliases_file.take().and_then(|file| aliases(&file, base, document));
         let credential = self.credential(span, document);
         let mut endpoint = |raw: Option<Spanned<RawEndpoint>>| {
             let raw = raw?;
@@ -159,11 +171,14 @@ impl RawUpstream {
         let (imap, pop3, smtp) = (endpoint(self.imap), endpoint(self.pop3), endpoint(self.smtp));
         Some(Upstream {
             name: UpstreamName(self.name.into_inner()),
-            domains: self.domains.into_inner().into_iter().map(Spanned::into_inner).collect(),
-            default_domain: self.default_domain.map(|domain| domain.into_inner().0),
-            domain_aliases: self.domain_aliases.into_iter().map(|domain| domain.into_inner().0).collect(),
+            domains: self.domains.get_ref().iter().map(|text| text.get_ref().pattern()).collect(),
+            default_domain: self.default_domain.map(|text| text.into_inner().domain),
+            domain_aliases: self.domain_aliases.into_iter().map(|text| text.into_inner().domain).collect(),
+            unicode_domains,
+            aliases,
+            sub_address_delimiter: self.sub_address_delimiter,
             accounts: self.accounts,
-            login: self.login,
+            login: self.login.map(Spanned::into_inner).unwrap_or_default(),
             credential: match credential? {
                 None => UpstreamCredential::Sealed,
                 Some(raw) => UpstreamCredential::Master(raw.check(base)),
@@ -188,12 +203,8 @@ impl RawUpstream {
             );
         }
         if let Some(default) = &self.default_domain {
-            let wanted = &default.get_ref().0;
-            let served = |pattern: &Spanned<DomainPattern>| match pattern.get_ref() {
-                DomainPattern::Exact(domain) => domain == wanted,
-                DomainPattern::Any => true,
-            };
-            if !domains.iter().any(served) {
+            let wanted = &default.get_ref().domain;
+            if !self.serves(wanted) {
                 document.problem(
                     &default.span(),
                     &format!(
@@ -207,6 +218,35 @@ impl RawUpstream {
                 "`domain_aliases` are other names of `default_domain`, which is missing\nhint: add `default_domain`",
             );
         }
+    }
+
+    /// Two addresses that the server hears as one name would be two accounts with one mailbox.
+    fn check_login(&self, document: &mut Document<'_>) {
+        let Some(login) = &self.login else { return };
+        let several = match self.domains.get_ref().as_slice() {
+            [one] => matches!(one.get_ref(), PatternText::Any),
+            [] => false,
+            [_, _, ..] => true,
+        };
+        if several && !login.get_ref().keeps_domains_apart() {
+            document.problem(
+                &login.span(),
+                "the template of `login` can make the same name of two addresses\nhint: put a sign between `{local}` and `{domain}` that no domain holds, such as `@` or `%`, or name a single domain in `domains`",
+            );
+        }
+    }
+
+    /// What `domains` says counts, then what `default_domain` says.
+    fn unicode_domains(&self) -> Vec<Domain> {
+        let exact = || {
+            self.domains.get_ref().iter().filter_map(|text| match text.get_ref() {
+                PatternText::Exact(text) => Some(text),
+                PatternText::Any => None,
+            })
+        };
+        let default = self.default_domain.as_ref().map(Spanned::get_ref);
+        let default = default.filter(|default| exact().all(|named| named.domain != default.domain));
+        exact().chain(default).filter(|text| text.in_unicode).map(|text| text.domain.clone()).collect()
     }
 
     /// The master section if it is wanted; `None` where the two keys contradict each other.
@@ -233,32 +273,41 @@ impl RawUpstream {
 
     /// Every name that leads here, with its place: no two upstreams may share one.
     pub(super) fn claims(&self) -> (Spanned<String>, Vec<Spanned<String>>) {
-        let text = |pattern: &DomainPattern| match pattern {
-            DomainPattern::Exact(domain) => domain.to_string(),
-            DomainPattern::Any => "*".to_owned(),
+        let text = |text: &PatternText| match text {
+            PatternText::Exact(text) => text.domain.to_string(),
+            PatternText::Any => "*".to_owned(),
         };
         let domains = self.domains.get_ref().iter().map(|d| Spanned::new(d.span(), text(d.get_ref())));
-        let aliases = self.domain_aliases.iter().map(|d| Spanned::new(d.span(), d.get_ref().0.to_string()));
+        let aliases =
+            self.domain_aliases.iter().map(|d| Spanned::new(d.span(), d.get_ref().domain.to_string()));
         (self.name.clone(), domains.chain(aliases).collect())
     }
 
     /// Whether `domain` is another name of the default domain.
     pub(super) fn is_alias(&self, domain: &Domain) -> bool {
-        self.domain_aliases.iter().any(|alias| alias.get_ref().0 == *domain)
+        self.domain_aliases.iter().any(|alias| alias.get_ref().domain == *domain)
     }
 
     /// Whether accounts of `domain` are here.
     pub(super) fn serves(&self, domain: &Domain) -> bool {
-        self.domains.get_ref().iter().any(|pattern| match pattern.get_ref() {
-            DomainPattern::Exact(exact) => exact == domain,
-            DomainPattern::Any => true,
+        self.domains.get_ref().iter().any(|text| match text.get_ref() {
+            PatternText::Exact(exact) => exact.domain == *domain,
+            PatternText::Any => true,
         })
     }
 }
 
 impl From<&Upstream> for RawUpstream {
     fn from(upstream: &Upstream) -> Self {
-        let domain = |domain: &Domain| nowhere(DomainText(domain.clone()));
+        let text = |domain: &Domain| DomainText {
+            domain: domain.clone(),
+            in_unicode: upstream.unicode_domains.contains(domain),
+        };
+        let domain = |domain: &Domain| nowhere(text(domain));
+        let pattern = |pattern: &DomainPattern| match pattern {
+            DomainPattern::Exact(domain) => nowhere(PatternText::Exact(text(domain))),
+            DomainPattern::Any => nowhere(PatternText::Any),
+        };
         let endpoint = |endpoint: &Option<Endpoint>| endpoint.as_ref().map(|e| nowhere(RawEndpoint::from(e)));
         let (credential, master) = match &upstream.credential {
             UpstreamCredential::Sealed => (RawCredential::Sealed, None),
@@ -266,11 +315,13 @@ impl From<&Upstream> for RawUpstream {
         };
         Self {
             name: nowhere(upstream.name.0.clone()),
-            domains: nowhere(upstream.domains.iter().cloned().map(nowhere).collect()),
+            domains: nowhere(upstream.domains.iter().map(pattern).collect()),
             default_domain: upstream.default_domain.as_ref().map(domain),
             domain_aliases: upstream.domain_aliases.iter().map(domain).collect(),
+            aliases_file: upstream.aliases.as_ref().map(|file| nowhere(file.path.clone())),
+            sub_address_delimiter: upstream.sub_address_delimiter.clone(),
             accounts: upstream.accounts,
-            login: upstream.login.clone(),
+            login: Some(nowhere(upstream.login.clone())),
             credential,
             imap: endpoint(&upstream.imap),
             pop3: endpoint(&upstream.pop3),
@@ -283,6 +334,20 @@ impl From<&Upstream> for RawUpstream {
             master,
         }
     }
+}
+
+/// Reads the file that `aliases_file` names; an empty name asks for none.
+fn aliases(file: &Spanned<PathBuf>, base: &Path, document: &mut Document<'_>) -> Option<AliasesFile> {
+    if file.get_ref().as_os_str().is_empty() {
+        return None;
+    }
+    let path = base.join(file.get_ref());
+    match AliasesFile::read(&path) {
+        Ok(aliases) => return Some(aliases),
+        Err(AliasesError::File(text)) => document.problem(&file.span(), &text),
+        Err(AliasesError::Lines(problems)) => document.problems_in(&path, problems),
+    }
+    None
 }
 
 fn nowhere<T>(value: T) -> Spanned<T> {

@@ -123,13 +123,13 @@ mod tests {
 
     #[test]
     fn the_uri_names_issuer_and_account_and_carries_the_typed_key() {
-        let address = Address::parse("a+b&c@例子.example").unwrap();
+        let address = Address::parse("a+b&c例子@mail.example").unwrap();
         let enrolment = TotpEnrolment::fresh("Mail: R&D/中文", &address);
         let (uri, key) = (text(&enrolment.uri), text(&enrolment.secret));
         assert_eq!(
             uri,
             format!(
-                "otpauth://totp/Mail_%20R%26D%2F%E4%B8%AD%E6%96%87:a%2Bb%26c%40%E4%BE%8B%E5%AD%90.example\
+                "otpauth://totp/Mail_%20R%26D%2F%E4%B8%AD%E6%96%87:a%2Bb%26c%E4%BE%8B%E5%AD%90%40mail.example\
                  ?secret={key}&issuer=Mail_%20R%26D%2F%E4%B8%AD%E6%96%87"
             )
         );

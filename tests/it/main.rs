@@ -11,6 +11,7 @@ mod canaries;
 mod clients;
 mod first_light;
 mod guessing;
+mod names;
 mod on_postgres;
 mod processes;
 mod refusals;

@@ -27,10 +27,7 @@ disable_plaintext_auth = {tls_only}
 login_trusted_networks = {trusted}
 
 auth_mechanisms = plain login
-# Every character may stand in a name; upper and lower case are the same mailbox.
-auth_username_chars =
-auth_username_format = %Lu
-auth_default_realm = {default_realm}
+{names}auth_default_realm = {default_realm}
 auth_failure_delay = {failure_delay}
 {master_passdb}
 passdb {{
@@ -109,6 +106,12 @@ service auth {{
 }}
 {penalty}"""
 
+# Every character may stand in a name; upper and lower case are the same mailbox.
+ANY_NAMES = """\
+auth_username_chars =
+auth_username_format = %Lu
+"""
+
 MASTER_PASSDB = """\
 auth_master_user_separator = *
 passdb {{
@@ -148,7 +151,7 @@ def write(directory, options, host, ports, tls, queue):
     owner = pwd.getpwnam(MAIL_OWNER)
     os.chown(mail, owner.pw_uid, owner.pw_gid)
 
-    secrets = {"users": passwd_file(options.users, mail, owner)}
+    secrets = {"users": passwd_file(options.users, mail, owner) + other_names(options)}
     if options.masters:
         secrets["masters"] = passwd_file(options.masters, mail, owner)
         if options.default_realm:  # it is added to a master's bare name too
@@ -170,6 +173,7 @@ def write(directory, options, host, ports, tls, queue):
             queue=queue,
             tls_only="yes" if options.require_tls else "no",
             trusted="127.0.0.1" if options.xclient else "",
+            names="" if options.default_names else ANY_NAMES,
             default_realm=options.default_realm or "",
             failure_delay="0" if options.fast_auth else "2 secs",
             penalty=NO_PENALTY if options.fast_auth or options.no_penalty else "",
@@ -178,6 +182,16 @@ def write(directory, options, host, ports, tls, queue):
         )
     )
     return [shutil.which("dovecot") or "/usr/sbin/dovecot", "-F", "-c", str(config)]
+
+
+def other_names(options):
+    """Names that log in with somebody else's password to the same mailbox."""
+    passwords = dict(options.users)
+    lines = []
+    for alias, name in options.aliases:
+        secret = base64.b64encode(passwords[name].encode()).decode()
+        lines.append(f"{alias.lower()}:{{PLAIN.b64}}{secret}::::::user={name.lower()}\n")
+    return "".join(lines)
 
 
 def passwd_file(accounts, mail, owner):

@@ -60,7 +60,10 @@ impl Template<'_> {
              domains = [\"{domain}\"]\n\
              default_domain = \"{domain}\"    # what a bare user name means\n\
              # Other names of the domain, if mail to them reaches the same mailboxes; leave none out.\n\
-             domain_aliases = []\n"
+             domain_aliases = []\n\
+             # Other names of single mailboxes go to aliases_file; where you cannot know them all, let in listed accounts only.\n\
+             # aliases_file = \"aliases\"\n\
+             # accounts = \"listed\"\n"
         );
         for server in self.servers {
             text += &endpoint(server);

@@ -4,6 +4,7 @@
 mod floods;
 mod guessing;
 mod leaving;
+mod names;
 mod proofs;
 mod refusals;
 mod repeated;
@@ -143,7 +144,7 @@ impl Site {
         let gate = Authenticator::new(Dependencies {
             store: gates_store.clone(),
             app_passwords: app_passwords.clone(),
-            directory: Arc::new(Directory::new(std::slice::from_ref(&upstream))),
+            directory: Arc::new(Directory::new(std::slice::from_ref(&upstream)).unwrap()),
             policies: Policies { default: policy(settings.second_factor), domains: Default::default() },
             limits: settings.limits,
             audit: audit.clone(),
@@ -292,6 +293,9 @@ fn upstream(settings: &Settings) -> config::Upstream {
         domains: vec![settings.domain.clone()],
         default_domain: Some(Domain::parse("example.org").unwrap()),
         domain_aliases: vec![],
+        unicode_domains: vec![],
+        aliases: Some(aliases()),
+        sub_address_delimiter: config::SubAddressDelimiter::default(),
         accounts: settings.accounts,
         login: LoginRewrite::Address,
         credential: settings.credential.clone(),
@@ -304,6 +308,13 @@ fn upstream(settings: &Settings) -> config::Upstream {
         failures_in_all: settings.failures_in_all,
         failures_per_account: settings.failures_per_account,
     }
+}
+
+/// Another name of Alice's mailbox.
+fn aliases() -> config::AliasesFile {
+    let name = |text: &str| LoginName::from_bytes(text.as_bytes()).unwrap();
+    let line = config::AliasLine { number: 1, alias: name("sales"), primary: name(ALICE) };
+    config::AliasesFile { path: "aliases".into(), lines: vec![line] }
 }
 
 fn policy(second_factor: Requirement) -> Policy {

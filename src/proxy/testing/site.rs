@@ -42,7 +42,7 @@ impl Site {
         let gate = Arc::new(Authenticator::new(Dependencies {
             app_passwords: Arc::new(AppPasswords::new(store.clone(), key, Arc::clone(&clock))),
             store,
-            directory: Arc::new(Directory::new(std::slice::from_ref(upstream))),
+            directory: Arc::new(Directory::new(std::slice::from_ref(upstream)).unwrap()),
             policies: Policies { default: policy, domains: Default::default() },
             limits,
             audit,

@@ -9,7 +9,9 @@ use tokio::task::JoinHandle;
 
 use super::eventually;
 use crate::base::{LoginName, Password, UpstreamName};
-use crate::config::{DomainPattern, Endpoint, EndpointTls, LoginRewrite, Upstream, UpstreamCredential};
+use crate::config::{
+    DomainPattern, Endpoint, EndpointTls, LoginRewrite, SubAddressDelimiter, Upstream, UpstreamCredential,
+};
 use crate::protocol::UpstreamLogin;
 use crate::proxy::tls::{Acceptor, Stream};
 
@@ -128,6 +130,9 @@ pub(in crate::proxy) fn upstream(endpoint: Endpoint) -> Upstream {
         domains: vec![DomainPattern::Any],
         default_domain: None,
         domain_aliases: Vec::new(),
+        unicode_domains: Vec::new(),
+        aliases: None,
+        sub_address_delimiter: SubAddressDelimiter::default(),
         accounts: None,
         login: LoginRewrite::Address,
         credential: UpstreamCredential::Sealed,

@@ -30,6 +30,16 @@ impl LegacyOptions {
         self.with("--master").with(&format!("{name}:{password}"))
     }
 
+    /// Another name that logs in to the mailbox of that user.
+    pub(crate) fn alias(self, alias: &str, address: &str) -> Self {
+        self.with("--alias").with(&format!("{alias}={address}"))
+    }
+
+    /// Takes only the names that Dovecot takes by default, instead of any.
+    pub(crate) fn default_names(self) -> Self {
+        self.with("--default-names")
+    }
+
     /// Wrong passwords are refused at once: no delay of 2 s, no growing penalty.
     pub(crate) fn fast_auth(self) -> Self {
         self.with("--fast-auth")
