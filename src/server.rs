@@ -76,6 +76,7 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
     drop(watches);
     gate.unlist_sessions().await;
     gate.flush_uses().await;
+    gate.record_refusals(false).await;
     end_trail(&audit).await;
     site.close().await;
     served?;
@@ -165,7 +166,10 @@ async fn write_uses(gate: Arc<Authenticator>, mut closing: watch::Receiver<bool>
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = ticks.tick() => gate.flush_uses().await,
+            _ = ticks.tick() => {
+                gate.flush_uses().await;
+                gate.record_refusals(true).await;
+            }
             () = async { drop(closing.wait_for(|closing| *closing).await) } => return,
         }
     }

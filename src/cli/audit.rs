@@ -11,7 +11,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::output::{self, Table};
 use super::{Format, when};
-use crate::audit::event::{Actor, Credential, Event, Login, Outcome, SessionEnd};
+use crate::audit::event::{Actor, Credential, Event, Guessing, Login, Outcome, Pattern, SessionEnd};
 use crate::audit::{self, Note, Report};
 use crate::base::{ClientAddress, Timestamp};
 use crate::config::format_duration;
@@ -24,8 +24,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_BACK: Duration = Duration::from_secs(60);
 
 /// Names of events, as the trail has them.
-const EVENTS: [&str; 18] = [
+const EVENTS: [&str; 20] = [
     "login",
+    "refused_logins",
+    "guessing_noticed",
     "session_end",
     "account_added",
     "account_suspended",
@@ -205,6 +207,11 @@ fn table(rows: &[AuditRow]) -> Table {
 fn detail(event: &Event) -> String {
     match event {
         Event::Login(login) => login_detail(login),
+        Event::RefusedLogins(more) => {
+            let network = more.network.as_deref().unwrap_or("many networks");
+            format!("{} more from {network} since {}", more.count, when::show(more.since))
+        }
+        Event::GuessingNoticed(guessing) => guessing_detail(guessing),
         Event::SessionEnd(end) => session_detail(end),
         Event::AccountAdded { by, .. }
         | Event::AccountSuspended { by, .. }
@@ -247,6 +254,15 @@ fn login_detail(login: &Login) -> String {
         Outcome::Refused | Outcome::Limited | Outcome::Unavailable => format!(": {}", login.reason),
     };
     format!("{} {}{credential}{program}{reason}", login.protocol, login.mechanism)
+}
+
+fn guessing_detail(guessing: &Guessing) -> String {
+    let what = match guessing.pattern {
+        Pattern::ManyAccounts => "accounts from one network",
+        Pattern::ManyNetworks => "networks at one account",
+        Pattern::ManyPasswords => "passwords at one account",
+    };
+    format!("{} {what} within {}", guessing.count, format_duration(Duration::from_secs(guessing.within_s)))
 }
 
 fn session_detail(end: &SessionEnd) -> String {

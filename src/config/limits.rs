@@ -22,9 +22,9 @@ pub struct Rate {
 /// The limits.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Failures of one /32 or /64. 20 in 10 min.
+    /// Failures of one /32 or /64. 20 in 10 min; more slowly for one that goes on failing.
     pub per_network: Rate,
-    /// Failures of one account. 10 in 10 min.
+    /// Failures of one account. 10 in 10 min; likewise.
     pub per_account: Rate,
     /// Connections of one network before login. 200.
     pub preauth_per_network: u32,
@@ -75,15 +75,31 @@ pub(super) struct RawRate {
     per: DurationText,
 }
 
+impl RawRate {
+    pub(super) const fn new(burst: u32, per: Duration) -> Self {
+        Self { burst: Count::at_least_one(burst), per: DurationText(per) }
+    }
+
+    pub(super) fn rate(self) -> Rate {
+        Rate { burst: self.burst.number(), per: self.per.0 }
+    }
+}
+
+impl From<Rate> for RawRate {
+    fn from(rate: Rate) -> Self {
+        Self::new(rate.burst, rate.per)
+    }
+}
+
 impl Raw for RawLimits {}
 
 impl Default for RawLimits {
     fn default() -> Self {
         let time = |seconds| DurationText(Duration::from_secs(seconds));
-        let rate = |burst| RawRate { burst: Count::at_least_one(burst), per: time(600) };
+        let ten_minutes = Duration::from_secs(600);
         Self {
-            per_network: rate(20),
-            per_account: rate(10),
+            per_network: RawRate::new(20, ten_minutes),
+            per_account: RawRate::new(10, ten_minutes),
             preauth_per_network: Count::at_least_one(200),
             sessions_per_account: Count::at_least_one(100),
             connections: Count::at_least_one(50_000),
@@ -113,10 +129,9 @@ impl RawLimits {
         };
         within("tls_deadline", self.tls_deadline.0)?;
         within("failure_delay", self.failure_delay.0)?;
-        let rate = |raw: RawRate| Rate { burst: raw.burst.number(), per: raw.per.0 };
         Ok(Limits {
-            per_network: rate(self.per_network),
-            per_account: rate(self.per_account),
+            per_network: self.per_network.rate(),
+            per_account: self.per_account.rate(),
             preauth_per_network: self.preauth_per_network.number(),
             sessions_per_account: self.sessions_per_account.number(),
             connections: self.connections.number(),
@@ -132,11 +147,9 @@ impl RawLimits {
 
 impl From<&Limits> for RawLimits {
     fn from(limits: &Limits) -> Self {
-        let rate =
-            |rate: Rate| RawRate { burst: Count::at_least_one(rate.burst), per: DurationText(rate.per) };
         Self {
-            per_network: rate(limits.per_network),
-            per_account: rate(limits.per_account),
+            per_network: limits.per_network.into(),
+            per_account: limits.per_account.into(),
             preauth_per_network: Count::at_least_one(limits.preauth_per_network),
             sessions_per_account: Count::at_least_one(limits.sessions_per_account),
             connections: Count::at_least_one(limits.connections),

@@ -13,6 +13,7 @@ use super::document::{Document, Raw};
 use super::domain::{DomainPattern, DomainText, PatternText};
 use super::duration::{self, DurationText};
 use super::endpoint::{Endpoint, RawEndpoint};
+use super::limits::{Rate, RawRate};
 use super::login::LoginRewrite;
 use super::master::{Master, RawMaster};
 use super::planned::{Off, Planned};
@@ -57,6 +58,10 @@ pub struct Upstream {
     pub login_deadline: Duration,
     /// How often what it offers is learned again.
     pub refresh: Duration,
+    /// Failed logins that it may see, before the gate keeps passwords to itself. 60 in 1 min.
+    pub failures_in_all: Rate,
+    /// The same for one account. 10 in 10 min.
+    pub failures_per_account: Rate,
 }
 
 impl Upstream {
@@ -124,6 +129,10 @@ pub(super) struct RawUpstream {
     login_deadline: DurationText,
     #[serde(default = "ten_minutes", deserialize_with = "duration::longer_than_zero")]
     refresh: DurationText,
+    #[serde(default = "sixty_in_a_minute")]
+    failures_in_all: RawRate,
+    #[serde(default = "ten_in_ten_minutes")]
+    failures_per_account: RawRate,
     #[serde(skip_serializing_if = "Option::is_none")]
     master: Option<Spanned<RawMaster>>,
 }
@@ -186,6 +195,8 @@ impl RawUpstream {
             connect_deadline: self.connect_deadline.0,
             login_deadline: self.login_deadline.0,
             refresh: self.refresh.0,
+            failures_in_all: self.failures_in_all.rate(),
+            failures_per_account: self.failures_per_account.rate(),
         })
     }
 
@@ -339,6 +350,8 @@ impl From<&Upstream> for RawUpstream {
             connect_deadline: DurationText(upstream.connect_deadline),
             login_deadline: DurationText(upstream.login_deadline),
             refresh: DurationText(upstream.refresh),
+            failures_in_all: upstream.failures_in_all.into(),
+            failures_per_account: upstream.failures_per_account.into(),
             master,
         }
     }
@@ -396,4 +409,12 @@ fn thirty_seconds() -> DurationText {
 
 fn ten_minutes() -> DurationText {
     DurationText(Duration::from_secs(600))
+}
+
+fn sixty_in_a_minute() -> RawRate {
+    RawRate::new(60, Duration::from_secs(60))
+}
+
+fn ten_in_ten_minutes() -> RawRate {
+    RawRate::new(10, Duration::from_secs(600))
 }

@@ -14,8 +14,11 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::Origin;
+use super::budget::Hold;
 use super::limiter::Reservation;
 use super::live::Moment;
+use super::password_memory::{PasswordMemory, Presented};
+use super::tally::Tally;
 use super::turns::Turns;
 use super::verdict::Settle;
 use crate::account::Located;
@@ -29,6 +32,10 @@ use crate::protocol::{Credentials, Mechanism};
 pub(super) struct Desk {
     /// The limits.
     pub(super) turns: Turns,
+    /// What was presented lately.
+    pub(super) passwords: PasswordMemory,
+    /// What is counted instead of recorded.
+    pub(super) tally: Tally,
     /// The trail.
     pub(super) audit: Audit,
     /// What happens when the trail cannot be written.
@@ -81,8 +88,16 @@ pub(super) struct OpenAttempt {
     pub(super) domain_is_named: bool,
     /// Whether the store knows the address: only then it is recorded in clear.
     pub(super) account_exists: bool,
+    /// What was presented, as far as this process remembers passwords.
+    pub(super) presented: Option<Presented>,
     /// The cells it holds.
     pub(super) reservation: Option<Reservation>,
+    /// Its place in what the upstream may see.
+    pub(super) hold: Option<Hold>,
+    /// Nothing unproven may be sent upstream just now.
+    pub(super) over_budget: bool,
+    /// Nobody looked at it: one of many such is recorded.
+    pub(super) unseen: bool,
     /// Its unproven password is being compared somewhere: whoever leaves now has had a guess.
     pub(super) at_stake: bool,
     /// What was presented, as far as it is known.
@@ -112,7 +127,11 @@ impl OpenAttempt {
             elsewhere: None,
             domain_is_named: false,
             account_exists: false,
+            presented: None,
             reservation: None,
+            hold: None,
+            over_budget: false,
+            unseen: false,
             at_stake: false,
             credential: Credential::Unproven,
             app_password: None,
@@ -130,11 +149,16 @@ impl OpenAttempt {
         self.located.as_ref().map_or(self.login.as_str(), |located| located.address.as_str())
     }
 
-    /// Ends it: settles its cells, then writes its record. Whether the client may be told.
+    /// Ends it: settles its cells, then writes its record, unless it is counted with others. Whether the client may
+    /// be told.
     pub(super) async fn close(mut self, settle: Settle, outcome: Outcome, reason: String) -> bool {
         self.settle(settle);
         self.closed = true;
-        let event = self.event(outcome, reason);
+        let (tally, account) = (&self.desk.tally, self.recorded_account());
+        if self.unseen && !tally.count(self.origin.client, &account, outcome, &*self.desk.clock) {
+            return true;
+        }
+        let event = self.event(account, outcome, reason);
         let desk = Arc::clone(&self.desk);
         drop(self);
         desk.record(event).await
@@ -144,9 +168,28 @@ impl OpenAttempt {
         let Some(reservation) = self.reservation.take() else { return };
         match settle {
             Settle::Succeed => self.desk.turns.succeed(&reservation),
-            Settle::Release => self.desk.turns.release(&reservation),
-            Settle::Fail => self.desk.turns.fail(&reservation),
+            Settle::Fail if self.is_due() => self.desk.turns.fail(&reservation),
+            Settle::Fail | Settle::Release => self.desk.turns.release(&reservation),
         }
+    }
+
+    /// Whether a failure counts: the same password is paid for once.
+    fn is_due(&self) -> bool {
+        let now = self.desk.clock.monotonic();
+        self.presented.is_none_or(|presented| self.desk.passwords.pay(presented, now))
+    }
+
+    /// The address if the account exists, else what says nothing about a password typed into the wrong field.
+    pub(super) fn recorded_account(&self) -> String {
+        match self.meant() {
+            Some(located) if self.account_exists => located.address.to_string(),
+            Some(_) | None => self.unknown_name(),
+        }
+    }
+
+    /// Whom the name means, behind whichever listener.
+    fn meant(&self) -> Option<&Located> {
+        self.located.as_ref().or(self.elsewhere.as_ref())
     }
 
     /// People type passwords into name fields: nothing but a domain that an upstream is named for stays readable.
@@ -158,12 +201,7 @@ impl OpenAttempt {
     }
 
     /// The record, and the one line of the log that says the same.
-    fn event(&self, outcome: Outcome, reason: String) -> Event {
-        let located = self.located.as_ref().or(self.elsewhere.as_ref());
-        let account = match located {
-            Some(located) if self.account_exists => located.address.to_string(),
-            Some(_) | None => self.unknown_name(),
-        };
+    fn event(&self, account: String, outcome: Outcome, reason: String) -> Event {
         tracing::info!(
             session.id = %self.origin.session,
             protocol = %self.origin.protocol,
@@ -184,7 +222,7 @@ impl OpenAttempt {
             credential: self.credential,
             app_password,
             label,
-            upstream: located.map(|located| located.upstream.clone()),
+            upstream: self.meant().map(|located| located.upstream.clone()),
             outcome,
             reason,
         })
@@ -197,7 +235,11 @@ impl Drop for OpenAttempt {
             return;
         }
         self.settle(if self.at_stake { Settle::Fail } else { Settle::Release });
-        let event = self.event(Outcome::Unavailable, "the connection ended before the answer".to_owned());
+        if let Some(hold) = self.hold.take().filter(|_| self.at_stake) {
+            hold.charge_undecided();
+        }
+        let reason = "the connection ended before the answer".to_owned();
+        let event = self.event(self.recorded_account(), Outcome::Unavailable, reason);
         self.desk.record_later(event);
     }
 }

@@ -8,21 +8,26 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::attempt::{Desk, OpenAttempt};
+use super::budget::Budgets;
 use super::grant::{Conclusion, Decision, Grant, Origin, Refused, UpstreamSaid};
 use super::limiter::Limiter;
 use super::live::{Ear, Listing, Registry};
 use super::outage::Outages;
 use super::passage::{Passage, SessionSummary};
+use super::password_memory::PasswordMemory;
 use super::proof_cache::ProofCache;
 use super::stale::RefusedSeals;
+use super::tally::Tally;
 use super::timing::RefusalTime;
 use super::turns::Turns;
 use super::upstream_login::UpstreamRules;
 use super::uses::Uses;
-use super::verdict::{Consequences, No};
+use super::verdict::{Consequences, Kind, No};
+use super::watch::{self, Watch};
 use crate::account::{Accounts, Directory};
 use crate::app_password::AppPasswords;
-use crate::audit::Audit;
+use crate::audit::event::{Guessing, Outcome, Pattern, RefusedLogins};
+use crate::audit::{Audit, Event};
 use crate::base::key::KEY_LEN;
 use crate::base::{Clock, Monotonic, Secret, UpstreamName, random};
 use crate::config::{Limits, Policies, WhenFull};
@@ -69,6 +74,8 @@ impl Authenticator {
         let gate = Gate {
             desk: Arc::new(Desk {
                 turns: Turns::new(limiter, Arc::clone(&clock)),
+                passwords: PasswordMemory::new(process_key()),
+                tally: Tally::default(),
                 audit: on.audit,
                 when_full: on.when_full,
                 clock: Arc::clone(&clock),
@@ -84,6 +91,8 @@ impl Authenticator {
             proofs: Mutex::new(ProofCache::new(process_key(), on.limits.proof_cache)),
             refusal_times: Mutex::new(times.collect()),
             outages: Mutex::default(),
+            budgets: Budgets::new(&on.upstreams, process_key(), &clock),
+            watch: Watch::new(process_key(), on.limits.exempt.clone()),
             refused_seals: Mutex::default(),
             uses: Uses::default(),
             failure_delay: on.limits.failure_delay,
@@ -149,6 +158,17 @@ impl Authenticator {
         self.gate.withdraw_listing().await;
     }
 
+    /// Records how many attempts were turned away unseen, once a minute for each account and network; of all, if
+    /// the gate stops, else of those whose minute is over.
+    pub async fn record_refusals(&self, only_due: bool) {
+        let desk = &self.gate.desk;
+        for sum in desk.tally.take(only_due, &*desk.clock) {
+            let RefusedLogins { network, account, outcome, count, .. } = &sum;
+            tracing::info!(network, account, ?outcome, count, "more logins were refused unseen");
+            desk.record(Event::RefusedLogins(sum)).await;
+        }
+    }
+
     /// Writes last uses to the store; for a caller that does so every few seconds and when the gate stops.
     pub async fn flush_uses(&self) {
         if let Err(error) = self.gate.uses.flush(&self.gate.store).await {
@@ -171,6 +191,8 @@ pub(super) struct Gate {
     pub(super) ear: tokio::sync::Mutex<Ear>,
     pub(super) listing: tokio::sync::Mutex<Listing>,
     pub(super) uses: Uses,
+    pub(super) budgets: Budgets,
+    watch: Watch,
     /// How long an attempt waits for those in flight before it.
     pub(super) longest_wait: Duration,
     proofs: Mutex<ProofCache>,
@@ -185,12 +207,22 @@ pub(super) struct Gate {
 
 impl Gate {
     /// Ends an attempt with a no: settled, recorded, and told no earlier than all that look alike.
-    pub(super) async fn refuse(&self, attempt: OpenAttempt, no: No) -> Refused {
+    pub(super) async fn refuse(&self, mut attempt: OpenAttempt, no: No) -> Refused {
         let now = self.now();
+        self.settle_upstream(&mut attempt, no.kind);
+        self.keep_watch(&attempt, no.kind).await;
+        attempt.unseen = no.kind.is_unseen();
         let upstream = attempt.located.as_ref().map(|located| located.upstream.clone());
         let protocol = attempt.origin.protocol;
         let outage = upstream.as_ref().and_then(|upstream| self.outages().present(upstream, protocol, now));
-        let Consequences { mut refusal, settle, outcome, uniform } = no.kind.consequences(outage.is_some());
+        let undecided = outage.is_some() || attempt.over_budget;
+        let Consequences { mut refusal, settle, outcome, uniform } = no.kind.consequences(undecided);
+        if outcome == Outcome::Refused
+            && matches!(no.kind, Kind::Wrong | Kind::Hopeless)
+            && let Some(presented) = attempt.presented
+        {
+            self.desk.passwords.refused(presented, now);
+        }
         let mut not_before = Duration::ZERO;
         if uniform {
             not_before = attempt.refused_after.max(outage.unwrap_or_default());
@@ -202,6 +234,47 @@ impl Gate {
             refusal = Refusal::Unavailable;
         }
         Refused { refusal, not_before }
+    }
+
+    /// Charges or gives back the attempt's place in what the upstream may see. What the gate refuses by itself is
+    /// charged like the rest.
+    fn settle_upstream(&self, attempt: &mut OpenAttempt, kind: Kind) {
+        match (kind, attempt.hold.take()) {
+            (Kind::Wrong | Kind::Hopeless | Kind::Repeated, Some(hold)) => hold.charge(),
+            (Kind::Wrong | Kind::Hopeless, None) => {
+                if let Some(located) = &attempt.located {
+                    self.budgets.charge_account(&located.upstream, attempt.account_key());
+                }
+            }
+            (Kind::Undecided { sent: true }, Some(hold)) => hold.charge_undecided(),
+            (_, held_or_not) => drop(held_or_not),
+        }
+    }
+
+    /// Tells the trail and the log when guessing begins.
+    async fn keep_watch(&self, attempt: &OpenAttempt, kind: Kind) {
+        let refused = matches!(kind, Kind::Wrong | Kind::Hopeless) || kind.is_unseen();
+        let Some(presented) = attempt.presented.filter(|_| refused) else { return };
+        let client = attempt.origin.client;
+        for pattern in self.watch.refused(client, attempt.account_key(), presented.tag(), self.now()) {
+            let network = (pattern == Pattern::ManyAccounts).then(|| client.network().to_string());
+            let account = (pattern != Pattern::ManyAccounts).then(|| attempt.recorded_account());
+            tracing::warn!(
+                ?pattern,
+                network,
+                account,
+                "somebody seems to guess\nhint: see `mailward audit search`; put a network that you know into `exempt` of `[limits]`"
+            );
+            let guessing = Guessing {
+                pattern,
+                ip: network.is_some().then_some(client),
+                network,
+                account,
+                count: watch::MANY as u64,
+                within_s: watch::WINDOW.as_secs(),
+            };
+            self.desk.record(Event::GuessingNoticed(guessing)).await;
+        }
     }
 
     /// The upstream said no after `took`.

@@ -45,11 +45,13 @@ impl Gate {
         let entrant = match said {
             UpstreamSaid::Yes => {
                 self.outages().answered(&upstream, protocol);
+                self.note_verdict(&mut attempt, &basis, true);
                 self.let_in_by(&mut attempt, &located, &basis).await
             }
             UpstreamSaid::No => {
                 self.outages().answered(&upstream, protocol);
                 self.refused_after(&upstream, took);
+                self.note_verdict(&mut attempt, &basis, false);
                 Err(refused_by_upstream(&located, &basis))
             }
             UpstreamSaid::Unavailable {
@@ -77,6 +79,27 @@ impl Gate {
                 self.enter(attempt, located, entrant).await
             }
             Err(no) => Conclusion::Refuse(self.refuse(attempt, no).await),
+        }
+    }
+
+    /// The upstream took or refused what it was sent.
+    fn note_verdict(&self, attempt: &mut OpenAttempt, basis: &Basis, right: bool) {
+        match (basis, right) {
+            (_, true) => drop(attempt.hold.take()),
+            (Basis::AppPassword { .. }, false) => {
+                if let Some(hold) = attempt.hold.take() {
+                    hold.charge();
+                }
+            }
+            // Charged with the refusal, like all that is not proven.
+            (Basis::MailboxPassword, false) => {}
+        }
+        match (basis, attempt.presented) {
+            (Basis::MailboxPassword, Some(presented)) if right => {
+                self.desk.passwords.right(presented, self.now());
+            }
+            (Basis::MailboxPassword, Some(presented)) => self.desk.passwords.not_right(presented),
+            (Basis::AppPassword { .. }, _) | (Basis::MailboxPassword, None) => {}
         }
     }
 

@@ -1,10 +1,10 @@
 //! From an attempt to leave to log in upstream, or a no.
 //!
 //! ```text
-//!   name ─▶ account and row (one read each) ─▶ a turn within the limits ─▶ plan
+//!   name ─▶ account and row (one read each) ─▶ a turn within the limits ─▶ plan ─▶ refused a moment ago? no
 //!     plan: refuse ─▶ no
-//!           pass through ─▶ leave, with the presented password, which the upstream is to judge
-//!           app password ─▶ proof: from the cache, else argon2 once ─▶ scope ─▶ not stale (`stale`) ─▶ leave
+//!           pass through ─▶ a place in what the upstream may see ─▶ leave, with the presented password
+//!           app password ─▶ proof: from the cache, else argon2 once ─▶ scope ─▶ a place ─▶ not stale ─▶ leave
 //! ```
 //!
 //! Nothing about an account is told before the presented password is proven; until then every path ends in the
@@ -12,6 +12,7 @@
 
 use super::attempt::OpenAttempt;
 use super::authenticator::Gate;
+use super::budget::{OverBudget, Place};
 use super::grant::Basis;
 use super::limiter::Subject;
 use super::policy::{self, Plan, Then};
@@ -23,7 +24,7 @@ use super::verdict::No;
 use crate::account::Located;
 use crate::app_password::{Candidate, Outside, Scope, Tampered, Undecided};
 use crate::audit::event::Credential;
-use crate::base::{Address, LoginName, UpstreamName};
+use crate::base::{Address, LoginName, Password, UpstreamName};
 use crate::protocol::{Credentials, Refusal, UpstreamLogin};
 use crate::store::{AppPasswordRecord, SentSeal, Standing, StoreError};
 
@@ -59,11 +60,14 @@ impl Gate {
             Ok(led) => led,
             Err(why) => {
                 attempt.refused_after = self.refusal_time(None);
+                self.note_presented(attempt, &credentials.password);
                 self.take_turn(attempt, None).await?;
-                return Err(No::hopeless(&why));
+                let repeated = self.is_repeated(attempt, &credentials.password, why.as_bytes());
+                return Err(if repeated { No::repeated() } else { No::hopeless(&why) });
             }
         };
         attempt.located = Some(located.clone());
+        self.note_presented(attempt, &credentials.password);
         attempt.refused_after = self.refusal_time(Some(&located.upstream));
         let Some(rules) = self.upstreams.get(&located.upstream) else {
             return Err(No::undecided("the upstream is not configured"));
@@ -98,12 +102,24 @@ impl Gate {
         if candidate.is_some() && known.row.is_none() {
             self.proofs().forget(presented);
         }
-        match (self.plan(&known, &located), known.row, candidate) {
-            (Plan::Refuse(because), ..) => Err(No::hopeless(because.as_str())),
+        let plan = self.plan(&known, &located);
+        if self.is_repeated(attempt, &credentials.password, &manner(plan, known.row.as_ref())) {
+            if !self.is_paid(attempt) {
+                // Somebody else presented it before: that must not show.
+                self.take_place(attempt, &located.upstream, Place::AsIfSent).await?;
+            }
+            return Err(No::repeated());
+        }
+        match (plan, known.row, candidate) {
+            (Plan::Refuse(because), ..) => {
+                self.take_place(attempt, &located.upstream, Place::AsIfSent).await?;
+                Err(No::hopeless(because.as_str()))
+            }
             (Plan::ProveAppPassword(then), Some(row), Some(candidate)) => {
                 self.by_app_password(attempt, &case, &row, &candidate, then).await
             }
             (Plan::PassThrough(_), ..) => {
+                self.take_place(attempt, &located.upstream, Place::Sent).await?;
                 let login = own_login(&located, credentials.password);
                 Ok(Leave { upstream: located.upstream, login, basis: Basis::MailboxPassword })
             }
@@ -168,6 +184,49 @@ impl Gate {
         Ok(turn.waited)
     }
 
+    fn note_presented(&self, attempt: &mut OpenAttempt, password: &Password) {
+        let presented = self.desk.passwords.presented(attempt.origin.client, attempt.account_key(), password);
+        attempt.presented = Some(presented);
+    }
+
+    /// Whether the password was refused a moment ago, and would be judged in the same `manner` now: then nobody is asked
+    /// again.
+    fn is_repeated(&self, attempt: &mut OpenAttempt, password: &Password, manner: &[u8]) -> bool {
+        let Some(presented) = attempt.presented else { return false };
+        let presented = self.desk.passwords.judged(presented, attempt.account_key(), password, manner);
+        attempt.presented = Some(presented);
+        self.desk.passwords.was_refused(presented, self.now())
+    }
+
+    /// Whether the client, or another in its network, failed with the same password before.
+    fn is_paid(&self, attempt: &OpenAttempt) -> bool {
+        attempt.presented.is_some_and(|presented| self.desk.passwords.is_paid(presented, self.now()))
+    }
+
+    /// Waits for a place in what the upstream may see of failures.
+    async fn take_place(
+        &self,
+        attempt: &mut OpenAttempt,
+        upstream: &UpstreamName,
+        place: Place,
+    ) -> Result<(), No> {
+        let was_right = |presented| self.desk.passwords.was_right(presented, self.now());
+        let taken = if place == Place::Sent && attempt.presented.is_some_and(was_right) {
+            self.budgets.trusted(upstream, attempt.account_key())
+        } else {
+            let repeated = self.is_paid(attempt);
+            let free = self.budgets.stranger(upstream, attempt.account_key(), place, repeated);
+            // The turn may have taken as long: both together must leave time for the answer.
+            let Ok(taken) = tokio::time::timeout(self.longest_wait / 2, free).await else {
+                return Err(No::undecided("attempts before this one are still being judged"));
+            };
+            attempt.looked_at = self.now();
+            taken
+        };
+        attempt.hold = taken.map_err(|OverBudget| No::over_budget())?;
+        Ok(())
+    }
+
     /// The presented password carries the label of `row`.
     async fn by_app_password(
         &self,
@@ -209,7 +268,11 @@ impl Gate {
         attempt.at_stake = false;
         let proven = match proven {
             Ok(Some(proven)) => proven,
-            Ok(None) => return Err(No::wrong("wrong app password")),
+            Ok(None) => {
+                let (account, repeated) = (attempt.account_key(), self.is_paid(attempt));
+                attempt.over_budget = self.budgets.turns_away(&case.located.upstream, account, repeated);
+                return Err(No::wrong("wrong app password"));
+            }
             Err(Undecided::Busy(busy)) => {
                 self.outages().workers_busy(self.now());
                 return Err(No::undecided(&busy.to_string()));
@@ -304,6 +367,10 @@ impl Gate {
                 None => return Err(No::proven(Refusal::Stale, "no mailbox password is sealed to it")),
             },
         };
+        attempt.hold = self
+            .budgets
+            .trusted(&case.located.upstream, attempt.account_key())
+            .map_err(|OverBudget| No::proven(Refusal::Unavailable, &No::over_budget().why))?;
         let basis = Basis::AppPassword {
             account: proof.account,
             app_password: proof.app_password,
@@ -311,6 +378,15 @@ impl Gate {
             sealed,
         };
         Ok(Leave { upstream: case.located.upstream.clone(), login, basis })
+    }
+}
+
+/// In which way a presented password is judged: another whenever its answer might be.
+fn manner(plan: Plan, row: Option<&AppPasswordRecord>) -> Vec<u8> {
+    match (plan, row) {
+        (Plan::Refuse(because), _) => because.as_str().as_bytes().to_vec(),
+        (Plan::ProveAppPassword(_), Some(row)) => [row.id.0.as_bytes(), row.mac.as_slice()].concat(),
+        (Plan::ProveAppPassword(_), None) | (Plan::PassThrough(_), _) => b"upstream".to_vec(),
     }
 }
 

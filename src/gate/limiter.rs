@@ -21,21 +21,17 @@
 //!
 //! Names come from hostile input: only keyed hashes of them are held, in maps with hard caps.
 
-use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::cells::{Cells, Key, Room};
-use crate::base::key::keyed_hash;
+use super::cells::{Cells, Key, Regain, Room};
+use super::known_pairs::KnownPairs;
 use crate::base::{ClientAddress, Monotonic, NetworkList, Secret};
 use crate::config;
 
 /// Charged keys of each kind, and known pairs: about 100 bytes each, so some 50 MB in all when every map is
 /// full. To fill one, an attacker needs as many failures within the time in which one is regained.
 const KEYS_MAX: usize = 131_072;
-
-/// How long a success speaks for its pair: as long as people are away on holiday.
-const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Who tries, as far as limits care.
 #[derive(Clone, Copy)]
@@ -67,7 +63,13 @@ pub(super) struct Reservation {
     account: Option<Key>,
     pair: Option<Key>,
     /// The pair to know once it succeeds.
-    acquaintance: Option<Key>,
+    acquaintance: Option<Acquaintance>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Acquaintance {
+    account: Key,
+    pair: Key,
 }
 
 impl Reservation {
@@ -96,9 +98,9 @@ impl Limiter {
     pub(super) fn new(limits: &config::Limits, hash_key: Secret) -> Self {
         Self {
             inner: Mutex::new(Inner {
-                networks: Cells::new(limits.per_network, KEYS_MAX),
-                accounts: Cells::new(limits.per_account, KEYS_MAX),
-                pairs: Cells::new(limits.per_account, KEYS_MAX),
+                networks: Cells::new(limits.per_network, Regain::Slower, KEYS_MAX),
+                accounts: Cells::new(limits.per_account, Regain::Slower, KEYS_MAX),
+                pairs: Cells::new(limits.per_account, Regain::Slower, KEYS_MAX),
                 known: KnownPairs::new(KEYS_MAX),
             }),
             exempt: limits.exempt.clone(),
@@ -129,8 +131,8 @@ impl Limiter {
     pub(super) fn succeed(&self, reservation: &Reservation, now: Monotonic) {
         let mut inner = self.locked();
         inner.slots(reservation).for_each(|(cells, key)| cells.release(key));
-        if let Some(pair) = reservation.acquaintance {
-            inner.known.remember(pair, now);
+        if let Some(Acquaintance { account, pair }) = reservation.acquaintance {
+            inner.known.remember(account, pair, now);
         }
     }
 
@@ -151,36 +153,37 @@ impl Limiter {
             return false;
         }
         let network = client.network().to_string();
-        let keys = self.strangers_keys(&network, account, self.hash(["pair", &network, account]));
+        let keys = self.strangers_keys(&network, account);
         let inner = self.locked();
         inner.slots(&keys).any(|(cells, key)| used_up(cells.room(key, now)).is_some())
     }
 
     fn keys(&self, known: &mut KnownPairs, subject: Subject<'_>, now: Monotonic) -> Reservation {
         let network = subject.client.network().to_string();
-        let pair = self.hash(["pair", &network, subject.account]);
+        let strangers = self.strangers_keys(&network, subject.account);
         let alone = match subject.known_label {
             Some(label) => Some(self.hash(["label", &network, subject.account, label])),
-            None => known.knows(pair, now).then_some(pair),
+            None => strangers.pair.filter(|pair| known.knows(*pair, now)),
         };
         match alone {
-            Some(key) => Reservation { pair: Some(key), acquaintance: Some(pair), ..Reservation::default() },
-            None => self.strangers_keys(&network, subject.account, pair),
+            Some(key) => Reservation { network: None, account: None, pair: Some(key), ..strangers },
+            None => strangers,
         }
     }
 
-    fn strangers_keys(&self, network: &str, account: &str, pair: Key) -> Reservation {
+    fn strangers_keys(&self, network: &str, account: &str) -> Reservation {
+        let pair = self.hash(["pair", network, account]);
+        let account = self.hash(["account", account]);
         Reservation {
             network: Some(self.hash(["network", network])),
-            account: Some(self.hash(["account", account])),
+            account: Some(account),
             pair: Some(pair),
-            acquaintance: Some(pair),
+            acquaintance: Some(Acquaintance { account, pair }),
         }
     }
 
     fn hash<const N: usize>(&self, parts: [&str; N]) -> Key {
-        let digest = keyed_hash(&self.hash_key, &parts.map(str::as_bytes));
-        Key(digest.iter().take(16).fold(0, |key, byte| key << 8 | u128::from(*byte)))
+        Key::of(&self.hash_key, &parts.map(str::as_bytes))
     }
 
     fn locked(&self) -> MutexGuard<'_, Inner> {
@@ -204,41 +207,6 @@ fn used_up(room: Room) -> Option<Duration> {
     match room {
         Room::UsedUp(time) => Some(time),
         Room::Free | Room::Reserved => None,
-    }
-}
-
-/// Pairs that got in lately; the one that did so longest ago leaves first.
-struct KnownPairs {
-    last_success: HashMap<Key, Monotonic>,
-    by_time: BTreeSet<(Monotonic, Key)>,
-    capacity: usize,
-}
-
-impl KnownPairs {
-    fn new(capacity: usize) -> Self {
-        Self { last_success: HashMap::new(), by_time: BTreeSet::new(), capacity }
-    }
-
-    fn knows(&mut self, pair: Key, now: Monotonic) -> bool {
-        let Some(at) = self.last_success.get(&pair).copied() else { return false };
-        if now.since(at) <= KNOWN_FOR {
-            return true;
-        }
-        self.last_success.remove(&pair);
-        self.by_time.remove(&(at, pair));
-        false
-    }
-
-    fn remember(&mut self, pair: Key, now: Monotonic) {
-        if let Some(before) = self.last_success.insert(pair, now) {
-            self.by_time.remove(&(before, pair));
-        }
-        self.by_time.insert((now, pair));
-        if self.by_time.len() > self.capacity
-            && let Some((_, oldest)) = self.by_time.pop_first()
-        {
-            self.last_success.remove(&oldest);
-        }
     }
 }
 
@@ -327,7 +295,7 @@ mod tests {
     fn a_success_is_forgotten_after_thirty_days() {
         let limiter = limiter("");
         succeed(&limiter, subject(1, "a@example.org"), at(0));
-        let late = Monotonic(KNOWN_FOR).plus(Duration::from_secs(1));
+        let late = at(30 * 24 * 3600 + 1);
         for host in 2..5 {
             fail(&limiter, subject(host, "a@example.org"), late);
         }
@@ -372,21 +340,40 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_oldest_acquaintance_makes_room() {
-        let mut known = KnownPairs::new(2);
-        known.remember(Key(1), at(1));
-        known.remember(Key(2), at(2));
-        known.remember(Key(1), at(3));
-        known.remember(Key(3), at(4));
-        assert!(known.knows(Key(1), at(5)) && !known.knows(Key(2), at(5)) && known.knows(Key(3), at(5)));
-        assert_eq!(known.last_success.len(), known.by_time.len());
+    /// A leaking bucket: how full it is, since when, how many doublings its owner has, and when it was last
+    /// full.
+    #[derive(Clone, Copy, Default)]
+    struct Bucket {
+        level: Duration,
+        at: Monotonic,
+        full: Option<(u32, Monotonic)>,
+    }
+
+    impl Bucket {
+        fn level(&self, now: Monotonic) -> Duration {
+            self.level.saturating_sub(now.since(self.at))
+        }
+
+        /// Takes a failure; `last` of those in flight, so that the bucket may be full.
+        fn take(&mut self, rate: Rate, last: bool, now: Monotonic) {
+            let cell = rate.per / rate.burst;
+            self.level = self.level(now) + cell;
+            self.at = now;
+            if last && self.level + cell > rate.per {
+                let doublings = self.full.map_or(0, |(doublings, at)| {
+                    let quiet = (now.since(at).as_nanos() / rate.per.as_nanos()) as u32;
+                    (doublings + 1).saturating_sub(quiet).min(4)
+                });
+                self.level += cell * (2_u32.pow(doublings) - 1);
+                self.full = Some((doublings, now.plus(self.level + cell - rate.per)));
+            }
+        }
     }
 
     /// The same promise in the plainest words: a leaking bucket per key, and a count of attempts in flight.
     #[derive(Default)]
     struct Model {
-        buckets: BTreeMap<String, (Duration, Monotonic)>,
+        buckets: BTreeMap<String, Bucket>,
         in_flight: BTreeMap<String, u32>,
         known: BTreeMap<String, Monotonic>,
     }
@@ -411,7 +398,7 @@ mod tests {
         }
 
         fn level(&self, key: &str, now: Monotonic) -> Duration {
-            self.buckets.get(key).map_or(Duration::ZERO, |(level, at)| level.saturating_sub(now.since(*at)))
+            self.buckets.get(key).map_or(Duration::ZERO, |bucket| bucket.level(now))
         }
 
         fn reserve(&mut self, (keys, _): &Held, now: Monotonic) -> &'static str {
@@ -433,10 +420,10 @@ mod tests {
 
         fn settle(&mut self, (keys, pair): Held, how: u8, now: Monotonic) {
             for (key, rate) in keys {
-                *self.in_flight.get_mut(&key).unwrap() -= 1;
+                let in_flight = self.in_flight.get_mut(&key).unwrap();
+                *in_flight -= 1;
                 if how == 0 {
-                    let level = self.level(&key, now) + rate.per / rate.burst;
-                    self.buckets.insert(key, (level, now));
+                    self.buckets.entry(key).or_default().take(rate, *in_flight == 0, now);
                 }
             }
             if how == 1 {
@@ -458,7 +445,7 @@ mod tests {
                 .prop_map(|(host, account, label)| Action::Reserve { host, account, label }),
             3 => (any::<prop::sample::Index>(), prop_oneof![4 => Just(0u8), 1 => Just(1), 2 => Just(2)])
                 .prop_map(|(which, how)| Action::Settle { which, how }),
-            1 => (0..30_000u64).prop_map(Action::Advance),
+            1 => prop_oneof![4 => 0..30_000u64, 1 => 30_000..300_000u64].prop_map(Action::Advance),
         ]
     }
 

@@ -17,23 +17,29 @@
 
 mod attempt;
 mod authenticator;
+mod budget;
 mod cells;
 mod conclude;
 mod grant;
 mod judge;
+mod known_pairs;
 mod limiter;
 mod live;
 mod outage;
 mod passage;
+mod password_memory;
 mod policy;
 mod proof_cache;
 mod reach;
 mod stale;
+mod tags;
+mod tally;
 mod timing;
 mod turns;
 mod upstream_login;
 mod uses;
 mod verdict;
+mod watch;
 
 #[cfg(test)]
 mod tests;

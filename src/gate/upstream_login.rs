@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::account::Located;
 use crate::base::{Domain, InvalidName, LoginName, Password, UpstreamName};
-use crate::config::{self, AccountAdmission, DomainPattern, MasterStyle, UpstreamCredential};
+use crate::config::{self, AccountAdmission, DomainPattern, MasterStyle, Rate, UpstreamCredential};
 use crate::protocol::UpstreamLogin;
 
 /// What the gate must know of an upstream.
@@ -19,6 +19,9 @@ pub struct UpstreamRules {
     pub(super) accounts: Option<AccountAdmission>,
     /// How long an answer to a login is awaited.
     pub(super) login_deadline: Duration,
+    /// Failed logins that it may see, in all and for one account.
+    pub(super) failures_in_all: Rate,
+    pub(super) failures_per_account: Rate,
     /// How the gate logs in for a client that used an app password.
     pub(super) style: Style,
 }
@@ -77,6 +80,8 @@ impl UpstreamRules {
             domains: exact.chain(&upstream.default_domain).cloned().collect(),
             accounts: upstream.accounts,
             login_deadline: upstream.login_deadline,
+            failures_in_all: upstream.failures_in_all,
+            failures_per_account: upstream.failures_per_account,
             style,
         })
     }

@@ -4,13 +4,16 @@
 //! |---|---|---|---|---|
 //! | wrong: compared, and it is another password | not let in | fails | refused | uniform |
 //! | hopeless: nothing here could be right | not let in | fails | refused | uniform |
+//! | repeated: refused a moment ago | not let in | fails | refused | uniform |
 //! | proven, but kept out | the reason | gives back | refused | at once |
 //! | undecided | unavailable | fails if an unproven password was sent | unavailable | uniform |
+//! | over budget: the upstream may see no more failures | unavailable | gives back | unavailable | uniform |
 //! | passed on: in use, login delay | the upstream's reason | gives back | unavailable | at once |
 //! | too many failures | that | – | limited | uniform |
 //!
-//! During an outage (see `outage`) the first two are told as *unavailable*, and what nobody compared is not counted:
-//! it must look like an attempt that went upstream in vain. And whatever takes its uniform time is told as *too many
+//! A failure is charged once for the same password in the same network (see `password_memory`). During an outage (see `outage`), and where
+//! nothing would be sent upstream (see `budget`), the first three are told as *unavailable*, and what nobody compared
+//! is not counted: it must look like an attempt that went upstream in vain, or not at all. And whatever takes its uniform time is told as *too many
 //! failures* where a stranger's attempt would be (see `limiter`).
 
 use std::time::Duration;
@@ -34,6 +37,10 @@ pub(super) enum Kind {
     Wrong,
     /// Nothing was compared: no password would be let in this way.
     Hopeless,
+    /// The same password was refused a moment ago, judged as it would be now.
+    Repeated,
+    /// Nobody was asked, because the upstream may see no more failures for now.
+    OverBudget,
     /// The password is right, and something else keeps the client out.
     Proven(Refusal),
     /// Nobody can say whether the password is right.
@@ -89,6 +96,16 @@ impl No {
         Self { kind: Kind::Proven(refusal), why: why.to_owned() }
     }
 
+    /// See [`Kind::Repeated`].
+    pub(super) fn repeated() -> Self {
+        Self { kind: Kind::Repeated, why: "the same password was refused a moment ago".to_owned() }
+    }
+
+    /// See [`Kind::OverBudget`].
+    pub(super) fn over_budget() -> Self {
+        Self { kind: Kind::OverBudget, why: "the upstream may see no more failures for now".to_owned() }
+    }
+
     /// Undecided before anything was sent.
     pub(super) fn undecided(why: &str) -> Self {
         Self { kind: Kind::Undecided { sent: false }, why: why.to_owned() }
@@ -102,12 +119,27 @@ impl No {
 }
 
 impl Kind {
+    /// Whether nobody looked at the password.
+    pub(super) fn is_unseen(self) -> bool {
+        match self {
+            Self::Repeated | Self::OverBudget | Self::UsedUp => true,
+            Self::Wrong | Self::Hopeless | Self::Proven(_) | Self::Undecided { .. } | Self::PassedOn(_) => {
+                false
+            }
+        }
+    }
+
     /// What follows; `outage`: unproven attempts of the moment are undecided.
     pub(super) fn consequences(self, outage: bool) -> Consequences {
         let (refusal, settle, outcome, uniform) = match self {
             Self::Wrong if outage => (Refusal::Unavailable, Settle::Fail, Outcome::Refused, true),
-            Self::Hopeless if outage => (Refusal::Unavailable, Settle::Release, Outcome::Unavailable, true),
-            Self::Wrong | Self::Hopeless => (Refusal::NotLetIn, Settle::Fail, Outcome::Refused, true),
+            Self::Hopeless | Self::Repeated if outage => {
+                (Refusal::Unavailable, Settle::Release, Outcome::Unavailable, true)
+            }
+            Self::OverBudget => (Refusal::Unavailable, Settle::Release, Outcome::Unavailable, true),
+            Self::Wrong | Self::Hopeless | Self::Repeated => {
+                (Refusal::NotLetIn, Settle::Fail, Outcome::Refused, true)
+            }
             Self::Proven(Refusal::Unavailable) => {
                 (Refusal::Unavailable, Settle::Release, Outcome::Unavailable, false)
             }
@@ -131,7 +163,7 @@ mod tests {
 
     #[test]
     fn nothing_but_a_plain_no_is_said_before_the_password_is_proven() {
-        for kind in [Kind::Wrong, Kind::Hopeless] {
+        for kind in [Kind::Wrong, Kind::Hopeless, Kind::Repeated] {
             assert_eq!(kind.consequences(false).refusal, Refusal::NotLetIn);
             assert_eq!(kind.consequences(true).refusal, Refusal::Unavailable);
             assert!(kind.consequences(false).uniform && kind.consequences(true).uniform);

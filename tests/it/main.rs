@@ -12,6 +12,7 @@ mod clients;
 mod first_light;
 mod habits;
 mod matrix;
+mod guessing;
 mod names;
 mod on_postgres;
 mod processes;

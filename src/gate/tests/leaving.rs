@@ -25,8 +25,8 @@ async fn settled(site: &Site, event: &str, count: usize) -> Vec<Value> {
 #[tokio::test]
 async fn a_client_that_leaves_after_its_password_was_sent_has_had_a_guess() {
     let site = Site::open().await;
-    for _ in 0..10 {
-        let mut grant = grant(&site, ALICE, "guess").await;
+    for number in 0..10 {
+        let mut grant = grant(&site, ALICE, &format!("guess {number}")).await;
         let _ = grant.take_login();
         drop(grant);
     }
@@ -77,16 +77,17 @@ async fn a_client_that_leaves_while_it_waits_leaves_one_record() {
 async fn a_client_that_leaves_during_argon2_has_had_a_guess() {
     let site = Site::open().await;
     let (_, printed) = site.bound_with_app_password(ALICE).await;
-    let wrong = with_same_label(&printed);
     for run in 1..=10 {
+        let wrong = another_with_same_label(&printed, run);
         let from = origin(Protocol::Imap, 1);
         let mut judging = Box::pin(site.gate.judge(&from, credentials(ALICE, &wrong)));
-        while site.argon2_runs() < run {
+        while site.argon2_runs() < usize::from(run) {
             let step = tokio::time::timeout(Duration::from_micros(200), judging.as_mut()).await;
             assert!(step.is_err(), "it must still be judged");
         }
     }
-    assert_eq!(site.try_in(1, ALICE, &wrong).await.refusal(), Some(Refusal::TooManyFailures));
+    let next = another_with_same_label(&printed, 11);
+    assert_eq!(site.try_in(1, ALICE, &next).await.refusal(), Some(Refusal::TooManyFailures));
     settled(&site, "login", 11).await;
 }
 

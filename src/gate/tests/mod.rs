@@ -1,6 +1,7 @@
 //! The gate as a whole: a real store and trail in a temporary directory, a clock that stands still, and an upstream
 //! that is a list of passwords.
 
+mod floods;
 mod guessing;
 mod leaving;
 mod live;
@@ -8,7 +9,9 @@ mod names;
 mod proofs;
 mod reach;
 mod refusals;
+mod repeated;
 mod stale;
+mod upstream_budget;
 mod weapon;
 
 use std::collections::HashMap;
@@ -51,6 +54,8 @@ struct Settings {
     accounts: Option<AccountAdmission>,
     credential: UpstreamCredential,
     limits: config::Limits,
+    failures_in_all: Rate,
+    failures_per_account: Rate,
     when_full: WhenFull,
 }
 
@@ -74,6 +79,8 @@ impl Default for Settings {
                 tls_deadline: Duration::from_secs(10),
                 proof_cache: Duration::from_secs(3600),
             },
+            failures_in_all: Rate { burst: 1000, per: Duration::from_secs(60) },
+            failures_per_account: Rate { burst: 1000, per: Duration::from_secs(600) },
             when_full: WhenFull::Refuse,
         }
     }
@@ -224,6 +231,11 @@ impl Site {
         self.store.insert_factor(&factor).await.unwrap();
     }
 
+    async fn unbind_factors(&self) {
+        let Store::Sqlite(pool) = &self.store else { panic!("not SQLite") };
+        sqlx::query("DELETE FROM factors").execute(pool).await.unwrap();
+    }
+
     async fn suspend(&self, account: &AccountRecord) {
         assert!(self.store.set_account_state(account.id, AccountState::Suspended).await.unwrap());
     }
@@ -297,6 +309,8 @@ fn upstream(settings: &Settings) -> config::Upstream {
         connect_deadline: Duration::from_secs(5),
         login_deadline: Duration::from_secs(30),
         refresh: Duration::from_secs(600),
+        failures_in_all: settings.failures_in_all,
+        failures_per_account: settings.failures_per_account,
     }
 }
 
@@ -359,4 +373,12 @@ fn with_same_label(printed: &str) -> String {
         })
         .collect();
     format!("{label}{other}")
+}
+
+/// One of many such.
+fn another_with_same_label(printed: &str, number: u8) -> String {
+    let symbols = with_same_label(printed).replace(' ', "");
+    let (head, _) = symbols.split_at(symbols.len() - 8);
+    let bits = (0..8).map(|bit| if number >> bit & 1 == 1 { 'c' } else { 'd' });
+    head.chars().chain(bits).collect()
 }

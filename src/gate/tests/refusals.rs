@@ -4,8 +4,9 @@
 use super::*;
 
 async fn use_up(site: &Site, host: u8, name: &str) {
-    for _ in 0..10 {
-        assert_eq!(site.try_in(host, name, "wrong").await.refusal(), Some(Refusal::NotLetIn));
+    for number in 0..10 {
+        let heard = site.try_in(host, name, &format!("wrong {number}")).await.refusal();
+        assert_eq!(heard, Some(Refusal::NotLetIn));
     }
 }
 
@@ -41,7 +42,7 @@ async fn a_wrong_mailbox_password_is_not_let_in_and_counts() {
 async fn names_that_belong_to_no_account_are_not_recorded() {
     let site = Site::open().await;
     for name in ["typed-password", "typed-password@example.org", "typed-password@elsewhere.org"] {
-        assert_eq!(site.try_in(1, name, "wrong").await.refusal(), Some(Refusal::NotLetIn), "{name}");
+        assert_eq!(site.try_in(1, name, name).await.refusal(), Some(Refusal::NotLetIn), "{name}");
     }
     let logins = site.records("login");
     assert_eq!(logins.len(), 3);
@@ -283,14 +284,14 @@ async fn an_unavailable_upstream_counts_only_if_an_unproven_password_was_sent() 
         let site = Site::open().await;
         let (_, printed) = site.bound_with_app_password(ALICE).await;
         let bob = "bob@example.org";
-        for _ in 0..tries {
-            let ended = site.attempt(&origin(Protocol::Imap, 1), bob, "any", |_| unavailable(sent)).await;
-            assert_eq!(ended.refusal(), Some(Refusal::Unavailable));
+        for number in 0..tries {
+            let (from, guess) = (origin(Protocol::Imap, 1), format!("any {number}"));
+            let heard = site.attempt(&from, bob, &guess, |_| unavailable(sent)).await.refusal();
+            assert_eq!(heard, Some(Refusal::Unavailable));
         }
         let next = site.attempt(&origin(Protocol::Imap, 1), bob, "any", |_| unavailable(sent)).await;
         let expected = if sent { Refusal::TooManyFailures } else { Refusal::Unavailable };
         assert_eq!(next.refusal(), Some(expected), "sent: {sent}");
-
         for _ in 0..30 {
             let ended =
                 site.attempt(&origin(Protocol::Imap, 1), ALICE, &printed, |_| unavailable(true)).await;
@@ -353,8 +354,8 @@ async fn a_plain_no_takes_the_same_time_whatever_its_cause() {
     assert!(heard.iter().all(|refused| *refused == heard[0]), "{heard:?}");
     assert_eq!(heard[0].refusal, Refusal::NotLetIn);
     assert!(heard[0].not_before > Duration::from_secs(4));
-    for _ in 0..20 {
-        site.try_in(1, "carol@example.org", "wrong").await;
+    for number in 0..20 {
+        site.try_in(1, "carol@example.org", &format!("wrong {number}")).await;
     }
     let Ended::Out(limited) = site.try_in(1, "carol@example.org", "wrong").await else { panic!("let in") };
     assert_eq!((limited.refusal, limited.not_before), (Refusal::TooManyFailures, heard[0].not_before));

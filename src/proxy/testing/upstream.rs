@@ -143,6 +143,8 @@ pub(in crate::proxy) fn upstream(endpoint: Endpoint) -> Upstream {
         connect_deadline: Duration::from_millis(500),
         login_deadline: Duration::from_millis(500),
         refresh: Duration::from_secs(600),
+        failures_in_all: crate::config::Rate { burst: 1000, per: Duration::from_secs(60) },
+        failures_per_account: crate::config::Rate { burst: 1000, per: Duration::from_secs(60) },
     }
 }
 

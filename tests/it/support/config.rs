@@ -68,13 +68,19 @@ impl GateConfig {
 
     /// In front of servers that answer by script, which are reached without TLS, or asked for STARTTLS.
     pub(crate) fn in_front_of_fakes(fakes: &[&Fake], tls: UpstreamTls) -> Self {
-        let mails = fakes.iter().map(|fake| fake.mail()).collect::<Vec<_>>();
-        fakes.iter().fold(Self::for_protocols(&mails), |config, fake| {
+        let ports = fakes.iter().map(|fake| (fake.mail(), fake.port())).collect::<Vec<_>>();
+        Self::in_front_of_ports(&ports, tls)
+    }
+
+    /// In front of whatever listens there on 127.0.0.1.
+    pub(crate) fn in_front_of_ports(ports: &[(Mail, u16)], tls: UpstreamTls) -> Self {
+        let mails = ports.iter().map(|(mail, _)| *mail).collect::<Vec<_>>();
+        ports.iter().fold(Self::for_protocols(&mails), |config, (mail, port)| {
             let endpoint = toml! {
-                address = [(format!("127.0.0.1:{}", fake.port()))]
+                address = [(format!("127.0.0.1:{port}"))]
                 tls = (tls.word())
             };
-            config.set(&["upstream", "0", fake.mail().name()], endpoint)
+            config.set(&["upstream", "0", mail.name()], endpoint)
         })
     }
 
@@ -176,7 +182,17 @@ impl GateConfig {
 
     /// Counts no failure: for tests that are about something else and fail often.
     pub(crate) fn uncounted(self) -> Self {
-        self.set(&["limits", "exempt"], vec!["127.0.0.0/8"])
+        self.set(&["limits", "exempt"], vec!["127.0.0.0/8"]).upstream_may_see(1_000_000, 1_000_000)
+    }
+
+    /// So many failures may be sent upstream in a minute: in all, and of one account.
+    pub(crate) fn upstream_may_see(self, in_all: u32, of_an_account: u32) -> Self {
+        let rate = |burst: u32| {
+            toml! { burst = (i64::from(burst))
+            per = "1m" }
+        };
+        self.set(&["upstream", "0", "failures_in_all"], rate(in_all))
+            .set(&["upstream", "0", "failures_per_account"], rate(of_an_account))
     }
 
     /// Keeps its records in that database instead of an SQLite file.

@@ -11,13 +11,14 @@ fn each_answer(mail: Mail, cases: &[(Answer, &Row)]) {
     let config = GateConfig::in_front_of_fakes(&[&fake], UpstreamTls::None).uncounted();
     let gate = Gate::start(config.set(&["upstream", "0", "login_deadline"], "1s"));
     assert!(mail.is_yes(&log_in(&gate, mail, USER, "mailbox password")));
-    for (answer, row) in cases {
+    for (number, (answer, row)) in cases.iter().enumerate() {
         fake.behave(Manner { login: *answer, ..Manner::friendly(mail) });
-        let reply = log_in(&gate, mail, USER, "mailbox password");
+        // Another one each time: what was refused is not asked about again at once.
+        let reply = log_in(&gate, mail, USER, &format!("mailbox password {number}"));
         row.check(mail, &reply);
         let conversations = fake.conversations();
         assert!(conversations > 1, "{answer:?}");
-        row.check(mail, &log_in(&gate, mail, USER, "mailbox password"));
+        row.check(mail, &log_in(&gate, mail, USER, &format!("another password {number}")));
         assert_eq!(
             fake.conversations(),
             conversations + 1,

@@ -1,0 +1,271 @@
+//! How many failed logins an upstream may see from the gate: in all, and for one account.
+//!
+//! The upstream takes every failure for the gate's own. Dovecot holds back all who come from an address that fails,
+//! other servers ban it or lock the mailbox: then nobody gets in. So a password that only the upstream can judge
+//! needs a place in its budget, and is not sent without.
+//!
+//! ```text
+//!   strangers   nobody has proven them   a place reserved, charged for a failure, else given back
+//!   trusted     proven app passwords, and mailbox passwords that were right lately:
+//!               as much again for themselves, and nothing reserved
+//! ```
+//!
+//! No guesser gets at the places of the trusted, so he cannot keep those out who have been here before.
+//!
+//! Whoever is turned away for want of a place must not learn that he would have been asked about upstream. What the
+//! gate refuses by itself is charged to the account like a failure there, and turned away like one. The whole is not
+//! charged so, or forgotten devices of bound accounts would use it up; instead, once it is used up, *all* unproven
+//! attempts are turned away until it is whole again.
+//!
+//! The same wrong password again is asked about only while half of the places are free: it must not keep those out
+//! who have something new to say.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::cells::{Cells, Key, Regain, Room};
+use super::upstream_login::UpstreamRules;
+use crate::base::{Clock, Monotonic, Secret, UpstreamName};
+use crate::config::Rate;
+
+/// Charged accounts of each upstream; some 100 bytes each.
+const ACCOUNTS_MAX: usize = 65_536;
+
+/// The one key of what is counted in all.
+const ALL: Key = Key(0);
+
+/// The budgets of all upstreams.
+pub(super) struct Budgets {
+    upstreams: HashMap<UpstreamName, Arc<Budget>>,
+    hash_key: Secret,
+}
+
+/// One upstream's.
+struct Budget {
+    upstream: UpstreamName,
+    strangers: Mutex<Strangers>,
+    trusted: Pool,
+    given_back: Notify,
+    clock: Arc<dyn Clock>,
+}
+
+struct Pool {
+    all: Cells,
+    accounts: Cells,
+}
+
+struct Strangers {
+    pool: Pool,
+    /// All places were used up, and are not all back yet.
+    exhausted: bool,
+}
+
+/// Who asks for a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A password that nobody has proven is to be sent.
+    Sent,
+    /// The gate refuses by itself, and must look as if it had asked.
+    AsIfSent,
+}
+
+/// No place.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct OverBudget;
+
+/// A place, given back when it is dropped.
+#[must_use]
+pub(super) struct Hold {
+    budget: Arc<Budget>,
+    account: Key,
+    kind: HoldKind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum HoldKind {
+    Stranger(Place),
+    Trusted,
+}
+
+impl Budgets {
+    /// All is free. `hash_key` is this process's own.
+    pub(super) fn new(upstreams: &[UpstreamRules], hash_key: Secret, clock: &Arc<dyn Clock>) -> Self {
+        let budget = |rules: &UpstreamRules| {
+            let pool = || Pool::new(rules.failures_in_all, rules.failures_per_account);
+            let budget = Budget {
+                upstream: rules.name.clone(),
+                strangers: Mutex::new(Strangers { pool: pool(), exhausted: false }),
+                trusted: pool(),
+                given_back: Notify::new(),
+                clock: Arc::clone(clock),
+            };
+            (rules.name.clone(), Arc::new(budget))
+        };
+        Self { upstreams: upstreams.iter().map(budget).collect(), hash_key }
+    }
+
+    /// A place for an unproven attempt, as soon as those in flight leave one. Waits without end: the caller sets the
+    /// deadline. `repeated`: the same password was refused before.
+    pub(super) async fn stranger(
+        &self,
+        upstream: &UpstreamName,
+        account: &str,
+        place: Place,
+        repeated: bool,
+    ) -> Result<Option<Hold>, OverBudget> {
+        let Some(budget) = self.upstreams.get(upstream) else { return Ok(None) };
+        let account = self.key(account);
+        let mut ring = Box::pin(budget.given_back.notified());
+        loop {
+            ring.as_mut().enable();
+            match budget.reserve(account, place, repeated) {
+                Room::Free => {
+                    let kind = HoldKind::Stranger(place);
+                    return Ok(Some(Hold { budget: Arc::clone(budget), account, kind }));
+                }
+                Room::UsedUp(_) => return Err(OverBudget),
+                Room::Reserved => ring.as_mut().await,
+            }
+            ring.set(budget.given_back.notified());
+        }
+    }
+
+    /// Whether an unproven attempt would be turned away now.
+    pub(super) fn turns_away(&self, upstream: &UpstreamName, account: &str, repeated: bool) -> bool {
+        self.upstreams.get(upstream).is_some_and(|budget| {
+            let room = budget.strangers().look(budget, self.key(account), Place::AsIfSent, repeated);
+            matches!(room, Room::UsedUp(_))
+        })
+    }
+
+    /// A place for a password that is most likely right.
+    pub(super) fn trusted(&self, upstream: &UpstreamName, account: &str) -> Result<Option<Hold>, OverBudget> {
+        let Some(budget) = self.upstreams.get(upstream) else { return Ok(None) };
+        let (account, now) = (self.key(account), budget.clock.monotonic());
+        let used_up = |cells: &Cells, key| matches!(cells.room(key, now), Room::UsedUp(_));
+        if used_up(&budget.trusted.all, ALL) || used_up(&budget.trusted.accounts, account) {
+            return Err(OverBudget);
+        }
+        Ok(Some(Hold { budget: Arc::clone(budget), account, kind: HoldKind::Trusted }))
+    }
+
+    /// An attempt that held no place was refused: the account is charged as if it had.
+    pub(super) fn charge_account(&self, upstream: &UpstreamName, account: &str) {
+        if let Some(budget) = self.upstreams.get(upstream) {
+            let (account, now) = (self.key(account), budget.clock.monotonic());
+            budget.strangers().pool.accounts.charge_unreserved(account, now);
+        }
+    }
+
+    fn key(&self, account: &str) -> Key {
+        Key::of(&self.hash_key, &[b"budget", account.as_bytes()])
+    }
+}
+
+impl Pool {
+    fn new(in_all: Rate, per_account: Rate) -> Self {
+        Self {
+            all: Cells::new(in_all, Regain::Evenly, 1),
+            accounts: Cells::new(per_account, Regain::Evenly, ACCOUNTS_MAX),
+        }
+    }
+}
+
+impl Budget {
+    /// Takes a place, if it says [`Room::Free`].
+    fn reserve(&self, account: Key, place: Place, repeated: bool) -> Room {
+        let mut strangers = self.strangers();
+        let room = strangers.look(self, account, place, repeated);
+        if room == Room::Free {
+            strangers.pool.accounts.reserve(account);
+            if place == Place::Sent {
+                strangers.pool.all.reserve(ALL);
+            }
+        }
+        room
+    }
+
+    fn strangers(&self) -> MutexGuard<'_, Strangers> {
+        self.strangers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Strangers {
+    fn look(&mut self, of: &Budget, account: Key, place: Place, repeated: bool) -> Room {
+        let now = of.clock.monotonic();
+        if self.is_exhausted(of, now) {
+            return Room::UsedUp(Duration::ZERO);
+        }
+        let spare = |cells: &Cells| if repeated { cells.burst() / 2 } else { 0 };
+        let Pool { all, accounts } = &self.pool;
+        let of_all = match (all.room_beside(ALL, spare(all), now), place) {
+            (room @ Room::UsedUp(_), _) => return room,
+            (room, Place::Sent) => room,
+            // It needs no place there.
+            (_, Place::AsIfSent) => Room::Free,
+        };
+        match accounts.room_beside(account, spare(accounts), now) {
+            Room::Free => of_all,
+            room @ (Room::Reserved | Room::UsedUp(_)) => room,
+        }
+    }
+
+    fn is_exhausted(&mut self, of: &Budget, now: Monotonic) -> bool {
+        let all = &self.pool.all;
+        if self.exhausted {
+            self.exhausted = !all.is_whole(ALL, now);
+        } else if matches!(all.room(ALL, now), Room::UsedUp(_)) {
+            self.exhausted = true;
+            tracing::warn!(
+                upstream = %of.upstream,
+                "as many failed logins were sent upstream as it may see: for now, unproven passwords are not sent\nhint: somebody guesses, see `mailward audit search`; or raise `failures_in_all`"
+            );
+        }
+        self.exhausted
+    }
+}
+
+impl Hold {
+    /// The upstream refused, or may have; or would have been asked.
+    pub(super) fn charge(self) {
+        let now = self.budget.clock.monotonic();
+        match self.kind {
+            HoldKind::Stranger(place) => {
+                // Reserved again, because dropping this gives back what it holds.
+                let strangers = self.budget.strangers();
+                strangers.pool.accounts.charge_unreserved(self.account, now);
+                if place == Place::Sent {
+                    strangers.pool.all.charge_unreserved(ALL, now);
+                }
+            }
+            HoldKind::Trusted => {
+                self.budget.trusted.accounts.charge_unreserved(self.account, now);
+                self.budget.trusted.all.charge_unreserved(ALL, now);
+            }
+        }
+    }
+
+    /// The attempt ended without a definite answer, after its password was sent: an unproven one counts. One that
+    /// was right lately does not, or whoever has a right password could use up the places of the trusted by leaving.
+    pub(super) fn charge_undecided(self) {
+        if self.kind != HoldKind::Trusted {
+            self.charge();
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let HoldKind::Stranger(place) = self.kind else { return };
+        let strangers = self.budget.strangers();
+        strangers.pool.accounts.release(self.account);
+        if place == Place::Sent {
+            strangers.pool.all.release(ALL);
+        }
+        drop(strangers);
+        self.budget.given_back.notify_waiters();
+    }
+}
