@@ -70,7 +70,7 @@ fn missing(test: &str) -> Option<String> {
     let source = fs::read_to_string(&file).unwrap();
     let lines = source.lines().collect::<Vec<_>>();
     let is_it = |line: &&str| line.trim_start().split("fn ").nth(1).is_some_and(|rest| names(rest, function));
-    let Some(place) = lines.iter().position(|line| is_it(&line)) else {
+    let Some(place) = lines.iter().position(is_it) else {
         return Some(format!("{} has no `{function}`", file.display()));
     };
     let attributes = lines[..place].iter().rev().take_while(|line| is_attribute(line)).collect::<Vec<_>>();

@@ -10,9 +10,9 @@
 mod canaries;
 mod clients;
 mod first_light;
+mod guessing;
 mod habits;
 mod matrix;
-mod guessing;
 mod names;
 mod on_postgres;
 mod processes;

@@ -30,6 +30,7 @@ async fn p99(site: &Site, passwords: &[String]) -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::print_stdout, reason = "it tells what was measured")]
 async fn a_thousand_bad_logins_a_second_leave_good_ones_within_twice_their_time() {
     let mut settings = Settings::default();
     settings.limits.proof_cache = Duration::ZERO;
