@@ -27,7 +27,8 @@
 //!    only then gives the client's answer: a [`gate::Passage`], or the refusal in the protocol's own words.
 //! 7. **A relay.** With the passage in hand [`proxy::relay`] copies bytes until one side ends. Both dialogues
 //!    are gone; what the client had pipelined behind its login reaches the upstream exactly once; buffers
-//!    exist only while bytes wait. SMTP commands are still read on their way, so that a client cannot become
+//!    exist only while bytes wait. When what the passage rests on is revoked, [`gate`] ends it within a second,
+//!    whichever process did that. SMTP commands are still read on their way, so that a client cannot become
 //!    somebody else; message content is not.
 //!
 //! # The floors
@@ -38,21 +39,33 @@
 // F0: what everything stands on
 pub mod base;
 // F1: pure protocol, stored rows, checked settings
+#[cfg(feature = "server")]
 pub mod config;
 pub mod protocol;
+#[cfg(feature = "server")]
 pub mod store;
 // F2: what there is to know
+#[cfg(feature = "server")]
 pub mod account;
+#[cfg(feature = "server")]
 pub mod app_password;
+#[cfg(feature = "server")]
 pub mod audit;
+#[cfg(feature = "server")]
 pub mod factor;
 // F3: who gets in
+#[cfg(feature = "server")]
 pub mod gate;
 // F4: bytes in, bytes out
+#[cfg(feature = "server")]
 pub mod proxy;
 // F5: composition
+#[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "server")]
 pub mod site;
+#[cfg(feature = "server")]
 pub mod telemetry;
 // F6: people
+#[cfg(feature = "server")]
 pub mod cli;

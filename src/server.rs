@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::account::Stray;
@@ -20,6 +21,13 @@ use crate::site::Site;
 /// How often last uses are written to the database: late enough to gather many, early enough for a list that
 /// somebody looks at.
 const USES_EVERY: Duration = Duration::from_secs(5);
+
+/// How often changes are looked for that end sessions. With the time to read and to say goodbye they are over within
+/// a second.
+const CHANGES_EVERY: Duration = Duration::from_millis(250);
+
+/// How often the list of live sessions is brought up to date.
+const LIST_EVERY: Duration = Duration::from_secs(1);
 
 /// How many accounts that cannot be reached are named in the log; whoever withdraws a domain may have thousands.
 const STRAYS_NAMED: usize = 20;
@@ -51,6 +59,9 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
 
     let (close, closing) = watch::channel(false);
     let uses = tokio::spawn(write_uses(Arc::clone(&gate), closing.clone()));
+    // What happened before anybody is let in ends nobody.
+    gate.hear_changes().await;
+    let watches = watch_sessions(&gate);
     let signals = tokio::spawn(until_told_to_stop(close));
     let version = env!("CARGO_PKG_VERSION").to_owned();
     audit.append(Event::Started { version: version.clone() }).await?;
@@ -62,6 +73,8 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
     let served = bound.serve(Arc::clone(&gate), upstreams, Arc::clone(&site.clock), closing).await;
     signals.abort();
     uses.abort();
+    drop(watches);
+    gate.unlist_sessions().await;
     gate.flush_uses().await;
     gate.record_refusals(false).await;
     end_trail(&audit).await;
@@ -126,6 +139,26 @@ async fn until_told_to_stop(close: watch::Sender<bool>) -> anyhow::Result<()> {
         close.send_replace(true);
     }
     Ok(())
+}
+
+/// Sessions are ended and listed until this is dropped, while the gate drains too.
+fn watch_sessions(gate: &Arc<Authenticator>) -> JoinSet<()> {
+    let mut watches = JoinSet::new();
+    let [changes, expiry, list] = [(); 3].map(|()| Arc::clone(gate));
+    // Each by itself: a database that is slow to answer holds up no expiry.
+    watches.spawn(every(CHANGES_EVERY, async move || changes.hear_changes().await));
+    watches.spawn(every(CHANGES_EVERY, async move || expiry.end_expired()));
+    watches.spawn(every(LIST_EVERY, async move || list.list_sessions().await));
+    watches
+}
+
+async fn every(period: Duration, work: impl AsyncFn()) {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        work().await;
+    }
 }
 
 async fn write_uses(gate: Arc<Authenticator>, mut closing: watch::Receiver<bool>) {

@@ -17,6 +17,7 @@ use crate::base::key::Purpose;
 use crate::base::{Clock, SiteKey, SystemClock};
 use crate::config::Config;
 use crate::factor::Factors;
+use crate::gate::LiveSessions;
 use crate::store::Store;
 
 /// An opened site.
@@ -77,6 +78,12 @@ impl Site {
     #[must_use]
     pub fn app_passwords(&self) -> AppPasswords {
         AppPasswords::new(self.store.clone(), Arc::clone(&self.key), Arc::clone(&self.clock))
+    }
+
+    /// Where live sessions are listed and ended.
+    #[must_use]
+    pub fn live_sessions(&self) -> LiveSessions {
+        LiveSessions::new(self.store.clone())
     }
 
     /// Begins this process's chain in the trail.

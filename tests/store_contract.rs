@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use mailward::audit;
 use mailward::base::{
-    AccountId, Address, AppPasswordId, FactorId, SiteKey, SystemClock, Timestamp, UpstreamName, random,
+    AccountId, Address, AppPasswordId, ClientAddress, FactorId, Protocol, SessionId, SiteKey, SystemClock,
+    Timestamp, UpstreamName, random,
 };
 use mailward::config::{Audit, Database, WhenFull};
 use mailward::store::{
     AccountRecord, AccountState, Added, AppPasswordRecord, AuditHead, AuditMark, AuditQuery, AuditRow,
-    FactorRecord, Inserted, SentSeal, Store, StoreError, Use, statements,
+    FactorRecord, Inserted, LiveSession, NodeId, SentSeal, Store, StoreError, Use, statements,
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 use tempfile::TempDir;
@@ -77,6 +78,10 @@ contract! {
     a_chain_without_its_file_is_anothers_only_where_the_database_is_shared,
     of_many_who_claim_the_key_check_one_does,
     no_statement_reads_a_whole_table_but_those_that_list_one,
+    a_change_under_a_live_session_leaves_a_row_and_nothing_else_does,
+    a_change_that_is_undone_leaves_no_row,
+    changes_become_visible_out_of_order_in_postgres_only,
+    a_list_of_sessions_is_kept_by_nodes_that_live,
     changes_to_rows_of_an_account_wait_for_the_account_first,
     a_database_of_a_newer_version_is_left_alone_and_told,
 }
@@ -811,6 +816,8 @@ const MANY_ROWS: &str = "
         FROM generate_series(1, 20000) AS n;
     INSERT INTO audit_heads SELECT 'chain' || n, '', 1, '', '' FROM generate_series(1, 10000) AS n;
     INSERT INTO audit_marks SELECT 'chain' || n, 1, '' FROM generate_series(1, 10000) AS n;
+    INSERT INTO nodes SELECT id, 0 FROM accounts;
+    INSERT INTO live_sessions SELECT id, id, id, 'imap', '', '', id, 'legacy', now(), 0, 0 FROM accounts;
     ANALYZE;
     SET plan_cache_mode = force_generic_plan";
 
@@ -818,7 +825,11 @@ async fn no_statement_reads_a_whole_table_but_those_that_list_one(database: Data
     let store = Store::open(&database).await.unwrap();
     let lists = ["SELECT key_check FROM site", " FROM accounts WHERE state <> 'removed' ORDER BY address"];
     let lists = |statement: &str| {
-        lists.iter().any(|end| statement.ends_with(end)) || statement.ends_with(" ORDER BY chain")
+        lists.iter().any(|end| statement.ends_with(end))
+            || statement.ends_with(" ORDER BY chain")
+            || statement.ends_with(" = app_password ORDER BY since, live_sessions.id")
+            // as many rows as there are gates
+            || statement.starts_with("DELETE FROM nodes WHERE beat <")
     };
     let mut postgres = match &store {
         Store::Sqlite(_) => None,
@@ -854,6 +865,145 @@ async fn no_statement_reads_a_whole_table_but_those_that_list_one(database: Data
         let whole = plan.iter().any(|step| step.contains("SCAN ") || step.contains("Seq Scan"));
         assert!(lists(statement) || !whole, "{statement}\n{}", plan.join("\n"));
     }
+}
+
+async fn a_change_under_a_live_session_leaves_a_row_and_nothing_else_does(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let (ada, bob) = (add(&store, "ada").await, add(&store, "bob").await);
+    let (first, second) = (app_password(ada, "abcd"), app_password(ada, "efgh"));
+    for row in [&first, &second] {
+        store.insert_app_password(row, 20).await.unwrap();
+    }
+    store.record_uses(&[used(ada, Some(first.id), at(9))]).await.unwrap();
+    store.set_account_state(ada, AccountState::Active).await.unwrap();
+    add(&store, "ada").await;
+    assert_eq!(store.changes_from(0).await.unwrap(), [], "nothing happened that ends a session");
+
+    let mut heard = 0;
+    let mut news = async || {
+        let rows = store.changes_from(heard + 1).await.unwrap();
+        heard = rows.last().map_or(heard, |row| row.seq);
+        assert!(rows.iter().all(|row| row.account == ada && row.session.is_none()), "{rows:?}");
+        rows.into_iter().map(|row| row.reason).collect::<Vec<_>>()
+    };
+    let because = |word: &str| Some(word.to_owned());
+    store.set_account_state(ada, AccountState::Suspended).await.unwrap();
+    assert_eq!(news().await, [because("suspended")]);
+    store.set_account_state(ada, AccountState::Active).await.unwrap();
+    assert_eq!(news().await, [None]);
+    let one = factor(ada, 1);
+    store.insert_factor(&one).await.unwrap();
+    assert_eq!(news().await, [because("factor_bound")]);
+    store.take_back_factor(&one, true).await.unwrap();
+    assert_eq!(news().await, [None], "it must bind again");
+    let next = AppPasswordRecord { sealed_version: 2, mac: vec![5; 32], ..first.clone() };
+    assert!(store.reseal_app_password(&next).await.unwrap());
+    assert_eq!(news().await, [None]);
+    assert!(store.delete_app_password(ada, first.id).await.unwrap());
+    assert_eq!(news().await, [None]);
+    store.insert_factor(&one).await.unwrap();
+    store.unbind_factors(ada, None, true).await.unwrap();
+    assert_eq!(news().await, [because("factor_bound"), None, None], "bound, and its last app password gone");
+    store.remove_account(ada).await.unwrap();
+    assert_eq!(news().await, [because("removed")]);
+    assert_eq!(store.standing(&address("bob")).await.unwrap().unwrap().account.id, bob);
+}
+
+async fn a_change_that_is_undone_leaves_no_row(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let ada = add(&store, "ada").await;
+    let suspend = "UPDATE accounts SET state = 'suspended'";
+    match &store {
+        Store::Sqlite(pool) => {
+            let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+            transaction.execute(suspend).await.unwrap();
+        }
+        Store::Postgres(pool) => {
+            let mut transaction = pool.begin().await.unwrap();
+            transaction.execute(suspend).await.unwrap();
+        }
+    }
+    assert_eq!(store.changes_from(0).await.unwrap(), []);
+    let session = SessionId(random::uuid(at(1)));
+    store.ask_to_end_session(ada, session, "ended_by_admin").await.unwrap();
+    let asked = &store.changes_from(0).await.unwrap()[0];
+    assert_eq!((asked.session, asked.reason.as_deref()), (Some(session), Some("ended_by_admin")));
+}
+
+/// Why whoever reads them looks back.
+async fn changes_become_visible_out_of_order_in_postgres_only(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let (ada, bob) = (add(&store, "ada").await, add(&store, "bob").await);
+    let Store::Postgres(pool) = &store else { return };
+    let mut slow = pool.begin().await.unwrap();
+    slow.execute("UPDATE accounts SET state = 'suspended' WHERE address LIKE 'ada%'").await.unwrap();
+    store.set_account_state(bob, AccountState::Suspended).await.unwrap();
+    let [later] = &store.changes_from(0).await.unwrap()[..] else { panic!("one is not committed") };
+    assert_eq!(later.account, bob);
+    slow.commit().await.unwrap();
+    let [earlier, _] = &store.changes_from(0).await.unwrap()[..] else { panic!("both are") };
+    assert!(earlier.account == ada && earlier.seq < later.seq);
+}
+
+async fn a_list_of_sessions_is_kept_by_nodes_that_live(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let ada = add(&store, "ada").await;
+    let row = app_password(ada, "abcd");
+    store.insert_app_password(&row, 20).await.unwrap();
+    let [here, there] = [1, 2].map(|n| NodeId(uuid::Uuid::from_u128(n)));
+    let session = |n: u128, app_password: Option<AppPasswordId>| LiveSession {
+        id: SessionId(uuid::Uuid::from_u128(n)),
+        account: ada,
+        protocol: Protocol::Imap,
+        client: ClientAddress::new([192, 0, 2, 1].into()),
+        program: Some("Fox\0mail".to_owned()),
+        app_password,
+        upstream: upstream(),
+        since: at(n as i64),
+        bytes_from_client: 1,
+        bytes_to_client: u64::MAX,
+    };
+    let (first, second) = (session(1, Some(row.id)), session(2, None));
+    let one = std::slice::from_ref::<LiveSession>;
+    assert!(!store.write_sessions(here, one(&first), &[], &[]).await.unwrap(), "unknown node");
+    for node in [here, there] {
+        store.enlist_node(node).await.unwrap();
+    }
+    for _ in 0..2 {
+        assert!(store.write_sessions(here, one(&first), &[], &[]).await.unwrap(), "twice is once");
+    }
+    assert!(store.write_sessions(there, one(&second), &[], &[]).await.unwrap());
+    let listed = store.live_sessions(None).await.unwrap();
+    assert_eq!(
+        listed.iter().map(|one| one.id).collect::<Vec<_>>(),
+        [first.id, second.id],
+        "the longest first"
+    );
+    assert_eq!((listed[0].label.as_deref(), listed[0].name.as_deref()), (Some("abcd"), Some("Foxmail")));
+    assert_eq!((listed[0].address.as_str(), listed[0].bytes_to_client), ("ada@example.org", i64::MAX));
+    assert_eq!(store.live_sessions(Some(ada)).await.unwrap(), listed);
+    assert_eq!(store.live_sessions(Some(AccountId(random::uuid(at(1))))).await.unwrap(), []);
+
+    let moved = LiveSession { bytes_to_client: 5, ..first.clone() };
+    assert!(store.write_sessions(here, &[], &[moved], &[]).await.unwrap());
+    assert_eq!(store.live_session(first.id).await.unwrap().unwrap().bytes_to_client, 5);
+    assert!(store.write_sessions(here, &[], &[], &[first.id]).await.unwrap());
+    assert_eq!(store.live_session(first.id).await.unwrap(), None);
+
+    let run = async |statement: &'static str| match &store {
+        Store::Sqlite(pool) => drop(pool.execute(statement).await.unwrap()),
+        Store::Postgres(pool) => drop(pool.execute(statement).await.unwrap()),
+    };
+    run("UPDATE nodes SET beat = beat - 19").await;
+    assert!(store.write_sessions(here, &[first], &[], &[]).await.unwrap());
+    store.forget_dead_nodes().await.unwrap();
+    assert_eq!(store.live_sessions(None).await.unwrap().len(), 2);
+    run("UPDATE nodes SET beat = beat - 50 WHERE beat < unixepoch() - 10").await;
+    assert_eq!(store.live_sessions(None).await.unwrap().len(), 1, "the other node is dead");
+    store.forget_dead_nodes().await.unwrap();
+    assert!(!store.write_sessions(there, &[], &[], &[]).await.unwrap());
+    store.forget_node(here).await.unwrap();
+    assert_eq!(store.live_sessions(None).await.unwrap(), []);
 }
 
 /// Else two that change the same rows in another order would wait for each other.

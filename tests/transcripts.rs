@@ -10,6 +10,8 @@
 
 #[path = "transcripts/any_input.rs"]
 mod any_input;
+#[path = "transcripts/drive.rs"]
+mod drive;
 #[path = "transcripts/imap_words.rs"]
 mod imap_words;
 #[path = "transcripts/pop3_words.rs"]
@@ -20,12 +22,15 @@ mod replay;
 mod script;
 #[path = "transcripts/self_test.rs"]
 mod self_test;
+#[expect(dead_code, reason = "fuzzing needs more of it")]
 #[path = "transcripts/side.rs"]
 mod side;
 #[path = "transcripts/smtp_words.rs"]
 mod smtp_words;
 #[path = "transcripts/text.rs"]
 mod text;
+#[path = "transcripts/trace.rs"]
+mod trace;
 
 /// Makes two tests, one for each side of `$protocol`, over `tests/transcripts/$directory/<side>/*.txt`.
 macro_rules! transcripts {

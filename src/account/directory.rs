@@ -22,8 +22,6 @@ pub struct Directory {
     named: HashMap<Domain, (usize, Domain)>,
     /// The upstream of whatever is not named.
     rest: Option<usize>,
-    /// What a bare local part means.
-    default_domain: Option<Domain>,
     aliases: Aliases,
 }
 
@@ -33,6 +31,7 @@ struct Names {
     login: LoginRewrite,
     master_separator: Option<char>,
     sub_address_delimiter: SubAddressDelimiter,
+    default_domain: Option<Domain>,
     primary: Option<Domain>,
     /// The Unicode form of the domains that it knows by that.
     unicode: HashMap<String, String>,
@@ -115,7 +114,6 @@ impl Directory {
         Self {
             named,
             rest: upstreams.iter().position(|upstream| upstream.domains.contains(&DomainPattern::Any)),
-            default_domain: upstreams.iter().find_map(|upstream| upstream.default_domain.clone()),
             aliases: Aliases::default(),
             upstreams: names,
         }
@@ -127,7 +125,20 @@ impl Directory {
     /// # Errors
     /// [`NameRefused`]
     pub fn locate(&self, login: &LoginName) -> Result<Located, NameRefused> {
-        let (upstream, address) = self.fold(login, self.default_domain.as_ref())?;
+        self.locate_among(login, |_| true)
+    }
+
+    /// The same where somebody can only mean some of the upstreams: a bare local part then belongs to the first of
+    /// their default domains. Any other name leads where it always does.
+    ///
+    /// # Errors
+    /// [`NameRefused`]
+    pub fn locate_among(
+        &self,
+        login: &LoginName,
+        meant: impl Fn(&UpstreamName) -> bool,
+    ) -> Result<Located, NameRefused> {
+        let (upstream, address) = self.fold(login, self.default_domain_among(meant))?;
         let address = self.aliases.resolve(address);
         let upstream_user = LoginName::from_bytes(upstream.user(&address).as_bytes())
             .map_err(|_| NameRefused::NotAnAddress)?;
@@ -139,7 +150,13 @@ impl Directory {
     /// # Errors
     /// [`NameRefused`]
     pub fn spelled(&self, login: &LoginName) -> Result<Address, NameRefused> {
-        Ok(self.fold(login, self.default_domain.as_ref())?.1)
+        Ok(self.fold(login, self.default_domain_among(|_| true))?.1)
+    }
+
+    /// What a bare local part means to whoever means some of the upstreams.
+    fn default_domain_among(&self, meant: impl Fn(&UpstreamName) -> bool) -> Option<&Domain> {
+        let mut meant = self.upstreams.iter().filter(|upstream| meant(&upstream.name));
+        meant.find_map(|upstream| upstream.default_domain.as_ref())
     }
 
     fn fold(
@@ -204,6 +221,7 @@ impl Names {
                 .iter()
                 .map(|d| (d.to_string(), d.unicode().into_owned()))
                 .collect(),
+            default_domain: upstream.default_domain.clone(),
             primary: upstream.default_domain.as_ref().or_else(|| exact(upstream).next()).cloned(),
         }
     }
@@ -252,6 +270,7 @@ mod tests {
             unicode_domains: Vec::new(),
             aliases: None,
             sub_address_delimiter: SubAddressDelimiter::default(),
+            hostnames: Vec::new(),
             accounts: None,
             login: LoginRewrite::Address,
             credential: UpstreamCredential::Sealed,
@@ -413,6 +432,15 @@ mod tests {
             with_default("second", "example.net"),
         ]);
         assert_eq!(locate(&directory, "alice").unwrap().1, "first");
+        let among = |names: &[&str], login: &str| {
+            let login = LoginName::from_bytes(login.as_bytes()).unwrap();
+            let found = directory.locate_among(&login, |upstream| names.contains(&&*upstream.0));
+            found.map(|located| located.upstream.0)
+        };
+        assert_eq!(among(&["none", "second"], "alice").unwrap(), "second", "where nobody can mean the first");
+        assert_eq!(among(&["second", "first"], "alice").unwrap(), "first");
+        assert_eq!(among(&["none"], "alice"), Err(NameRefused::NotAnAddress));
+        assert_eq!(among(&["none"], "alice@example.net").unwrap(), "second");
     }
 
     #[test]

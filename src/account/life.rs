@@ -65,8 +65,8 @@ impl Accounts {
         Ok((account, added))
     }
 
-    /// Keeps it out until [`Accounts::resume`]; `false` if it was suspended already. Its sessions end
-    /// elsewhere.
+    /// Keeps it out until [`Accounts::resume`]; `false` if it was suspended already. Its sessions end within a
+    /// second.
     ///
     /// # Errors
     /// [`AccountError`]

@@ -24,7 +24,10 @@ mod workers;
 
 use std::sync::Arc;
 
-use crate::base::{AccountId, Clock, NetworkList, Password, ProtocolSet, SiteKey, Timestamp, UpstreamName};
+use crate::base::{
+    AccountId, ClientAddress, Clock, NetworkList, Password, Protocol, ProtocolSet, SiteKey, Timestamp,
+    UpstreamName,
+};
 use crate::store::{AppPasswordRecord, Store, StoreError};
 
 pub use candidate::{ALPHABET, Candidate, GROUP, SYMBOLS};
@@ -50,6 +53,33 @@ pub struct Scope {
     pub networks: NetworkList,
     /// Until when.
     pub expires_at: Option<Timestamp>,
+}
+
+/// Why a scope does not cover a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outside {
+    /// It has expired.
+    Expired,
+    /// It is for other protocols.
+    Protocol,
+    /// It is for other networks.
+    Network,
+}
+
+impl Scope {
+    /// Why this does not cover a client that speaks `protocol` from there, if it does not.
+    #[must_use]
+    pub fn excludes(&self, protocol: Protocol, client: ClientAddress, now: Timestamp) -> Option<Outside> {
+        if self.expires_at.is_some_and(|end| now >= end) {
+            Some(Outside::Expired)
+        } else if !self.protocols.contains(protocol) {
+            Some(Outside::Protocol)
+        } else if !self.networks.is_empty() && !self.networks.contains(client) {
+            Some(Outside::Network)
+        } else {
+            None
+        }
+    }
 }
 
 /// A mailbox password that its upstream took.
@@ -153,6 +183,21 @@ impl AppPasswords {
         row::check(&self.key, row)?;
         let sealed = row.sealed.as_deref().ok_or(Tampered::NothingSealed)?;
         vault::open(&proven.private_key, sealed, row::binding(row)).ok_or(Tampered::Seal)
+    }
+}
+
+#[cfg(test)]
+impl AppPasswords {
+    /// `row` as it would be with another scope.
+    pub(crate) fn rescoped(&self, row: &AppPasswordRecord, scope: &Scope) -> AppPasswordRecord {
+        let mut row = AppPasswordRecord {
+            protocols: scope.protocols.to_string(),
+            networks: scope.networks.to_string(),
+            expires_at: scope.expires_at,
+            ..row.clone()
+        };
+        row.mac = row::mac(&self.key, &row).to_vec();
+        row
     }
 }
 

@@ -23,7 +23,7 @@ pub enum RevokeError {
 }
 
 impl AppPasswords {
-    /// Revokes one, and returns it as it was. Sessions that rest on it end elsewhere.
+    /// Revokes one, and returns it as it was. Sessions that rest on it end within a second.
     ///
     /// # Errors
     /// [`RevokeError`]

@@ -90,6 +90,15 @@ pub enum Event {
         /// Who did it.
         by: Actor,
     },
+    /// Somebody asked for the end of a live session; its own record follows.
+    SessionEndAsked {
+        /// Address.
+        account: String,
+        /// Which.
+        session: SessionId,
+        /// Who did it.
+        by: Actor,
+    },
     /// The upstream refused a sealed mailbox password: what the gate does not send any more.
     MailboxPasswordStale {
         /// Address.
@@ -274,6 +283,7 @@ pub struct SessionEnd {
     pub bytes_from_client: u64,
     /// Bytes from the upstream to the client.
     pub bytes_to_client: u64,
-    /// Why it ended: `client_closed`, `upstream_closed`, `idle`, `drained`, `error`.
+    /// Why it ended: `client_closed`, `upstream_closed`, `idle`, `drained`, `error`; or what it rested on is no more:
+    /// `revoked`, `expired`, `out_of_scope`, `suspended`, `removed`, `factor_bound`; or `ended_by_admin`.
     pub reason: String,
 }

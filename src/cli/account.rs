@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::audit::find;
 use super::context::Context;
 use super::output::{self, Table};
-use super::records::{AppPassword, Attempt, Factor};
+use super::records::{AppPassword, Attempt, Factor, Session};
 use super::{Format, when};
 use crate::base::{Timestamp, UpstreamName};
 use crate::config::Requirement;
@@ -23,7 +23,7 @@ pub(super) enum AccountCommand {
         #[command(flatten)]
         format: Format,
     },
-    /// Show an account with its second factors, app passwords and last attempts
+    /// Show an account with its second factors, app passwords, live sessions and last attempts
     Show {
         /// The mail address
         address: String,
@@ -99,6 +99,7 @@ struct Whole<'a> {
     account: Account,
     factors: &'a [Factor],
     app_passwords: &'a [AppPassword],
+    sessions: &'a [Session],
     attempts: &'a [Attempt],
 }
 
@@ -138,6 +139,8 @@ async fn show(context: &Context, name: &str, format: Format) -> anyhow::Result<(
         context.site.factors().list(record.id).await?.iter().map(Factor::from).collect();
     let app_passwords: Vec<AppPassword> =
         context.site.app_passwords().list(record.id).await?.iter().map(AppPassword::from).collect();
+    let sessions = context.site.live_sessions().list(Some(record.id)).await?;
+    let sessions: Vec<Session> = sessions.into_iter().map(Session::from).collect();
     let query = AuditQuery {
         account: Some(record.address.to_string()),
         event: Some("login".into()),
@@ -151,6 +154,7 @@ async fn show(context: &Context, name: &str, format: Format) -> anyhow::Result<(
             account,
             factors: &factors,
             app_passwords: &app_passwords,
+            sessions: &sessions,
             attempts: &attempts,
         });
     }
@@ -175,6 +179,8 @@ async fn show(context: &Context, name: &str, format: Format) -> anyhow::Result<(
         Factor::table,
     );
     text += &section("app passwords", &app_passwords, None, AppPassword::table);
+    text +=
+        &section("live sessions", &sessions, None, |sessions| Session::table(sessions).without("ACCOUNT"));
     text += &section("last attempts", &attempts, None, Attempt::table);
     output::print(&text)
 }

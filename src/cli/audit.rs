@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_BACK: Duration = Duration::from_secs(60);
 
 /// Names of events, as the trail has them.
-const EVENTS: [&str; 19] = [
+const EVENTS: [&str; 20] = [
     "login",
     "refused_logins",
     "guessing_noticed",
@@ -37,6 +37,7 @@ const EVENTS: [&str; 19] = [
     "factor_unbound",
     "app_password_created",
     "app_password_revoked",
+    "session_end_asked",
     "mailbox_password_stale",
     "mailbox_password_taken",
     "mailbox_password_resealed",
@@ -227,6 +228,7 @@ fn detail(event: &Event) -> String {
         }
         Event::AppPasswordCreated { label, name, by, .. } => format!("{label} `{name}`, {}", by_whom(by)),
         Event::AppPasswordRevoked { label, by, .. } => format!("{label}, {}", by_whom(by)),
+        Event::SessionEndAsked { session, by, .. } => format!("{session}, {}", by_whom(by)),
         Event::MailboxPasswordStale { labels, upstream, by, .. }
         | Event::MailboxPasswordTaken { labels, upstream, by, .. }
         | Event::MailboxPasswordResealed { labels, upstream, by, .. } => {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use crate::account::AccountError;
 use crate::app_password::{CreateError, RevokeError};
+use crate::gate::EndError;
 
 /// A failure that has an exit code of its own. Every other one exits with 1.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +58,9 @@ fn code(error: &anyhow::Error) -> u8 {
                 Failure::NotFound(_) => 3,
                 Failure::PipeClosed => 0,
             });
+        }
+        if let Some(EndError::NotFound(_)) = cause.downcast_ref::<EndError>() {
+            return Some(3);
         }
         match (
             cause.downcast_ref::<AccountError>(),

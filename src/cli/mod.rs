@@ -20,6 +20,7 @@ mod prompt;
 mod records;
 mod reseal;
 mod serve;
+mod session;
 mod users;
 mod when;
 
@@ -36,6 +37,7 @@ use config::ConfigCommand;
 use context::Context;
 use factor::FactorCommand;
 use init::Init;
+use session::SessionCommand;
 
 /// The gate in front of a mail server: app passwords and second factors for IMAP, POP3 and SMTP
 #[derive(Parser)]
@@ -62,6 +64,8 @@ enum Command {
     Factor(FactorCommand),
     #[command(subcommand)]
     AppPassword(AppPasswordCommand),
+    #[command(subcommand)]
+    Session(SessionCommand),
     #[command(subcommand)]
     Audit(AuditCommand),
 }
@@ -102,6 +106,7 @@ impl Cli {
             Command::Account(command) => on_site(&self.config, async |site| command.run(site).await),
             Command::Factor(command) => on_site(&self.config, async |site| command.run(site).await),
             Command::AppPassword(command) => on_site(&self.config, async |site| command.run(site).await),
+            Command::Session(command) => on_site(&self.config, async |site| command.run(site).await),
             Command::Audit(command) => on_site(&self.config, async |site| command.run(site).await),
         }
     }

@@ -8,7 +8,6 @@ use super::failure::Failure;
 /// The way to each; a flag begins with `--`.
 const PLANNED: &[&[&str]] = &[
     &["doctor"],
-    &["session"],
     &["report"],
     &["policy"],
     &["token"],

@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::output::Table;
 use super::when;
-use crate::audit::event::{Event, Outcome};
-use crate::base::{AppPasswordId, FactorId, Protocol, Timestamp};
-use crate::store::{AppPasswordRecord, AuditRow, FactorRecord};
+use crate::audit::event::{Credential, Event, Outcome};
+use crate::base::{AppPasswordId, FactorId, Protocol, SessionId, Timestamp, UpstreamName};
+use crate::store::{AppPasswordRecord, AuditRow, FactorRecord, LiveSessionRecord};
 
 /// A bound second factor.
 #[derive(Serialize)]
@@ -111,6 +111,85 @@ impl AppPassword {
         }
         let any_is_stale = app_passwords.iter().any(|one| one.stale_since.is_some());
         if any_is_stale { table } else { table.without(STALE_SINCE) }
+    }
+}
+
+/// Somebody who is in.
+#[derive(Serialize)]
+pub(super) struct Session {
+    id: SessionId,
+    account: String,
+    protocol: String,
+    program: Option<String>,
+    ip: String,
+    credential: Credential,
+    app_password: Option<AppPasswordId>,
+    label: Option<String>,
+    name: Option<String>,
+    upstream: UpstreamName,
+    since: Timestamp,
+    bytes_from_client: i64,
+    bytes_to_client: i64,
+}
+
+impl From<LiveSessionRecord> for Session {
+    fn from(record: LiveSessionRecord) -> Self {
+        let credential = match record.app_password {
+            Some(_) => Credential::AppPassword,
+            None => Credential::MailboxPassword,
+        };
+        Self {
+            id: record.id,
+            account: record.address,
+            protocol: record.protocol,
+            program: record.program,
+            ip: record.client,
+            credential,
+            app_password: record.app_password,
+            label: record.label,
+            name: record.name,
+            upstream: record.upstream,
+            since: record.since,
+            bytes_from_client: record.bytes_from_client,
+            bytes_to_client: record.bytes_to_client,
+        }
+    }
+}
+
+impl Session {
+    pub(super) fn table(sessions: &[Self]) -> Table {
+        let mut table = Table::new([
+            "ACCOUNT",
+            "PROTOCOL",
+            "FROM",
+            "PROGRAM",
+            "CREDENTIAL",
+            "UPSTREAM",
+            "SINCE",
+            "IN",
+            "OUT",
+            "ID",
+        ]);
+        for one in sessions {
+            let credential = match (&one.app_password, &one.label, &one.name) {
+                (None, _, _) => "mailbox password".to_owned(),
+                (Some(_), Some(label), Some(name)) => format!("{label} `{name}`"),
+                (Some(_), _, _) => "a revoked app password".to_owned(),
+            };
+            table.row([
+                one.account.clone(),
+                one.protocol.clone(),
+                one.ip.clone(),
+                one.program.clone().unwrap_or_default(),
+                credential,
+                one.upstream.to_string(),
+                when::show(one.since),
+                one.bytes_from_client.to_string(),
+                one.bytes_to_client.to_string(),
+                one.id.to_string(),
+            ]);
+        }
+        table
     }
 }
 

@@ -319,7 +319,8 @@ fn tick(section: &str) -> String {
     }
 }
 
-fn nearest<'k>(found: &str, known: &[&'k str]) -> Option<&'k str> {
+/// The one of `known` that was meant, if any is like it.
+pub(super) fn nearest<'k>(found: &str, known: &[&'k str]) -> Option<&'k str> {
     known
         .iter()
         .map(|known| (strsim::jaro_winkler(found, known), *known))
@@ -328,7 +329,8 @@ fn nearest<'k>(found: &str, known: &[&'k str]) -> Option<&'k str> {
         .map(|(_, known)| known)
 }
 
-fn alternatives(known: &[&str]) -> String {
+/// A list of names.
+pub(super) fn alternatives(known: &[&str]) -> String {
     known.iter().map(|known| format!("`{known}`")).collect::<Vec<_>>().join(", ")
 }
 

@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
+use toml::Spanned;
 
 use super::document::Raw;
 use super::planned::{Off, Planned};
-use crate::base::Protocol;
+use crate::base::{Protocol, UpstreamName};
 
 /// How TLS begins on a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -27,6 +28,8 @@ pub struct Listener {
     pub address: SocketAddr,
     /// When TLS begins.
     pub tls: ListenerTls,
+    /// The upstreams that it leads to; every one if this is empty.
+    pub upstreams: Vec<UpstreamName>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -36,21 +39,32 @@ pub(super) struct RawListener {
     #[serde(deserialize_with = "address")]
     address: SocketAddr,
     tls: ListenerTls,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    upstreams: Vec<Spanned<String>>,
 }
 
 impl Raw for RawListener {
     const PLANNED: &'static [Planned] = &[Planned { key: "proxy_protocol_from", off: Off::Empty }];
 }
 
+impl RawListener {
+    /// What it speaks, and the names of the upstreams that it leads to, with their places.
+    pub(super) fn leads_to(&self) -> (Protocol, &[Spanned<String>]) {
+        (self.protocol, &self.upstreams)
+    }
+}
+
 impl From<RawListener> for Listener {
     fn from(raw: RawListener) -> Self {
-        Self { protocol: raw.protocol, address: raw.address, tls: raw.tls }
+        let upstreams = raw.upstreams.into_iter().map(|name| UpstreamName(name.into_inner())).collect();
+        Self { protocol: raw.protocol, address: raw.address, tls: raw.tls, upstreams }
     }
 }
 
 impl From<&Listener> for RawListener {
     fn from(listener: &Listener) -> Self {
-        Self { protocol: listener.protocol, address: listener.address, tls: listener.tls }
+        let upstreams = listener.upstreams.iter().map(|name| Spanned::new(0..0, name.0.clone())).collect();
+        Self { protocol: listener.protocol, address: listener.address, tls: listener.tls, upstreams }
     }
 }
 

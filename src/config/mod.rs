@@ -147,6 +147,7 @@ impl Config {
 
         let server = server?.check(base);
         let (policies, ruled) = policies?;
+        relations::check_ways(document, &listeners, &upstreams);
         let listeners = relations::check_listeners(document, listeners, !certificates.is_empty());
         relations::check_claims(document, &upstreams);
         relations::check_ruled(document, &ruled, &upstreams);

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::document::Document;
+use super::document::{Document, alternatives, nearest};
 use super::listener::{Listener, RawListener};
 use super::upstream::{RawUpstream, Upstream};
 use crate::base::{Domain, Protocol};
@@ -83,6 +83,39 @@ pub(super) fn check_claims(document: &mut Document<'_>, upstreams: &[(Range<usiz
         }
         names.push(name);
     }
+}
+
+/// What a listener leads to is there, and speaks its protocol.
+pub(super) fn check_ways(
+    document: &mut Document<'_>,
+    listeners: &[(Range<usize>, RawListener)],
+    upstreams: &[(Range<usize>, RawUpstream)],
+) {
+    let names: Vec<&str> = upstreams.iter().map(|(_, upstream)| upstream.name()).collect();
+    for (_, listener) in listeners {
+        let (protocol, leads_to) = listener.leads_to();
+        for name in leads_to {
+            let (span, name) = (name.span(), name.get_ref().as_str());
+            match upstreams.iter().find(|(_, upstream)| upstream.name() == name) {
+                None => document.problem(&span, &no_such_upstream(name, &names)),
+                Some((_, upstream)) if !upstream.speaks(protocol) => document.problem(
+                    &span,
+                    &format!("this `[[listener]]` speaks `{protocol}`, and `[[upstream]]` `{name}` does not\nhint: add `{protocol} = {{ address = [\"HOST:PORT\"], tls = \"starttls\" }}` there, or remove `{name}` here"),
+                ),
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+fn no_such_upstream(name: &str, names: &[&str]) -> String {
+    let hint = match nearest(name, names) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("write the `name` of an `[[upstream]]`: {}", alternatives(names)),
+    };
+    format!(
+        "`upstreams` of this `[[listener]]` names `{name}`, and no `[[upstream]]` is called so\nhint: {hint}"
+    )
 }
 
 /// Rules for a domain that no account can have would protect nobody.

@@ -220,6 +220,10 @@ fn each_mistake_in_a_value_is_named_with_its_line_and_key() {
             problem("\"example.org\"", "\"xn--a.org\""),
             "line 13: `domains` in `[[upstream]]`: `xn--a.org` is no mail domain\nhint: write what",
         ),
+        (
+            with("hostnames = [\"mail.example.org\", \"imap.example.org:993\"]"),
+            "line 15: `hostnames` in `[[upstream]]`: `imap.example.org:993` is no host name\nhint: write the names",
+        ),
         (with("login = \"adress\""), "line 15: `login` in `[[upstream]]`: `adress` is no login name"),
         (with("[limits]\nidle = \"30m\""), "line 16: `idle` in `[limits]`: `30m` would cut off clients"),
         (
@@ -382,6 +386,21 @@ fn what_the_sections_say_about_each_other_is_checked() {
             "line 15: `address` `0.0.0.0:993` is taken by a `[[listener]]` above",
         ),
         (
+            problem("tls = \"implicit\"", "tls = \"implicit\"\nupstreams = [\"legcy\"]"),
+            "line 11: `upstreams` of this `[[listener]]` names `legcy`, and no `[[upstream]]` is called so\nhint: did you mean `legacy`?",
+        ),
+        (
+            problem("tls = \"implicit\"", "tls = \"implicit\"\nupstreams = [\"zzz\"]"),
+            "line 11: `upstreams` of this `[[listener]]` names `zzz`, and no `[[upstream]]` is called so\nhint: write the `name` of an `[[upstream]]`: `legacy`",
+        ),
+        (
+            problem(
+                "tls = \"implicit\"\n",
+                &format!("tls = \"implicit\"\nupstreams = [\"legacy\", \"b\"]\n{second}"),
+            ),
+            "line 11: this `[[listener]]` speaks `imap`, and `[[upstream]]` `b` does not\nhint: add `imap = {",
+        ),
+        (
             problem_with("[policy.\"exmaple.org\"]\nsecond_factor = \"required\""),
             "line 15: `[policy.\"exmaple.org\"]` rules a domain that no `[[upstream]]` serves",
         ),
@@ -496,4 +515,17 @@ fn a_domain_overrides_only_what_its_section_names() {
         matches!(rules.second_factor, Requirement::Required { grace, .. } if grace.as_secs() == 3 * 86_400)
     );
     assert_eq!(config.policies.of("other.org").app_passwords_after_unbind, AfterUnbind::Stop);
+}
+
+#[test]
+fn a_listener_leads_to_what_it_lists_and_host_names_have_no_case() {
+    let config = parse(
+        &SHORTEST
+            .replace("\"implicit\"", "\"implicit\"\nupstreams = [\"legacy\"]")
+            .replace("domains =", "hostnames = [\"IMAP.Example.org\"]\ndomains ="),
+    );
+    assert_eq!(config.listeners[0].upstreams, [config.upstreams[0].name.clone()]);
+    assert_eq!(config.upstreams[0].hostnames, ["imap.example.org"]);
+    let config = parse(SHORTEST);
+    assert!(config.listeners[0].upstreams.is_empty() && config.upstreams[0].hostnames.is_empty());
 }

@@ -17,6 +17,7 @@ use super::limits::{Rate, RawRate};
 use super::login::LoginRewrite;
 use super::master::{Master, RawMaster};
 use super::planned::{Off, Planned};
+use super::server::is_hostname;
 use super::sub_address::SubAddressDelimiter;
 use crate::base::{Domain, Protocol, UpstreamName};
 
@@ -37,6 +38,8 @@ pub struct Upstream {
     pub aliases: Option<AliasesFile>,
     /// What makes a name a sub-address of another.
     pub sub_address_delimiter: SubAddressDelimiter,
+    /// Host names under which its clients connect, in lower case; perhaps none.
+    pub hostnames: Vec<String>,
     /// Who may appear; `None` where the file leaves it to the policy (`listed` where binding is required).
     pub accounts: Option<AccountAdmission>,
     /// How the login name is spelled upstream.
@@ -102,6 +105,8 @@ pub(super) struct RawUpstream {
     default_domain: Option<Spanned<DomainText>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     domain_aliases: Vec<Spanned<DomainText>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "hostnames")]
+    hostnames: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     aliases_file: Option<Spanned<PathBuf>>,
     #[serde(default)]
@@ -177,6 +182,7 @@ impl RawUpstream {
             unicode_domains,
             aliases,
             sub_address_delimiter: self.sub_address_delimiter,
+            hostnames: self.hostnames,
             accounts: self.accounts,
             login: self.login.map(Spanned::into_inner).unwrap_or_default(),
             credential: match credential? {
@@ -283,6 +289,20 @@ impl RawUpstream {
         (self.name.clone(), domains.chain(aliases).collect())
     }
 
+    /// What it is called.
+    pub(super) fn name(&self) -> &str {
+        self.name.get_ref()
+    }
+
+    /// Whether it has an endpoint for `protocol`.
+    pub(super) fn speaks(&self, protocol: Protocol) -> bool {
+        match protocol {
+            Protocol::Imap => self.imap.is_some(),
+            Protocol::Pop3 => self.pop3.is_some(),
+            Protocol::Smtp => self.smtp.is_some(),
+        }
+    }
+
     /// Whether `domain` is another name of the default domain.
     pub(super) fn is_alias(&self, domain: &Domain) -> bool {
         self.domain_aliases.iter().any(|alias| alias.get_ref().domain == *domain)
@@ -320,6 +340,7 @@ impl From<&Upstream> for RawUpstream {
             domain_aliases: upstream.domain_aliases.iter().map(domain).collect(),
             aliases_file: upstream.aliases.as_ref().map(|file| nowhere(file.path.clone())),
             sub_address_delimiter: upstream.sub_address_delimiter.clone(),
+            hostnames: upstream.hostnames.clone(),
             accounts: upstream.accounts,
             login: Some(nowhere(upstream.login.clone())),
             credential,
@@ -365,6 +386,17 @@ fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Spanned<String>, D
     Err(D::Error::custom(format!(
         "`{text}` is no name\nhint: write up to 64 letters, digits, `-`, `_` or `.`; never change it later, sealed passwords are bound to it"
     )))
+}
+
+/// As clients send them in the TLS handshake: without a port or a final dot (RFC 6066 section 3).
+fn hostnames<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let names = Vec::<String>::deserialize(deserializer)?;
+    match names.iter().find(|name| !is_hostname(name)) {
+        None => Ok(names.iter().map(|name| name.to_ascii_lowercase()).collect()),
+        Some(name) => Err(D::Error::custom(format!(
+            "`{name}` is no host name\nhint: write the names that clients of this server are set up with, such as `imap.example.org`"
+        ))),
+    }
 }
 
 fn five_seconds() -> DurationText {

@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use super::Origin;
 use super::budget::Hold;
 use super::limiter::Reservation;
+use super::live::Moment;
 use super::password_memory::{PasswordMemory, Presented};
 use super::tally::Tally;
 use super::turns::Turns;
@@ -81,6 +82,8 @@ pub(super) struct OpenAttempt {
     pub(super) program: Option<String>,
     /// Where its name leads, once that is known.
     pub(super) located: Option<Located>,
+    /// Where its name leads behind other listeners: for the trail alone.
+    pub(super) elsewhere: Option<Located>,
     /// Whether the configuration names its domain: one that only `*` serves may be half of a password.
     pub(super) domain_is_named: bool,
     /// Whether the store knows the address: only then it is recorded in clear.
@@ -101,6 +104,8 @@ pub(super) struct OpenAttempt {
     pub(super) credential: Credential,
     /// The app password that was proven, and its label.
     pub(super) app_password: Option<(AppPasswordId, String)>,
+    /// What changes were heard of before its account was read.
+    pub(super) read_at: Moment,
     /// When it had its turn: waiting for others says nothing about the upstream.
     pub(super) looked_at: Monotonic,
     /// The least time that a plain no takes, as it was when the attempt came: what is learnt from its own answer
@@ -119,6 +124,7 @@ impl OpenAttempt {
             origin: origin.clone(),
             program: credentials.program.clone(),
             located: None,
+            elsewhere: None,
             domain_is_named: false,
             account_exists: false,
             presented: None,
@@ -129,6 +135,7 @@ impl OpenAttempt {
             at_stake: false,
             credential: Credential::Unproven,
             app_password: None,
+            read_at: Moment::default(),
             looked_at: desk.clock.monotonic(),
             refused_after: Duration::ZERO,
             login: credentials.login.clone(),
@@ -174,7 +181,7 @@ impl OpenAttempt {
 
     /// The address if the account exists, else what says nothing about a password typed into the wrong field.
     pub(super) fn recorded_account(&self) -> String {
-        match &self.located {
+        match self.located.as_ref().or(self.elsewhere.as_ref()) {
             Some(located) if self.account_exists => located.address.to_string(),
             Some(_) | None => self.unknown_name(),
         }
@@ -210,7 +217,11 @@ impl OpenAttempt {
             credential: self.credential,
             app_password,
             label,
-            upstream: self.located.as_ref().map(|located| located.upstream.clone()),
+            upstream: self
+                .located
+                .as_ref()
+                .or(self.elsewhere.as_ref())
+                .map(|located| located.upstream.clone()),
             outcome,
             reason,
         })

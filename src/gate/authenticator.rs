@@ -11,8 +11,9 @@ use super::attempt::{Desk, OpenAttempt};
 use super::budget::Budgets;
 use super::grant::{Conclusion, Decision, Grant, Origin, Refused, UpstreamSaid};
 use super::limiter::Limiter;
+use super::live::{Ear, Listing, Registry};
 use super::outage::Outages;
-use super::passage::{Passage, SessionSummary, Sessions};
+use super::passage::{Passage, SessionSummary};
 use super::password_memory::PasswordMemory;
 use super::proof_cache::ProofCache;
 use super::stale::RefusedSeals;
@@ -84,7 +85,9 @@ impl Authenticator {
             app_passwords: on.app_passwords,
             directory: on.directory,
             policies: on.policies,
-            sessions: Arc::new(Sessions::new(on.limits.sessions_per_account)),
+            registry: Arc::new(Registry::new(on.limits.sessions_per_account)),
+            ear: tokio::sync::Mutex::default(),
+            listing: tokio::sync::Mutex::new(Listing::new()),
             proofs: Mutex::new(ProofCache::new(process_key(), on.limits.proof_cache)),
             refusal_times: Mutex::new(times.collect()),
             outages: Mutex::default(),
@@ -145,6 +148,27 @@ impl Authenticator {
         }
     }
 
+    /// Ends sessions, and forgets proofs, that rest on what any process has changed since this was last called; for a
+    /// caller that does so several times a second, and once before anybody is let in.
+    pub async fn hear_changes(&self) {
+        self.gate.hear_changes().await;
+    }
+
+    /// Ends sessions whose app password has expired; for a caller that does so several times a second.
+    pub fn end_expired(&self) {
+        self.gate.registry.end_expired(self.gate.desk.clock.now());
+    }
+
+    /// Writes down for other processes who is in; for a caller that does so every second.
+    pub async fn list_sessions(&self) {
+        self.gate.write_listing().await;
+    }
+
+    /// Takes this process off the list when it stops.
+    pub async fn unlist_sessions(&self) {
+        self.gate.withdraw_listing().await;
+    }
+
     /// Writes last uses to the store; for a caller that does so every few seconds and when the gate stops.
     pub async fn flush_uses(&self) {
         if let Err(error) = self.gate.uses.flush(&self.gate.store).await {
@@ -162,7 +186,10 @@ pub(super) struct Gate {
     pub(super) directory: Arc<Directory>,
     pub(super) policies: Policies,
     pub(super) upstreams: HashMap<UpstreamName, UpstreamRules>,
-    pub(super) sessions: Arc<Sessions>,
+    pub(super) registry: Arc<Registry>,
+    /// One look at a time.
+    pub(super) ear: tokio::sync::Mutex<Ear>,
+    pub(super) listing: tokio::sync::Mutex<Listing>,
     pub(super) uses: Uses,
     pub(super) budgets: Budgets,
     watch: Watch,

@@ -4,19 +4,21 @@
 //! proven is judged by what holds when it comes: a factor that was bound meanwhile counts.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::attempt::OpenAttempt;
 use super::authenticator::Gate;
 use super::grant::{Basis, Conclusion, Grant, Refused, UpstreamSaid};
 use super::judge::{Known, unreadable};
+use super::live::{Cause, Place, Session};
 use super::passage::Passage;
 use super::policy::{Plan, Then};
 use super::verdict::{Kind, No, Settle};
 use crate::account::{AccountError, Located};
 use crate::audit::Author;
 use crate::audit::event::{Actor, Credential, Outcome};
-use crate::base::{AccountId, AppPasswordId};
+use crate::base::{AccountId, AppPasswordId, Timestamp};
 use crate::config::WhenFull;
 use crate::protocol::Refusal;
 use crate::store::{AccountState, Standing, Use};
@@ -25,6 +27,7 @@ use crate::store::{AccountState, Standing, Use};
 struct Entrant {
     account: AccountId,
     app_password: Option<AppPasswordId>,
+    expires_at: Option<Timestamp>,
 }
 
 impl Gate {
@@ -108,13 +111,13 @@ impl Gate {
         basis: &Basis,
     ) -> Result<Entrant, No> {
         match basis {
-            Basis::AppPassword { account, app_password, .. } => {
-                Ok(Entrant { account: *account, app_password: Some(*app_password) })
+            Basis::AppPassword { account, app_password, expires_at, .. } => {
+                Ok(Entrant { account: *account, app_password: Some(*app_password), expires_at: *expires_at })
             }
             Basis::MailboxPassword => {
                 attempt.credential = Credential::MailboxPassword;
                 let account = self.let_in_by_mailbox_password(attempt, located).await?;
-                Ok(Entrant { account, app_password: None })
+                Ok(Entrant { account, app_password: None, expires_at: None })
             }
         }
     }
@@ -124,6 +127,7 @@ impl Gate {
         attempt: &mut OpenAttempt,
         located: &Located,
     ) -> Result<AccountId, No> {
+        attempt.read_at = self.registry.moment();
         let standing = self.store.standing(&located.address).await.map_err(|e| broken(unreadable(&e)))?;
         attempt.account_exists = standing.is_some();
         let known = Known { standing, row: None };
@@ -172,11 +176,26 @@ impl Gate {
 
     /// Lets in, once that is recorded.
     async fn enter(&self, attempt: OpenAttempt, located: Located, entrant: Entrant) -> Conclusion {
-        let Some(place) = self.sessions.take(&located.address) else {
+        let origin = attempt.origin.clone();
+        let session = Session {
+            id: origin.session,
+            account: entrant.account,
+            address: located.address,
+            protocol: origin.protocol,
+            client: origin.client,
+            program: attempt.program.clone(),
+            app_password: entrant.app_password,
+            upstream: located.upstream,
+            since: self.desk.clock.now(),
+            traffic: Arc::default(),
+        };
+        let Some(place) = self.registry.enter(session, entrant.expires_at) else {
             let no = No::proven(Refusal::Unavailable, "the account has as many sessions as it may have");
             return Conclusion::Refuse(self.refuse(attempt, no).await);
         };
-        let origin = attempt.origin.clone();
+        if let Err(no) = self.still_may_enter(&attempt, &place).await {
+            return Conclusion::Refuse(self.refuse(attempt, no).await);
+        }
         let latest = Use {
             account: entrant.account,
             app_password: entrant.app_password,
@@ -192,13 +211,37 @@ impl Gate {
             return Conclusion::Refuse(Refused { refusal: Refusal::Unavailable, not_before: Duration::ZERO });
         }
         self.uses.note(latest);
-        Conclusion::Pass(Box::new(Passage::new(&self.desk, place, origin, located.upstream)))
+        Conclusion::Pass(Box::new(Passage::new(&self.desk, place)))
+    }
+
+    /// Whether what was true when the account was read still is. The place is taken: what is changed from now on
+    /// ends the session. What was changed before that and heard of already has to be read again.
+    async fn still_may_enter(&self, attempt: &OpenAttempt, place: &Place) -> Result<(), No> {
+        let session = place.session();
+        if !self.registry.changed_since(session.account, attempt.read_at) {
+            return Ok(());
+        }
+        match self.must_end(session).await.map_err(|error| broken(unreadable(&error)))? {
+            None => Ok(()),
+            Some(cause) => Err(changed_meanwhile(cause)),
+        }
     }
 }
 
 /// The password is right, and the gate cannot let in.
 fn broken(no: No) -> No {
     No { kind: Kind::Proven(Refusal::Unavailable), why: no.why }
+}
+
+/// What would have been said if it had been so before.
+fn changed_meanwhile(cause: Cause) -> No {
+    let why = format!("changed while the upstream was asked: {}", cause.as_str());
+    match cause {
+        Cause::Suspended => No::proven(Refusal::Suspended, &why),
+        Cause::Expired => No::proven(Refusal::Expired, &why),
+        Cause::OutOfScope => No::proven(Refusal::OutOfScope, &why),
+        Cause::Revoked | Cause::Removed | Cause::FactorBound | Cause::EndedByAdmin => No::hopeless(&why),
+    }
 }
 
 /// A definite no of the upstream.

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::attempt::OpenAttempt;
 use super::passage::Passage;
+use super::reach::Reach;
 use super::stale::Sent;
-use crate::base::{AccountId, AppPasswordId, ClientAddress, Protocol, SessionId, UpstreamName};
+use crate::base::{AccountId, AppPasswordId, ClientAddress, Protocol, SessionId, Timestamp, UpstreamName};
 use crate::protocol::{Refusal, UpstreamLogin};
 
 /// Where an attempt comes from.
@@ -17,6 +18,8 @@ pub struct Origin {
     pub protocol: Protocol,
     /// From where.
     pub client: ClientAddress,
+    /// Where its names may lead.
+    pub reach: Reach,
 }
 
 /// What the gate decided before anything was sent upstream.
@@ -55,6 +58,8 @@ pub(super) enum Basis {
     AppPassword {
         account: AccountId,
         app_password: AppPasswordId,
+        /// When it ends, if it does.
+        expires_at: Option<Timestamp>,
         /// The sealed mailbox password that the upstream hears; `None`: it hears the master's.
         sealed: Option<Sent>,
     },

@@ -17,13 +17,14 @@ use super::grant::Basis;
 use super::limiter::Subject;
 use super::policy::{self, Plan, Then};
 use super::proof_cache::{Presented, Proof};
+use super::reach::Way;
 use super::stale::Sent;
 use super::upstream_login::{Style, UpstreamRules, own_login};
 use super::verdict::No;
 use crate::account::Located;
-use crate::app_password::{Candidate, Scope, Tampered, Undecided};
+use crate::app_password::{Candidate, Outside, Scope, Tampered, Undecided};
 use crate::audit::event::Credential;
-use crate::base::{Address, Password, UpstreamName};
+use crate::base::{Address, LoginName, Password, UpstreamName};
 use crate::protocol::{Credentials, Refusal, UpstreamLogin};
 use crate::store::{AppPasswordRecord, SentSeal, Standing, StoreError};
 
@@ -55,13 +56,12 @@ impl Gate {
         attempt: &mut OpenAttempt,
         credentials: Credentials,
     ) -> Result<Leave, No> {
-        let located = match self.directory.locate(&credentials.login) {
-            Ok(located) => located,
+        let (located, way) = match self.lead(attempt, &credentials.login).await {
+            Ok(led) => led,
             Err(why) => {
                 attempt.refused_after = self.refusal_time(None);
                 self.note_presented(attempt, &credentials.password);
                 self.take_turn(attempt, None).await?;
-                let why = why.to_string();
                 let repeated = self.is_repeated(attempt, &credentials.password, why.as_bytes());
                 return Err(if repeated { No::repeated() } else { No::hopeless(&why) });
             }
@@ -73,10 +73,19 @@ impl Gate {
             return Err(No::undecided("the upstream is not configured"));
         };
         attempt.domain_is_named = rules.names(located.address.domain());
+        // Whoever the account is, or a guesser would learn whom the gate asks the upstream about.
+        if way == Way::Misled {
+            self.note_existence(attempt, &located.address).await;
+            self.take_turn(attempt, None).await?;
+            return Err(No::undecided(
+                "its upstream lacks what the client was told under another's hostname",
+            ));
+        }
         let presented = Presented { account: located.address.as_str(), password: &credentials.password };
         let case = Case { located: &located, rules, presented };
         let candidate = Candidate::parse(&credentials.password);
 
+        attempt.read_at = self.registry.moment();
         let mut known = match self.look_up(&located.address, candidate.as_ref()).await {
             Ok(known) => known,
             Err(error) => return self.without_store(attempt, &case, &error),
@@ -94,7 +103,7 @@ impl Gate {
             self.proofs().forget(presented);
         }
         let plan = self.plan(&known, &located);
-        if self.is_repeated(attempt, &credentials.password, &way(plan, known.row.as_ref())) {
+        if self.is_repeated(attempt, &credentials.password, &manner(plan, known.row.as_ref())) {
             if !self.is_paid(attempt) {
                 // Somebody else presented it before: that must not show.
                 self.take_place(attempt, &located.upstream, Place::AsIfSent).await?;
@@ -116,6 +125,27 @@ impl Gate {
             }
             (Plan::ProveAppPassword(_), ..) => Err(No::undecided("an app password was planned without one")),
         }
+    }
+
+    /// Where `login` leads from where the attempt comes from, or why it leads nowhere. An account behind other
+    /// listeners is none here; only the trail says whose it is.
+    async fn lead(&self, attempt: &mut OpenAttempt, login: &LoginName) -> Result<(Located, Way), String> {
+        let reach = &attempt.origin.reach;
+        let located = self.directory.locate_among(login, |upstream| reach.way_to(upstream).is_some());
+        let located = located.map_err(|why| why.to_string())?;
+        match reach.way_to(&located.upstream) {
+            Some(way) => Ok((located, way)),
+            None => {
+                self.note_existence(attempt, &located.address).await;
+                attempt.elsewhere = Some(located);
+                Err("this listener does not lead to its upstream".to_owned())
+            }
+        }
+    }
+
+    /// For the trail of an attempt that is refused whatever the store says.
+    async fn note_existence(&self, attempt: &mut OpenAttempt, address: &Address) {
+        attempt.account_exists = matches!(self.store.standing(address).await, Ok(Some(_)));
     }
 
     /// The account and, if the presented password has the form of an app password, the row with its label.
@@ -269,6 +299,10 @@ impl Gate {
             mailbox,
         };
         self.proofs().remember(case.presented, row, &proof, self.now());
+        // Whoever heard of a change while argon2 ran has forgotten too early.
+        if self.registry.changed_since(row.account, attempt.read_at) {
+            self.proofs().forget(case.presented);
+        }
         Ok(proof)
     }
 
@@ -292,16 +326,19 @@ impl Gate {
     /// The app password is right: whether it may be used here and now, and how the gate logs in with it.
     fn by_proof(&self, attempt: &mut OpenAttempt, case: &Case<'_>, proof: Proof) -> Result<Leave, No> {
         note_proof(attempt, &proof);
-        let Scope { protocols, networks, expires_at } = &proof.scope;
-        if expires_at.is_some_and(|end| self.desk.clock.now() >= end) {
-            self.proofs().forget(case.presented);
-            return Err(No::proven(Refusal::Expired, "the app password has expired"));
-        }
-        if !protocols.contains(attempt.origin.protocol) {
-            return Err(No::proven(Refusal::OutOfScope, "the app password is not for this protocol"));
-        }
-        if !networks.is_empty() && !networks.contains(attempt.origin.client) {
-            return Err(No::proven(Refusal::OutOfScope, "the app password is not for this network"));
+        let (protocol, client) = (attempt.origin.protocol, attempt.origin.client);
+        match proof.scope.excludes(protocol, client, self.desk.clock.now()) {
+            None => {}
+            Some(Outside::Expired) => {
+                self.proofs().forget(case.presented);
+                return Err(No::proven(Refusal::Expired, "the app password has expired"));
+            }
+            Some(Outside::Protocol) => {
+                return Err(No::proven(Refusal::OutOfScope, "the app password is not for this protocol"));
+            }
+            Some(Outside::Network) => {
+                return Err(No::proven(Refusal::OutOfScope, "the app password is not for this network"));
+            }
         }
         let (login, sealed) = match &case.rules.style {
             Style::Master(master) => {
@@ -334,13 +371,18 @@ impl Gate {
             .budgets
             .trusted(&case.located.upstream, attempt.account_key())
             .map_err(|OverBudget| No::proven(Refusal::Unavailable, &No::over_budget().why))?;
-        let basis = Basis::AppPassword { account: proof.account, app_password: proof.app_password, sealed };
+        let basis = Basis::AppPassword {
+            account: proof.account,
+            app_password: proof.app_password,
+            expires_at: proof.scope.expires_at,
+            sealed,
+        };
         Ok(Leave { upstream: case.located.upstream.clone(), login, basis })
     }
 }
 
 /// In which way a presented password is judged: another whenever its answer might be.
-fn way(plan: Plan, row: Option<&AppPasswordRecord>) -> Vec<u8> {
+fn manner(plan: Plan, row: Option<&AppPasswordRecord>) -> Vec<u8> {
     match (plan, row) {
         (Plan::Refuse(because), _) => because.as_str().as_bytes().to_vec(),
         (Plan::ProveAppPassword(_), Some(row)) => [row.id.0.as_bytes(), row.mac.as_slice()].concat(),

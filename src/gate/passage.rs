@@ -1,56 +1,58 @@
 //! What a client that got in holds: a place among its account's sessions, and the duty to say when it leaves.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::Origin;
 use super::attempt::Desk;
+use super::live::{Cause, Place, Traffic};
 use crate::audit::Event;
 use crate::audit::event::SessionEnd;
-use crate::base::{Address, Monotonic, Timestamp, UpstreamName};
+use crate::base::{Address, Monotonic};
 
 /// Proof of admission: the only key to a relay. Holds a place among the account's sessions until it is dropped.
 #[must_use]
 pub struct Passage {
     desk: Arc<Desk>,
     place: Place,
-    origin: Origin,
-    upstream: UpstreamName,
-    since: Timestamp,
     began: Monotonic,
-    ended: bool,
+    recorded: bool,
 }
 
-/// How a relayed session ended.
+/// How a relayed session ended; how much it moved is counted in its [`Traffic`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionSummary {
     /// How long it was relayed.
     pub duration: Duration,
-    /// Bytes from the client to the upstream.
-    pub bytes_from_client: u64,
-    /// Bytes from the upstream to the client.
-    pub bytes_to_client: u64,
-    /// `client_closed`, `upstream_closed`, `idle`, `drained`, `error`.
+    /// `client_closed`, `upstream_closed`, `idle`, `drained`, `error`, or a [`Cause`].
     pub reason: &'static str,
 }
 
 impl Passage {
     /// Lets in.
-    pub(super) fn new(desk: &Arc<Desk>, place: Place, origin: Origin, upstream: UpstreamName) -> Self {
-        let (since, began) = (desk.clock.now(), desk.clock.monotonic());
-        Self { desk: Arc::clone(desk), place, origin, upstream, since, began, ended: false }
+    pub(super) fn new(desk: &Arc<Desk>, place: Place) -> Self {
+        Self { desk: Arc::clone(desk), place, began: desk.clock.monotonic(), recorded: false }
     }
 
     /// Whose session it is.
     #[must_use]
     pub fn account(&self) -> &Address {
-        &self.place.account
+        &self.place.session().address
+    }
+
+    /// Where the relay counts.
+    #[must_use]
+    pub fn traffic(&self) -> Arc<Traffic> {
+        Arc::clone(&self.place.session().traffic)
+    }
+
+    /// Waits until what the session rests on is no more. From then on nothing may be relayed.
+    pub async fn ended(&mut self) -> Cause {
+        self.place.ended().await
     }
 
     /// Records the end; the place is free when this returns.
     pub(super) async fn end(mut self, summary: SessionSummary) {
-        self.ended = true;
+        self.recorded = true;
         let event = self.event(&summary);
         let desk = Arc::clone(&self.desk);
         drop(self);
@@ -59,13 +61,15 @@ impl Passage {
 
     /// The record, and the one line of the log that says the same.
     fn event(&self, summary: &SessionSummary) -> Event {
-        let SessionSummary { duration, bytes_from_client, bytes_to_client, reason } = *summary;
+        let SessionSummary { duration, reason } = *summary;
+        let session = self.place.session();
+        let (bytes_from_client, bytes_to_client) = session.traffic.so_far();
         let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(
-            session.id = %self.origin.session,
-            protocol = %self.origin.protocol,
-            client.ip = %self.origin.client,
-            account = %self.account(),
+            session.id = %session.id,
+            protocol = %session.protocol,
+            client.ip = %session.client,
+            account = %session.address,
             reason,
             duration_ms,
             bytes_from_client,
@@ -73,12 +77,12 @@ impl Passage {
             "session end"
         );
         Event::SessionEnd(SessionEnd {
-            session: self.origin.session,
-            protocol: self.origin.protocol,
-            ip: self.origin.client,
-            account: self.account().to_string(),
-            upstream: self.upstream.clone(),
-            since: self.since,
+            session: session.id,
+            protocol: session.protocol,
+            ip: session.client,
+            account: session.address.to_string(),
+            upstream: session.upstream.clone(),
+            since: session.since,
             duration_ms,
             bytes_from_client,
             bytes_to_client,
@@ -90,79 +94,11 @@ impl Passage {
 impl Drop for Passage {
     /// A session that nobody ended in order was let in all the same: its end is recorded.
     fn drop(&mut self) {
-        if self.ended {
+        if self.recorded {
             return;
         }
         let duration = self.desk.clock.monotonic().since(self.began);
-        let event = self.event(&SessionSummary {
-            duration,
-            bytes_from_client: 0,
-            bytes_to_client: 0,
-            reason: "error",
-        });
+        let event = self.event(&SessionSummary { duration, reason: "error" });
         self.desk.record_later(event);
-    }
-}
-
-/// How many sessions each account has; as many entries as accounts with a session.
-pub(super) struct Sessions {
-    most: u32,
-    live: Mutex<HashMap<Address, u32>>,
-}
-
-/// A place among the sessions of an account.
-pub(super) struct Place {
-    sessions: Arc<Sessions>,
-    account: Address,
-}
-
-impl Sessions {
-    /// At most `most` for each account.
-    pub(super) fn new(most: u32) -> Self {
-        Self { most, live: Mutex::default() }
-    }
-
-    /// A place, if there is one.
-    pub(super) fn take(self: &Arc<Self>, account: &Address) -> Option<Place> {
-        let mut live = self.locked();
-        let count = live.get(account).copied().unwrap_or(0);
-        if count >= self.most {
-            return None;
-        }
-        live.insert(account.clone(), count + 1);
-        Some(Place { sessions: Arc::clone(self), account: account.clone() })
-    }
-
-    fn locked(&self) -> MutexGuard<'_, HashMap<Address, u32>> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut live = self.sessions.locked();
-        if let Some(count) = live.get_mut(&self.account) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                live.remove(&self.account);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_comes_back_when_it_is_dropped() {
-        let sessions = Arc::new(Sessions::new(2));
-        let (a, b) = (Address::parse("a@example.org").unwrap(), Address::parse("b@example.org").unwrap());
-        let held = [sessions.take(&a).unwrap(), sessions.take(&a).unwrap()];
-        assert!(sessions.take(&a).is_none());
-        assert!(sessions.take(&b).is_some(), "each account has its own");
-        drop(held);
-        assert!(sessions.locked().is_empty(), "nothing is held for those who left");
-        assert!(sessions.take(&a).is_some());
     }
 }

@@ -8,9 +8,10 @@
 //!
 //! An entry opens for the password that made it and for no other; a memory image without that password opens
 //! nothing. It spares work and decides nothing: with every login the row is read anew, and a row that
-//! is gone or differs in any byte that matters ends the entry. So a revocation by any process counts at once.
+//! is gone or differs in any byte that matters ends the entry. So a revocation by any process counts at once; and
+//! because it is heard of within a second (`live`), it counts too if the database is gone right after it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
@@ -169,6 +170,20 @@ impl ProofCache {
     pub(super) fn forget(&mut self, presented: Presented<'_>) {
         let key = self.entry_key(presented);
         self.remove(&key);
+    }
+
+    /// Ends the proofs of these accounts: something about them was changed.
+    pub(super) fn forget_accounts(&mut self, accounts: &HashSet<AccountId>) {
+        let theirs = self.entries.iter().filter(|(_, entry)| accounts.contains(&entry.account));
+        for key in theirs.map(|(key, _)| *key).collect::<Vec<_>>() {
+            self.remove(&key);
+        }
+    }
+
+    /// Ends all proofs: nobody knows what was changed.
+    pub(super) fn forget_all(&mut self) {
+        self.entries.clear();
+        self.by_use.clear();
     }
 
     fn take(&mut self, key: &[u8; 32], presented: Presented<'_>, now: Monotonic) -> Option<Proof> {

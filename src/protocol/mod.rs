@@ -76,9 +76,8 @@ pub trait Dialogue {
 pub trait MailProtocol: Sized + Send + Sync + 'static {
     /// Which one.
     const PROTOCOL: Protocol;
-    /// What an upstream offers before login, on the secured leg. `Default` is what every server of the
-    /// protocol offers, used until an upstream was heard for the first time.
-    type Offer: Clone + Default + PartialEq + fmt::Debug + Send + Sync + 'static;
+    /// What an upstream offers before login, on the secured leg.
+    type Offer: Offered;
     /// What the client said about itself before login that the upstream must hear as well.
     type Introduction: Send + 'static;
     /// What the upstream said when it let us in, for the client to hear.
@@ -88,13 +87,27 @@ pub trait MailProtocol: Sized + Send + Sync + 'static {
     /// The dialogue that faces the upstream.
     type Client: ClientDialogue<Self> + Send + 'static;
 
-    /// What must read along once the session is a relay: the client was told of `offer` before login, and the
-    /// upstream said `welcome`. `None` where bytes may pass as they are.
+    /// What must read along once the session is a relay to an upstream that said `welcome`. `None` where bytes
+    /// may pass as they are.
     #[must_use]
-    fn guard(offer: &Self::Offer, welcome: &Self::Welcome) -> Option<Box<dyn RelayGuard>> {
-        let _ = (offer, welcome);
+    fn guard(welcome: &Self::Welcome) -> Option<Box<dyn RelayGuard>> {
+        let _ = welcome;
         None
     }
+}
+
+/// What an upstream offers before login. `Default` is what every server of the protocol offers, used until an
+/// upstream was heard for the first time.
+pub trait Offered: Clone + Default + PartialEq + fmt::Debug + Send + Sync + 'static {
+    /// What a client may be told whose account may be at either upstream: a feature that both have, and a
+    /// restriction of either.
+    #[must_use]
+    fn intersect(&self, other: &Self) -> Self;
+
+    /// Whether a client that was told of `told` can be led here: nothing is missing that it would use without
+    /// asking again, and be misunderstood.
+    #[must_use]
+    fn keeps(&self, told: &Self) -> bool;
 }
 
 /// Whether the leg to the client is protected.
@@ -121,6 +134,10 @@ pub struct ServerSetup<O> {
 pub trait ServerDialogue<P: MailProtocol>: Dialogue<Event = Attempt<P::Introduction>> {
     /// Begins with the greeting, which the first `step` sends.
     fn new(setup: ServerSetup<P::Offer>) -> Self;
+
+    /// From now on this is offered. The handshake may tell which upstreams the client is here for: to be called
+    /// before [`Dialogue::secured`].
+    fn offer(&mut self, offer: Arc<P::Offer>);
 
     /// Answers the pending attempt with a refusal; the dialogue goes on (or closes, where its table says so).
     fn refuse(&mut self, refusal: Refusal);
@@ -262,3 +279,6 @@ pub enum Trouble {
     #[error("it said `{0}`")]
     Said(String),
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,15 +10,17 @@ pub fn is_tls(received: &[u8]) -> bool {
     received.first() == Some(&0x16)
 }
 
-/// Whether `line` is an HTTP request line (RFC 9112 section 3).
+/// Whether `line` is an HTTP request line (RFC 9112 section 3): one of the methods that browsers use, with a path;
+/// or any method at all, with a version behind its target.
 #[must_use]
 pub fn is_http(line: &[u8]) -> bool {
     const METHODS: [&[u8]; 9] =
         [b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"CONNECT", b"PATCH", b"PRI"];
     let mut words = line.splitn(3, |b| *b == b' ');
     let (Some(method), Some(target)) = (words.next(), words.next()) else { return false };
-    METHODS.contains(&method)
-        && (target.starts_with(b"/") || words.next().is_some_and(|version| version.starts_with(b"HTTP/")))
+    let version = words.next().is_some_and(|version| version.starts_with(b"HTTP/"));
+    let path = target.starts_with(b"/");
+    if METHODS.contains(&method) { path || version } else { version && (path || target == b"*") }
 }
 
 #[cfg(test)]
@@ -32,7 +34,19 @@ mod tests {
         {
             assert!(is_http(line), "{line:?}");
         }
-        for line in [&b"USER GET / HTTP/1.1"[..], b"GET CAPABILITY", b"GET", b"NOOP", b""] {
+        for line in [&b"PROPFIND / HTTP/1.1"[..], b"get / HTTP/1.0", b"PURGE * HTTP/1.1", b"a /x HTTP/1.1"] {
+            assert!(is_http(line), "{line:?}");
+        }
+        for line in [
+            &b"USER GET / HTTP/1.1"[..],
+            b"PASS my HTTP/1.1",
+            b"PASS /x HTTPS",
+            b"a LOGIN HTTP/1.1",
+            b"GET CAPABILITY",
+            b"GET",
+            b"NOOP",
+            b"",
+        ] {
             assert!(!is_http(line), "{line:?}");
         }
         assert!(is_tls(b"\x16\x03\x01") && !is_tls(b"QUIT") && !is_tls(b""));

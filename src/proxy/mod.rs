@@ -155,6 +155,7 @@ impl Common {
             wording: Arc::clone(&self.wording),
             limits: Arc::clone(&self.limits),
             gate: Arc::clone(&self.gate),
+            ways: legs.ways(&listener.upstreams),
             legs: legs.clone(),
             permits: self.permits.clone(),
             buffers: self.buffers.clone(),

@@ -14,6 +14,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use tokio::time::Instant;
 
 use super::buffers::{Buffer, Buffers};
 use super::tls::Stream;
+use crate::gate::{Cause, Traffic};
 use crate::protocol::{Forward, Output, RelayGuard, Violation};
 
 /// The longest that a session lasts once the gate drains.
@@ -33,6 +35,11 @@ const GOODBYE_MAX: Duration = Duration::from_secs(1);
 
 /// For a client that was stopped by a guard to finish what it is sending.
 const LINGER_MAX: Duration = Duration::from_secs(10);
+
+/// The same two for a session that the gate ends, which must be over within a second of its cause, the time to hear
+/// of it included.
+const ENDED_GOODBYE_MAX: Duration = Duration::from_millis(300);
+const ENDED_LINGER_MAX: Duration = Duration::from_millis(200);
 
 /// What a guard may make wait for the side that is being read, before reading pauses.
 const ANSWERS_MAX: usize = 64 * 1024;
@@ -68,6 +75,7 @@ pub(super) struct Relay {
     /// From the client, not taken by the guard yet.
     held: Option<Buffer>,
     buffers: Buffers,
+    traffic: Arc<Traffic>,
     active: Instant,
     first_closed: Option<Reason>,
 }
@@ -80,6 +88,8 @@ pub(super) enum Reason {
     Idle,
     Drained,
     Error,
+    /// By the gate.
+    Ended(Cause),
 }
 
 impl Reason {
@@ -91,18 +101,9 @@ impl Reason {
             Self::Idle => "idle",
             Self::Drained => "drained",
             Self::Error => "error",
+            Self::Ended(cause) => cause.as_str(),
         }
     }
-}
-
-/// A session that is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct End {
-    pub(super) reason: Reason,
-    /// Bytes that were written to the upstream.
-    pub(super) from_client: u64,
-    /// Bytes that were written to the client.
-    pub(super) to_client: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -127,7 +128,6 @@ struct Side {
     heard_all: bool,
     /// This side knows that we send nothing more.
     told_end: bool,
-    written: u64,
 }
 
 impl Relay {
@@ -137,10 +137,11 @@ impl Relay {
         (upstream, from_upstream): (Stream, Output),
         guard: Option<Guard>,
         buffers: Buffers,
+        traffic: Arc<Traffic>,
     ) -> Self {
         let (client, upstream) = (Side::new(client), Side::new(upstream));
         let (held, active) = (None, Instant::now());
-        let mut relay = Self { client, upstream, guard, held, buffers, active, first_closed: None };
+        let mut relay = Self { client, upstream, guard, held, buffers, traffic, active, first_closed: None };
         for (from, bytes) in [(Peer::Upstream, from_upstream), (Peer::Client, from_client)] {
             if !bytes.is_empty() {
                 let mut buffer = relay.buffers.take();
@@ -152,12 +153,23 @@ impl Relay {
     }
 
     /// Copies until the session is over; `drain` turns true when the gate is about to stop.
-    pub(super) async fn run(&mut self, patience: Patience, drain: &mut watch::Receiver<bool>) -> End {
+    ///
+    /// Whatever waits to be passed on when the gate ends the session is not; nothing is put into what has passed
+    /// already, because nobody here knows where an answer would end.
+    pub(super) async fn run(
+        &mut self,
+        patience: Patience,
+        drain: &mut watch::Receiver<bool>,
+        ended: impl Future<Output = Cause>,
+    ) -> Reason {
+        let mut ended = pin!(ended);
         let mut draining = None;
         let mut silence = pin!(tokio::time::sleep_until(self.due(patience, draining)));
         let reason = loop {
             tokio::select! {
                 biased;
+                // First, for bytes that never cease must not keep it from being seen.
+                cause = &mut ended => break Reason::Ended(cause),
                 copied = poll_fn(|cx| self.poll_copy(cx)) => match copied {
                     Copied::Over(reason) => break reason,
                     Copied::HalfClosed => silence.as_mut().reset(self.due(patience, draining)),
@@ -177,12 +189,16 @@ impl Relay {
                 }
             }
         };
-        let end = End { reason, from_client: self.upstream.written, to_client: self.client.written };
-        self.say_goodbye().await;
-        if self.first_closed == Some(Reason::Error) {
-            self.hear_out().await;
+        if let Reason::Ended(_) = reason {
+            self.say_goodbye(ENDED_GOODBYE_MAX).await;
+            self.hear_out(ENDED_LINGER_MAX).await;
+            return reason;
         }
-        end
+        self.say_goodbye(GOODBYE_MAX).await;
+        if self.first_closed == Some(Reason::Error) {
+            self.hear_out(LINGER_MAX).await;
+        }
+        reason
     }
 
     /// When the session ends unless bytes move before.
@@ -222,7 +238,7 @@ impl Relay {
     fn advance(&mut self, cx: &mut Context<'_>) -> Result<bool, Reason> {
         let mut moved = false;
         for peer in [Peer::Client, Peer::Upstream] {
-            moved |= self.side(peer).write(cx).map_err(|error| broken(peer, &error))?;
+            moved |= self.write(peer, cx).map_err(|error| broken(peer, &error))?;
             moved |= self.read(peer, cx).map_err(|error| broken(peer, &error))?;
         }
         if moved {
@@ -233,6 +249,17 @@ impl Relay {
             moved |= self.side(peer).finish(ended, cx).map_err(|error| broken(peer, &error))?;
         }
         Ok(moved)
+    }
+
+    /// Writes what waits for `to`, and counts it.
+    fn write(&mut self, to: Peer, cx: &mut Context<'_>) -> io::Result<bool> {
+        let written = self.side(to).write(cx)?;
+        match to {
+            _ if written == 0 => {}
+            Peer::Client => self.traffic.moved_to_client(written),
+            Peer::Upstream => self.traffic.moved_from_client(written),
+        }
+        Ok(written > 0)
     }
 
     /// Reads once from `from`, if nothing waits for the other side or at the guard.
@@ -301,15 +328,15 @@ impl Relay {
         }
     }
 
-    async fn say_goodbye(&mut self) {
+    async fn say_goodbye(&mut self, patience: Duration) {
         let both = async { tokio::join!(self.client.stream.shutdown(), self.upstream.stream.shutdown()) };
         // A peer that is gone or does not read misses the goodbye: nothing is lost by it.
-        let _ = tokio::time::timeout(GOODBYE_MAX, both).await;
+        let _ = tokio::time::timeout(patience, both).await;
     }
 
     /// A client that is stopped in the middle of sending is answered while its bytes still come. Were the
     /// connection gone by then, they would be met with a reset, which on some systems takes back the answer.
-    async fn hear_out(&mut self) {
+    async fn hear_out(&mut self, patience: Duration) {
         let mut unheard = self.buffers.take();
         let client = &mut self.client.stream;
         let all = async {
@@ -318,7 +345,7 @@ impl Relay {
             }
         };
         // Who goes on for longer has had time to look.
-        let _ = tokio::time::timeout(LINGER_MAX, all).await;
+        let _ = tokio::time::timeout(patience, all).await;
     }
 }
 
@@ -359,7 +386,7 @@ fn broken(peer: Peer, error: &io::Error) -> Reason {
 impl Side {
     fn new(stream: Stream) -> Self {
         let (unflushed, heard_all, told_end) = (false, false, false);
-        Self { stream, outgoing: None, unflushed, heard_all, told_end, written: 0 }
+        Self { stream, outgoing: None, unflushed, heard_all, told_end }
     }
 
     /// What waits, for a guard to append to.
@@ -373,9 +400,9 @@ impl Side {
         }
     }
 
-    /// Writes what waits, as far as the peer takes it.
-    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
-        let Some((bytes, written)) = &mut self.outgoing else { return Ok(false) };
+    /// Writes what waits, as far as the peer takes it; how much that is.
+    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<u64> {
+        let Some((bytes, written)) = &mut self.outgoing else { return Ok(0) };
         let before = *written;
         while let Some(rest) = bytes.get(*written..).filter(|rest| !rest.is_empty()) {
             match Pin::new(&mut self.stream).poll_write(cx, rest) {
@@ -387,12 +414,11 @@ impl Side {
             }
         }
         let moved = *written - before;
-        self.written += u64::try_from(moved).unwrap_or(u64::MAX);
         self.unflushed |= moved > 0;
         if *written == bytes.len() {
             self.outgoing = None;
         }
-        Ok(moved > 0)
+        Ok(u64::try_from(moved).unwrap_or(u64::MAX))
     }
 
     /// Flushes, and once the other side has `ended` and nothing waits, passes the end on.
@@ -419,9 +445,8 @@ impl Side {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use tokio::net::TcpStream;
+    use tokio::sync::oneshot;
     use tokio::task::JoinHandle;
 
     use super::*;
@@ -444,8 +469,10 @@ mod tests {
         client: TcpStream,
         upstream: TcpStream,
         buffers: Buffers,
+        traffic: Arc<Traffic>,
         drain: watch::Sender<bool>,
-        end: JoinHandle<End>,
+        revoke: oneshot::Sender<Cause>,
+        end: JoinHandle<Reason>,
     }
 
     async fn stage(patience: Patience, unread: (&[u8], &[u8]), guard: Option<Guard>) -> Stage {
@@ -453,11 +480,14 @@ mod tests {
         let buffers = Buffers::default();
         let output = |bytes: &[u8]| Output::new(bytes.to_vec());
         let client_leg = (Stream::plain(near), output(unread.0));
-        let mut relay =
-            Relay::new(client_leg, (Stream::plain(far), output(unread.1)), guard, buffers.clone());
+        let upstream_leg = (Stream::plain(far), output(unread.1));
+        let traffic = Arc::new(Traffic::default());
+        let mut relay = Relay::new(client_leg, upstream_leg, guard, buffers.clone(), Arc::clone(&traffic));
         let (drain, mut draining) = watch::channel(false);
-        let end = tokio::spawn(async move { relay.run(patience, &mut draining).await });
-        Stage { client, upstream, buffers, drain, end }
+        let (revoke, revoked) = oneshot::channel();
+        let ended = async { revoked.await.unwrap_or(Cause::Revoked) };
+        let end = tokio::spawn(async move { relay.run(patience, &mut draining, ended).await });
+        Stage { client, upstream, buffers, traffic, drain, revoke, end }
     }
 
     async fn expect(from: &mut TcpStream, wanted: &[u8]) {
@@ -482,8 +512,8 @@ mod tests {
         stage.upstream.shutdown().await.unwrap();
         assert_eq!(rest(&mut stage.upstream).await, b"a1 SELECT INBOX\r\na2 NOOP\r\n");
         assert_eq!(rest(&mut stage.client).await, b"* 1 EXISTS\r\na1 OK\r\n");
-        let end = stage.end.await.unwrap();
-        assert_eq!((end.from_client, end.to_client), (26, 19));
+        stage.end.await.unwrap();
+        assert_eq!(stage.traffic.so_far(), (26, 19));
     }
 
     #[tokio::test]
@@ -496,7 +526,7 @@ mod tests {
         expect(&mut stage.client, b"the rest").await;
         drop(stage.upstream);
         assert_eq!(rest(&mut stage.client).await, b"");
-        assert_eq!(stage.end.await.unwrap().reason, Reason::ClientClosed);
+        assert_eq!(stage.end.await.unwrap(), Reason::ClientClosed);
     }
 
     #[tokio::test]
@@ -506,7 +536,7 @@ mod tests {
         drop(stage.upstream);
         assert_eq!(rest(&mut stage.client).await, b"* BYE\r\n");
         drop(stage.client);
-        assert_eq!(stage.end.await.unwrap().reason, Reason::UpstreamClosed);
+        assert_eq!(stage.end.await.unwrap(), Reason::UpstreamClosed);
     }
 
     /// 24 MiB each way at once, with readers that pause, so that every kind of waiting is met.
@@ -539,8 +569,8 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(50)).await;
         assert_eq!(stage.buffers.in_use(), 0, "an idle session holds no buffer");
         drop((stage.client, stage.upstream));
-        let end = stage.end.await.unwrap();
-        assert_eq!((end.from_client, end.to_client), (24 << 20, 24 << 20));
+        stage.end.await.unwrap();
+        assert_eq!(stage.traffic.so_far(), (24 << 20, 24 << 20));
     }
 
     #[tokio::test]
@@ -573,7 +603,7 @@ mod tests {
             stage.upstream.write_all(b"* OK still here\r\n").await.unwrap();
             expect(&mut stage.client, b"* OK still here\r\n").await;
         }
-        assert_eq!(stage.end.await.unwrap().reason, Reason::Idle);
+        assert_eq!(stage.end.await.unwrap(), Reason::Idle);
         // Longer than one silence from the start, by the pauses before the last byte.
         let lasted = began.elapsed().as_millis();
         assert!(lasted >= 3 * 600 + 1500, "{lasted}");
@@ -585,7 +615,7 @@ mod tests {
         let began = Instant::now();
         stage.upstream.shutdown().await.unwrap();
         assert_eq!(rest(&mut stage.client).await, b"");
-        assert_eq!(stage.end.await.unwrap().reason, Reason::UpstreamClosed);
+        assert_eq!(stage.end.await.unwrap(), Reason::UpstreamClosed);
         assert!(began.elapsed() < Duration::from_secs(5));
     }
 
@@ -596,7 +626,7 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(300)).await;
         let began = Instant::now();
         silent.drain.send(true).unwrap();
-        assert_eq!(silent.end.await.unwrap().reason, Reason::Drained);
+        assert_eq!(silent.end.await.unwrap(), Reason::Drained);
         assert!(began.elapsed() < Duration::from_millis(900), "it was silent long enough");
 
         busy.client.write_all(b"a").await.unwrap();
@@ -606,9 +636,71 @@ mod tests {
         while busy.client.write_all(b"a").await.is_ok() && busy.upstream.read_exact(&mut [0]).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        assert_eq!(busy.end.await.unwrap().reason, Reason::Drained);
+        assert_eq!(busy.end.await.unwrap(), Reason::Drained);
         let lasted = began.elapsed().as_millis();
         assert!((850..2000).contains(&lasted), "{lasted}");
+    }
+
+    #[tokio::test]
+    async fn a_session_that_the_gate_ends_closes_both_sides_in_order_and_adds_nothing() {
+        let mut stage = stage(LONG, (b"", b""), None).await;
+        stage.upstream.write_all(b"* 1 EX").await.unwrap();
+        expect(&mut stage.client, b"* 1 EX").await;
+        let began = Instant::now();
+        stage.revoke.send(Cause::Revoked).unwrap();
+        assert_eq!(rest(&mut stage.client).await, b"");
+        assert_eq!(rest(&mut stage.upstream).await, b"");
+        drop(stage.client);
+        assert_eq!(stage.end.await.unwrap(), Reason::Ended(Cause::Revoked));
+        assert!(began.elapsed() < Duration::from_millis(500));
+    }
+
+    #[tokio::test]
+    async fn nothing_passes_once_the_gate_has_ended_the_session() {
+        let mut stage = stage(LONG, (b"a1 SELECT INBOX\r\n", b"* 1 EXISTS\r\n"), None).await;
+        // The relay is a task that has not run yet, with bytes in its hands.
+        stage.revoke.send(Cause::Revoked).unwrap();
+        assert_eq!(rest(&mut stage.upstream).await, b"");
+        assert_eq!(rest(&mut stage.client).await, b"");
+        assert_eq!(stage.traffic.so_far(), (0, 0));
+    }
+
+    /// Both sides flood, so that there is always something to copy.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_gate_ends_a_session_in_the_middle_of_a_flood() {
+        let stage = stage(LONG, (b"", b""), None).await;
+        for side in [stage.client, stage.upstream] {
+            let (mut reader, mut writer) = side.into_split();
+            tokio::spawn(async move { while writer.write_all(&[b'x'; 1 << 16]).await.is_ok() {} });
+            tokio::spawn(async move {
+                let mut bytes = vec![0; 1 << 16];
+                while reader.read(&mut bytes).await.is_ok_and(|read| read > 0) {}
+            });
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let began = Instant::now();
+        stage.revoke.send(Cause::Suspended).unwrap();
+        assert_eq!(stage.end.await.unwrap(), Reason::Ended(Cause::Suspended));
+        assert!(began.elapsed() < Duration::from_millis(900), "{:?}", began.elapsed());
+        assert_eq!(stage.buffers.in_use(), 0);
+    }
+
+    #[tokio::test]
+    async fn the_gate_ends_a_session_whose_peers_do_not_read() {
+        let stage = stage(LONG, (b"", b""), None).await;
+        let flood = async {
+            loop {
+                for side in [&stage.client, &stage.upstream] {
+                    let _ = side.try_write(&[b'x'; 1 << 16]);
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_millis(500), flood).await;
+        let began = Instant::now();
+        stage.revoke.send(Cause::EndedByAdmin).unwrap();
+        assert_eq!(stage.end.await.unwrap(), Reason::Ended(Cause::EndedByAdmin));
+        assert!(began.elapsed() < Duration::from_millis(900), "{:?}", began.elapsed());
     }
 
     /// Answers `XCLIENT` itself, ends the session at `bad`, takes no more behind `wait` until the upstream
@@ -688,6 +780,6 @@ mod tests {
         }
         assert_eq!(rest(&mut stage.client).await, b"421 bye\r\n");
         drop(stage.client);
-        assert_eq!(stage.end.await.unwrap().reason, Reason::Error);
+        assert_eq!(stage.end.await.unwrap(), Reason::Error);
     }
 }

@@ -16,7 +16,7 @@ use super::driver::{Turn, drive, settle};
 use super::permits::{ConnectionPermit, Permits, StrangerPermit};
 use super::relay::{Guard, Patience, Reason, Relay};
 use super::tls::{Acceptor, Stream};
-use super::upstream::{Answer, Entered, Legs};
+use super::upstream::{Answer, Entered, Legs, Told, Ways};
 use crate::base::{ClientAddress, Clock, SessionId, random};
 use crate::config::{Limits, ListenerTls};
 use crate::gate::{
@@ -34,6 +34,8 @@ pub(super) struct Door<P: MailProtocol> {
     pub(super) limits: Arc<Limits>,
     pub(super) gate: Arc<Authenticator>,
     pub(super) legs: Legs<P>,
+    /// Which of them this listener leads to, and what clients are told of them.
+    pub(super) ways: Ways<P>,
     pub(super) permits: Permits,
     pub(super) buffers: Buffers,
     pub(super) clock: Arc<dyn Clock>,
@@ -52,16 +54,11 @@ pub(super) async fn serve<P: MailProtocol>(
     // A network that holds too many connections already is not worth a word.
     let Some(permit) = door.permits.stranger(client) else { return };
     let admitted = Box::pin(Stranger::new(&door, client, permit).until_admitted(tcp)).await;
-    let Some(Admitted { passage, mut relay }) = admitted else { return };
+    let Some(Admitted { mut passage, mut relay }) = admitted else { return };
     let since = Instant::now();
     let mut closing = door.closing.clone();
-    let end = relay.run(Patience::new(door.limits.idle), &mut closing).await;
-    let summary = SessionSummary {
-        duration: since.elapsed(),
-        bytes_from_client: end.from_client,
-        bytes_to_client: end.to_client,
-        reason: end.reason.as_str(),
-    };
+    let reason = relay.run(Patience::new(door.limits.idle), &mut closing, passage.ended()).await;
+    let summary = SessionSummary { duration: since.elapsed(), reason: reason.as_str() };
     door.gate.session_ended(passage, summary).await;
 }
 
@@ -75,6 +72,8 @@ struct Admitted {
 struct Stranger<'a, P: MailProtocol> {
     door: &'a Door<P>,
     origin: Origin,
+    /// What all upstreams offer that it may be here for.
+    offer: Arc<P::Offer>,
     permit: StrangerPermit,
     /// For everything before login; what the client sends does not move it.
     deadline: Instant,
@@ -90,9 +89,10 @@ enum Verdict<P: MailProtocol> {
 impl<'a, P: MailProtocol> Stranger<'a, P> {
     fn new(door: &'a Door<P>, client: ClientAddress, permit: StrangerPermit) -> Self {
         let session = SessionId(random::uuid(door.clock.now()));
-        let origin = Origin { session, protocol: P::PROTOCOL, client };
+        let Told { offer, reach } = door.ways.told(None);
+        let origin = Origin { session, protocol: P::PROTOCOL, client, reach };
         let deadline = Instant::now() + door.limits.auth_deadline;
-        Self { door, origin, permit, deadline, closing: door.closing.clone() }
+        Self { door, origin, offer, permit, deadline, closing: door.closing.clone() }
     }
 
     /// `None` when the connection ended without a session: by the client, a deadline, for want of room, or
@@ -107,13 +107,14 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
             }
         };
         let wording = Arc::clone(&self.door.wording);
-        let offer = self.door.legs.offer();
-        let mut dialogue = P::Server::new(ServerSetup { wording, offer: Arc::clone(&offer), channel });
+        let offer = Arc::clone(&self.offer);
+        let mut dialogue = P::Server::new(ServerSetup { wording, offer, channel });
         loop {
             match self.patiently(drive(&mut stream, &mut dialogue)).await?.ok()? {
                 Turn::Input { .. } | Turn::Closed => return None,
                 Turn::StartTls => {
                     stream = self.shake_hands(stream).await?;
+                    dialogue.offer(Arc::clone(&self.offer));
                     dialogue.secured();
                 }
                 Turn::Event(attempt) => {
@@ -121,7 +122,7 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
                     let judging = judge(self.door, self.origin.clone(), self.deadline, attempt);
                     match self.patiently(judging).await? {
                         Verdict::Passed(passage, entered) => {
-                            let guard = P::guard(&offer, &entered.welcome);
+                            let guard = P::guard(&entered.welcome);
                             return self.hand_over(stream, dialogue, passage, entered, guard).await;
                         }
                         Verdict::Refused(refused) => {
@@ -145,9 +146,14 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
         }
     }
 
+    /// The handshake, in which the client may say whom it wants.
     async fn shake_hands(&mut self, stream: Stream) -> Option<Stream> {
         let handshake = timeout(self.door.limits.tls_deadline, self.door.acceptor.accept(stream));
-        self.patiently(handshake).await?.ok()?.ok()
+        let stream = self.patiently(handshake).await?.ok()?.ok()?;
+        let Told { offer, reach } = self.door.ways.told(stream.server_name());
+        self.offer = offer;
+        self.origin.reach = reach;
+        Some(stream)
     }
 
     /// Says welcome and dissolves both dialogues into a relay.
@@ -155,25 +161,29 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
         mut self,
         mut stream: Stream,
         mut dialogue: P::Server,
-        passage: Box<Passage>,
+        mut passage: Box<Passage>,
         entered: Entered<P>,
         guard: Option<Guard>,
     ) -> Option<Admitted> {
         dialogue.admit(entered.welcome);
-        let told = self.patiently(settle(&mut stream, &mut dialogue)).await;
-        if !matches!(told, Some(Ok(Turn::Input { .. }))) {
-            let nothing = SessionSummary {
-                duration: std::time::Duration::ZERO,
-                bytes_from_client: 0,
-                bytes_to_client: 0,
-                reason: Reason::ClientClosed.as_str(),
-            };
+        let not_begun = tokio::select! {
+            biased;
+            told = self.patiently(settle(&mut stream, &mut dialogue)) => {
+                let told = matches!(told, Some(Ok(Turn::Input { .. })));
+                (!told).then_some(Reason::ClientClosed)
+            }
+            // A client that does not read its welcome.
+            cause = passage.ended() => Some(Reason::Ended(cause)),
+        };
+        if let Some(reason) = not_begun {
+            let nothing = SessionSummary { duration: std::time::Duration::ZERO, reason: reason.as_str() };
             self.door.gate.session_ended(passage, nothing).await;
             return None;
         }
         let client = (stream, dialogue.into_unread());
         let upstream = (entered.stream, entered.unread);
-        Some(Admitted { passage, relay: Relay::new(client, upstream, guard, self.door.buffers.clone()) })
+        let relay = Relay::new(client, upstream, guard, self.door.buffers.clone(), passage.traffic());
+        Some(Admitted { passage, relay })
     }
 }
 

@@ -86,7 +86,12 @@ fn configuration(legacy: &Legacy, authority: &Authority, doors: &[(Protocol, Lis
         app_passwords_per_account: 20,
     };
     let address = "127.0.0.1:0".parse().unwrap();
-    let listener = |&(protocol, tls): &(Protocol, ListenerTls)| config::Listener { protocol, address, tls };
+    let listener = |&(protocol, tls): &(Protocol, ListenerTls)| config::Listener {
+        protocol,
+        address,
+        tls,
+        upstreams: Vec::new(),
+    };
     Config {
         server: Server {
             hostname: NAME.to_owned(),

@@ -1,4 +1,5 @@
-//! What must survive: accounts, factors, app passwords, audit heads and index, in SQLite or PostgreSQL.
+//! What must survive: accounts, factors, app passwords, audit heads and index, in SQLite or PostgreSQL; and what
+//! serving processes tell each other.
 //!
 //! One SQL text serves both. Nothing here decides anything; callers are trusted code, the database is
 //! trusted for availability only (rows that open doors carry MACs, which floors above check).
@@ -10,7 +11,9 @@
 mod accounts;
 mod app_passwords;
 mod audit;
+mod changes;
 mod factors;
+mod live_sessions;
 mod moment;
 mod open;
 pub mod record;
@@ -80,6 +83,8 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         stale::STATEMENTS,
         audit::STATEMENTS,
         site::STATEMENTS,
+        changes::STATEMENTS,
+        live_sessions::STATEMENTS,
     ]
     .into_iter()
     .flatten()

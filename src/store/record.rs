@@ -2,7 +2,10 @@
 
 use sqlx::FromRow;
 
-use crate::base::{AccountId, Address, AppPasswordId, FactorId, InvalidName, Timestamp, UpstreamName};
+use crate::base::{
+    AccountId, Address, AppPasswordId, ClientAddress, FactorId, InvalidName, Protocol, SessionId, Timestamp,
+    UpstreamName,
+};
 
 /// Where an account stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -278,4 +281,79 @@ pub struct Use {
     pub address: String,
     /// With which client program, as it announced itself.
     pub program: Option<String>,
+}
+
+/// A row of `changes`: something happened to what the sessions of an account rest on.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct Change {
+    /// Rising numbers, not without gaps.
+    pub seq: i64,
+    /// Whose.
+    pub account: AccountId,
+    /// The one session that must end.
+    pub session: Option<SessionId>,
+    /// Why sessions must end whatever holds now: `suspended`, `removed`, `factor_bound`, `ended_by_admin`. None:
+    /// read what holds now.
+    pub reason: Option<String>,
+}
+
+/// A serving process, from its start to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct NodeId(pub uuid::Uuid);
+
+/// A live session as its node writes it down.
+#[derive(Clone, Debug)]
+pub struct LiveSession {
+    /// Key.
+    pub id: SessionId,
+    /// Whose.
+    pub account: AccountId,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// From where.
+    pub client: ClientAddress,
+    /// What the client says it is.
+    pub program: Option<String>,
+    /// With which app password; none: with the mailbox password.
+    pub app_password: Option<AppPasswordId>,
+    /// To which upstream.
+    pub upstream: UpstreamName,
+    /// When it was let in.
+    pub since: Timestamp,
+    /// So far.
+    pub bytes_from_client: u64,
+    /// So far.
+    pub bytes_to_client: u64,
+}
+
+/// A live session as lists show it.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct LiveSessionRecord {
+    /// Key.
+    pub id: SessionId,
+    /// Whose.
+    pub account: AccountId,
+    /// The account's address.
+    pub address: String,
+    /// `imap`, `pop3` or `smtp`.
+    pub protocol: String,
+    /// From where.
+    pub client: String,
+    /// What the client says it is.
+    pub program: Option<String>,
+    /// With which app password; none: with the mailbox password.
+    pub app_password: Option<AppPasswordId>,
+    /// Its label; none if it is gone already.
+    pub label: Option<String>,
+    /// Its name; likewise.
+    pub name: Option<String>,
+    /// To which upstream.
+    pub upstream: UpstreamName,
+    /// When it was let in.
+    pub since: Timestamp,
+    /// Some seconds ago.
+    pub bytes_from_client: i64,
+    /// Some seconds ago.
+    pub bytes_to_client: i64,
 }

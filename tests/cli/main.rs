@@ -35,7 +35,6 @@ fn what_is_not_built_yet_says_so() {
     let site = Site::new(MASTER);
     for call in [
         &["doctor"][..],
-        &["session", "list", "--json"],
         &["audit", "export", "--format", "ecs"],
         &["config", "schema"],
         &["token", "import", "file"],

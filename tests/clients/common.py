@@ -15,6 +15,7 @@ import ssl
 import sys
 import time
 import uuid
+from pathlib import Path
 
 DEADLINE = 40  # seconds that any single answer may take
 
@@ -32,6 +33,8 @@ def arguments(description, steps):
                         help="library: as Python's library does when left alone")
     parser.add_argument("--expect-refusal", action="store_true", help="the login must fail; print what was said")
     parser.add_argument("--only", choices=steps, action="append", help="these steps only (default: all)")
+    parser.add_argument("--save", metavar="DIR", help="where a step that fetches messages puts each")
+    parser.add_argument("--letter", metavar="FILE", help="a message that a step that sends sends")
     parser.add_argument("--imap-port", type=int, help="implicit TLS; where a step puts or finds messages")
     options = parser.parse_args()
     options.steps = options.only or steps
@@ -85,6 +88,19 @@ def find(session, message_id, patience=DEADLINE):
             return found[0].split()[-1].decode()
         time.sleep(0.1)
     raise Failure(f"no message {message_id} after {patience} s")
+
+
+def save(options, messages):
+    """Each message in a file of its own."""
+    for number, content in enumerate(messages, 1):
+        Path(options.save, f"{number}").write_bytes(content)
+    say(f"saved {len(messages)} messages")
+
+
+def remove(session, number):
+    """Takes a message out of the open mailbox."""
+    session.store(number, "+FLAGS", r"(\Deleted)")
+    check(session.expunge()[0] == "OK", "EXPUNGE")
 
 
 class Failure(Exception):

@@ -1,11 +1,14 @@
-"""Python's imaplib as an IMAP client: log in, list, append, fetch, idle until a new message is announced."""
+"""Python's imaplib as an IMAP client: log in, list, append, fetch, idle until a new message is announced.
+
+With --save it fetches what is in the inbox first. It leaves the inbox as it was.
+"""
 
 import imaplib
 import time
 
-from common import DEADLINE, Failure, arguments, check, find, finish, message, plain, say, tls_context
+from common import DEADLINE, Failure, arguments, check, find, finish, message, plain, remove, save, say, tls_context
 
-STEPS = ["login", "list", "append", "idle"]
+STEPS = ["login", "fetch", "list", "append", "idle"]
 
 
 class Recording:
@@ -63,7 +66,10 @@ def main():
         _, folders = session.list()
         check(any(b"INBOX" in folder for folder in folders), f"INBOX is not among {folders}")
         say(f"listed {len(folders)} folders")
-    session.select("INBOX")
+    _, (count,) = session.select("INBOX")
+    if "fetch" in options.steps and options.save:
+        numbers = range(1, int(count) + 1)
+        save(options, [session.fetch(str(number), "(BODY.PEEK[])")[1][0][1] for number in numbers])
     if "append" in options.steps:
         append_and_fetch(session, owner)
     if "idle" in options.steps:
@@ -94,8 +100,7 @@ def append_and_fetch(session, owner):
     check(fetched[0][1] == sent, "the message came back changed")
     _, headers = session.fetch(number, "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
     check(b"A letter" in headers[0][1], f"the subject: {headers}")
-    session.store(number, "+FLAGS", r"(\Deleted)")
-    check(session.expunge()[0] == "OK", "EXPUNGE")
+    remove(session, number)
     say(f"appended and fetched {len(sent)} bytes, the same byte for byte")
 
 
@@ -105,7 +110,7 @@ def idle(session, options, owner):
     session.send(tag + b" IDLE\r\n")
     check(session._get_line().startswith(b"+"), "IDLE was not accepted")
     with logged_in(options) as other:
-        _, letter = message(owner)
+        message_id, letter = message(owner)
         begun = time.monotonic()
         other.append("INBOX", None, None, letter)
         while b"EXISTS" not in session._get_line():
@@ -115,6 +120,7 @@ def idle(session, options, owner):
     session.send(b"DONE\r\n")
     while not session._get_line().startswith(tag):
         pass
+    remove(session, find(session, message_id))
     say("a new message was announced while idle")
 
 

@@ -1,13 +1,14 @@
 """Python's poplib as a POP3 client: log in, CAPA, STAT, LIST, UIDL, TOP, RETR, DELE and RSET.
 
-With --imap-port a known message is put into the mailbox first, and must come back byte for byte.
+With --save it fetches what is in the mailbox. With --imap-port a known message is put into the mailbox first, must
+come back byte for byte, and is removed.
 """
 
 import poplib
 
-from common import DEADLINE, Failure, arguments, b64, check, finish, imap_beside, message, plain, say, tls_context
+from common import DEADLINE, Failure, arguments, b64, check, finish, imap_beside, message, plain, save, say, tls_context
 
-STEPS = ["login", "read"]
+STEPS = ["login", "fetch", "read"]
 
 
 def connect(options):
@@ -46,6 +47,9 @@ def main():
     log_in(session, options)
     check("UIDL" in before and "UIDL" in session.capa(), "CAPA names no UIDL")
     say(f"logged in; CAPA {' '.join(before)}")
+    if "fetch" in options.steps and options.save:
+        others = session.stat()[0] - (sent is not None)
+        save(options, [b"\r\n".join(session.retr(number)[1]) + b"\r\n" for number in range(1, others + 1)])
     if "read" in options.steps:
         read(session, sent)
     session.quit()

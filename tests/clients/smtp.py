@@ -1,11 +1,12 @@
 """Python's smtplib as a submission client: log in, send a small message and one with a 5 MiB attachment.
 
-With --imap-port both are read back, byte for byte below what the server puts on top; the first one's arrival is
-awaited in IDLE, as a mail program would.
+With --letter that file is sent first. With --imap-port the other two are read back, byte for byte below what the server
+puts on top, and removed.
 """
 
 import smtplib
 import time
+from pathlib import Path
 
 from common import (
     DEADLINE,
@@ -18,11 +19,12 @@ from common import (
     imap_beside,
     message,
     plain,
+    remove,
     say,
     tls_context,
 )
 
-STEPS = ["login", "send", "large"]
+STEPS = ["login", "letter", "send", "large"]
 LARGE = 5 << 20
 
 
@@ -66,6 +68,8 @@ def main():
     say(f"logged in; {' '.join(sorted(session.esmtp_features))}")
     owner = options.authzid or options.user.partition("*")[0]
     beside = imap_beside(options) if options.imap_port else None
+    if "letter" in options.steps and options.letter:
+        session.sendmail(owner, [owner], Path(options.letter).read_bytes())
     if "send" in options.steps:
         send(session, beside, owner, 0)
     if "large" in options.steps:
@@ -86,6 +90,7 @@ def send(session, beside, owner, size):
     check(received.endswith(letter), "the message came back changed")
     trace = received[: -len(letter)]
     check(trace.startswith(b"Return-Path:") and b"\r\n\r\n" not in trace, f"not only trace headers on top: {trace}")
+    remove(beside, number)
     say("read it back, the same byte for byte")
 
 

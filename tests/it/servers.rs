@@ -44,25 +44,6 @@ fn a_master_user_reaches_any_mailbox_in_both_styles() {
     }
 }
 
-#[test]
-fn curl_and_swaks_work_with_the_legacy_server_itself() {
-    let legacy =
-        LegacyServer::start(LegacyOptions::default().user("alice@example.test", "a \"secret\"").fast_auth());
-    let (user, password) = legacy.user(0);
-    let ca = legacy.ca_file().display().to_string();
-    for (tool, protocol) in
-        [("curl-imap", "imap"), ("curl-pop3", "pop3"), ("curl-smtp", "smtp"), ("swaks", "smtp")]
-    {
-        for (service, tls) in [(format!("{protocol}s"), "implicit"), (protocol.to_owned(), "starttls")] {
-            let port = legacy.port(&service).to_string();
-            let at = [tool, "--port", &port, "--tls", tls, "--ca", &ca, "--user", user, "--password"];
-            client("tools.py", &[&at[..], &[password]].concat()).success();
-            let refused = client("tools.py", &[&at[..], &["wrong", "--expect-refusal"]].concat()).success();
-            assert!(refused.contains("uthentication failed"), "{tool} shows the server's words: {refused}");
-        }
-    }
-}
-
 /// The dialogue that will be compared through the gate must be the same each time without one.
 #[test]
 fn a_recorded_dialogue_is_the_same_each_time() {

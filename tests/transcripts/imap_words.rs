@@ -35,12 +35,30 @@ impl Written for Imap {
         let capabilities = Capabilities::parse(parts.next().unwrap().as_bytes());
         let text = parts.next().unwrap_or_default().to_owned();
         let untagged = parts.flat_map(crate::text::line).collect();
-        Welcome { capabilities, untagged, text }
+        Welcome { before: Capabilities::default(), capabilities, untagged, text }
     }
 
     fn show_welcome(welcome: &Welcome) -> String {
-        let untagged = String::from_utf8(welcome.untagged.clone()).unwrap();
+        let untagged = String::from_utf8_lossy(&welcome.untagged);
         let parts = [welcome.capabilities.as_listed(), welcome.text.clone()];
         parts.into_iter().chain(untagged.lines().map(str::to_owned)).collect::<Vec<_>>().join("; ")
+    }
+
+    fn offers() -> &'static [&'static str] {
+        &["", "offer: IMAP4rev1 LITERAL+ ID UNAUTHENTICATE COMPRESS=DEFLATE AUTH=PLAIN"]
+    }
+
+    fn introductions() -> &'static [&'static str] {
+        &["", "intro: NIL", "intro: \"name\" \"x\""]
+    }
+
+    fn upstream_says(kind: u8, turn: usize, line: &str, _: &[String]) -> String {
+        let offered = ["AUTH=PLAIN SASL-IR ID", "AUTH=PLAIN", "AUTH=LOGIN ID", "ID"];
+        let offered = offered.into_iter().cycle().nth(kind.into()).unwrap();
+        if turn == 0 {
+            return format!("* OK [CAPABILITY IMAP4rev1 {offered}] ready\r\n");
+        }
+        // Whatever is behind it is a piece of the login; after the last it is one `+` too many, and the end.
+        if turn == 1 && line.starts_with("g3 ") { "g3 OK\r\n" } else { "+ \r\n" }.to_owned()
     }
 }

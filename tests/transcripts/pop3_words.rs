@@ -40,4 +40,22 @@ impl Written for Pop3 {
     fn show_welcome(welcome: &Welcome) -> String {
         welcome.0.clone()
     }
+
+    fn offers() -> &'static [&'static str] {
+        &["", "offer: UTF8 USER\noffer: LANG\noffer: TOP"]
+    }
+
+    fn introductions() -> &'static [&'static str] {
+        &["", "intro: utf8", "intro: utf8\nintro: lang zh"]
+    }
+
+    fn upstream_says(kind: u8, _: usize, line: &str, _: &[String]) -> String {
+        match line {
+            "CAPA" if kind.is_multiple_of(2) => "+OK\r\nSASL PLAIN\r\nLANG\r\nUTF8\r\n.\r\n",
+            "CAPA" => "-ERR what?\r\n",
+            "AUTH PLAIN" => "+ \r\n",
+            _ => "+OK\r\n",
+        }
+        .to_owned()
+    }
 }

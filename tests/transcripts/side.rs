@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use mailward::base::{LoginName, Password};
 use mailward::protocol::{
-    Channel, ClientDialogue, ClientSetup, Dialogue, Language, MailProtocol, Purpose, Refusal, ServerDialogue,
-    ServerSetup, Step, UpstreamLogin, UpstreamReply, Wording,
+    Attempt, Channel, ClientDialogue, ClientSetup, Dialogue, Language, MailProtocol, Purpose, Refusal,
+    ServerDialogue, ServerSetup, Step, UpstreamLogin, UpstreamReply, Wording,
 };
 
 use crate::script::{Header, Side};
@@ -24,6 +24,12 @@ pub(crate) trait Written: MailProtocol {
     fn welcome(text: &str) -> Self::Welcome;
     /// Inside `[logged-in …]`.
     fn show_welcome(welcome: &Self::Welcome) -> String;
+    /// `offer:` and `intro:` lines worth trying, one set each.
+    fn offers() -> &'static [&'static str];
+    fn introductions() -> &'static [&'static str];
+    /// What an upstream that lets everybody in, and offers what clients were told, says to `line`, which is the `turn`th
+    /// of the gate's; the greeting to no line. `kind` chooses among the ways to log in.
+    fn upstream_says(kind: u8, turn: usize, line: &str, told: &[String]) -> String;
 }
 
 /// A dialogue at work.
@@ -33,6 +39,14 @@ pub(crate) trait Player {
     fn secured(&mut self);
     fn step(&mut self) -> Seen;
     fn answer(&mut self, text: &str);
+    /// Whether a byte of the password was handed out.
+    fn credential_sent(&self) -> bool {
+        false
+    }
+    /// Logs in with what the last attempt told, at an upstream of this kind.
+    fn log_in(&mut self, _kind: u8) -> Option<LoggedIn> {
+        None
+    }
     fn unread(self: Box<Self>) -> Vec<u8>;
 }
 
@@ -49,6 +63,17 @@ pub(crate) enum Seen {
         suspends: bool,
     },
     Close,
+}
+
+/// What an attempt led to upstream.
+pub(crate) struct LoggedIn {
+    /// As typed.
+    pub(crate) user: String,
+    pub(crate) password: Vec<u8>,
+    /// What went upstream, step by step.
+    pub(crate) sent: Vec<Vec<u8>>,
+    /// How it ended.
+    pub(crate) end: Option<String>,
 }
 
 /// Makes a fresh player for each replay of a script.
@@ -73,7 +98,8 @@ pub(crate) fn server<P: Written>() -> (Side, Factory) {
             _ => Channel::Secured,
         };
         let setup = ServerSetup { wording: Arc::new(wording), offer: Arc::new(offer), channel };
-        Box::new(Facing::<P>(P::Server::new(setup)))
+        let told = header.all("offer").to_vec();
+        Box::new(Facing::<P> { server: P::Server::new(setup), told, attempt: None })
     })
 }
 
@@ -111,31 +137,35 @@ fn upstream_login(text: &str) -> UpstreamLogin {
 }
 
 /// Faces the client.
-struct Facing<P: MailProtocol>(P::Server);
+struct Facing<P: MailProtocol> {
+    server: P::Server,
+    told: Vec<String>,
+    attempt: Option<Attempt<P::Introduction>>,
+}
 
 impl<P: Written> Player for Facing<P> {
     fn receive(&mut self, bytes: &[u8]) {
-        self.0.receive(bytes);
+        self.server.receive(bytes);
     }
 
     fn end_of_input(&mut self) {
-        self.0.end_of_input();
+        self.server.end_of_input();
     }
 
     fn secured(&mut self) {
-        self.0.secured();
+        self.server.secured();
     }
 
     fn step(&mut self) -> Seen {
-        match self.0.step() {
+        match self.server.step() {
             Step::NeedInput => Seen::Nothing,
             Step::Send(bytes) => Seen::Sent(bytes.to_vec()),
             Step::StartTls => Seen::StartTls,
             Step::Close => Seen::Close,
             Step::Event(attempt) => {
-                let credentials = attempt.credentials;
+                let credentials = &attempt.credentials;
                 let password = String::from_utf8_lossy(credentials.password.expose()).into_owned();
-                Seen::Event {
+                let seen = Seen::Event {
                     text: format!(
                         "attempt {} {password} {}",
                         credentials.login.as_str(),
@@ -143,23 +173,50 @@ impl<P: Written> Player for Facing<P> {
                     ),
                     facts: vec![
                         format!("introduces {}", P::show_introduction(&attempt.introduction)),
-                        format!("program {}", credentials.program.unwrap_or_default()),
+                        format!("program {}", credentials.program.as_deref().unwrap_or_default()),
                     ],
                     suspends: true,
-                }
+                };
+                self.attempt = Some(attempt);
+                seen
             }
         }
     }
 
     fn answer(&mut self, text: &str) {
         match text.split_once(' ').unwrap_or((text, "")) {
-            ("refuse", kind) => self.0.refuse(refusal(kind)),
-            (_, welcome) => self.0.admit(P::welcome(welcome)),
+            ("refuse", kind) => self.server.refuse(refusal(kind)),
+            (_, welcome) => self.server.admit(P::welcome(welcome)),
         }
     }
 
+    fn log_in(&mut self, kind: u8) -> Option<LoggedIn> {
+        let Attempt { credentials, introduction } = self.attempt.take()?;
+        let user = credentials.login.as_str().to_owned();
+        let password = credentials.password.expose().to_vec();
+        let login =
+            UpstreamLogin { user: credentials.login, authorize_as: None, password: credentials.password };
+        let purpose = Purpose::LogIn { login, introduction };
+        let setup = ClientSetup { starttls: false, purpose, own_name: "gate.example.org".to_owned() };
+        let mut upstream = Speaking::<P>(P::Client::new(setup));
+        let mut sent: Vec<Vec<u8>> = Vec::new();
+        let mut line = String::new();
+        let end = loop {
+            upstream.receive(P::upstream_says(kind, sent.len(), line.trim_end(), &self.told).as_bytes());
+            match upstream.step() {
+                Seen::Sent(bytes) => {
+                    line = String::from_utf8_lossy(&bytes).into_owned();
+                    sent.push(bytes);
+                }
+                Seen::Event { text, .. } => break Some(text),
+                Seen::Nothing | Seen::StartTls | Seen::Close => break None,
+            }
+        };
+        Some(LoggedIn { user, password, sent, end })
+    }
+
     fn unread(self: Box<Self>) -> Vec<u8> {
-        self.0.into_unread().to_vec()
+        self.server.into_unread().to_vec()
     }
 }
 
@@ -196,6 +253,7 @@ impl<P: Written> Player for Speaking<P> {
     }
 
     fn step(&mut self) -> Seen {
+        let mut facts = Vec::new();
         let (text, suspends) = match self.0.step() {
             Step::NeedInput => return Seen::Nothing,
             Step::Send(bytes) => return Seen::Sent(bytes.to_vec()),
@@ -209,9 +267,16 @@ impl<P: Written> Player for Speaking<P> {
                 (format!("logged-in {}", P::show_welcome(&welcome)), true)
             }
             Step::Event(UpstreamReply::Refused) => ("refused".to_owned(), true),
-            Step::Event(UpstreamReply::Unavailable(trouble)) => (format!("unavailable {trouble}"), true),
+            Step::Event(UpstreamReply::Unavailable(trouble)) => {
+                facts.push(format!("{trouble:?}"));
+                (format!("unavailable {trouble}"), true)
+            }
         };
-        Seen::Event { text: text.trim_end().to_owned(), facts: Vec::new(), suspends }
+        Seen::Event { text: text.trim_end().to_owned(), facts, suspends }
+    }
+
+    fn credential_sent(&self) -> bool {
+        self.0.credential_sent()
     }
 
     fn answer(&mut self, text: &str) {

@@ -48,4 +48,23 @@ impl Written for Smtp {
     fn show_welcome(welcome: &Welcome) -> String {
         Self::show_offer(&welcome.offer)
     }
+
+    fn offers() -> &'static [&'static str] {
+        &["", "offer: SIZE 1000\noffer: PIPELINING\noffer: CHUNKING"]
+    }
+
+    fn introductions() -> &'static [&'static str] {
+        &["", "intro: EHLO x\nintro: told SIZE 1000", "intro: HELO x"]
+    }
+
+    fn upstream_says(kind: u8, turn: usize, line: &str, told: &[String]) -> String {
+        let keywords: String = told.iter().map(|keyword| format!("250-{keyword}\r\n")).collect();
+        match (turn, kind % 3) {
+            (0, _) => "220 upstream.example.org\r\n".to_owned(),
+            (1, 0) => format!("250-upstream.example.org\r\n{keywords}250 AUTH PLAIN LOGIN\r\n"),
+            (1, _) => format!("250-upstream.example.org\r\n{keywords}250 AUTH LOGIN\r\n"),
+            (2 | 3, _) if !line.starts_with("AUTH PLAIN ") => "334 \r\n".to_owned(),
+            _ => "235 in\r\n".to_owned(),
+        }
+    }
 }

@@ -180,6 +180,7 @@ def write(directory, options, host, ports, tls, queue):
             master_passdb=MASTER_PASSDB.format(dir=directory) if options.masters else "",
             **ports,
         )
+        + "".join(f"{line}\n" for line in options.dovecot)
     )
     return [shutil.which("dovecot") or "/usr/sbin/dovecot", "-F", "-c", str(config)]
 

@@ -137,6 +137,7 @@ def write(directory, options, host, ports, tls, queue, name):
             error_sleep="smtpd_error_sleep_time = 0\n" if options.fast_auth else "",
             message_size=options.message_size,
         )
+        + "".join(f"{line}\n" for line in options.postfix)
     )
     (config / "master.cf").write_text(MASTER.format(host=host, **ports))
     # Every Postfix process waits until a file it reads is some seconds old, in case somebody is still writing it.

@@ -4,8 +4,10 @@
 mod floods;
 mod guessing;
 mod leaving;
+mod live;
 mod names;
 mod proofs;
+mod reach;
 mod refusals;
 mod repeated;
 mod stale;
@@ -152,6 +154,7 @@ impl Site {
             clock: told_time,
             upstreams: vec![UpstreamRules::new(&upstream, Some(master_password)).unwrap()],
         });
+        gate.hear_changes().await;
         let mailboxes = Mutex::new(HashMap::from([(ALICE.to_owned(), MAILBOX.to_owned())]));
         let heard = Mutex::default();
         Self { gate, clock, gates_store, store, audit, app_passwords, mailboxes, heard, directory }
@@ -296,6 +299,7 @@ fn upstream(settings: &Settings) -> config::Upstream {
         unicode_domains: vec![],
         aliases: Some(aliases()),
         sub_address_delimiter: config::SubAddressDelimiter::default(),
+        hostnames: vec![],
         accounts: settings.accounts,
         login: LoginRewrite::Address,
         credential: settings.credential.clone(),
@@ -340,6 +344,7 @@ fn origin(protocol: Protocol, host: u8) -> Origin {
         session: SessionId(uuid::Uuid::from_bytes(random::bytes())),
         protocol,
         client: ClientAddress::new([192, 0, 2, host].into()),
+        reach: Reach::new([(UpstreamName("legacy".to_owned()), Way::Open)]),
     }
 }
 

@@ -458,12 +458,8 @@ async fn an_account_has_only_so_many_sessions() {
     let _second = site.try_in(1, ALICE, MAILBOX).await;
     assert_eq!(site.try_in(1, ALICE, MAILBOX).await.refusal(), Some(Refusal::Unavailable));
     let Ended::In(first) = first else { panic!("not let in") };
-    let summary = SessionSummary {
-        duration: Duration::from_millis(1_500),
-        bytes_from_client: 10,
-        bytes_to_client: 20,
-        reason: "client_closed",
-    };
+    first.traffic().moved_to_client(20);
+    let summary = SessionSummary { duration: Duration::from_millis(1_500), reason: "client_closed" };
     site.gate.session_ended(first, summary).await;
     assert!(site.try_in(1, ALICE, MAILBOX).await.is_in());
     let end = &site.records("session_end")[0];

@@ -4,7 +4,7 @@
 //!   Greeting ──▶ StartingTls ──▶ Handshaking ──▶ Beginning ──▶ Asking ──▶ Told(Learned) ──▶ Leaving ──▶ Closed
 //!      │                                             ▲           │
 //!      └── no STARTTLS demanded ─────────────────────┘           ▼
-//!      Over ◀── Told(LoggedIn) ◀── IntroducingAgain ◀── AskingAgain ◀── LoggingIn ◀── Introducing
+//!      Over ◀── Told(LoggedIn) ◀── IntroducingAgain ◀── AskingAgain ◀── LoggingIn ◀── Proposing ◀── Introducing
 //! ```
 //!
 //! The upstream may be anybody until its certificate was verified, and odd after that. No byte of a
@@ -18,7 +18,7 @@ use std::mem;
 use zeroize::Zeroizing;
 
 use super::framing::{Framed, Framer};
-use super::login::{self, Piece};
+use super::login::{self, Piece, Ways};
 use super::offer::Capabilities;
 use super::response::{self, Kind, Response, Status};
 use super::{Imap, Introduction, Offer, Welcome};
@@ -37,6 +37,7 @@ const LOGIN: &str = "g4";
 const CAPABILITY_AGAIN: &str = "g5";
 const ID_AGAIN: &str = "g6";
 const LOGOUT: &str = "g7";
+const LOGIN_INSTEAD: &str = "g8";
 
 /// The dialogue.
 pub struct Client {
@@ -47,6 +48,8 @@ pub struct Client {
     heard: usize,
     /// The last list of capabilities since it was last forgotten.
     capabilities: Option<Capabilities>,
+    /// The list by which the login was chosen.
+    before_login: Capabilities,
     /// Untagged lines for the client, since the login began.
     untagged: Vec<u8>,
     credential_sent: bool,
@@ -61,8 +64,10 @@ enum State {
     Beginning(Purpose<Introduction>),
     Asking(Purpose<Introduction>),
     Introducing(UpstreamLogin, Introduction),
+    /// The first piece of the login was sent, which holds nothing of the credential: it may be declined.
+    Proposing(Ways, Introduction),
     /// Some pieces of the login are still to be asked for.
-    LoggingIn(VecDeque<Piece>, Introduction),
+    LoggingIn(&'static str, VecDeque<Piece>, Introduction),
     /// Logged in, with this text.
     AskingAgain(String, Introduction),
     IntroducingAgain(String),
@@ -108,7 +113,8 @@ impl Dialogue for Client {
                 State::Beginning(purpose) => self.begin(purpose),
                 State::Asking(purpose) => self.asking(purpose),
                 State::Introducing(login, introduction) => self.introducing(login, introduction),
-                State::LoggingIn(pieces, introduction) => self.logging_in(pieces, introduction),
+                State::Proposing(ways, introduction) => self.proposing(ways, introduction),
+                State::LoggingIn(tag, pieces, introduction) => self.logging_in(tag, pieces, introduction),
                 State::AskingAgain(text, introduction) => self.asking_again(text, introduction),
                 State::IntroducingAgain(text) => self.introducing_again(text),
                 State::Told(reply) => {
@@ -153,6 +159,7 @@ impl Dialogue for Client {
             | State::Beginning(_)
             | State::Asking(_)
             | State::Introducing(..)
+            | State::Proposing(..)
             | State::LoggingIn(..)
             | State::AskingAgain(..)
             | State::IntroducingAgain(_)
@@ -171,6 +178,7 @@ impl ClientDialogue<Imap> for Client {
             ended: false,
             heard: 0,
             capabilities: None,
+            before_login: Capabilities::default(),
             untagged: Vec::new(),
             credential_sent: false,
             state: State::Greeting(setup.purpose),
@@ -275,32 +283,55 @@ impl Client {
 
     fn log_in(&mut self, login: &UpstreamLogin, introduction: Introduction) -> Turn {
         // What was offered before login says nothing about afterwards.
-        let capabilities = self.capabilities.take();
+        self.before_login = self.capabilities.take().unwrap_or_default();
         self.untagged.clear();
-        match capabilities.and_then(|capabilities| login::pieces(LOGIN, login, &capabilities)) {
-            Some(pieces) => self.hand_out(pieces, introduction),
+        match login::ways(LOGIN, LOGIN_INSTEAD, login, &self.before_login) {
+            Some(Ways { mut first, instead: Some(instead) }) => match first.pop_front() {
+                Some(piece) => {
+                    let ways = Ways { first, instead: Some(instead) };
+                    (State::Proposing(ways, introduction), Some(Step::Send(piece.bytes)))
+                }
+                None => trouble(UNASKED),
+            },
+            Some(Ways { first, instead: None }) => self.hand_out(LOGIN, first, introduction),
             None => trouble(Trouble::NoMechanism),
         }
     }
 
-    fn hand_out(&mut self, mut pieces: VecDeque<Piece>, introduction: Introduction) -> Turn {
+    fn hand_out(
+        &mut self,
+        tag: &'static str,
+        mut pieces: VecDeque<Piece>,
+        introduction: Introduction,
+    ) -> Turn {
         match pieces.pop_front() {
             Some(piece) => {
                 self.credential_sent |= piece.secret;
-                (State::LoggingIn(pieces, introduction), Some(Step::Send(piece.bytes)))
+                (State::LoggingIn(tag, pieces, introduction), Some(Step::Send(piece.bytes)))
             }
             None => trouble(UNASKED),
         }
     }
 
-    fn logging_in(&mut self, pieces: VecDeque<Piece>, introduction: Introduction) -> Turn {
+    fn proposing(&mut self, ways: Ways, introduction: Introduction) -> Turn {
         match self.hear(LOGIN) {
-            Heard::Nothing => (State::LoggingIn(pieces, introduction), Some(Step::NeedInput)),
-            Heard::Continue => self.hand_out(pieces, introduction),
+            Heard::Nothing => (State::Proposing(ways, introduction), Some(Step::NeedInput)),
+            Heard::Continue => self.hand_out(LOGIN, ways.first, introduction),
+            // Without a code it speaks of the mechanism, and so does BAD.
+            Heard::Answer(Status { kind: Kind::No, code: None, .. } | Status { kind: Kind::Bad, .. }) => {
+                self.hand_out(LOGIN_INSTEAD, ways.instead.unwrap_or_default(), introduction)
+            }
+            Heard::Answer(status) => declined(status),
+            Heard::Trouble(fault) => trouble(fault),
+        }
+    }
+
+    fn logging_in(&mut self, tag: &'static str, pieces: VecDeque<Piece>, introduction: Introduction) -> Turn {
+        match self.hear(tag) {
+            Heard::Nothing => (State::LoggingIn(tag, pieces, introduction), Some(Step::NeedInput)),
+            Heard::Continue => self.hand_out(tag, pieces, introduction),
             Heard::Answer(status) if pieces.is_empty() => self.answered(status, introduction),
-            // It decided without having seen the password: that says nothing about the password.
-            Heard::Answer(Status { kind: Kind::No, text, .. }) => trouble(Trouble::Said(text)),
-            Heard::Answer(_) => trouble(Trouble::Garbage("an answer to half a login")),
+            Heard::Answer(status) => declined(status),
             Heard::Trouble(fault) => trouble(fault),
         }
     }
@@ -343,8 +374,12 @@ impl Client {
     }
 
     fn welcome(&mut self, text: String) -> Turn {
-        let capabilities = self.capabilities.take().unwrap_or_default();
-        told(UpstreamReply::LoggedIn(Welcome { capabilities, untagged: mem::take(&mut self.untagged), text }))
+        told(UpstreamReply::LoggedIn(Welcome {
+            before: mem::take(&mut self.before_login),
+            capabilities: self.capabilities.take().unwrap_or_default(),
+            untagged: mem::take(&mut self.untagged),
+            text,
+        }))
     }
 
     /// Listens until the command called `tag` is answered or the upstream wants more.
@@ -399,6 +434,16 @@ impl Client {
 }
 
 const UNASKED: Trouble = Trouble::Garbage("what nobody asked for");
+
+/// It decided without having seen the password: that says nothing about the password.
+fn declined(status: Status) -> Turn {
+    match status.kind {
+        Kind::No => trouble(Trouble::Said(status.text)),
+        Kind::Ok | Kind::Bad | Kind::Bye | Kind::PreAuth => {
+            trouble(Trouble::Garbage("an answer to half a login"))
+        }
+    }
+}
 
 /// What a `NO` to a whole login means: without a code, or with one that speaks of the credential, it is a
 /// refusal; whatever else was wrong, the client must not be told that its password is.
@@ -459,8 +504,10 @@ mod tests {
     fn a_credential_counts_as_sent_from_the_step_that_hands_it_out() {
         assert!(!play(&[GREETING]).2);
         assert!(play(&[GREETING, b"+\r\n"]).2);
-        let (sent, _, credential_sent) = play(&[GREETING, b"g4 NO\r\n"]);
+        let (sent, _, credential_sent) = play(&[GREETING, b"g4 NO [UNAVAILABLE]\r\n"]);
         assert_eq!((sent.as_str(), credential_sent), ("g4 AUTHENTICATE PLAIN\r\n", false));
+        let (sent, _, credential_sent) = play(&[GREETING, b"g4 NO\r\n"]);
+        assert!(sent.ends_with("\r\ng8 LOGIN \"tim\" \"secret\"\r\n") && credential_sent);
     }
 
     #[test]

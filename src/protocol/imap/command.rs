@@ -18,7 +18,8 @@ const TAG_MAX: usize = 64;
 
 /// How a message begins.
 pub(super) struct Head<'a> {
-    /// `None` if there is no valid one.
+    /// `None` if there is no valid one, or no verb behind it: a word alone may be the base64 of a password, sent
+    /// without waiting for the `+` that did not come.
     pub(super) tag: Option<&'a str>,
     /// What the client wants.
     pub(super) verb: Verb,
@@ -47,7 +48,7 @@ impl<'a> Head<'a> {
         let line = first_line(message);
         let (tag, after) = word(line);
         let (verb, rest) = word(after);
-        let tag = std::str::from_utf8(tag).ok().filter(|tag| is_tag(tag));
+        let tag = std::str::from_utf8(tag).ok().filter(|tag| is_tag(tag) && !verb.is_empty());
         Self { tag, verb: Verb::read(verb), rest }
     }
 
@@ -296,10 +297,19 @@ mod tests {
     fn only_a_valid_tag_may_be_repeated() {
         let tag = |message| Head::read(message).tag;
         assert_eq!(tag(b"a]1. NOOP\r\n"), Some("a]1."));
-        assert_eq!(tag(b"a"), Some("a"));
-        for bad in
-            [&b"* NOOP\r\n"[..], b"+ NOOP", b"a+ NOOP", b" NOOP", b"", b"\xff NOOP", b"a\tb NOOP", b"{3}\r\n"]
-        {
+        assert_eq!(tag(b"a x"), Some("a"));
+        for bad in [
+            &b"* NOOP\r\n"[..],
+            b"+ NOOP",
+            b"a+ NOOP",
+            b" NOOP",
+            b"",
+            b"\xff NOOP",
+            b"a\tb NOOP",
+            b"{3}\r\n",
+            b"a\r\n",
+            b"a \r\n",
+        ] {
             assert_eq!(tag(bad), None, "{}", bad.escape_ascii());
         }
         assert_eq!(tag(&[b'a'; TAG_MAX + 1]), None);

@@ -14,7 +14,7 @@ use crate::protocol::input::{Input, LINE_MAX};
 
 /// The most bytes that the literals of one message hold together. A name and a password fit many times;
 /// nothing else that is said before login needs a literal.
-pub(super) const LITERALS_MAX: usize = 8192;
+pub const LITERALS_MAX: usize = 8192;
 
 /// A literal that a line announces at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl Tail {
 
 /// What [`Framer::next`] found.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Framed {
+pub enum Framed {
     /// Nothing complete yet.
     Incomplete,
     /// The peer waits to hear whether it may send a literal, which fits the bounds or not: say `+` and
@@ -90,7 +90,7 @@ pub(super) enum Framed {
 
 /// Received bytes and the message under way in them.
 #[derive(Default)]
-pub(super) struct Framer {
+pub struct Framer {
     input: Input,
     /// Not input, but held the same way.
     message: Input,
@@ -116,13 +116,13 @@ impl Default for Reading {
 
 impl Framer {
     /// Adds what was read.
-    pub(super) fn receive(&mut self, bytes: &[u8]) {
+    pub fn receive(&mut self, bytes: &[u8]) {
         self.input.extend(bytes);
     }
 
     /// The next message. `announces` tells whether a line (given with what came before it in its message) may
     /// announce a literal at all: the text of a status line that happens to end in `{3}` does not.
-    pub(super) fn next(&mut self, announces: fn(&[u8]) -> bool) -> Framed {
+    pub fn next(&mut self, announces: fn(&[u8]) -> bool) -> Framed {
         loop {
             match self.reading {
                 Reading::Line(tail) => match self.line(tail, announces) {
@@ -199,7 +199,7 @@ impl Framer {
     }
 
     /// The announced literal may come; only for one that fits.
-    pub(super) fn accept(&mut self) {
+    pub fn accept(&mut self) {
         if let Reading::Announced(length) = self.reading {
             self.literal_bytes = self.literal_bytes.saturating_add(length);
             self.reading = Reading::Literal(length);
@@ -207,7 +207,7 @@ impl Framer {
     }
 
     /// The announced literal will not come: the next byte begins a new message.
-    pub(super) fn abandon(&mut self) {
+    pub fn abandon(&mut self) {
         if let Reading::Announced(_) = self.reading {
             self.reading = Reading::default();
             self.finish();
@@ -215,22 +215,22 @@ impl Framer {
     }
 
     /// The message under way, as far as it was read.
-    pub(super) fn message(&self) -> &[u8] {
+    pub fn message(&self) -> &[u8] {
         self.message.bytes()
     }
 
     /// Whether no message is under way.
-    pub(super) fn between(&self) -> bool {
+    pub fn between(&self) -> bool {
         matches!(self.reading, Reading::Line(_)) && self.message.is_empty()
     }
 
     /// What was received and is part of no message yet.
-    pub(super) fn unread(&self) -> &[u8] {
+    pub fn unread(&self) -> &[u8] {
         self.input.bytes()
     }
 
     /// Gives up what was received and is part of no message yet.
-    pub(super) fn into_unread(self) -> Zeroizing<Vec<u8>> {
+    pub fn into_unread(self) -> Zeroizing<Vec<u8>> {
         self.input.into_bytes()
     }
 

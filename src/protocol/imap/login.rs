@@ -1,4 +1,4 @@
-//! The one command that logs in upstream, in the pieces between which the upstream says `+`.
+//! The command that logs in upstream, in the pieces between which the upstream says `+`.
 //!
 //! Built from checked values only: a name holds no control character, a password no NUL, CR or LF, so nothing
 //! that a client typed can end a line. Every buffer that holds a password is made in its full size, and
@@ -19,25 +19,36 @@ pub(super) struct Piece {
     pub(super) secret: bool,
 }
 
-/// The pieces that log in to an upstream with these `capabilities`, in the first of these ways that it has:
-/// PLAIN, because it carries every byte and an authorisation identity; LOGIN; the `LOGIN` command. `None` if
-/// none will do.
-pub(super) fn pieces(
+/// How to log in to one upstream.
+pub(super) struct Ways {
+    pub(super) first: VecDeque<Piece>,
+    /// The `LOGIN` command, for an upstream that declines the first way before it has seen anything of the
+    /// credential: some list mechanisms that they do not do.
+    pub(super) instead: Option<VecDeque<Piece>>,
+}
+
+/// The ways that log in to an upstream with these `capabilities`, first the first of these that it has: PLAIN,
+/// because it carries every byte and an authorisation identity; LOGIN; the `LOGIN` command. `None` if none will
+/// do. The commands are called `tag`, the other one `tag_instead`.
+pub(super) fn ways(
     tag: &str,
+    tag_instead: &str,
     login: &UpstreamLogin,
     capabilities: &Capabilities,
-) -> Option<VecDeque<Piece>> {
-    if capabilities.has_mechanism(Mechanism::Plain) {
-        Some(plain(tag, login, capabilities.has("SASL-IR")))
-    } else if login.authorize_as.is_some() {
-        None
-    } else if capabilities.has_mechanism(Mechanism::Login) {
-        Some(sasl_login(tag, login))
-    } else if capabilities.has("LOGINDISABLED") {
-        None
+) -> Option<Ways> {
+    let possible = login.authorize_as.is_none() && !capabilities.has("LOGINDISABLED");
+    let first = if capabilities.has_mechanism(Mechanism::Plain) {
+        plain(tag, login, capabilities.has("SASL-IR"))
+    } else if capabilities.has_mechanism(Mechanism::Login) && login.authorize_as.is_none() {
+        sasl_login(tag, login)
+    } else if possible {
+        return Some(Ways { first: command(tag, login), instead: None });
     } else {
-        Some(command(tag, login))
-    }
+        return None;
+    };
+    let nothing_said = first.front().is_some_and(|piece| !piece.secret);
+    let instead = (possible && nothing_said).then(|| command(tag_instead, login));
+    Some(Ways { first, instead })
 }
 
 /// RFC 4616; with the initial response (RFC 4959) where the upstream takes one.
@@ -129,20 +140,24 @@ mod tests {
             authorize_as: authorize_as.map(name),
             password: Password::new(password.as_bytes().to_vec()).unwrap(),
         };
-        let pieces = pieces("g4", &login, &Capabilities::parse(capabilities.as_bytes()))?;
+        let ways = ways("g4", "g8", &login, &Capabilities::parse(capabilities.as_bytes()))?;
         let show = |piece: Piece| {
             let mark = if piece.secret { "!" } else { "" };
             format!("{mark}{}", String::from_utf8(piece.bytes.to_vec()).unwrap())
         };
-        Some(pieces.into_iter().map(show).collect())
+        let instead =
+            ways.instead.map(|pieces| pieces.into_iter().map(|piece| format!("or {}", show(piece))));
+        Some(ways.first.into_iter().map(show).chain(instead.into_iter().flatten()).collect())
     }
 
     #[test]
     fn the_first_way_that_the_upstream_has_is_taken() {
         let tim = |capabilities| shown(capabilities, "tim", None, "p w").unwrap();
         assert_eq!(tim("AUTH=PLAIN SASL-IR"), ["!g4 AUTHENTICATE PLAIN AHRpbQBwIHc=\r\n"]);
-        assert_eq!(tim("AUTH=LOGIN auth=plain"), ["g4 AUTHENTICATE PLAIN\r\n", "!AHRpbQBwIHc=\r\n"]);
-        assert_eq!(tim("AUTH=LOGIN SASL-IR"), ["g4 AUTHENTICATE LOGIN\r\n", "dGlt\r\n", "!cCB3\r\n"]);
+        let or = "or !g8 LOGIN \"tim\" \"p w\"\r\n";
+        assert_eq!(tim("AUTH=LOGIN auth=plain"), ["g4 AUTHENTICATE PLAIN\r\n", "!AHRpbQBwIHc=\r\n", or]);
+        assert_eq!(tim("AUTH=LOGIN SASL-IR"), ["g4 AUTHENTICATE LOGIN\r\n", "dGlt\r\n", "!cCB3\r\n", or]);
+        assert_eq!(tim("AUTH=PLAIN LOGINDISABLED"), ["g4 AUTHENTICATE PLAIN\r\n", "!AHRpbQBwIHc=\r\n"]);
         assert_eq!(tim("IMAP4rev1"), ["!g4 LOGIN \"tim\" \"p w\"\r\n"]);
         assert_eq!(shown("LOGINDISABLED AUTH=CRAM-MD5", "tim", None, "p"), None);
     }
@@ -151,6 +166,7 @@ mod tests {
     fn only_plain_can_act_for_another() {
         let master = |capabilities| shown(capabilities, "proxy", Some("tim"), "s");
         assert_eq!(master("AUTH=PLAIN SASL-IR").unwrap(), ["!g4 AUTHENTICATE PLAIN dGltAHByb3h5AHM=\r\n"]);
+        assert_eq!(master("AUTH=PLAIN").unwrap(), ["g4 AUTHENTICATE PLAIN\r\n", "!dGltAHByb3h5AHM=\r\n"]);
         assert_eq!(master("AUTH=LOGIN IMAP4rev1"), None);
     }
 

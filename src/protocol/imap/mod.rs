@@ -13,7 +13,7 @@
 
 mod client;
 mod command;
-mod framing;
+pub mod framing;
 mod guard;
 mod introduction;
 mod login;
@@ -42,21 +42,29 @@ impl MailProtocol for Imap {
     type Server = Server;
     type Client = Client;
 
-    fn guard(offer: &Offer, welcome: &Welcome) -> Option<Box<dyn RelayGuard>> {
-        let (before, after) = (offer.capabilities(), &welcome.capabilities);
+    fn guard(welcome: &Welcome) -> Option<Box<dyn RelayGuard>> {
+        let Welcome { before, capabilities: after, .. } = welcome;
         let known = if after.is_empty() { before } else { after };
-        (before.needs_guard() || after.needs_guard())
-            .then(|| Box::new(Guard::new(known)) as Box<dyn RelayGuard>)
+        welcome.is_guarded().then(|| Box::new(Guard::new(known)) as Box<dyn RelayGuard>)
     }
 }
 
 /// What the upstream said when it let us in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Welcome {
+    /// What it offered before the login, on this very connection.
+    pub before: Capabilities,
     /// What it offers after login; empty if it would not say.
     pub capabilities: Capabilities,
     /// The untagged lines that came with it and are the client's business (alerts above all), whole.
     pub untagged: Vec<u8>,
     /// The text of its tagged `OK`, one line.
     pub text: String,
+}
+
+impl Welcome {
+    /// Whether a guard reads along.
+    fn is_guarded(&self) -> bool {
+        self.before.needs_guard() || self.capabilities.needs_guard()
+    }
 }

@@ -4,7 +4,7 @@
 //! the line it came in. A client must never be told before login of something that the upstream does not have
 //! afterwards.
 
-use crate::protocol::{Channel, Mechanism};
+use crate::protocol::{Channel, Mechanism, Offered};
 
 /// Capability words in the order in which the upstream lists them, each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,27 +45,33 @@ impl Capabilities {
     }
 
     /// The words that a client is told, blank-separated: the list without what the gate withholds from it.
-    pub(super) fn told(&self) -> String {
-        self.with(&[])
+    pub(super) fn told(&self, guarded: bool) -> String {
+        self.with(&[], guarded)
     }
 
-    fn with(&self, added: &[&str]) -> String {
-        let guarded = self.needs_guard();
+    fn with(&self, added: &[&str], guarded: bool) -> String {
         let kept = self.0.iter().map(String::as_str).filter(|word| !is_withheld(word, guarded));
         let new = added.iter().copied().filter(|word| !self.has(word) || is_withheld(word, guarded));
         kept.chain(new).collect::<Vec<_>>().join(" ")
     }
 
-    /// Whether a client could log out of its account and into another on the same connection (RFC 8437).
+    /// Whether a short literal need not be announced; IMAP4rev2 has that too (RFC 9051 section 4.3).
+    fn has_small_literals(&self) -> bool {
+        ["LITERAL+", "LITERAL-", "IMAP4rev2"].iter().any(|word| self.has(word))
+    }
+
+    /// Whether a client could log out of its account and into another on the same connection (RFC 8437; Sun's
+    /// servers wrote it with an `X-`).
     pub(super) fn needs_guard(&self) -> bool {
-        self.has("UNAUTHENTICATE")
+        self.has("UNAUTHENTICATE") || self.has("X-UNAUTHENTICATE")
     }
 }
 
 /// Whether clients are not told of `word`: mechanisms, because the gate does its own; what was for the leg to
 /// the upstream; and what would change who the client is. Compression would blind a guard.
 pub(super) fn is_withheld(word: &str, guarded: bool) -> bool {
-    const ALWAYS: [&str; 4] = ["STARTTLS", "LOGINDISABLED", "LOGIN-REFERRALS", "UNAUTHENTICATE"];
+    const ALWAYS: [&str; 5] =
+        ["STARTTLS", "LOGINDISABLED", "LOGIN-REFERRALS", "UNAUTHENTICATE", "X-UNAUTHENTICATE"];
     ALWAYS.iter().any(|withheld| withheld.eq_ignore_ascii_case(word))
         || starts_with("AUTH=", word)
         || (guarded && starts_with("COMPRESS=", word))
@@ -110,28 +116,58 @@ impl Offer {
         self.0.as_listed()
     }
 
-    /// What both upstreams offer, for a listener that can route to either.
-    #[must_use]
-    pub fn intersect(&self, other: &Self) -> Self {
-        Self(Capabilities(self.0.0.iter().filter(|word| other.0.has(word)).cloned().collect()))
-    }
-
-    pub(super) fn capabilities(&self) -> &Capabilities {
-        &self.0
-    }
-
     /// The words that a client is told before login. `SASL-IR` and `ID` are the gate's own doing. Before TLS
     /// nothing says how to log in, and `LOGINDISABLED` says not to (RFC 9051 section 6.2.1).
     pub(super) fn told(&self, channel: Channel) -> String {
-        match channel {
-            Channel::Plain => self.0.with(&["SASL-IR", "ID", "STARTTLS", "LOGINDISABLED"]),
-            Channel::Secured => self.0.with(&["SASL-IR", "ID", "AUTH=PLAIN", "AUTH=LOGIN"]),
-        }
+        let added = match channel {
+            Channel::Plain => ["SASL-IR", "ID", "STARTTLS", "LOGINDISABLED"],
+            Channel::Secured => ["SASL-IR", "ID", "AUTH=PLAIN", "AUTH=LOGIN"],
+        };
+        self.0.with(&added, self.0.needs_guard())
     }
+}
+
+impl Offered for Offer {
+    /// The words that both list, but for what must be read together.
+    fn intersect(&self, other: &Self) -> Self {
+        let (one, two) = (&self.0, &other.0);
+        let mut both = Capabilities(one.0.iter().filter_map(|word| common(word, two)).collect());
+        // LITERAL- is the smaller half of LITERAL+ (RFC 7888 section 5).
+        if !both.has_small_literals() && one.has_small_literals() && two.has_small_literals() {
+            both.0.push("LITERAL-".to_owned());
+        }
+        // Clients are not told of it; but where one upstream has it, a guard may come to stand.
+        if !both.needs_guard() && (one.needs_guard() || two.needs_guard()) {
+            both.0.push("UNAUTHENTICATE".to_owned());
+        }
+        Self(both)
+    }
+
+    /// With the answer to its login the client hears what there is; but non-synchronising literals that it sends
+    /// all the same, because it was told of them before, would be taken for commands (RFC 7888 section 4).
+    fn keeps(&self, told: &Self) -> bool {
+        let (here, told) = (&self.0, &told.0);
+        (here.has("LITERAL+") || !told.has("LITERAL+"))
+            && (here.has_small_literals() || !told.has_small_literals())
+    }
+}
+
+/// What of `word` the other list has too. The smaller limit counts (RFC 7889 section 2).
+fn common(word: &str, other: &Capabilities) -> Option<String> {
+    const LIMIT: &str = "APPENDLIMIT=";
+    let limit = |word: &str| word.get(LIMIT.len()..)?.parse::<u64>().ok();
+    if other.has(word) {
+        return Some(word.to_owned());
+    }
+    let theirs = other.0.iter().find(|word| starts_with(LIMIT, word))?;
+    let smaller = limit(word)?.min(limit(theirs)?);
+    starts_with(LIMIT, word).then(|| format!("{LIMIT}{smaller}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
     #[test]
@@ -152,9 +188,14 @@ mod tests {
 
     #[test]
     fn compression_is_withheld_only_where_a_guard_must_read() {
-        let told = |list: &str| Capabilities::parse(list.as_bytes()).told();
-        assert_eq!(told("IMAP4rev1 COMPRESS=DEFLATE"), "IMAP4rev1 COMPRESS=DEFLATE");
-        assert_eq!(told("IMAP4rev1 COMPRESS=DEFLATE UNAUTHENTICATE"), "IMAP4rev1");
+        let offer = Offer::parse("IMAP4rev1 COMPRESS=DEFLATE");
+        assert!(offer.told(Channel::Secured).contains("COMPRESS=DEFLATE"));
+        for word in ["UNAUTHENTICATE", "X-Unauthenticate"] {
+            let guarded = Offer::parse(&format!("IMAP4rev1 COMPRESS=DEFLATE {word}"));
+            assert!(!guarded.told(Channel::Secured).contains("COMP"), "{word}");
+        }
+        assert_eq!(offer.0.told(false), "IMAP4rev1 COMPRESS=DEFLATE");
+        assert_eq!(offer.0.told(true), "IMAP4rev1");
     }
 
     #[test]
@@ -163,9 +204,43 @@ mod tests {
         assert_eq!(offer.as_listed(), "IMAP4rev1 IDLE NAMESPACE");
     }
 
+    fn both(one: &str, two: &str) -> String {
+        let (one, two) = (Offer::parse(one), Offer::parse(two));
+        let both = one.intersect(&two);
+        assert!(one.keeps(&both) && two.keeps(&both), "{both:?}");
+        both.as_listed()
+    }
+
+    #[rstest]
+    #[case("IMAP4rev1 IDLE QUOTA", "quota IMAP4rev1 SORT", "IMAP4rev1 QUOTA")]
+    #[case("IMAP4rev1 IDLE", "IMAP4rev1", "IMAP4rev1")]
+    #[case("A APPENDLIMIT=20", "A appendlimit=10", "A APPENDLIMIT=10")]
+    #[case("A APPENDLIMIT=20", "A APPENDLIMIT", "A")]
+    #[case("A APPENDLIMIT", "A APPENDLIMIT=x", "A")]
+    #[case("A LITERAL+", "A LITERAL+", "A LITERAL+")]
+    #[case("A LITERAL+", "A LITERAL-", "A LITERAL-")]
+    #[case("A LITERAL-", "IMAP4rev2 A", "A LITERAL-")]
+    #[case("A LITERAL-", "A", "A")]
+    fn two_upstreams_offer_what_both_have(#[case] one: &str, #[case] two: &str, #[case] expected: &str) {
+        assert_eq!(both(one, two), expected);
+    }
+
     #[test]
-    fn two_upstreams_offer_what_both_have() {
-        let both = Offer::parse("IMAP4rev1 IDLE QUOTA").intersect(&Offer::parse("quota IMAP4rev1 SORT"));
-        assert_eq!(both.as_listed(), "IMAP4rev1 QUOTA");
+    fn where_one_of_several_upstreams_needs_a_guard_no_compression_is_told() {
+        let deflating = Offer::parse("IMAP4rev1 COMPRESS=DEFLATE");
+        let guarded = Offer::parse("IMAP4rev1 COMPRESS=DEFLATE UNAUTHENTICATE");
+        for both in [deflating.intersect(&guarded), guarded.intersect(&deflating)] {
+            assert_eq!(both.told(Channel::Secured), "IMAP4rev1 SASL-IR ID AUTH=PLAIN AUTH=LOGIN");
+        }
+    }
+
+    #[test]
+    fn only_literals_that_a_client_need_not_announce_are_missed() {
+        let told = |list| Offer::parse(list);
+        assert!(Offer::parse("A").keeps(&told("A IDLE SORT QUOTA")));
+        assert!(Offer::parse("LITERAL+").keeps(&told("LITERAL-")));
+        assert!(Offer::parse("IMAP4rev2").keeps(&told("LITERAL-")));
+        assert!(!Offer::parse("LITERAL-").keeps(&told("LITERAL+")));
+        assert!(!Offer::parse("A").keeps(&told("LITERAL-")));
     }
 }

@@ -13,6 +13,7 @@
 //! follows a login is not looked at until the login is answered.
 
 use std::mem;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -161,6 +162,10 @@ impl ServerDialogue<Imap> for Server {
         }
     }
 
+    fn offer(&mut self, offer: Arc<Offer>) {
+        self.setup.offer = offer;
+    }
+
     fn refuse(&mut self, refusal: Refusal) {
         if let State::Judging { tag } = &self.state {
             let tag = tag.clone();
@@ -171,10 +176,11 @@ impl ServerDialogue<Imap> for Server {
     fn admit(&mut self, welcome: Welcome) {
         if let State::Judging { tag } = &self.state {
             let tag = tag.clone();
-            let Welcome { capabilities, untagged, text } = welcome;
+            let guarded = welcome.is_guarded();
+            let Welcome { capabilities, untagged, text, .. } = welcome;
             let code = match capabilities.is_empty() {
                 true => String::new(),
-                false => format!("[CAPABILITY {}] ", capabilities.told()),
+                false => format!("[CAPABILITY {}] ", capabilities.told(guarded)),
             };
             let text = if text.is_empty() { "Logged in" } else { &text };
             self.replies.extend_from_slice(&untagged);
@@ -424,8 +430,6 @@ const MALFORMED: &str = "Malformed command";
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -488,6 +492,7 @@ mod tests {
             bytes.chunks(split).for_each(|part| server.receive(part));
             assert!(matches!(server.step(), Step::NeedInput));
             server.admit(Welcome {
+                before: super::super::Capabilities::default(),
                 capabilities: super::super::Capabilities::default(),
                 untagged: Vec::new(),
                 text: String::new(),

@@ -10,6 +10,7 @@
 
 use std::borrow::Cow;
 use std::mem;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -36,6 +37,9 @@ pub trait ServerScript: Sized {
 
     /// Begins a conversation.
     fn new(setup: ServerSetup<<Self::Protocol as MailProtocol>::Offer>) -> Self;
+
+    /// From now on this is offered.
+    fn offer(&mut self, offer: Arc<<Self::Protocol as MailProtocol>::Offer>);
 
     /// The first words.
     fn greeting(&self) -> String;
@@ -109,6 +113,10 @@ impl<P: MailProtocol, S: ServerScript<Protocol = P>> ServerDialogue<P> for Serve
             input_ended: false,
             state: State::command(),
         }
+    }
+
+    fn offer(&mut self, offer: Arc<P::Offer>) {
+        self.script.offer(offer);
     }
 
     fn refuse(&mut self, refusal: Refusal) {

@@ -5,6 +5,8 @@
 //!      └─ AUTH ─▶ Message ─────────────────────▲
 //! ```
 
+use std::sync::Arc;
+
 use super::command::{AuthArguments, Command};
 use super::{Introduction, Offer, Pop3, Welcome, reply, tag};
 use crate::base::{LoginName, Password};
@@ -44,6 +46,10 @@ impl ServerScript for Script {
 
     fn new(setup: ServerSetup<Offer>) -> Self {
         Self { setup, introduction: Introduction::default() }
+    }
+
+    fn offer(&mut self, offer: Arc<Offer>) {
+        self.setup.offer = offer;
     }
 
     fn greeting(&self) -> String {

@@ -77,8 +77,9 @@ pub(super) fn judge(line: &[u8]) -> Fate {
     }
     let end = line.iter().position(|b| matches!(b, b' ' | b'\t')).unwrap_or(line.len());
     let (verb, arguments) = line.split_at_checked(end).unwrap_or((line, &[]));
-    // Leading blanks, quotes, 8-bit letters: some server might look past them.
-    if verb.is_empty() || !verb.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-') {
+    // Leading blanks, dashes, quotes, 8-bit letters: some server might look past them.
+    let begins = verb.first().is_some_and(u8::is_ascii_alphanumeric);
+    if !begins || !verb.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-') {
         return Fate::Answer(Own::NoCommand);
     }
     let verb = verb.to_ascii_uppercase();
@@ -90,8 +91,8 @@ pub(super) fn judge(line: &[u8]) -> Fate {
         b"HELO" => Fate::PassAndWait(Pivot::Helo),
         b"XCLIENT" | b"XFORWARD" => Fate::Answer(Own::NotAllowed),
         // Commands by agreement between two parties (RFC 5321 section 4.1.5), of which the gate is none; and
-        // those that turn the connection round.
-        [b'X', ..] | b"TURN" | b"ATRN" => Fate::Answer(Own::NotImplemented),
+        // those that turn the connection round, or after which the gate could not read on.
+        [b'X', ..] | b"TURN" | b"ATRN" | b"COMPRESS" => Fate::Answer(Own::NotImplemented),
         // Servers that look at four letters would take `AUTHX` for AUTH.
         [b'A', b'U', b'T', b'H', ..] => Fate::Answer(Own::SecondAuth),
         [b'S', b'T', b'A', b'R', ..] => Fate::Answer(Own::SecondTls),
@@ -117,9 +118,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_could_change_who_the_client_is_passes() {
-        let lines: [&[u8]; 22] = [
+    fn nothing_that_could_change_who_the_client_is_or_blind_the_guard_passes() {
+        let lines: [&[u8]; 24] = [
             b"XCLIENT NAME=a",
+            b"--XCLIENT NAME=a",
             b"xclient",
             b" XCLIENT NAME=a",
             b"\tXCLIENT",
@@ -139,6 +141,7 @@ mod tests {
             b"StartTLS now",
             b"ATRN example.org",
             b"TURN",
+            b"COMPRESS DEFLATE",
             b"\xc2\xa0XCLIENT",
             b"",
         ];

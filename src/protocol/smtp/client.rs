@@ -16,7 +16,9 @@ use super::{Introduction, Offer, Smtp, Welcome};
 use crate::protocol::lines::{self, ClientScript, Reaction};
 use crate::protocol::output::secret_line;
 use crate::protocol::sasl::{base64, plain_message};
-use crate::protocol::{ClientSetup, Mechanism, Output, Purpose, Trouble, UpstreamLogin, UpstreamReply};
+use crate::protocol::{
+    ClientSetup, Mechanism, Offered, Output, Purpose, Trouble, UpstreamLogin, UpstreamReply,
+};
 
 /// The upstream-facing side.
 pub type Client = lines::Client<Script>;

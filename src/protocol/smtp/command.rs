@@ -51,8 +51,8 @@ impl Command {
             Ok(request) => Self::from_request(request),
             Err(error) => Self::from_error(&error),
         };
-        // Only AUTH may be longer (RFC 4954 section 4).
-        if line.len() > LINE_MAX && !matches!(command, Self::Auth(..)) { Self::TooLong } else { command }
+        // Only AUTH may be longer (RFC 4954 section 4). A line end has two bytes.
+        if line.len() + 2 > LINE_MAX && !matches!(command, Self::Auth(..)) { Self::TooLong } else { command }
     }
 
     fn from_request(request: Request<Cow<'_, str>>) -> Self {
@@ -138,7 +138,8 @@ mod tests {
         assert!(matches!(Command::parse(b"NOOP\0"), Command::Unknown));
         assert!(matches!(Command::parse(b""), Command::Unknown));
         assert!(matches!(Command::parse(b"XCLIENT NAME=a"), Command::Unknown));
-        assert!(matches!(Command::parse(&[b'x'; 9000]), Command::TooLong));
+        assert!(matches!(Command::parse(&[b'x'; LINE_MAX - 2]), Command::Unknown));
+        assert!(matches!(Command::parse(&[b'x'; LINE_MAX - 1]), Command::TooLong));
     }
 
     #[test]

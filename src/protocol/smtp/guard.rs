@@ -20,7 +20,11 @@ use super::after_login::{Fate, Last, Own, Pivot, judge};
 use super::content::{self, Content};
 use super::replies::{self, Manner, Replies, filter_hello};
 use crate::protocol::guard::{Forward, RelayGuard, Violation};
-use crate::protocol::input::LINE_MAX;
+
+/// The longest command line that passes, in bytes with its line end. Servers that cut longer lines take the rest
+/// for another command, and Postfix, which knows `XCLIENT`, did so at this length for years. What RFC 5321
+/// section 4.5.3.1.4 and the extensions to MAIL and RCPT allow is half of it.
+const LINE_MAX: usize = 2048;
 
 /// Commands whose replies are outstanding before the client has to wait: more recipients than submission
 /// servers take in one message (RFC 5321 section 4.5.3.1.8 asks for 100).

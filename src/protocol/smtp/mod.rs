@@ -40,7 +40,7 @@ impl MailProtocol for Smtp {
     type Server = Server;
     type Client = Client;
 
-    fn guard(_: &Offer, welcome: &Welcome) -> Option<Box<dyn RelayGuard>> {
+    fn guard(welcome: &Welcome) -> Option<Box<dyn RelayGuard>> {
         Some(Box::new(Guard::new(&welcome.offer)))
     }
 }

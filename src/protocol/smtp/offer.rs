@@ -2,14 +2,16 @@
 //!
 //! The list comes from an upstream: lines that are no keywords are dropped, and it is bounded.
 
+use crate::protocol::Offered;
+
 /// More than any server lists.
 const KEYWORDS_MAX: usize = 64;
 
 /// Keywords that are not the client's business: how to log in and to start TLS is the gate's doing; the
 /// others bring commands with which a client could claim to be another (`XCLIENT`, `XFORWARD`,
-/// Exchange's `X-EXPS`), turn the connection round (`TURN`, RFC 1985's `ATRN`) or send what the gate cannot
-/// read (`XEXCH50` and its kin).
-const WITHHELD: [&str; 10] = [
+/// Exchange's `X-EXPS`), turn the connection round (`TURN`, RFC 1985's `ATRN`) or send what the gate, which
+/// reads every command, cannot read (`XEXCH50` and its kin, compression).
+const WITHHELD: [&str; 11] = [
     "STARTTLS",
     "AUTH",
     "XCLIENT",
@@ -20,6 +22,7 @@ const WITHHELD: [&str; 10] = [
     "XEXCH50",
     "TURN",
     "ATRN",
+    "COMPRESS",
 ];
 
 /// The keywords of an upstream, with their parameters, less `WITHHELD`; in its order. The default is a
@@ -41,31 +44,6 @@ impl Offer {
         Self(keywords)
     }
 
-    /// What both offer: a listener's clients may be routed to either upstream. The smaller SIZE counts;
-    /// other parameters must be the same.
-    #[must_use]
-    pub fn intersect(&self, other: &Self) -> Self {
-        let both = self.0.iter().filter_map(|line| {
-            let same = other.line(keyword(line))?;
-            if is(line, "SIZE") {
-                let smaller = if limit(same) < limit(line) { same } else { line };
-                return Some(smaller.to_owned());
-            }
-            (same == line).then(|| line.clone())
-        });
-        Self(both.collect())
-    }
-
-    /// Whether a client that was told `told` finds all of it here: each keyword, and no smaller SIZE (RFC 1870
-    /// section 4).
-    #[must_use]
-    pub fn keeps(&self, told: &Self) -> bool {
-        told.0.iter().all(|line| match self.line(keyword(line)) {
-            None => false,
-            Some(now) => !is(line, "SIZE") || limit(now) >= limit(line),
-        })
-    }
-
     /// Whether `name` is offered, with whatever parameters.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
@@ -82,6 +60,48 @@ impl Offer {
     }
 }
 
+impl Offered for Offer {
+    /// The keywords that both have, with the same parameters; the smaller SIZE, and the limits of either.
+    fn intersect(&self, other: &Self) -> Self {
+        let both = self.lines().filter_map(|line| {
+            let theirs = other.line(keyword(line))?;
+            if is(line, "SIZE") {
+                let smaller = if size(theirs) < size(line) { theirs } else { line };
+                return Some(smaller.to_owned());
+            }
+            theirs.eq_ignore_ascii_case(line).then(|| line.to_owned())
+        });
+        let is_no_limit = |line: &String| !is(line, LIMITS);
+        Self(both.filter(is_no_limit).chain(limits(self.line(LIMITS), other.line(LIMITS))).collect())
+    }
+
+    /// Each keyword, and no smaller SIZE (RFC 1870 section 4). A limit that is no longer told cannot be missed.
+    fn keeps(&self, told: &Self) -> bool {
+        told.lines().filter(|line| !is(line, LIMITS)).all(|line| match self.line(keyword(line)) {
+            None => false,
+            Some(now) => !is(line, "SIZE") || size(now) >= size(line),
+        })
+    }
+}
+
+/// RFC 9422: how many messages and recipients the server takes at a time.
+const LIMITS: &str = "LIMITS";
+
+/// The limits of both, the smaller where both have one.
+fn limits(one: Option<&str>, two: Option<&str>) -> Option<String> {
+    let mut smallest: Vec<(&str, u64)> = Vec::new();
+    let words = [one, two].into_iter().flatten().flat_map(|line| line.split(' ').skip(1));
+    for (name, limit) in words.filter_map(|word| word.split_once('=')) {
+        let Ok(limit) = limit.parse::<u64>() else { continue };
+        match smallest.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
+            Some((_, known)) => *known = limit.min(*known),
+            None => smallest.push((name, limit)),
+        }
+    }
+    let words: String = smallest.iter().map(|(name, limit)| format!(" {name}={limit}")).collect();
+    (!words.is_empty()).then(|| format!("{LIMITS}{words}"))
+}
+
 /// Whether a line of an EHLO reply must not reach a client. `AUTH=LOGIN` is how servers before RFC 4954
 /// wrote it.
 pub(super) fn is_withheld(line: &str) -> bool {
@@ -90,7 +110,7 @@ pub(super) fn is_withheld(line: &str) -> bool {
 }
 
 /// The largest message in bytes; no parameter and zero both mean that none is fixed (RFC 1870 section 4).
-fn limit(line: &str) -> u64 {
+fn size(line: &str) -> u64 {
     match line.split(' ').nth(1).and_then(|size| size.parse().ok()) {
         None | Some(0) => u64::MAX,
         Some(size) => size,
@@ -116,6 +136,8 @@ fn is_keyword_line(line: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
     #[test]
@@ -148,11 +170,33 @@ mod tests {
         assert!(!Offer::new(["SIZE 100"]).keeps(&Offer::new(["SIZE"])));
     }
 
+    #[rstest]
+    #[case(&["DSN", "CHUNKING", "8BITMIME"], &["chunking", "DSN"], &["DSN", "CHUNKING"])]
+    #[case(&["SIZE 100", "DSN"], &["SIZE 50", "DSN"], &["SIZE 50", "DSN"])]
+    #[case(&["SIZE 0"], &["SIZE 50"], &["SIZE 50"])]
+    #[case(&["SIZE 50"], &["SIZE"], &["SIZE 50"])]
+    #[case(&["SIZE"], &["SIZE 0"], &["SIZE"])]
+    #[case(&["SIZE 50"], &["DSN"], &[])]
+    #[case(&["DELIVERBY 60", "BURL imap"], &["DELIVERBY 90", "BURL IMAP"], &["BURL imap"])]
+    #[case(&["LIMITS RCPTMAX=5 MAILMAX=9", "DSN"], &["DSN", "LIMITS rcptmax=3"], &["DSN", "LIMITS RCPTMAX=3 MAILMAX=9"])]
+    #[case(&["DSN"], &["LIMITS RCPTMAX=6", "DSN"], &["DSN", "LIMITS RCPTMAX=6"])]
+    #[case(&["LIMITS x"], &["LIMITS RCPTMAX=x"], &[])]
+    fn two_upstreams_offer_what_both_offer_and_the_smaller_size(
+        #[case] one: &[&str],
+        #[case] two: &[&str],
+        #[case] expected: &[&str],
+    ) {
+        let [one, two] = [one, two].map(|lines| Offer::new(lines.iter().copied()));
+        let both = one.intersect(&two);
+        assert_eq!(both.lines().collect::<Vec<_>>(), expected);
+        assert!(one.keeps(&both) && two.keeps(&both));
+        let mirrored = two.intersect(&one);
+        assert!(both.keeps(&mirrored) && mirrored.keeps(&both), "{mirrored:?}");
+    }
+
     #[test]
-    fn two_upstreams_offer_what_both_offer_and_the_smaller_size() {
-        let one = Offer::new(["SIZE 0", "DSN", "LIMITS RCPTMAX=5", "CHUNKING"]);
-        let two = Offer::new(["CHUNKING", "SIZE 50", "LIMITS RCPTMAX=6"]);
-        assert_eq!(one.intersect(&two), Offer::new(["SIZE 50", "CHUNKING"]));
-        assert_eq!(two.intersect(&one), Offer::new(["CHUNKING", "SIZE 50"]));
+    fn a_limit_that_is_told_no_more_is_not_missed() {
+        let told = Offer::new(["LIMITS RCPTMAX=5"]);
+        assert!(Offer::new(["DSN"]).keeps(&told) && Offer::new(["LIMITS RCPTMAX=9"]).keeps(&told));
     }
 }

@@ -53,6 +53,10 @@ impl ServerScript for Script {
         Self { setup, introduction: None }
     }
 
+    fn offer(&mut self, offer: Arc<Offer>) {
+        self.setup.offer = offer;
+    }
+
     fn greeting(&self) -> String {
         format!("220 {} ESMTP\r\n", self.setup.wording.hostname)
     }

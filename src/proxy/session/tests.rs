@@ -36,13 +36,15 @@ impl Stage {
         let authority = Authority::new();
         let (close, closing) = watch::channel(false);
         let permits = Permits::new(&limits);
+        let legs = Legs::new(&[settings], NAME).unwrap();
         let door = Arc::new(Door::<Fake> {
             acceptor: authority.acceptor(&[NAME]),
             tls,
             wording: wording(),
             limits: Arc::new(limits),
             gate: Arc::clone(&site.gate),
-            legs: Legs::new(&[settings], NAME).unwrap(),
+            ways: legs.ways(&[]),
+            legs,
             permits: permits.clone(),
             buffers: Buffers::default(),
             clock: Arc::clone(&site.clock),

@@ -1,17 +1,19 @@
 //! A mail protocol of a few lines.
 //!
 //! ```text
-//!   S: hello <offer>      C: STARTTLS / LOGIN <user> <password> / QUIT
+//!   S: hello <offer>      C: STARTTLS / LOGIN <user> <password> / OFFER / QUIT
 //!   S: welcome / no / busy / changed
 //! ```
+
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use crate::base::{LoginName, Password, Protocol};
 use crate::protocol::input::{Input, Line};
 use crate::protocol::{
-    Attempt, Channel, ClientDialogue, ClientSetup, Credentials, Dialogue, MailProtocol, Mechanism, Output,
-    Purpose, Refusal, ServerDialogue, ServerSetup, Step, Trouble, UpstreamReply,
+    Attempt, Channel, ClientDialogue, ClientSetup, Credentials, Dialogue, MailProtocol, Mechanism, Offered,
+    Output, Purpose, Refusal, ServerDialogue, ServerSetup, Step, Trouble, UpstreamReply,
 };
 
 pub(in crate::proxy) struct Fake;
@@ -25,10 +27,25 @@ impl MailProtocol for Fake {
     type Client = Client;
 }
 
+/// Words; one that begins with `!` must not be missed.
+impl Offered for String {
+    fn intersect(&self, other: &Self) -> Self {
+        let theirs: Vec<_> = other.split(' ').collect();
+        self.split(' ').filter(|word| theirs.contains(word)).collect::<Vec<_>>().join(" ")
+    }
+
+    fn keeps(&self, told: &Self) -> bool {
+        told.split(' ')
+            .filter(|word| word.starts_with('!'))
+            .all(|word| self.split(' ').any(|own| own == word))
+    }
+}
+
 /// Faces the client.
 pub(in crate::proxy) struct Server {
     input: Input,
     sends: Vec<Vec<u8>>,
+    offer: Arc<String>,
     channel: Channel,
     handshake: bool,
     closed: bool,
@@ -40,7 +57,12 @@ impl ServerDialogue<Fake> for Server {
     fn new(setup: ServerSetup<String>) -> Self {
         let sends = vec![format!("hello {}\r\n", setup.offer).into_bytes()];
         let (handshake, closed, suspended) = (false, false, false);
-        Self { input: Input::default(), sends, channel: setup.channel, handshake, closed, suspended }
+        let ServerSetup { offer, channel, .. } = setup;
+        Self { input: Input::default(), sends, offer, channel, handshake, closed, suspended }
+    }
+
+    fn offer(&mut self, offer: Arc<String>) {
+        self.offer = offer;
     }
 
     fn refuse(&mut self, refusal: Refusal) {
@@ -99,6 +121,7 @@ impl Dialogue for Server {
                     };
                     return Step::Event(Attempt { credentials, introduction: () });
                 }
+                ["OFFER"] => self.sends.push(format!("offer {}\r\n", self.offer).into_bytes()),
                 ["QUIT"] => self.closed = true,
                 _ => self.sends.push(b"what\r\n".to_vec()),
             }

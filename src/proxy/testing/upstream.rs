@@ -133,6 +133,7 @@ pub(in crate::proxy) fn upstream(endpoint: Endpoint) -> Upstream {
         unicode_domains: Vec::new(),
         aliases: None,
         sub_address_delimiter: SubAddressDelimiter::default(),
+        hostnames: Vec::new(),
         accounts: None,
         login: LoginRewrite::Address,
         credential: UpstreamCredential::Sealed,

@@ -49,6 +49,19 @@ impl Stream {
         Self(Kind::Secured(Box::new(stream.into())))
     }
 
+    /// The host name that the client asked for in its handshake (RFC 6066 section 3); of the gate's own
+    /// handshakes as a client, none.
+    #[must_use]
+    pub fn server_name(&self) -> Option<&str> {
+        match &self.0 {
+            Kind::Plain(_) => None,
+            Kind::Secured(stream) => match &**stream {
+                tokio_rustls::TlsStream::Server(stream) => stream.get_ref().1.server_name(),
+                tokio_rustls::TlsStream::Client(_) => None,
+            },
+        }
+    }
+
     /// The socket under a stream that has no TLS yet.
     fn into_plain(self) -> io::Result<TcpStream> {
         match self.0 {

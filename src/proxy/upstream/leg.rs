@@ -28,6 +28,8 @@ const RETRY: Duration = Duration::from_secs(15);
 pub(super) struct Leg<P: MailProtocol> {
     reach: Reach,
     refresh: Duration,
+    /// Under which its clients connect; lower case.
+    pub(super) hostnames: Vec<String>,
     /// The last good answer; none yet is told apart, because nothing was learned then.
     offer: RwLock<Option<Arc<P::Offer>>>,
     relearn: Notify,
@@ -66,10 +68,16 @@ impl<P: MailProtocol> Leg<P> {
         Ok(Some(Self {
             reach,
             refresh: upstream.refresh,
+            hostnames: upstream.hostnames.clone(),
             offer: RwLock::default(),
             relearn: Notify::new(),
             up: AtomicBool::new(true),
         }))
+    }
+
+    /// Whose it is.
+    pub(super) fn upstream(&self) -> &UpstreamName {
+        &self.reach.upstream
     }
 
     /// What it offered when it last answered, however long ago.
@@ -109,7 +117,7 @@ impl<P: MailProtocol> Leg<P> {
         Answer::Unavailable { failure, credential_sent: dialogue.credential_sent() }
     }
 
-    /// Learns what it offers, now.
+    /// Learns what it offers, now. The last good answer stays good while it does not answer; the log says so.
     pub(super) async fn learn(&self) -> Result<(), Failure> {
         let learned = self.reach.learn::<P>().await;
         self.note(learned.as_ref().err());
@@ -118,15 +126,12 @@ impl<P: MailProtocol> Leg<P> {
         Ok(())
     }
 
-    /// Learns again and again: when it is time, when it did not answer, and when a login found it changed.
-    pub(super) async fn keep_learning(&self) {
-        loop {
-            let pause = if self.up.load(Ordering::Relaxed) { self.refresh } else { self.refresh.min(RETRY) };
-            // Either way it is time to ask.
-            let _ = tokio::time::timeout(pause, self.relearn.notified()).await;
-            // What it offered before stays good while it does not answer; `learn` has said so in the log.
-            let _ = self.learn().await;
-        }
+    /// Returns when it should be asked again: when it is time, soon when it did not answer, and at once when a login
+    /// found that it changed.
+    pub(super) async fn stale(&self) {
+        let pause = if self.up.load(Ordering::Relaxed) { self.refresh } else { self.refresh.min(RETRY) };
+        // Either way it is time to ask.
+        let _ = tokio::time::timeout(pause, self.relearn.notified()).await;
     }
 
     /// Says once when the upstream goes and comes. What it says about one mailbox says nothing about itself.
@@ -377,13 +382,16 @@ mod tests {
         let leg = Arc::new(self::leg(endpoint(server.port, EndpointTls::None)));
         let learner = tokio::spawn({
             let leg = Arc::clone(&leg);
-            async move { leg.keep_learning().await }
+            async move {
+                leg.stale().await;
+                leg.learn().await
+            }
         });
         assert!(matches!(
             log_in(&leg).await,
             Answer::Unavailable { failure: Failure::Said(Trouble::OfferChanged), .. }
         ));
-        testing::eventually(|| leg.offer().is_some()).await;
-        learner.abort();
+        learner.await.unwrap().unwrap();
+        assert_eq!(leg.offer().unwrap().as_str(), "NEW");
     }
 }

@@ -1,15 +1,11 @@
 //! The legacy servers behind the gate: what they offer, and logging in there with a grant.
-//!
-//! Where several upstreams serve one protocol, a client is told before login what all of them offer if they
-//! offer the same, and what every server of the protocol offers otherwise: its upstream is not known yet, and
-//! it must not be told of anything that is not there afterwards.
 
 mod check;
 mod dial;
 mod leg;
+mod offering;
 mod probe;
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -26,6 +22,8 @@ use crate::protocol::smtp::Smtp;
 use crate::protocol::{MailProtocol, Output, Refusal, Trouble, UpstreamLogin};
 use crate::proxy::tls::{Stream, TlsError};
 use leg::Leg;
+use offering::Offerings;
+pub(super) use offering::{Told, Ways};
 pub use probe::{Probe, ProbeError, probe};
 
 /// How long the gate waits at its start for what the upstreams offer; whoever connects meanwhile waits too.
@@ -69,7 +67,15 @@ impl Upstreams {
 }
 
 /// Every upstream that speaks one protocol. Cheap to clone.
-pub(super) struct Legs<P: MailProtocol>(Arc<HashMap<UpstreamName, Leg<P>>>);
+pub(super) struct Legs<P: MailProtocol>(Arc<Shared<P>>);
+
+struct Shared<P: MailProtocol> {
+    /// In the order of the configuration.
+    legs: Vec<Leg<P>>,
+    /// Every upstream of the configuration, whatever it speaks.
+    names: Vec<UpstreamName>,
+    offerings: Offerings<P>,
+}
 
 /// What an upstream answered to a login.
 pub(super) enum Answer<P: MailProtocol> {
@@ -163,43 +169,56 @@ impl Failure {
 impl<P: MailProtocol> Legs<P> {
     /// The legs of all `upstreams` that speak `P`; `own_name` is what the gate calls itself there.
     pub(super) fn new(upstreams: &[config::Upstream], own_name: &str) -> Result<Self, TlsError> {
-        let mut legs = HashMap::new();
+        let mut legs = Vec::new();
         for upstream in upstreams {
-            if let Some(leg) = Leg::new(upstream, own_name)? {
-                legs.insert(upstream.name.clone(), leg);
-            }
+            legs.extend(Leg::new(upstream, own_name)?);
         }
-        Ok(Self(Arc::new(legs)))
+        let names = upstreams.iter().map(|upstream| upstream.name.clone()).collect();
+        Ok(Self(Arc::new(Shared { legs, names, offerings: Offerings::default() })))
+    }
+
+    /// Where a listener leads that the administrator has lead to `listed`; to every upstream if that is empty.
+    pub(super) fn ways(&self, listed: &[UpstreamName]) -> Ways<P> {
+        let Shared { legs, names, offerings } = &*self.0;
+        offerings.ways(legs, if listed.is_empty() { names } else { listed })
+    }
+
+    fn leg(&self, upstream: &UpstreamName) -> Option<&Leg<P>> {
+        self.0.legs.iter().find(|leg| leg.upstream() == upstream)
     }
 
     /// Whether `upstream` speaks `P`.
     fn serves(&self, upstream: &UpstreamName) -> bool {
-        self.0.contains_key(upstream)
+        self.leg(upstream).is_some()
     }
 
     /// What a login at `upstream` takes at most.
     fn patience(&self, upstream: &UpstreamName) -> Duration {
-        self.0.get(upstream).map_or(Duration::ZERO, Leg::patience)
+        self.leg(upstream).map_or(Duration::ZERO, Leg::patience)
     }
 
     /// Asks each upstream once what it offers.
     async fn learn(&self) {
+        self.for_each(|legs, name| async move { legs.learn_from(&name).await }).await;
+    }
+
+    async fn keep_learning(&self) {
         self.for_each(|legs, name| async move {
-            if let Some(leg) = legs.0.get(&name) {
-                // It said in the log why not.
-                let _ = leg.learn().await;
+            while let Some(leg) = legs.leg(&name) {
+                leg.stale().await;
+                legs.learn_from(&name).await;
             }
         })
         .await;
     }
 
-    async fn keep_learning(&self) {
-        self.for_each(|legs, name| async move {
-            if let Some(leg) = legs.0.get(&name) {
-                leg.keep_learning().await;
-            }
-        })
-        .await;
+    /// Asks `upstream` what it offers; from then on clients are told.
+    async fn learn_from(&self, upstream: &UpstreamName) {
+        if let Some(leg) = self.leg(upstream)
+            && leg.learn().await.is_ok()
+        {
+            self.0.offerings.refresh(&self.0.legs);
+        }
     }
 
     /// Runs `work` for all upstreams at the same time; dropping this ends it.
@@ -207,17 +226,9 @@ impl<P: MailProtocol> Legs<P> {
         &self,
         work: impl Fn(Self, UpstreamName) -> F,
     ) {
-        let mut all: JoinSet<()> = self.0.keys().map(|name| work(self.clone(), name.clone())).collect();
+        let names = self.0.legs.iter().map(|leg| leg.upstream().clone());
+        let mut all: JoinSet<()> = names.map(|name| work(self.clone(), name)).collect();
         while all.join_next().await.is_some() {}
-    }
-
-    /// What clients are told before login.
-    pub(super) fn offer(&self) -> Arc<P::Offer> {
-        let mut offers = self.0.values().map(Leg::offer);
-        match offers.next().flatten() {
-            Some(first) if offers.all(|other| other.as_deref() == Some(&*first)) => first,
-            _ => Arc::default(),
-        }
     }
 
     /// Logs in at `upstream`, by `by` at the latest.
@@ -228,7 +239,7 @@ impl<P: MailProtocol> Legs<P> {
         introduction: P::Introduction,
         by: Instant,
     ) -> Answer<P> {
-        match self.0.get(upstream) {
+        match self.leg(upstream) {
             Some(leg) => leg.log_in(login, introduction, by).await,
             None => Answer::Unavailable { failure: Failure::NotServed, credential_sent: false },
         }

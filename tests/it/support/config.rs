@@ -5,6 +5,10 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 use toml::value::Datetime;
 use toml::{Table, Value, toml};
 
@@ -41,6 +45,8 @@ pub(crate) struct Door {
     pub(crate) protocol: &'static str,
     pub(crate) implicit_tls: bool,
     pub(crate) port: Port,
+    /// The upstreams that it leads to, if not to all.
+    pub(crate) upstreams: Vec<&'static str>,
 }
 
 /// A configuration that works as it stands, and methods to make it another.
@@ -96,7 +102,8 @@ impl GateConfig {
         let mut doors = Vec::new();
         for mail in mails {
             for implicit_tls in [true, false] {
-                doors.push(Door { protocol: mail.name(), implicit_tls, port: Port::choose() });
+                let (port, upstreams) = (Port::choose(), Vec::new());
+                doors.push(Door { protocol: mail.name(), implicit_tls, port, upstreams });
             }
         }
         Self { table, doors, master_password: None }
@@ -194,8 +201,18 @@ impl GateConfig {
     }
 
     /// Opens one more door.
-    pub(crate) fn listener(mut self, protocol: &'static str, implicit_tls: bool) -> Self {
-        self.doors.push(Door { protocol, implicit_tls, port: Port::choose() });
+    pub(crate) fn listener(self, protocol: &'static str, implicit_tls: bool) -> Self {
+        self.listener_to(&[], protocol, implicit_tls)
+    }
+
+    /// The same, leading to those upstreams only.
+    pub(crate) fn listener_to(
+        mut self,
+        upstreams: &[&'static str],
+        protocol: &'static str,
+        implicit_tls: bool,
+    ) -> Self {
+        self.doors.push(Door { protocol, implicit_tls, port: Port::choose(), upstreams: upstreams.to_vec() });
         self
     }
 
@@ -203,10 +220,7 @@ impl GateConfig {
     /// data too. Returns the doors that it opens.
     pub(crate) fn write(mut self, directory: &Path) -> Vec<Door> {
         let place = |name: &str| directory.join(name).display().to_string();
-        let names = [GATE_NAME, "localhost", "127.0.0.1"].map(str::to_owned);
-        let certified = rcgen::generate_simple_self_signed(names).expect("a self-signed certificate");
-        write_private(&directory.join("cert.pem"), &certified.cert.pem());
-        write_private(&directory.join("key.pem"), &certified.signing_key.serialize_pem());
+        write_certificates(directory);
         if let Some(password) = self.master_password.take() {
             write_private(&directory.join("master.secret"), &password);
             self = self.set(&["upstream", "0", "master", "password_file"], place("master.secret"));
@@ -243,8 +257,32 @@ impl Door {
         listener.insert("protocol".into(), self.protocol.into());
         listener.insert("address".into(), format!("127.0.0.1:{}", self.port.number).into());
         listener.insert("tls".into(), if self.implicit_tls { "implicit" } else { "starttls" }.into());
+        if !self.upstreams.is_empty() {
+            listener.insert("upstreams".into(), self.upstreams.clone().into());
+        }
         Value::Table(listener)
     }
+}
+
+/// An authority, which some clients insist on, and a certificate of the gate's names that it signed.
+fn write_certificates(directory: &Path) {
+    let key = || KeyPair::generate().expect("a key");
+    let mut authority = CertificateParams::default();
+    authority.distinguished_name.push(DnType::CommonName, "The tests' authority");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let authority_key = key();
+    let authority_certificate = authority.self_signed(&authority_key).expect("an authority");
+    let names = [GATE_NAME, "localhost", "127.0.0.1"].map(str::to_owned);
+    let mut gate = CertificateParams::new(names).expect("the gate's names");
+    gate.distinguished_name.push(DnType::CommonName, GATE_NAME);
+    gate.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    gate.use_authority_key_identifier_extension = true;
+    let gate_key = key();
+    let signed = gate.signed_by(&gate_key, &Issuer::new(authority, authority_key)).expect("a certificate");
+    write_private(&directory.join("ca.pem"), &authority_certificate.pem());
+    write_private(&directory.join("cert.pem"), &signed.pem());
+    write_private(&directory.join("key.pem"), &gate_key.serialize_pem());
 }
 
 fn write_private(path: &Path, content: &str) {

@@ -21,7 +21,15 @@ pub(crate) struct Manner {
     pub(crate) starttls: &'static str,
     /// Its answer to a login.
     pub(crate) login: Answer,
+    /// Says everything in place of the above.
+    pub(crate) script: Option<Script>,
+    /// Rests between two bytes of what it says.
+    pub(crate) slow: bool,
 }
+
+/// What it says to a line, given those that came before it on the connection; to the empty line first of all, which is
+/// its greeting. `TAG` stands for the line's first word; `None` hangs up.
+pub(crate) type Script = fn(line: &str, before: &[String]) -> Option<Vec<u8>>;
 
 /// An answer to a login. `TAG` stands for IMAP's tag.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +52,12 @@ impl Manner {
             Mail::Pop3 => ("+OK ready", vec!["USER", "UIDL", "TOP", "PIPELINING", "SASL PLAIN"]),
             Mail::Smtp => ("220 ready ESMTP", vec!["PIPELINING", "SIZE 1000000", "8BITMIME", "AUTH PLAIN"]),
         };
-        Self { greeting, offer, starttls: "", login: Answer::Yes }
+        Self { greeting, offer, starttls: "", login: Answer::Yes, script: None, slow: false }
+    }
+
+    /// One that says what `script` says.
+    pub(crate) fn scripted(mail: Mail, script: Script) -> Self {
+        Self { script: Some(script), ..Self::friendly(mail) }
     }
 }
 
@@ -154,19 +167,44 @@ impl<'s> Talk<'s> {
         conversations.push(Conversation::default());
         let manner = locked(&shared.manner).clone();
         let index = conversations.len() - 1;
+        let _ = stream.set_nodelay(true);
         Self { mail, stream, shared, manner, index, unread: Vec::new() }
     }
 
     fn run(mut self) {
         let greeting = self.manner.greeting;
-        if self.say(greeting).is_ok() {
-            while let Ok(line) = self.line() {
-                if self.answer(&line).is_err() {
-                    break;
-                }
-            }
-        }
+        let _ = match self.manner.script {
+            Some(script) => self.follow(script),
+            None => self.say(greeting).and_then(|()| self.answer_all()),
+        };
         let _ = self.stream.shutdown(Shutdown::Both);
+    }
+
+    fn answer_all(&mut self) -> Result<(), Over> {
+        loop {
+            let line = self.line()?;
+            self.answer(&line)?;
+        }
+    }
+
+    fn follow(&mut self, script: Script) -> Result<(), Over> {
+        let mut before = Vec::new();
+        let mut line = String::new();
+        loop {
+            let words = script(&line, &before).ok_or(Over)?;
+            let tag = line.split(' ').next().unwrap_or_default();
+            let mut rest = words.as_slice();
+            let mut said = Vec::new();
+            while let Some(at) = rest.windows(3).position(|three| three == b"TAG") {
+                said.extend_from_slice(&rest[..at]);
+                said.extend_from_slice(tag.as_bytes());
+                rest = &rest[at + 3..];
+            }
+            said.extend_from_slice(rest);
+            self.write(&said)?;
+            before.push(line);
+            line = self.line()?;
+        }
     }
 
     fn answer(&mut self, line: &str) -> Result<(), Over> {
@@ -258,7 +296,18 @@ impl<'s> Talk<'s> {
     }
 
     fn say(&mut self, words: &str) -> Result<(), Over> {
-        self.stream.write_all(format!("{words}\r\n").as_bytes()).map_err(|_| Over)
+        self.write(format!("{words}\r\n").as_bytes())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Over> {
+        if !self.manner.slow {
+            return self.stream.write_all(bytes).map_err(|_| Over);
+        }
+        for byte in bytes {
+            self.stream.write_all(&[*byte]).map_err(|_| Over)?;
+            thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
     }
 
     fn line(&mut self) -> Result<String, Over> {

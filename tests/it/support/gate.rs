@@ -46,6 +46,15 @@ impl Gate {
         gate
     }
 
+    /// Starts another one with the same key file, as on a second machine; `config` names the same database.
+    pub(crate) fn join(&self, config: GateConfig) -> Self {
+        let mut gate = Self::prepare(config);
+        let key = |gate: &Self| gate.directory().join("data/site.key");
+        fs::copy(key(self), key(&gate)).expect("the key file");
+        gate.start_again();
+        gate
+    }
+
     /// Writes its configuration and starts nothing yet: for commands that work without a running gate.
     pub(crate) fn prepare(config: GateConfig) -> Self {
         let directory = TempDir::new().expect("a temporary directory");
@@ -130,6 +139,14 @@ impl Gate {
         self.doors.iter().find(fits).expect("a listener of that kind").port.number
     }
 
+    /// The port of the first listener of that kind that leads to `upstream` alone.
+    pub(crate) fn port_to(&self, upstream: &str, protocol: &str, implicit_tls: bool) -> u16 {
+        let fits = |door: &&Door| {
+            door.protocol == protocol && door.implicit_tls == implicit_tls && door.upstreams == [upstream]
+        };
+        self.doors.iter().find(fits).expect("a listener of that kind").port.number
+    }
+
     /// Runs one of the gate's commands with its configuration, giving it `input` on standard input.
     pub(crate) fn cli_with_input<A: AsRef<OsStr>>(&self, arguments: &[A], input: &str) -> Outcome {
         let config = self.config_file();
@@ -169,9 +186,9 @@ impl Gate {
         self.directory.path()
     }
 
-    /// The certificate that it presents, which signs itself.
+    /// The authority that signed the certificate that it presents.
     pub(crate) fn ca_file(&self) -> PathBuf {
-        self.directory.path().join("cert.pem")
+        self.directory.path().join("ca.pem")
     }
 
     fn config_file(&self) -> PathBuf {

@@ -73,6 +73,20 @@ impl Guest {
             let reply = wire.command("EHLO client.test");
             assert!(reply.starts_with("250"), "EHLO was answered with `{reply}`");
         }
+        Self::past_greeting(wire, mail)
+    }
+
+    /// Where greeting and EHLO were heard.
+    pub(crate) fn past_greeting(wire: Wire, mail: Mail) -> Self {
+        Self { wire, mail, attempts: 0 }
+    }
+
+    /// Inside the TLS that STARTTLS led to, where nobody greets (in SMTP past EHLO).
+    pub(crate) fn inside(mut wire: Wire, mail: Mail) -> Self {
+        if mail == Mail::Smtp {
+            let reply = wire.command("EHLO client.test");
+            assert!(reply.starts_with("250"), "EHLO was answered with `{reply}`");
+        }
         Self { wire, mail, attempts: 0 }
     }
 

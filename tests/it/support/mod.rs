@@ -16,17 +16,17 @@ pub(crate) mod table;
 mod wire;
 
 pub(crate) use config::{GATE_NAME, GateConfig, UpstreamTls};
-pub(crate) use fake::{Answer, Fake, Manner, eventually};
+pub(crate) use fake::{Answer, Fake, Manner, Script, eventually};
 pub(crate) use gate::{AppPassword, Gate};
 pub(crate) use guest::{Guest, Mail, PROTOCOLS, b64, log_in, on_each_protocol, plain};
 pub(crate) use legacy::{LegacyOptions, LegacyServer};
 pub(crate) use postgres::Postgres;
-pub(crate) use run::{client, run};
+pub(crate) use run::{Outcome, client, run};
 pub(crate) use wire::{Wire, trusting};
 
 use std::path::PathBuf;
 
 /// A path inside the repository.
-fn in_repository(path: &str) -> PathBuf {
+pub(crate) fn in_repository(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
 }

@@ -164,6 +164,13 @@ impl Wire {
         show(&std::mem::take(&mut self.received))
     }
 
+    /// The same, and whether the end came in order: inside TLS with a close_notify.
+    pub(crate) fn end(&mut self) -> (String, bool) {
+        let rest = self.rest();
+        // After a close_notify it is the end each time; a connection that was cut is an error.
+        (rest, matches!(self.stream.read(&mut [0]), Ok(0)))
+    }
+
     /// Takes what arrives next; `false` at the end, however it came.
     fn receive(&mut self) -> bool {
         let mut buffer = [0; 16 * 1024];

@@ -5,7 +5,12 @@
 //!      │               └──IDLE──▶ AwaitingIdle ──+──▶ Idling ──DONE──▶ Opening
 //!      └──not allowed──▶ Swallowing ──▶ Opening
 //! ```
+//!
+//! What the upstream answers decides what some bytes of the client's are. So that an answer cannot be taken for
+//! another's, a line that asks for one goes upstream only when every command before it was answered: a client
+//! may use one tag twice.
 
+use std::collections::VecDeque;
 use std::mem;
 
 use crate::protocol::Violation;
@@ -15,6 +20,9 @@ use crate::protocol::imap::offer::Capabilities;
 
 /// Tag and verb together; both are short.
 const OPENING_MAX: usize = 512;
+
+/// Commands whose answers are outstanding before the client has to wait.
+const OUTSTANDING_MAX: usize = 256;
 
 /// The largest literal that `LITERAL-` lets a client send unasked (RFC 7888 section 5).
 const SMALL_LITERAL: u64 = 4096;
@@ -30,6 +38,10 @@ pub(super) struct Commands {
     unasked_max: u64,
     /// Of the command under way.
     tag: Vec<u8>,
+    /// The tags of the commands that wait for their answers, oldest first.
+    outstanding: VecDeque<Vec<u8>>,
+    /// The last of them is of a kind that the guard does not know: what follows it may be its continuation.
+    unknown: bool,
     /// The bytes of a line that are not passed on before they are understood.
     opening: Vec<u8>,
     state: State,
@@ -38,13 +50,23 @@ pub(super) struct Commands {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Opening,
-    Line { line: Line, idle: bool },
-    AwaitingLiteral { length: u64 },
-    Literal { left: u64 },
+    Line { line: Line, kind: Kind },
+    AwaitingLiteral { length: u64, kind: Kind },
+    Literal { left: u64, kind: Kind },
     AwaitingIdle,
     Idling,
     Swallowing(Line),
     SwallowingLiteral { left: u64 },
+}
+
+/// What a command's verb says about its continuations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// It has none but for literals.
+    Plain,
+    Idle,
+    /// It may have any.
+    Unknown,
 }
 
 /// A line as far as it was read.
@@ -75,7 +97,7 @@ enum Ended {
 pub(super) enum Next {
     /// Read on.
     More,
-    /// Nothing more is understood until the upstream answers.
+    /// Nothing more is understood, or may pass, until the upstream answers.
     Wait,
     /// A command was not passed on; this line answers it.
     Answer(Vec<u8>),
@@ -109,14 +131,25 @@ impl Commands {
         } else {
             0
         };
-        Self { unasked_max, tag: Vec::new(), opening: Vec::new(), state: State::Opening }
+        Self {
+            unasked_max,
+            tag: Vec::new(),
+            outstanding: VecDeque::new(),
+            unknown: false,
+            opening: Vec::new(),
+            state: State::Opening,
+        }
     }
 
     /// The upstream said `+`.
-    pub(super) fn go_ahead(&mut self) {
+    ///
+    /// # Errors
+    /// [`Violation::UnknownExchange`] where it asks for what only the client could know.
+    pub(super) fn go_ahead(&mut self) -> Result<(), Violation> {
         self.state = match self.state {
-            State::AwaitingLiteral { length } => literal(length),
+            State::AwaitingLiteral { length, kind } => literal(length, kind),
             State::AwaitingIdle => State::Idling,
+            State::Opening if self.unknown => return Err(Violation::UnknownExchange),
             state @ (State::Opening
             | State::Line { .. }
             | State::Literal { .. }
@@ -124,15 +157,28 @@ impl Commands {
             | State::Swallowing(_)
             | State::SwallowingLiteral { .. }) => state,
         };
+        Ok(())
     }
 
     /// The upstream answered the command called `tag`: what that announced will not come.
-    pub(super) fn answered(&mut self, tag: &[u8]) {
-        let waiting =
-            matches!(self.state, State::AwaitingLiteral { .. } | State::AwaitingIdle | State::Idling);
-        if waiting && tag == self.tag && self.opening.is_empty() {
-            self.state = State::Opening;
+    ///
+    /// # Errors
+    /// [`Violation::AnsweredEarly`] where the rest of that command is on its way: some upstreams would read it
+    /// as commands.
+    pub(super) fn answered(&mut self, tag: &[u8]) -> Result<(), Violation> {
+        if let Some(at) = self.outstanding.iter().position(|known| known == tag) {
+            self.outstanding.remove(at);
+            self.unknown &= !self.outstanding.is_empty();
+            return Ok(());
         }
+        match self.state {
+            _ if tag != self.tag => {}
+            State::AwaitingLiteral { .. } | State::AwaitingIdle => self.state = State::Opening,
+            State::Idling if self.opening.is_empty() => self.state = State::Opening,
+            State::Line { .. } | State::Literal { .. } => return Err(Violation::AnsweredEarly),
+            State::Idling | State::Opening | State::Swallowing(_) | State::SwallowingLiteral { .. } => {}
+        }
+        Ok(())
     }
 
     /// Reads from the front of `bytes`, which is not empty, and passes on what may pass: how many bytes were
@@ -148,13 +194,12 @@ impl Commands {
     ) -> Result<(usize, Next), Violation> {
         match self.state {
             State::AwaitingLiteral { .. } | State::AwaitingIdle => Ok((0, Next::Wait)),
-            State::Literal { left } => {
+            // Every command takes a place that its answer gives back.
+            State::Opening if self.opening.is_empty() && self.must_wait() => Ok((0, Next::Wait)),
+            State::Literal { left, kind } => {
                 let content = front(bytes, left);
                 to_upstream.extend_from_slice(content);
-                self.state = match left - content.len() as u64 {
-                    0 => State::Line { line: Line::default(), idle: false },
-                    left => State::Literal { left },
-                };
+                self.state = literal(left - content.len() as u64, kind);
                 Ok((content.len(), Next::More))
             }
             State::SwallowingLiteral { left } => {
@@ -167,8 +212,8 @@ impl Commands {
             }
             State::Opening => self.each(bytes, |commands, byte| commands.open(byte, to_upstream)),
             State::Idling => self.each(bytes, |commands, byte| commands.idle(byte, to_upstream)),
-            State::Line { mut line, idle } => {
-                self.each(bytes, |commands, byte| commands.pass(&mut line, idle, byte, to_upstream))
+            State::Line { mut line, kind } => {
+                self.each(bytes, |commands, byte| commands.pass(&mut line, kind, byte, to_upstream))
             }
             State::Swallowing(mut line) => {
                 self.each(bytes, |commands, byte| commands.swallow(&mut line, byte))
@@ -176,7 +221,13 @@ impl Commands {
         }
     }
 
-    /// Reads byte by byte, until the state is another or there is something to do.
+    /// Whether the next command must not begin yet.
+    fn must_wait(&self) -> bool {
+        self.unknown || self.outstanding.len() >= OUTSTANDING_MAX
+    }
+
+    /// Reads byte by byte, until the state is another or there is something to do. A byte that has to wait was
+    /// not read.
     fn each(
         &mut self,
         bytes: &[u8],
@@ -185,6 +236,9 @@ impl Commands {
         let before = mem::discriminant(&self.state);
         for (at, byte) in bytes.iter().enumerate() {
             let next = read(self, *byte)?;
+            if next == Next::Wait {
+                return Ok((at, next));
+            }
             if next != Next::More || mem::discriminant(&self.state) != before {
                 return Ok((at + 1, next));
             }
@@ -192,26 +246,42 @@ impl Commands {
         Ok((bytes.len(), Next::More))
     }
 
-    /// Collects tag and verb.
+    /// Collects tag and verb. Where blanks go first, or another control character than the CR of the line end
+    /// stands among them, two servers may disagree about which word is the verb; and the answer to a command
+    /// with an invalid tag could be taken for another's, or for a `+`.
     fn open(&mut self, byte: u8, to_upstream: &mut Vec<u8>) -> Result<Next, Violation> {
-        self.opening.push(byte);
-        let words = || self.opening.split(|b| b" \t\r\n".contains(b)).filter(|word| !word.is_empty());
+        let words = self.opening.split(|b| *b == b' ').filter(|word| !word.is_empty()).count();
         match byte {
             b'\r' => {}
-            b' ' | b'\t' if words().count() >= 2 => {}
-            b'\n' => return Err(Violation::Ambiguous),
-            _ if self.opening.len() > OPENING_MAX => return Err(Violation::Ambiguous),
-            _ => return Ok(Next::More),
+            b' ' if words >= 2 => {}
+            b' ' if words == 0 => return Err(Violation::Ambiguous),
+            _ if byte.is_ascii_control() || self.opening.len() >= OPENING_MAX => {
+                return Err(Violation::Ambiguous);
+            }
+            _ => {
+                self.opening.push(byte);
+                return Ok(Next::More);
+            }
         }
-        // An upstream that skips blanks before a command and one that takes them for an empty tag disagree
-        // about which word is the verb.
-        let blank_first = self.opening.first().is_some_and(|b| b" \t".contains(b));
-        let verbs = words().take(2).skip(usize::from(!blank_first));
-        let is = |name: &[u8]| verbs.clone().any(|verb| verb.eq_ignore_ascii_case(name));
-        let refused = REFUSED.iter().any(|name| is(name));
-        let idle = is(b"IDLE");
-        self.tag = words().next().unwrap_or_default().to_vec();
-        let opening = mem::take(&mut self.opening);
+        let mut opening = mem::take(&mut self.opening);
+        let mut words = opening.split(|b| *b == b' ').filter(|word| !word.is_empty());
+        let (tag, verb) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        // A line without any word is nothing that is answered by tag.
+        if !tag.is_empty() && !std::str::from_utf8(tag).is_ok_and(is_tag) {
+            return Err(Violation::Ambiguous);
+        }
+        let is_one_of = |names: &[&[u8]]| names.iter().any(|name| name.eq_ignore_ascii_case(verb));
+        let kind = match verb {
+            _ if is_one_of(&[b"IDLE"]) => Kind::Idle,
+            b"" => Kind::Plain,
+            _ if is_one_of(&KNOWN) => Kind::Plain,
+            _ => Kind::Unknown,
+        };
+        // A word alone is no command, and nobody knows by which tag it would be answered: the `DONE` of an `IDLE`
+        // that is over already, most likely.
+        let refused = is_one_of(&REFUSED) || (verb.is_empty() && !tag.is_empty());
+        self.tag = tag.to_vec();
+        opening.push(byte);
         let mut line = Line::default();
         for byte in &opening {
             // No LF among them, and CR at most as the last.
@@ -221,7 +291,7 @@ impl Commands {
             self.state = State::Swallowing(line);
         } else {
             to_upstream.extend_from_slice(&opening);
-            self.state = State::Line { line, idle };
+            self.state = State::Line { line, kind };
         }
         Ok(Next::More)
     }
@@ -230,26 +300,25 @@ impl Commands {
     fn pass(
         &mut self,
         line: &mut Line,
-        idle: bool,
+        kind: Kind,
         byte: u8,
         to_upstream: &mut Vec<u8>,
     ) -> Result<Next, Violation> {
         let announcement = match line.push(byte) {
             Ended::NotYet => {
                 to_upstream.push(byte);
-                self.state = State::Line { line: *line, idle };
+                self.state = State::Line { line: *line, kind };
                 return Ok(Next::More);
             }
             Ended::Ambiguously => return Err(Violation::Ambiguous),
             Ended::Here(announcement) => announcement,
         };
         let quote = line.quote;
-        *line = Line::default();
-        self.state = match announcement {
-            None if idle => State::AwaitingIdle,
+        let next = match announcement {
+            None if kind == Kind::Idle => State::AwaitingIdle,
             None => State::Opening,
             Some(Announcement { length, .. }) if length > LITERAL_MAX => return Err(Violation::Ambiguous),
-            Some(Announcement { length, synchronising: true }) => State::AwaitingLiteral { length },
+            Some(Announcement { length, synchronising: true }) => State::AwaitingLiteral { length, kind },
             // An upstream that does not take the literal takes its content for commands, and so may one that
             // reads an unfinished quoted string.
             Some(Announcement { length, .. })
@@ -257,8 +326,19 @@ impl Commands {
             {
                 return Err(Violation::Ambiguous);
             }
-            Some(Announcement { length, .. }) => literal(length),
+            Some(Announcement { length, .. }) => literal(length, kind),
         };
+        // The answer that this asks for must be the only one that can come.
+        let asks = matches!(next, State::AwaitingLiteral { .. } | State::AwaitingIdle);
+        if asks && !self.outstanding.is_empty() {
+            return Ok(Next::Wait);
+        }
+        if next == State::Opening && !self.tag.is_empty() {
+            self.outstanding.push_back(mem::take(&mut self.tag));
+            self.unknown = kind == Kind::Unknown;
+        }
+        *line = Line::default();
+        self.state = next;
         to_upstream.push(byte);
         Ok(Next::More)
     }
@@ -273,6 +353,7 @@ impl Commands {
         }
         if self.opening.len() == DONE.len() {
             to_upstream.append(&mut self.opening);
+            self.outstanding.push_back(mem::take(&mut self.tag));
             self.state = State::Opening;
         }
         Ok(Next::More)
@@ -303,14 +384,67 @@ impl Commands {
     }
 }
 
-/// What would change who the client is; what would hide the commands from the guard; and what is no command
-/// once logged in, but would have continuation lines.
-const REFUSED: [&[u8]; 3] = [b"UNAUTHENTICATE", b"COMPRESS", b"AUTHENTICATE"];
+/// What would change who the client is (the second is how it was called before RFC 8437, the third how some of
+/// those servers let an administrator become somebody); what would hide the commands from the guard; and what
+/// is no command once logged in, but would have continuation lines.
+const REFUSED: [&[u8]; 6] =
+    [b"UNAUTHENTICATE", b"X-UNAUTHENTICATE", b"PROXYAUTH", b"COMPRESS", b"STARTTLS", b"AUTHENTICATE"];
 
-fn literal(length: u64) -> State {
+/// Commands without continuations but for literals. Behind any other the client has to wait for the answer.
+const KNOWN: [&[u8]; 46] = [
+    b"APPEND",
+    b"CAPABILITY",
+    b"CHECK",
+    b"CLOSE",
+    b"COPY",
+    b"CREATE",
+    b"DELETE",
+    b"DELETEACL",
+    b"ENABLE",
+    b"ESEARCH",
+    b"EXAMINE",
+    b"EXPUNGE",
+    b"FETCH",
+    b"GENURLAUTH",
+    b"GETACL",
+    b"GETMETADATA",
+    b"GETQUOTA",
+    b"GETQUOTAROOT",
+    b"ID",
+    b"LANGUAGE",
+    b"LIST",
+    b"LISTRIGHTS",
+    b"LOGOUT",
+    b"LSUB",
+    b"MOVE",
+    b"MYRIGHTS",
+    b"NAMESPACE",
+    b"NOOP",
+    b"NOTIFY",
+    b"RENAME",
+    b"REPLACE",
+    b"SEARCH",
+    b"SELECT",
+    b"SETACL",
+    b"SETMETADATA",
+    b"SETQUOTA",
+    b"SORT",
+    b"STATUS",
+    b"STORE",
+    b"SUBSCRIBE",
+    b"THREAD",
+    b"UID",
+    b"UNSELECT",
+    b"UNSUBSCRIBE",
+    b"URLFETCH",
+    b"XLIST",
+];
+
+/// The next state where so many bytes of content follow.
+fn literal(length: u64, kind: Kind) -> State {
     match length {
-        0 => State::Line { line: Line::default(), idle: false },
-        left => State::Literal { left },
+        0 => State::Line { line: Line::default(), kind },
+        left => State::Literal { left, kind },
     }
 }
 

@@ -1,4 +1,4 @@
-//! Stands in the relay to an upstream that offers `UNAUTHENTICATE` (RFC 8437), which would let a client leave
+//! Stands in the relay to an upstream that offers `UNAUTHENTICATE` (RFC 8437; `X-UNAUTHENTICATE`), which would let a client leave
 //! the account that the gate admitted it to and log in to another behind the gate's back.
 //!
 //! Both sides pass byte for byte, but for three things: a command that is not allowed here is answered by the
@@ -69,8 +69,8 @@ impl RelayGuard for Guard {
             let (used, noticed) = self.responses.read(rest, &mut out.to_client);
             rest = rest.get(used..).unwrap_or_default();
             match noticed {
-                Some(Noticed::Continuation) => self.commands.go_ahead(),
-                Some(Noticed::Tagged(tag)) => self.commands.answered(&tag),
+                Some(Noticed::Continuation) => self.commands.go_ahead()?,
+                Some(Noticed::Tagged(tag)) => self.commands.answered(&tag)?,
                 None => {}
             }
         }
@@ -87,7 +87,7 @@ mod tests {
 
     use super::*;
     use crate::protocol::MailProtocol;
-    use crate::protocol::imap::{Imap, Offer, Welcome};
+    use crate::protocol::imap::{Imap, Welcome};
 
     /// A session behind the guard: what each side has received so far, and whether it still lives.
     struct Relay {
@@ -143,38 +143,39 @@ mod tests {
         let mut relay = Relay::new("UNAUTHENTICATE");
         relay.client("a NOOP\r\nb UnAuthenticate\r\nc NOOP\r\n");
         assert_eq!(relay.got(), got("a NOOP\r\nc NOOP\r\n", "b BAD Not available here\r\n"));
-        for verb in [
-            "b UNAUTHENTICATE ",
-            "b  UNAUTHENTICATE",
-            "b\tUNAUTHENTICATE\t",
-            " UNAUTHENTICATE",
-            " b UNAUTHENTICATE",
-        ] {
+        for verb in ["b UNAUTHENTICATE ", "b  UNAUTHENTICATE", "b unauthenticate {3}"] {
             relay.client(verb).client("\r\n");
-            assert_eq!(relay.got().0, "", "{verb:?}");
+            assert_eq!(relay.got(), got("", "b BAD Not available here\r\n"), "{verb:?}");
         }
         relay.client("UNAUTHENTICATE NOOP\r\nd UNAUTHENTICATED\r\n");
         assert_eq!(relay.got(), got("UNAUTHENTICATE NOOP\r\nd UNAUTHENTICATED\r\n", ""));
-        relay.client("e COMPRESS DEFLATE\r\nf AUTHENTICATE PLAIN\r\n");
-        assert_eq!(relay.got(), got("", "e BAD Not available here\r\nf BAD Not available here\r\n"));
+        relay.upstream("a OK\r\nc OK\r\nUNAUTHENTICATE OK\r\nd BAD\r\n");
+        relay.got();
+        for verb in
+            ["COMPRESS DEFLATE", "AUTHENTICATE PLAIN", "STARTTLS", "X-UNAUTHENTICATE", "proxyauth tom"]
+        {
+            relay.client(&format!("e {verb}\r\n"));
+            assert_eq!(relay.got(), got("", "e BAD Not available here\r\n"), "{verb}");
+        }
     }
 
     #[test]
     fn a_guard_stands_where_the_upstream_says_so_before_or_after_login() {
         let guarded = |before: &str, after: &str| {
-            let capabilities = Capabilities::parse(after.as_bytes());
-            let welcome = Welcome { capabilities, untagged: Vec::new(), text: String::new() };
-            Imap::guard(&Offer::parse(before), &welcome).is_some()
+            let [before, capabilities] = [before, after].map(|list| Capabilities::parse(list.as_bytes()));
+            let welcome = Welcome { before, capabilities, untagged: Vec::new(), text: String::new() };
+            Imap::guard(&welcome).is_some()
         };
         assert!(!guarded("IMAP4rev1", "IMAP4rev1 IDLE"));
         assert!(guarded("IMAP4rev1", "IMAP4rev1 unauthenticate"));
+        assert!(guarded("IMAP4rev1", "IMAP4rev1 X-UNAUTHENTICATE"));
         assert!(guarded("IMAP4rev1 UNAUTHENTICATE", ""));
     }
 
     #[test]
     fn content_is_no_command() {
         let mut relay = Relay::new("UNAUTHENTICATE LITERAL+");
-        let append = "a APPEND x {20+}\r\nb UNAUTHENTICATE\r\nc \r\n {0+}\r\n\r\n";
+        let append = "a APPEND x {22+}\r\nb UNAUTHENTICATE\r\nc \r\n {0+}\r\n\r\n";
         relay.client(append).client("d UNAUTHENTICATE\r\n");
         assert_eq!(relay.got(), got(append, "d BAD Not available here\r\n"));
     }
@@ -186,6 +187,7 @@ mod tests {
         assert_eq!(relay.got(), got("a APPEND x {18}\r\n", ""));
         relay.upstream("* 1 EXISTS\r\n+ go\r\n");
         assert_eq!(relay.got(), got("b UNAUTHENTICATE\r\n\r\n", "* 1 EXISTS\r\n+ go\r\n"));
+        relay.upstream("a OK\r\n").got();
         relay
             .client("a APPEND x {18}\r\n")
             .upstream("a NO [OVERQUOTA] full\r\n")
@@ -209,9 +211,11 @@ mod tests {
     fn the_continuation_of_idle_opens_no_literal() {
         let mut relay = Relay::new("UNAUTHENTICATE");
         relay.client("a IDLE\r\nDONE\r\nb APPEND x {18}\r\n").upstream("+ idling\r\n* 3 EXISTS\r\n");
-        assert_eq!(relay.got().0, "a IDLE\r\nDONE\r\nb APPEND x {18}\r\n");
-        relay.client("c UNAUTHENTICATE\r\n").upstream("a OK\r\nb NO\r\n");
-        assert_eq!(relay.got(), got("", "a OK\r\nb NO\r\nc BAD Not available here\r\n"));
+        assert_eq!(relay.got().0, "a IDLE\r\nDONE\r\nb APPEND x {18}\r");
+        relay.client("c UNAUTHENTICATE\r\n").upstream("a OK\r\n");
+        assert_eq!(relay.got(), got("\n", "a OK\r\n"));
+        relay.upstream("b NO\r\n");
+        assert_eq!(relay.got(), got("", "b NO\r\nc BAD Not available here\r\n"));
         relay.client("a IDLE\r\n").upstream("a NO not now\r\n").client("c UNAUTHENTICATE\r\n");
         assert_eq!(relay.got().0, "a IDLE\r\n");
         relay.client("a IDLE\r\n").upstream("+\r\n").client("x UNAUTHENTICATE\r\n");
@@ -242,6 +246,12 @@ mod tests {
             ("UNAUTHENTICATE", "a NOOP\nb UNAUTHENTICATE\n"),
             ("UNAUTHENTICATE", "a NOOP x\nb"),
             ("UNAUTHENTICATE", "a NOOP\rb UNAUTHENTICATE\r\n"),
+            ("UNAUTHENTICATE", " a UNAUTHENTICATE\r\n"),
+            ("UNAUTHENTICATE", "a\tb UNAUTHENTICATE\r\n"),
+            ("UNAUTHENTICATE", "a\0 UNAUTHENTICATE\r\n"),
+            ("UNAUTHENTICATE", "+ NOOP\r\n"),
+            ("UNAUTHENTICATE", "+x NOOP\r\n"),
+            ("UNAUTHENTICATE", "* NOOP\r\n"),
         ] {
             let mut relay = Relay::new(capabilities);
             relay.client(bytes);
@@ -264,6 +274,58 @@ mod tests {
             relay.got().1,
             "* CAPABILITY IMAP4rev1 IDLE\r\na OK [CAPABILITY IMAP4rev1] done\r\n* 1 FETCH (BODY[] {28}\r\n* CAPABILITY UNAUTHENTICATE)\r\n"
         );
+        let subject = "* 1 FETCH (ENVELOPE (NIL \"[CAPABILITY STARTTLS] is gone\"))\r\n";
+        assert_eq!(relay.upstream(subject).got().1, subject);
+    }
+
+    #[test]
+    fn an_answer_to_one_command_is_not_taken_for_the_answer_to_another() {
+        // The tag is used twice: the first answer is the NOOP's.
+        let mut relay = Relay::new("UNAUTHENTICATE LITERAL+");
+        let append = "a APPEND x {22}\r\n";
+        relay.client("a NOOP\r\n").client(append).client("b APPEND y {30+}\r\n");
+        assert_eq!(relay.got().0, format!("a NOOP\r\n{}", &append[..append.len() - 1]));
+        relay.upstream("a OK\r\n");
+        assert_eq!(relay.got().0, "\n", "now only one answer can come");
+        relay.upstream("+ go\r\n").client("....\r\nc UNAUTHENTICATE\r\n");
+        assert_eq!(relay.got().0, "b APPEND y {30+}\r\n....\r\n");
+    }
+
+    #[test]
+    fn behind_a_command_that_the_guard_does_not_know_the_client_waits() {
+        let mut relay = Relay::new("UNAUTHENTICATE LITERAL+");
+        relay.client("a XNEW {1+}\r\nx\r\nb NOOP {30+}\r\n");
+        assert_eq!(relay.got().0, "a XNEW {1+}\r\nx\r\n");
+        relay.upstream("a BAD what?\r\n");
+        assert_eq!(relay.got().0, "b NOOP {30+}\r\n");
+        let mut relay = Relay::new("UNAUTHENTICATE LITERAL+");
+        relay.client("a XNEW\r\nb NOOP {30+}\r\n").upstream("+ more\r\n");
+        assert!(relay.ended);
+    }
+
+    #[test]
+    fn an_upstream_that_answers_in_the_middle_of_a_command_gets_no_more_of_it() {
+        let mut relay = Relay::new("UNAUTHENTICATE LITERAL+");
+        relay.client("a APPEND x {40+}\r\nhello").upstream("a NO [OVERQUOTA] full\r\n");
+        assert!(relay.ended);
+        relay.client("b UNAUTHENTICATE\r\n");
+        assert_eq!(relay.got(), got("a APPEND x {40+}\r\nhello", "a NO [OVERQUOTA] full\r\n"));
+    }
+
+    #[test]
+    fn a_word_alone_reaches_no_upstream() {
+        let mut relay = Relay::new("UNAUTHENTICATE");
+        relay.client("DONE\r\n\r\na NOOP\r\n");
+        assert_eq!(relay.got(), got("\r\na NOOP\r\n", "DONE BAD Not available here\r\n"));
+    }
+
+    #[test]
+    fn what_is_outstanding_is_bounded() {
+        let mut relay = Relay::new("UNAUTHENTICATE");
+        relay.client(&"a NOOP\r\n".repeat(1000));
+        assert_eq!(relay.got().0.len(), 8 * 256, "then the client has to wait");
+        relay.upstream(&"a OK\r\n".repeat(256));
+        assert_eq!(relay.got().0.len(), 8 * 256);
     }
 
     /// One side says something.
@@ -322,6 +384,141 @@ mod tests {
                 prop_assert_eq!(whole.ended, split.ended);
             }
             prop_assert_eq!(whole.got(), split.got());
+        }
+    }
+
+    /// An upstream that reads what the guard lets pass, forgiving about tags and blanks.
+    #[derive(Default)]
+    struct Lenient {
+        line: Vec<u8>,
+        literal: u64,
+        tag: String,
+        verb: Option<String>,
+        idling: bool,
+        asking: bool,
+        executed: Vec<String>,
+    }
+
+    impl Lenient {
+        /// Reads a byte; `willing` says whether it takes what it may decline. Returns what it replies.
+        fn read(&mut self, byte: u8, willing: bool) -> String {
+            if self.literal > 0 {
+                self.literal -= 1;
+                return String::new();
+            }
+            self.line.push(byte);
+            if byte != b'\n' {
+                return String::new();
+            }
+            let line = String::from_utf8_lossy(&mem::take(&mut self.line)).trim_end().to_owned();
+            if mem::take(&mut self.asking) {
+                return format!("{} OK asked\r\n", self.tag);
+            }
+            if self.idling {
+                self.idling = !line.eq_ignore_ascii_case("DONE");
+                return if self.idling { String::new() } else { format!("{} OK idled\r\n", self.tag) };
+            }
+            if self.verb.is_none() {
+                let mut words = line.split_ascii_whitespace();
+                self.tag = words.next().unwrap_or_default().to_owned();
+                self.verb = Some(words.next().unwrap_or_default().to_ascii_uppercase());
+            }
+            let announced = line.strip_suffix('}').and_then(|line| line.rsplit_once('{')).map(|(_, n)| n);
+            if let Some(number) = announced {
+                let unasked = number.strip_suffix('+');
+                if let Ok(length) = unasked.unwrap_or(number).parse() {
+                    if unasked.is_none() && !willing {
+                        self.verb = None;
+                        return format!("{} NO\r\n", self.tag);
+                    }
+                    self.literal = length;
+                    return if unasked.is_none() { "+ go\r\n".to_owned() } else { String::new() };
+                }
+            }
+            let verb = self.verb.take().unwrap_or_default();
+            self.executed.push(verb.clone());
+            match verb.as_str() {
+                "IDLE" if willing => {
+                    self.idling = true;
+                    "+ idling\r\n".to_owned()
+                }
+                "XASK" if willing => {
+                    self.asking = true;
+                    "+ more\r\n".to_owned()
+                }
+                "" if self.tag.is_empty() => "* BAD\r\n".to_owned(),
+                _ => format!("{} OK\r\n", self.tag),
+            }
+        }
+    }
+
+    fn client_words() -> impl Strategy<Value = String> {
+        const WORDS: [&str; 24] = [
+            "a NOOP\r\n",
+            "a NOOP\r\n",
+            "b NOOP\r\n",
+            "a APPEND x {18}\r\n",
+            "a APPEND x {22}\r\n",
+            "b APPEND x {18}\r\n",
+            "b APPEND y {30+}\r\n",
+            "a APPEND y {18+}\r\n",
+            "b UNAUTHENTICATE\r\n",
+            "b UNAUTHENTICATE\r\n",
+            "c unauthenticate\r\n",
+            " c UNAUTHENTICATE\r\n",
+            "c\tUNAUTHENTICATE\r\n",
+            "UNAUTHENTICATE\r\n",
+            "+x NOOP\r\n",
+            "+ UNAUTHENTICATE\r\n",
+            "a IDLE\r\n",
+            "b IDLE\r\n",
+            "DONE\r\n",
+            "a XASK\r\n",
+            "b XASK {3+}\r\n",
+            "............",
+            "\r\n",
+            "a NOOP {0}\r\n",
+        ];
+        prop::collection::vec(prop::sample::select(&WORDS[..]), 0..14).prop_map(|words| words.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(6000) })]
+
+        #[test]
+        fn no_upstream_however_lenient_ever_reads_a_command_that_changes_who_the_client_is(
+            text in client_words(),
+            sizes in prop::collection::vec(1usize..60, 1..8),
+            willing in prop::collection::vec(any::<bool>(), 1..8),
+        ) {
+            let mut relay = Relay::new("UNAUTHENTICATE LITERAL+");
+            let mut upstream = Lenient::default();
+            let mut willing = willing.iter().cycle();
+            let mut rest = text.as_str();
+            for size in sizes.iter().cycle() {
+                let (piece, behind) = rest.split_at((*size).min(rest.len()));
+                rest = behind;
+                relay.client(piece);
+                while !relay.ended && !relay.out.to_upstream.is_empty() {
+                    let read = mem::take(&mut relay.out.to_upstream);
+                    let replies: String = read
+                        .iter()
+                        .map(|byte| {
+                            let willing = *byte != b'\n' || *willing.next().unwrap_or(&true);
+                            upstream.read(*byte, willing)
+                        })
+                        .collect();
+                    relay.upstream(&replies);
+                }
+                if rest.is_empty() || relay.ended {
+                    break;
+                }
+            }
+            prop_assert!(
+                !upstream.executed.iter().any(|verb| verb == "UNAUTHENTICATE"),
+                "the upstream read {:?} of {text:?}",
+                upstream.executed
+            );
         }
     }
 }

@@ -109,7 +109,9 @@ fn tail_of(tail: Tail, part: &[u8]) -> Tail {
 /// The line without the capabilities that clients are not told of, be they a response or a response code.
 fn withhold(line: &[u8]) -> Vec<u8> {
     let upper = line.to_ascii_uppercase();
-    let code = upper.windows(12).position(|part| part == b"[CAPABILITY ").map(|at| at + 12);
+    // Only status lines have codes; in data it may be the subject of a message.
+    let code = upper.windows(12).position(|part| part == b"[CAPABILITY ").filter(|_| !announces(line));
+    let code = code.map(|at| at + 12);
     let start = if upper.starts_with(b"* CAPABILITY ") { Some(13) } else { code };
     let Some((before, list)) = start.and_then(|start| line.split_at_checked(start)) else {
         return line.to_vec();

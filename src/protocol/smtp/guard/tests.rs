@@ -269,6 +269,23 @@ fn command_lines_reach_the_upstream_with_the_line_end_that_the_gate_saw() {
     );
 }
 
+/// The rest of a line that an upstream cuts would be a command of its own there.
+#[test]
+fn no_line_passes_that_an_upstream_could_cut_in_two() {
+    let line = |length: usize| {
+        let end = "XCLIENT LOGIN=evil\r\n";
+        format!("NOOP {}{end}", "x".repeat(length - end.len() - 5))
+    };
+    let mut relay = Relay::new(&[]);
+    relay.client_says(line(2049)).client_says(line(4096)).client_says(line(8192));
+    assert_eq!(
+        (relay.upstream_got(), relay.client_heard()),
+        (String::new(), Own::LineTooLong.text().repeat(3))
+    );
+    relay.client_says(line(2048));
+    assert_eq!(relay.upstream_got(), line(2048));
+}
+
 #[test]
 fn what_is_held_is_bounded() {
     let mut relay = Relay::new(&[]);

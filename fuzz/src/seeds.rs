@@ -1,0 +1,165 @@
+//! Where fuzzing starts: the conversations of the transcripts, and those that the relay guards have been through.
+
+use std::path::Path;
+
+use crate::dialogue::{ANSWERS, CANARY, CLIENT_SETUPS, UPSTREAM_SETUPS};
+use crate::input::write;
+use crate::script::{Act, Script, Side};
+
+/// The seeds of a target, by name.
+pub(crate) fn of(target: &str) -> Vec<(String, Vec<u8>)> {
+    let numbered = |seeds: Vec<Vec<u8>>| {
+        seeds.into_iter().enumerate().map(|(number, seed)| (format!("seed-{number}"), seed)).collect()
+    };
+    match target.split_once('_') {
+        Some((protocol, "server")) => transcripts(protocol, Side::Server),
+        Some((protocol, "client")) => transcripts(protocol, Side::Client),
+        Some(("imap", "framing")) => transcripts("imap", Side::Server),
+        Some(("imap", _)) => numbered(imap_guard()),
+        Some(("smtp", _)) => numbered(smtp_guard()),
+        _ => numbered(sasl()),
+    }
+}
+
+fn transcripts(protocol: &str, side: Side) -> Vec<(String, Vec<u8>)> {
+    let folder = if side == Side::Server { "server" } else { "client" };
+    let directory =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts").join(protocol).join(folder);
+    let mut files: Vec<_> =
+        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+        .iter()
+        .map(|file| {
+            (file.file_stem().unwrap().to_str().unwrap().to_owned(), seed(&Script::read(file, side), side))
+        })
+        .collect()
+}
+
+/// What the peer sends in a transcript, from the setup that is most like its own.
+fn seed(script: &Script, side: Side) -> Vec<u8> {
+    let header = |key| script.header.one(key);
+    let setup = match side {
+        Side::Server => CLIENT_SETUPS.iter().position(|setup| {
+            setup.contains("plain") == (header("channel") == Some("plain"))
+                && setup.contains("zh") == (header("language") == Some("zh"))
+        }),
+        Side::Client => UPSTREAM_SETUPS.iter().position(|setup| {
+            setup.contains("starttls") == (header("starttls") == Some("yes"))
+                && setup.contains("login") == header("login").is_some()
+                && setup.contains(" as ") == header("login").is_some_and(|login| login.contains(" as "))
+        }),
+    };
+    let answer = script.acts.iter().find_map(|(_, act)| match act {
+        Act::Answer(answer) => ANSWERS.iter().position(|known| answer.starts_with(known)),
+        _ => None,
+    });
+    // With an offer, or an introduction, if the transcript has one.
+    let offered = usize::from(!script.header.all("offer").is_empty()) * CLIENT_SETUPS.len();
+    let introduced = usize::from(!script.header.all("intro").is_empty());
+    let (setup, kind) = match side {
+        Side::Server => (setup.unwrap_or_default() + offered, 0),
+        Side::Client => (setup.unwrap_or_default(), introduced),
+    };
+    let mut flights: Vec<Vec<u8>> = Vec::new();
+    for (_, act) in &script.acts {
+        if let Act::Receive { run, .. } = act {
+            flights.push(run.clone());
+        }
+    }
+    write([setup as u8, answer.unwrap_or_default() as u8, kind as u8, 5], &flights)
+}
+
+fn imap_guard() -> Vec<Vec<u8>> {
+    let conversations = [
+        "a NOOP\r\nb UnAuthenticate\r\nc NOOP\r\n",
+        "a APPEND x {20}\r\nb UNAUTHENTICATE\r\nc \r\nd UNAUTHENTICATE\r\n",
+        "a APPEND x {20+}\r\nb UNAUTHENTICATE\r\nc \r\n {0+}\r\n\r\nd COMPRESS DEFLATE\r\n",
+        "a IDLE\r\nDONE\r\nb APPEND x {18}\r\nc UNAUTHENTICATE\r\n\r\n",
+        "a SEARCH \"x {30+}\r\n",
+        "b COMPRESS DEFLATE {3+}\r\nabc\r\ne SEARCH \"q\\\" {3}\" x\r\n",
+        "a NOOP\r\na APPEND x {18}\r\nb APPEND y {30+}\r\n\r\nc UNAUTHENTICATE\r\n123456789\r\n",
+        " b AUTHENTICATE PLAIN\r\n",
+        "+ NOOP\r\na APPEND x {24}\r\nb UNAUTHENTICATE\r\nc NOOP\r\n",
+    ];
+    let mut seeds = Vec::new();
+    for (number, said) in conversations.iter().enumerate() {
+        for setup in 0..4 {
+            seeds.push(write(
+                [setup, 0, 2 + setup % 2 + 4 * (number as u8 / 2 % 2), 5],
+                &[said.as_bytes().to_vec()],
+            ));
+        }
+    }
+    let any = [
+        "a APPEND x {18}\r\n",
+        "* 1 EXISTS\r\n+ go\r\n",
+        "b UNAUTHENTICATE\r\n\r\n",
+        "a NO [OVERQUOTA] full\r\n",
+    ];
+    seeds.push(write([0, 0, 8, 5], &any.map(|said| said.as_bytes().to_vec())));
+    let fetch = [
+        "b UNAUTHENTICATE\r\n",
+        "* 1 FETCH (BODY[] {29}\r\nb OK this is only content\r\n+ UID 7)\r\n* CAPABILITY UNAUTHENTICATE IDLE\r\n",
+    ];
+    seeds.push(write([1, 0, 8, 5], &fetch.map(|said| said.as_bytes().to_vec())));
+    seeds
+}
+
+fn smtp_guard() -> Vec<Vec<u8>> {
+    let conversations = [
+        "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nXCLIENT in the message\r\n..\r\n.\r\nQUIT\r\n",
+        "MAIL FROM:<a@b>\r\nAUTH LOGIN\r\nRCPT TO:<c@d>\r\nSTARTTLS\r\nXFORWARD ADDR=1\r\nNOOP\r\n",
+        "EHLO other.example.org\r\nBDAT 3\r\nabcBDAT 007 last\r\n\r\n.\r\n\n\nXCLIENT\r\n",
+        "HELO x\r\nBDAT 6\r\nQUIT\r\nRSET\r\nBDAT five\r\n",
+        "DATA\r\ntext\n.\nMAIL FROM:<evil@b>\r\nXCLIENT LOGIN=evil\r\n\r\n.\r\n",
+        "DATA\r\ntext\r\n\0.\r\nQUIT\r\n",
+        "DATA\n.\r\r\n",
+        "DATA\r\ntext\r\n.\rXCLIENT\r\n.\r\n",
+        "NOOP\nRSET\r\n XCLIENT\r\nNOOP\rXCLIENT\r\nFOO bar\r\n",
+        "BDAT 2147483648 LAST\r\nhello\r\n",
+    ];
+    let mut seeds = Vec::new();
+    for said in conversations {
+        for setup in [0, 1, 2, 1 + 4 + 8 + 16] {
+            seeds.push(write([setup, 0, 0, 5], &[said.as_bytes().to_vec()]));
+        }
+    }
+    seeds.push(write([0, 0, 0, 5], &["NOOP\r\n".repeat(1100).into_bytes()]));
+    seeds.push(write([0, 0, 0, 5], &["\n".repeat(120).into_bytes()]));
+    let any = [
+        "DATA\r\ntext",
+        "354 go\r\n",
+        "more\r\n",
+        "552 5.3.4 too big\r\n",
+        "EHLO x\r\n",
+        "250-x\r\n250-XCLIENT\r\n250 CHUNKING\r\n",
+    ];
+    seeds.push(write([32, 0, 0, 5], &any.map(|said| said.as_bytes().to_vec())));
+    seeds.push(write(
+        [33, 0, 0, 5],
+        &["BDAT 30\r\nabc", "503 5.5.1", "\r\nXCLIENT\r\n", " what?\r\n"]
+            .map(|said| said.as_bytes().to_vec()),
+    ));
+    seeds
+}
+
+fn sasl() -> Vec<Vec<u8>> {
+    use mailward::protocol::sasl::base64;
+    let plain = |text: &str| base64(text.as_bytes()).to_vec();
+    let both = [plain("tim"), plain(CANARY)].join(&b'\n');
+    let texts = [
+        (2, plain(&format!("\0tim\0{CANARY}"))),
+        (2, plain("tim\0tim\0secret")),
+        (2, plain("ursel\0kurt\0x")),
+        (2, b"=".to_vec()),
+        (0, plain("\0jos\u{e9}\0\u{5bc6}\u{7801}")),
+        (0, b"AHQAcA".to_vec()),
+        (0, b"*".to_vec()),
+        (1, both.clone()),
+        (3, both),
+        (1, b"dGlt\n*".to_vec()),
+        (1, b"!!!!".to_vec()),
+    ];
+    texts.into_iter().map(|(setup, text)| write([setup, 0, 0, 0], &[text])).collect()
+}

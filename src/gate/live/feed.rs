@@ -1,0 +1,157 @@
+//! Which rows of `changes` are news: pure. Every row is news once, although PostgreSQL may show a row with a lower
+//! number after one with a higher, and the oldest rows go away.
+//!
+//! ```text
+//!   … pruned | anchor …………………… recent …………………… │
+//!              └ read again each time, and no news ┘ whatever is here for the first time
+//! ```
+//!
+//! The anchor is the latest row that was there long enough for everything before it to be visible. It is read
+//! again each time: if it is gone, so may be rows after it that nobody read, and everything must be judged anew.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::base::Monotonic;
+use crate::store::Change;
+
+/// A number is drawn within a transaction, and no statement or transaction of the gate lasts longer than 10 s: what
+/// was drawn before a row that has been there for so long is visible, or never will be.
+const SETTLED_AFTER: Duration = Duration::from_secs(30);
+
+/// The rows that were read so far, as far as that matters.
+#[derive(Default)]
+pub(super) struct Feed {
+    begun: bool,
+    anchor: Option<i64>,
+    /// When each was first seen: the anchor, and all after it.
+    recent: BTreeMap<i64, Monotonic>,
+}
+
+/// What a look at the rows gave.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// These happened.
+    Changes(Vec<Change>),
+    /// Anything may have happened: what the rows say is over, and what holds now must be read.
+    Unheard,
+    /// Some rows were not seen and are gone: read again, from the beginning.
+    Lost,
+}
+
+impl Feed {
+    /// From which row on to read.
+    pub(super) fn from(&self) -> i64 {
+        self.anchor.unwrap_or(0)
+    }
+
+    /// Takes all rows from [`Feed::from`] on, in order.
+    pub(super) fn take(&mut self, rows: Vec<Change>, now: Monotonic) -> News {
+        if self.anchor.is_some_and(|anchor| rows.first().is_none_or(|first| first.seq != anchor)) {
+            *self = Self::default();
+            return News::Lost;
+        }
+        let mut news = rows;
+        news.retain(|row| !self.recent.contains_key(&row.seq));
+        self.recent.extend(news.iter().map(|row| (row.seq, now)));
+        let settled = self.recent.iter().rev().find(|(_, seen)| now.since(**seen) >= SETTLED_AFTER);
+        if let Some(anchor) = settled.map(|(seq, _)| *seq) {
+            self.anchor = Some(anchor);
+            self.recent = self.recent.split_off(&anchor);
+        }
+        if std::mem::replace(&mut self.begun, true) { News::Changes(news) } else { News::Unheard }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::base::AccountId;
+
+    /// A table, and a reader of it.
+    #[derive(Default)]
+    struct Reader {
+        feed: Feed,
+        rows: Vec<i64>,
+    }
+
+    impl Reader {
+        fn begun() -> Self {
+            let mut reader = Self::default();
+            assert_eq!(reader.look(0), News::Unheard);
+            reader
+        }
+
+        fn look(&mut self, seconds: u64) -> News {
+            self.rows.sort_unstable();
+            let rows =
+                self.rows.iter().filter(|seq| **seq >= self.feed.from()).map(|seq| row(*seq)).collect();
+            self.feed.take(rows, Monotonic(Duration::from_secs(seconds)))
+        }
+    }
+
+    fn row(seq: i64) -> Change {
+        Change { seq, account: AccountId(Uuid::nil()), session: None, reason: None }
+    }
+
+    fn news(rows: &[i64]) -> News {
+        News::Changes(rows.iter().map(|seq| row(*seq)).collect())
+    }
+
+    #[test]
+    fn what_happened_before_the_first_look_is_no_news() {
+        let mut reader = Reader { rows: vec![3, 4], ..Reader::default() };
+        assert_eq!(reader.look(0), News::Unheard);
+        assert_eq!(reader.look(1), news(&[]));
+        reader.rows.push(5);
+        assert_eq!(reader.look(2), news(&[5]));
+        assert_eq!(reader.look(3), news(&[]));
+    }
+
+    #[test]
+    fn a_row_that_becomes_visible_late_is_news_once() {
+        let mut reader = Reader::begun();
+        reader.rows.extend([1, 4]);
+        assert_eq!(reader.look(1), news(&[1, 4]));
+        reader.rows.push(3);
+        assert_eq!(reader.look(12), news(&[3]));
+        reader.rows.push(2);
+        assert_eq!(reader.look(29), news(&[2]));
+        assert_eq!(reader.look(31), news(&[]));
+        assert_eq!(reader.feed.from(), 4, "settled: nothing before it is awaited any more");
+        assert_eq!(reader.feed.recent.len(), 1);
+        reader.rows.push(6);
+        assert_eq!(reader.look(32), news(&[6]));
+        reader.rows.push(5);
+        assert_eq!(reader.look(40), news(&[5]));
+    }
+
+    #[test]
+    fn rows_that_went_away_unseen_are_noticed() {
+        let mut reader = Reader::begun();
+        reader.rows.extend(1..=10);
+        reader.look(1);
+        reader.look(31);
+        assert_eq!(reader.feed.from(), 10);
+        reader.rows = (5..=12).collect();
+        assert_eq!(reader.look(32), news(&[11, 12]), "those it has read may go");
+        reader.rows = (15..=30).collect();
+        assert_eq!(reader.look(99), News::Lost);
+        assert_eq!(reader.look(99), News::Unheard);
+        reader.rows.push(31);
+        assert_eq!(reader.look(100), news(&[31]));
+    }
+
+    #[test]
+    fn numbers_that_begin_again_are_noticed() {
+        let mut reader = Reader::begun();
+        reader.rows.extend(1..=10);
+        reader.look(1);
+        reader.look(31);
+        reader.rows = vec![1, 2];
+        assert_eq!(reader.look(32), News::Lost);
+        assert_eq!(reader.look(32), News::Unheard);
+    }
+}
