@@ -50,22 +50,31 @@ pub(super) struct Door<P: MailProtocol> {
 /// relayed session is no larger than its relay.
 pub(super) async fn serve<P: MailProtocol>(
     door: Arc<Door<P>>,
-    mut tcp: TcpStream,
+    tcp: TcpStream,
     peer: ClientAddress,
     _place: ConnectionPermit,
 ) {
-    // Nobody's time begins anew because a balancer took its own.
-    let deadline = Instant::now() + door.limits.auth_deadline;
-    let Some(ends) = arrive(&door, &mut tcp, peer).await else { return };
-    // A network that holds too many connections already is not worth a word.
-    let Some(permit) = door.permits.stranger(ClientAddress::new(ends.client().ip())) else { return };
-    let admitted = Box::pin(Stranger::new(&door, ends, permit, deadline).until_admitted(tcp)).await;
+    let admitted = Box::pin(until_admitted(&door, tcp, peer)).await;
     let Some(Admitted { mut passage, mut relay }) = admitted else { return };
     let since = Instant::now();
     let mut closing = door.closing.clone();
     let reason = relay.run(Patience::new(door.limits.idle), &mut closing, passage.ended()).await;
     let summary = SessionSummary { duration: since.elapsed(), reason: reason.as_str() };
     door.gate.session_ended(passage, summary).await;
+}
+
+/// All that precedes a session, of which there may be none.
+async fn until_admitted<P: MailProtocol>(
+    door: &Door<P>,
+    mut tcp: TcpStream,
+    peer: ClientAddress,
+) -> Option<Admitted> {
+    // Nobody's time begins anew because a balancer took its own.
+    let deadline = Instant::now() + door.limits.auth_deadline;
+    let ends = arrive(door, &mut tcp, peer).await?;
+    // A network that holds too many connections already is not worth a word.
+    let permit = door.permits.stranger(ClientAddress::new(ends.client().ip()))?;
+    Stranger::new(door, ends, permit, deadline).until_admitted(tcp).await
 }
 
 /// Where it comes from; `None` if it is over already, or the gate stops.
