@@ -416,7 +416,7 @@ mod tests {
     #[tokio::test]
     async fn a_header_stands_in_front_of_everything_and_says_for_whom() {
         let proxied = |port| {
-            let how = crate::config::ForwardClient::ProxyV2;
+            let how = config::ForwardClient::ProxyV2;
             let settings =
                 config::Upstream { forward_client: how, ..upstream(endpoint(port, EndpointTls::None)) };
             Leg::<Fake>::new(&settings, "gate.example.org").unwrap().unwrap()
@@ -439,8 +439,8 @@ mod tests {
     #[tokio::test]
     async fn the_dialogue_says_for_whom_only_where_it_is_to() {
         for (how, expected) in [
-            (crate::config::ForwardClient::Auto, "FROM 192.0.2.7:51234\r\nLOGIN ann canary-secret\r\n"),
-            (crate::config::ForwardClient::None, "LOGIN ann canary-secret\r\n"),
+            (config::ForwardClient::Auto, "FROM 192.0.2.7:51234\r\nLOGIN ann canary-secret\r\n"),
+            (config::ForwardClient::None, "LOGIN ann canary-secret\r\n"),
         ] {
             let server = FakeUpstream::play(vec![Play::Say("hello FROM\r\n"), Play::Wait]).await;
             let settings = config::Upstream {
