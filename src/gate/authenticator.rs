@@ -132,6 +132,11 @@ impl Authenticator {
         })
     }
 
+    /// Records what happened that no attempt is behind; what cannot be written is said in the log.
+    pub async fn record(&self, event: Event) {
+        self.gate.desk.record(event).await;
+    }
+
     /// Records the end of a session and gives its place back.
     pub async fn session_ended(&self, passage: Box<Passage>, summary: SessionSummary) {
         passage.end(summary).await;
