@@ -217,6 +217,10 @@ fn detail(event: &Event) -> String {
         | Event::AccountSuspended { by, .. }
         | Event::AccountResumed { by, .. }
         | Event::AccountRemoved { by, .. } => by_whom(by),
+        Event::AccountUpstreamChanged { from, to, bound, by, .. } => {
+            let how = if *bound { "bound to" } else { "by its domain at" };
+            format!("{how} `{to}`, was at `{from}`, {}", by_whom(by))
+        }
         Event::FactorBound { kind, by, .. } => format!("{kind}, {}", by_whom(by)),
         Event::FactorUnbound { kind, reason, app_passwords_revoked, by, .. } => {
             let revoked = match app_passwords_revoked {

@@ -146,6 +146,7 @@ pub(in crate::proxy) fn upstream(endpoint: Endpoint) -> Upstream {
         login_deadline: Duration::from_millis(500),
         refresh: Duration::from_secs(600),
         max_connections: 0,
+        same_passwords_as: Vec::new(),
         failures_in_all: crate::config::Rate { burst: 1000, per: Duration::from_secs(60) },
         failures_per_account: crate::config::Rate { burst: 1000, per: Duration::from_secs(60) },
     }

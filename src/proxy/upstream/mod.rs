@@ -208,8 +208,10 @@ impl Failure {
             | Self::Handshake(_)
             | Self::Certificate { .. }
             | Self::Silent(_)
-            | Self::Said(Trouble::StartTls | Trouble::PreAuthenticated | Trouble::Garbage(_)) => true,
-            Self::Broken(_) | Self::Slow | Self::Said(Trouble::Closed | Trouble::Said(_)) => !credential_sent,
+            | Self::Said(Trouble::StartTls | Trouble::PreAuthenticated) => true,
+            Self::Broken(_)
+            | Self::Slow
+            | Self::Said(Trouble::Closed | Trouble::Garbage(_) | Trouble::Said(_)) => !credential_sent,
             Self::Down(_)
             | Self::Full
             | Self::NotServed
