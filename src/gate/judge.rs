@@ -125,7 +125,7 @@ impl Gate {
             self.proofs().forget(presented);
         }
         let plan = self.plan(&known, &located);
-        if self.is_repeated(attempt, &credentials.password, &manner(plan, known.row.as_ref())) {
+        if self.is_repeated(attempt, &credentials.password, &manner(plan, known.row.as_ref(), &located.upstream)) {
             if !self.is_paid(attempt) {
                 // Somebody else presented it before: that must not show.
                 self.take_place(attempt, &located.upstream, Place::AsIfSent).await?;
@@ -405,11 +405,13 @@ impl Gate {
 }
 
 /// In which way a presented password is judged: another whenever its answer might be.
-fn manner(plan: Plan, row: Option<&AppPasswordRecord>) -> Vec<u8> {
+fn manner(plan: Plan, row: Option<&AppPasswordRecord>, upstream: &UpstreamName) -> Vec<u8> {
     match (plan, row) {
         (Plan::Refuse(because), _) => because.as_str().as_bytes().to_vec(),
         (Plan::ProveAppPassword(_), Some(row)) => [row.id.0.as_bytes(), row.mac.as_slice()].concat(),
-        (Plan::ProveAppPassword(_), None) | (Plan::PassThrough(_), _) => b"upstream".to_vec(),
+        (Plan::ProveAppPassword(_), None) | (Plan::PassThrough(_), _) => {
+            [b"upstream ", upstream.0.as_bytes()].concat()
+        }
     }
 }
 

@@ -85,6 +85,18 @@ async fn a_moved_account_logs_in_where_it_is_and_nobody_else_does() {
     assert_eq!(site.heard_last(), ALICE, "back where the domain leads");
 }
 
+/// The same wrong password is answered from memory; but the new server may take it.
+#[tokio::test]
+async fn what_the_old_upstream_refused_is_asked_about_at_the_new_one() {
+    let site = Site::with(settings(false)).await;
+    let alice = site.account(ALICE).await;
+    let refused = site.from(&led(None), ALICE, "another password").await;
+    assert_eq!(refused.refusal(), Some(Refusal::NotLetIn));
+    site.mailboxes.lock().unwrap().insert(ALICE_THERE.to_owned(), "another password".to_owned());
+    site.move_to(&alice, Some("new")).await;
+    assert!(site.from(&led(None), ALICE, "another password").await.is_in());
+}
+
 #[tokio::test]
 async fn a_session_ends_when_its_account_is_moved_and_not_when_it_is_bound_to_where_it_is() {
     let site = Site::with(settings(false)).await;

@@ -263,7 +263,8 @@ impl<P: MailProtocol> Leg<P> {
             expected,
             found,
             reason = why,
-            "upstream shows a certificate that is refused, and no password is sent there\nhint: if you changed it, correct `ca_file`, `server_name` or `pin_sha256` (`found` is what to pin); if not, find out who answers at this address"
+            hint = "if you changed it, correct `ca_file`, `server_name` or `pin_sha256` (`found` is what to pin); if not, find out who answers at this address",
+            "upstream shows a certificate that is refused, and no password is sent there"
         );
         let event = Event::UpstreamCertificateRefused {
             upstream: upstream.clone(),
