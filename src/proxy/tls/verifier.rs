@@ -137,6 +137,7 @@ fn in_words(error: &rustls::Error) -> String {
             E::NotValidYet | E::NotValidYetContext { .. } => "it is not valid yet".to_owned(),
             E::NotValidForName | E::NotValidForNameContext { .. } => "it is for another name".to_owned(),
             E::UnknownIssuer => "its issuer is not trusted".to_owned(),
+            E::BadSignature => "it was not signed by the issuer that it names".to_owned(),
             E::Revoked => "it was revoked".to_owned(),
             other => format!("{other:?}"),
         },

@@ -38,7 +38,7 @@ fn a_changed_certificate_closes_the_door_and_is_told_once_in_log_and_trail() {
     let records = records.as_array().expect("records");
     assert_eq!(records.len(), PROTOCOLS.len(), "once for each protocol: {records:?}");
     assert_eq!(records[0]["upstream"], "legacy");
-    assert_eq!(records[0]["reason"], "its issuer is not trusted");
+    assert_eq!(records[0]["reason"], "it was not signed by the issuer that it names");
     let found = records[0]["found"].as_str().expect("what to pin");
     assert!(line.contains(found), "the same in log and trail");
     let since = legacy.dovecot_log().replacen(&before, "", 1);
