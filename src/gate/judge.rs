@@ -125,7 +125,11 @@ impl Gate {
             self.proofs().forget(presented);
         }
         let plan = self.plan(&known, &located);
-        if self.is_repeated(attempt, &credentials.password, &manner(plan, known.row.as_ref(), &located.upstream)) {
+        if self.is_repeated(
+            attempt,
+            &credentials.password,
+            &manner(plan, known.row.as_ref(), &located.upstream),
+        ) {
             if !self.is_paid(attempt) {
                 // Somebody else presented it before: that must not show.
                 self.take_place(attempt, &located.upstream, Place::AsIfSent).await?;

@@ -160,7 +160,7 @@ impl Server {
 
     /// A look begins.
     pub(super) fn look_begins(&self) {
-        self.lately().breaker.look_begins();
+        self.lately().breaker.look_begins(Instant::now());
     }
 
     /// What is known of it.
