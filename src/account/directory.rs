@@ -167,7 +167,7 @@ impl Directory {
             return Err(NameRefused::SubAddress);
         }
         let known_as = Domain::parse(address.domain()).ok();
-        if !known_as.is_some_and(|domain| names.account_domain(&domain) == Some(&domain)) {
+        if known_as.is_none_or(|domain| names.account_domain(&domain) != Some(&domain)) {
             return Err(NameRefused::DomainNotHeard);
         }
         let upstream_user =
@@ -307,6 +307,7 @@ mod tests {
             imap: None,
             pop3: None,
             smtp: None,
+            forward_client: Default::default(),
             connect_deadline: Duration::from_secs(5),
             login_deadline: Duration::from_secs(30),
             refresh: Duration::from_secs(600),

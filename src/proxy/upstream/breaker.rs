@@ -129,13 +129,12 @@ impl Breaker {
     /// It did what a server does.
     pub(super) fn succeeded(&mut self, asked: Asked, now: Instant) -> Option<Change> {
         match (self.state, asked) {
-            (State::Well, _) => None,
             (State::InDoubt { .. }, _) => {
                 self.state = State::Well;
                 None
             }
-            // It began before the fall, or was let in by a session that the server remembers.
-            (State::Down { .. } | State::OnTrial { .. }, Asked::ForAClient) => None,
+            // A login that is let in by one who is down began before the fall, or resumed a session.
+            (State::Well, _) | (State::Down { .. } | State::OnTrial { .. }, Asked::ForAClient) => None,
             (State::Down { .. } | State::OnTrial { .. }, Asked::ToSee) => {
                 *self = Self::new(now);
                 Some(Change::Rose)
