@@ -144,6 +144,18 @@ pub enum Event {
         /// Version of the program.
         version: String,
     },
+    /// The gate serves another reading of its configuration.
+    ConfigurationReloaded {
+        /// Keys that were changed and hold only from the next start on.
+        needing_restart: Vec<String>,
+        /// Live sessions that end with it, because their upstream was withdrawn.
+        sessions_ended: u64,
+    },
+    /// A new configuration, certificate or other file could not be used; what was in force stays so.
+    ReloadFailed {
+        /// What was wrong, in one line.
+        reason: String,
+    },
     /// The gate stopped in order.
     Stopped,
 }
@@ -284,6 +296,6 @@ pub struct SessionEnd {
     /// Bytes from the upstream to the client.
     pub bytes_to_client: u64,
     /// Why it ended: `client_closed`, `upstream_closed`, `idle`, `drained`, `error`; or what it rested on is no more:
-    /// `revoked`, `expired`, `out_of_scope`, `suspended`, `removed`, `factor_bound`; or `ended_by_admin`.
+    /// `revoked`, `expired`, `out_of_scope`, `suspended`, `removed`, `factor_bound`, `upstream_withdrawn`; or `ended_by_admin`.
     pub reason: String,
 }

@@ -131,7 +131,7 @@ impl Gate {
         let standing = self.store.standing(&located.address).await.map_err(|e| broken(unreadable(&e)))?;
         attempt.account_exists = standing.is_some();
         let known = Known { standing, row: None };
-        match self.plan(&known, located) {
+        match self.plan(&self.rules(), &known, located) {
             Plan::PassThrough(Then::Enter) => self.present_account(attempt, located, known.standing).await,
             Plan::PassThrough(Then::TellBindFirst) => {
                 Err(No::proven(Refusal::BindFirst, "a second factor is required and none is bound"))
@@ -159,7 +159,7 @@ impl Gate {
         let by = Author::new(&self.desk.audit, Actor::Gate);
         let account = match self.accounts.add(located, &by).await {
             Ok((account, _)) => account,
-            Err(AccountError::Undone(error)) if self.desk.when_full == WhenFull::Continue => {
+            Err(AccountError::Undone(error)) if self.rules().when_full == WhenFull::Continue => {
                 tracing::error!(%error, account = %located.address, "an account appears without a record");
                 let added =
                     self.store.add_account(&located.address, &located.upstream, self.desk.clock.now());
@@ -218,6 +218,9 @@ impl Gate {
     /// ends the session. What was changed before that and heard of already has to be read again.
     async fn still_may_enter(&self, attempt: &OpenAttempt, place: &Place) -> Result<(), No> {
         let session = place.session();
+        if !self.rules().lead_as(&attempt.rules, session) {
+            return Err(changed_meanwhile(Cause::UpstreamWithdrawn));
+        }
         if !self.registry.changed_since(session.account, attempt.read_at) {
             return Ok(());
         }
@@ -240,6 +243,7 @@ fn changed_meanwhile(cause: Cause) -> No {
         Cause::Suspended => No::proven(Refusal::Suspended, &why),
         Cause::Expired => No::proven(Refusal::Expired, &why),
         Cause::OutOfScope => No::proven(Refusal::OutOfScope, &why),
+        Cause::UpstreamWithdrawn => No::proven(Refusal::Unavailable, &why),
         Cause::Revoked | Cause::Removed | Cause::FactorBound | Cause::EndedByAdmin => No::hopeless(&why),
     }
 }

@@ -10,6 +10,8 @@
 //! Nothing about an account is told before the presented password is proven; until then every path ends in the
 //! same no, after the same time.
 
+use std::sync::Arc;
+
 use super::attempt::OpenAttempt;
 use super::authenticator::Gate;
 use super::budget::{OverBudget, Place};
@@ -18,6 +20,7 @@ use super::limiter::Subject;
 use super::policy::{self, Plan, Then};
 use super::proof_cache::{Presented, Proof};
 use super::reach::Way;
+use super::rules::Rules;
 use super::stale::Sent;
 use super::upstream_login::{Style, UpstreamRules, own_login};
 use super::verdict::No;
@@ -56,6 +59,7 @@ impl Gate {
         attempt: &mut OpenAttempt,
         credentials: Credentials,
     ) -> Result<Leave, No> {
+        let rules = Arc::clone(&attempt.rules);
         let (located, way) = match self.lead(attempt, &credentials.login).await {
             Ok(led) => led,
             Err(why) => {
@@ -69,10 +73,10 @@ impl Gate {
         attempt.located = Some(located.clone());
         self.note_presented(attempt, &credentials.password);
         attempt.refused_after = self.refusal_time(Some(&located.upstream));
-        let Some(rules) = self.upstreams.get(&located.upstream) else {
+        let Some(of_upstream) = rules.upstream(&located.upstream) else {
             return Err(No::undecided("the upstream is not configured"));
         };
-        attempt.domain_is_named = rules.names(located.address.domain());
+        attempt.domain_is_named = of_upstream.names(located.address.domain());
         // Whoever the account is, or a guesser would learn whom the gate asks the upstream about.
         if way == Way::Misled {
             self.note_existence(attempt, &located.address).await;
@@ -82,7 +86,7 @@ impl Gate {
             ));
         }
         let presented = Presented { account: located.address.as_str(), password: &credentials.password };
-        let case = Case { located: &located, rules, presented };
+        let case = Case { located: &located, rules: of_upstream, presented };
         let candidate = Candidate::parse(&credentials.password);
 
         attempt.read_at = self.registry.moment();
@@ -102,7 +106,7 @@ impl Gate {
         if candidate.is_some() && known.row.is_none() {
             self.proofs().forget(presented);
         }
-        let plan = self.plan(&known, &located);
+        let plan = self.plan(&rules, &known, &located);
         if self.is_repeated(attempt, &credentials.password, &manner(plan, known.row.as_ref())) {
             if !self.is_paid(attempt) {
                 // Somebody else presented it before: that must not show.
@@ -131,7 +135,8 @@ impl Gate {
     /// listeners is none here; only the trail says whose it is.
     async fn lead(&self, attempt: &mut OpenAttempt, login: &LoginName) -> Result<(Located, Way), String> {
         let reach = &attempt.origin.reach;
-        let located = self.directory.locate_among(login, |upstream| reach.way_to(upstream).is_some());
+        let directory = &attempt.rules.directory;
+        let located = directory.locate_among(login, |upstream| reach.way_to(upstream).is_some());
         let located = located.map_err(|why| why.to_string())?;
         match reach.way_to(&located.upstream) {
             Some(way) => Ok((located, way)),
@@ -161,11 +166,11 @@ impl Gate {
     }
 
     /// What may be tried, by all that is known now.
-    pub(super) fn plan(&self, known: &Known, located: &Located) -> Plan {
+    pub(super) fn plan(&self, rules: &Rules, known: &Known, located: &Located) -> Plan {
         policy::plan(
             known.standing.as_ref(),
-            self.policies.of(located.address.domain()),
-            self.upstreams.get(&located.upstream).and_then(|rules| rules.accounts),
+            rules.policies.of(located.address.domain()),
+            rules.upstream(&located.upstream).and_then(|upstream| upstream.accounts),
             known.row.is_some(),
             self.desk.clock.now(),
         )
@@ -175,7 +180,7 @@ impl Gate {
     async fn take_turn(&self, attempt: &mut OpenAttempt, known_label: Option<&str>) -> Result<bool, No> {
         let client = attempt.origin.client;
         let subject = Subject { client, account: attempt.account_key(), known_label };
-        let turn = tokio::time::timeout(self.longest_wait, self.desk.turns.reserve(subject)).await;
+        let turn = tokio::time::timeout(attempt.rules.longest_wait(), self.desk.turns.reserve(subject)).await;
         let Ok(turn) = turn else {
             return Err(No::undecided("attempts before this one are still being judged"));
         };
@@ -217,7 +222,7 @@ impl Gate {
             let repeated = self.is_paid(attempt);
             let free = self.budgets.stranger(upstream, attempt.account_key(), place, repeated);
             // The turn may have taken as long: both together must leave time for the answer.
-            let Ok(taken) = tokio::time::timeout(self.longest_wait / 2, free).await else {
+            let Ok(taken) = tokio::time::timeout(attempt.rules.longest_wait() / 2, free).await else {
                 return Err(No::undecided("attempts before this one are still being judged"));
             };
             attempt.looked_at = self.now();

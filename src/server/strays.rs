@@ -2,17 +2,16 @@
 
 use anyhow::Context as _;
 
-use crate::account::Stray;
-use crate::site::Site;
+use crate::account::{Accounts, Directory, Stray};
 
 /// How many accounts that cannot be reached are named in the log; whoever withdraws a domain may have thousands.
 const STRAYS_NAMED: usize = 20;
 
 /// An account that no name leads to is found by nobody who does not look for it: least of all by its owner, whose
 /// second factor is bound to it.
-pub(super) async fn warn_of_strays(site: &Site) -> anyhow::Result<()> {
-    let accounts = site.accounts().list().await.context("cannot read the accounts")?;
-    let mut strays = site.directory.strays(&accounts);
+pub(super) async fn warn_of_strays(directory: &Directory, accounts: &Accounts) -> anyhow::Result<()> {
+    let accounts = accounts.list().await.context("cannot read the accounts")?;
+    let mut strays = directory.strays(&accounts);
     for Stray { address, bound_factors, leads_to } in strays.by_ref().take(STRAYS_NAMED) {
         match leads_to {
             Ok(other) => tracing::warn!(

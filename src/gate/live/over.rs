@@ -21,18 +21,21 @@ pub enum Cause {
     Removed,
     /// It rests on the mailbox password, and a second factor was bound.
     FactorBound,
+    /// Its account no longer leads to its upstream: the configuration was changed.
+    UpstreamWithdrawn,
     /// An administrator ended it.
     EndedByAdmin,
 }
 
 impl Cause {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Revoked,
         Self::Expired,
         Self::OutOfScope,
         Self::Suspended,
         Self::Removed,
         Self::FactorBound,
+        Self::UpstreamWithdrawn,
         Self::EndedByAdmin,
     ];
 
@@ -46,6 +49,7 @@ impl Cause {
             Self::Suspended => "suspended",
             Self::Removed => "removed",
             Self::FactorBound => "factor_bound",
+            Self::UpstreamWithdrawn => "upstream_withdrawn",
             Self::EndedByAdmin => "ended_by_admin",
         }
     }
@@ -64,6 +68,7 @@ impl Cause {
             | Self::OutOfScope
             | Self::Suspended
             | Self::Removed
+            | Self::UpstreamWithdrawn
             | Self::EndedByAdmin => true,
         }
     }

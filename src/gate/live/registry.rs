@@ -60,12 +60,13 @@ impl Traffic {
 
 /// All of them.
 pub(in crate::gate) struct Registry {
-    most: u32,
     inner: Mutex<Inner>,
 }
 
 #[derive(Default)]
 struct Inner {
+    /// Sessions of one account.
+    most: u32,
     live: HashMap<AccountId, Vec<Entry>>,
     /// Only of those that expire.
     expiries: BTreeSet<(Timestamp, AccountId, SessionId)>,
@@ -104,7 +105,12 @@ pub(in crate::gate) struct Place {
 impl Registry {
     /// At most `most` sessions for each account.
     pub(in crate::gate) fn new(most: u32) -> Self {
-        Self { most, inner: Mutex::default() }
+        Self { inner: Mutex::new(Inner { most, ..Inner::default() }) }
+    }
+
+    /// From now on at most `most` for each account; who is in stays.
+    pub(in crate::gate) fn allow(&self, most: u32) {
+        self.locked().most = most;
     }
 
     /// Lets `session` in, if its account has a place left.
@@ -116,9 +122,10 @@ impl Registry {
         let (end, ended) = oneshot::channel();
         let session = Arc::new(session);
         let mut inner = self.locked();
+        let most = usize::try_from(inner.most).unwrap_or(usize::MAX);
         // Most accounts have one or two, and a vector that grows by itself begins with four.
         let of_account = inner.live.entry(session.account).or_insert_with(|| Vec::with_capacity(1));
-        if of_account.len() >= usize::try_from(self.most).unwrap_or(usize::MAX) {
+        if of_account.len() >= most {
             return None;
         }
         of_account.push(Entry { session: Arc::clone(&session), end: Some(end), expires_at, listed: 0 });
@@ -167,6 +174,12 @@ impl Registry {
         self.locked().live.keys().copied().collect()
     }
 
+    /// Every session.
+    pub(in crate::gate) fn all(&self) -> Vec<Arc<Session>> {
+        let inner = self.locked();
+        inner.live.values().flatten().map(|entry| Arc::clone(&entry.session)).collect()
+    }
+
     /// The sessions of an account.
     pub(super) fn of_account(&self, account: AccountId) -> Vec<Arc<Session>> {
         let inner = self.locked();
@@ -174,7 +187,12 @@ impl Registry {
     }
 
     /// Ends the sessions of `account` that `concerned` picks.
-    pub(super) fn end(&self, account: AccountId, cause: Cause, concerned: impl Fn(&Session) -> bool) {
+    pub(in crate::gate) fn end(
+        &self,
+        account: AccountId,
+        cause: Cause,
+        concerned: impl Fn(&Session) -> bool,
+    ) {
         let mut inner = self.locked();
         for entry in inner.live.get_mut(&account).into_iter().flatten() {
             if concerned(&entry.session) {

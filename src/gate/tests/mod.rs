@@ -141,18 +141,12 @@ impl Site {
         let told_time: Arc<dyn Clock> = clock.clone();
         let audit = Audit::open(&trail, store.clone(), key.clone(), told_time.clone()).await.unwrap();
         let app_passwords = Arc::new(AppPasswords::new(store.clone(), key, told_time.clone()));
-        let upstream = upstream(&settings);
-        let master_password = Password::new(b"master-secret".to_vec()).unwrap();
         let gate = Authenticator::new(Dependencies {
             store: gates_store.clone(),
             app_passwords: app_passwords.clone(),
-            directory: Arc::new(Directory::new(std::slice::from_ref(&upstream)).unwrap()),
-            policies: Policies { default: policy(settings.second_factor), domains: Default::default() },
-            limits: settings.limits,
             audit: audit.clone(),
-            when_full: settings.when_full,
             clock: told_time,
-            upstreams: vec![UpstreamRules::new(&upstream, Some(master_password)).unwrap()],
+            rules: rules(settings),
         });
         gate.hear_changes().await;
         let mailboxes = Mutex::new(HashMap::from([(ALICE.to_owned(), MAILBOX.to_owned())]));
@@ -287,6 +281,18 @@ fn read_records(directory: &Path, records: &mut Vec<Value>) {
     for entry in std::fs::read_dir(directory).unwrap() {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
         records.extend(text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()));
+    }
+}
+
+fn rules(settings: Settings) -> Rules {
+    let upstream = upstream(&settings);
+    let master_password = Password::new(b"master-secret".to_vec()).unwrap();
+    Rules {
+        directory: Arc::new(Directory::new(std::slice::from_ref(&upstream)).unwrap()),
+        policies: Policies { default: policy(settings.second_factor), domains: Default::default() },
+        limits: settings.limits,
+        when_full: settings.when_full,
+        upstreams: vec![UpstreamRules::new(&upstream, Some(master_password)).unwrap()],
     }
 }
 

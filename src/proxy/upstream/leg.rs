@@ -85,6 +85,11 @@ impl<P: MailProtocol> Leg<P> {
         self.offer.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Until it is heard, it is taken to offer this.
+    pub(super) fn presume(&self, offer: Arc<P::Offer>) {
+        *self.offer.write().unwrap_or_else(PoisonError::into_inner) = Some(offer);
+    }
+
     /// Both deadlines together: what a login takes at most.
     pub(super) fn patience(&self) -> Duration {
         self.reach.connect_deadline + self.reach.login_deadline

@@ -53,6 +53,13 @@ impl Upstreams {
         })
     }
 
+    /// Begins with what `before` had learned of those upstreams that are in both.
+    pub(super) fn inherit(&self, before: &Self) {
+        self.imap.inherit(&before.imap);
+        self.pop3.inherit(&before.pop3);
+        self.smtp.inherit(&before.smtp);
+    }
+
     /// Returns when every upstream was asked what it offers, or after two seconds.
     pub(super) async fn first_heard(&self) {
         let all = async { tokio::join!(self.imap.learn(), self.pop3.learn(), self.smtp.learn()) };
@@ -175,6 +182,14 @@ impl<P: MailProtocol> Legs<P> {
         }
         let names = upstreams.iter().map(|upstream| upstream.name.clone()).collect();
         Ok(Self(Arc::new(Shared { legs, names, offerings: Offerings::default() })))
+    }
+
+    fn inherit(&self, before: &Self) {
+        for leg in &self.0.legs {
+            if let Some(offer) = before.leg(leg.upstream()).and_then(Leg::offer) {
+                leg.presume(offer);
+            }
+        }
     }
 
     /// Where a listener leads that the administrator has lead to `listed`; to every upstream if that is empty.
