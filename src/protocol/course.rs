@@ -13,6 +13,8 @@ pub enum Rest {
     Unclear,
     /// It may end, and what the client hears next begins a line of its own.
     Quiet,
+    /// The same, and nobody awaits anything: not even a silence need be waited for.
+    Done,
 }
 
 /// Follows one session. What it costs is paid for every byte that passes: it must skip what it need not read.

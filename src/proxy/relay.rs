@@ -76,6 +76,8 @@ pub(super) struct Relay {
     traffic: Arc<Traffic>,
     active: Instant,
     first_closed: Option<Reason>,
+    /// The gate has drained for a while: it is over as soon as nothing is under way.
+    leaving: bool,
 }
 
 /// Why a session ended.
@@ -138,9 +140,19 @@ impl Relay {
         traffic: Arc<Traffic>,
     ) -> Self {
         let (client, upstream) = (Side::new(client), Side::new(upstream));
-        let (held, active) = (None, Instant::now());
-        let mut relay =
-            Self { client, upstream, guard, course, held, buffers, traffic, active, first_closed: None };
+        let (held, active, leaving) = (None, Instant::now(), false);
+        let mut relay = Self {
+            client,
+            upstream,
+            guard,
+            course,
+            held,
+            buffers,
+            traffic,
+            active,
+            first_closed: None,
+            leaving,
+        };
         for (from, bytes) in [(Peer::Upstream, from_upstream), (Peer::Client, from_client)] {
             if !bytes.is_empty() {
                 let mut buffer = relay.buffers.take();
@@ -181,6 +193,7 @@ impl Relay {
                 // Not set again with every byte: when it fires, it looks how long the silence really is.
                 () = &mut silence => {
                     let due = self.due(patience, draining);
+                    self.leaving = draining.is_some_and(|since| since.elapsed() >= patience.draining);
                     if due <= Instant::now() {
                         let silent = if draining.is_some() { Reason::Drained } else { Reason::Idle };
                         break self.first_closed.unwrap_or(silent);
@@ -196,7 +209,7 @@ impl Relay {
             self.hear_out(ENDED_LINGER_MAX).await;
             return reason;
         }
-        if reason == Reason::Drained && self.rest() == Rest::Quiet {
+        if reason == Reason::Drained && matches!(self.rest(), Rest::Quiet | Rest::Done) {
             drain.say_farewell(&mut self.client.stream, GOODBYE_MAX).await;
         }
         self.say_goodbye(GOODBYE_MAX).await;
@@ -244,6 +257,9 @@ impl Relay {
                 }
             }
             self.active = Instant::now();
+            if self.leaving && self.first_closed.is_none() && self.rest() == Rest::Done {
+                return Poll::Ready(Copied::Over(Reason::Drained));
+            }
             if self.first_closed != closed_before {
                 return Poll::Ready(Copied::HalfClosed);
             }
@@ -689,6 +705,7 @@ mod tests {
             self.0 = match bytes {
                 b"busy" => Some(Rest::Busy),
                 b"quiet" => Some(Rest::Quiet),
+                b"done" => Some(Rest::Done),
                 _ => Some(Rest::Unclear),
             };
         }
@@ -707,6 +724,7 @@ mod tests {
             ("unclear", None, "unclear", 0),
             ("busy", None, "busy", 850),
             ("busy", Some("quiet"), "busyquietbye\r\n", 450),
+            ("busy", Some("done"), "busydonebye\r\n", 250),
         ] {
             let mut stage = stage_following(LONG, Some(Box::new(Says::default()))).await;
             stage.upstream.write_all(before.as_bytes()).await.unwrap();

@@ -15,6 +15,7 @@ mod habits;
 mod matrix;
 mod names;
 mod on_postgres;
+mod operation;
 mod processes;
 mod refusals;
 mod segments;

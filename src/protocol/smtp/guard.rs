@@ -175,7 +175,7 @@ impl RelayGuard for Guard {
     }
 
     fn rest(&self) -> Option<Rest> {
-        Some(if self.is_between() { Rest::Quiet } else { Rest::Busy })
+        Some(if self.is_between() { Rest::Done } else { Rest::Busy })
     }
 }
 
