@@ -109,3 +109,56 @@ impl Doors {
         while self.loops.join_next().await.is_some() {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::proxy::listener::bind;
+    use crate::proxy::testing::{eventually, limits};
+
+    /// A door that says this word to whoever comes.
+    fn wanted(address: SocketAddr, socket: Option<TcpListener>, word: &'static str) -> Wanted {
+        let serve: Arc<Serve> = Arc::new(move |mut tcp: TcpStream, _, _| {
+            Box::pin(async move {
+                let _ = tcp.write_all(word.as_bytes()).await;
+            })
+        });
+        Wanted { address, socket, serve }
+    }
+
+    async fn hears(at: SocketAddr) -> Option<String> {
+        let mut client = TcpStream::connect(at).await.ok()?;
+        let mut word = String::new();
+        client.read_to_string(&mut word).await.ok()?;
+        Some(word)
+    }
+
+    #[tokio::test]
+    async fn a_door_that_stays_serves_something_else_without_being_closed() {
+        let (close, closing) = watch::channel(false);
+        let mut doors = Doors::new(Permits::new(&limits()), closing);
+        let sockets = [(); 3].map(|()| bind("127.0.0.1:0".parse().unwrap()).unwrap());
+        let [a, b, c] = [0, 1, 2].map(|at: usize| sockets[at].local_addr().unwrap());
+        let [at_a, at_b, at_c] = sockets.map(Some);
+        assert_eq!(doors.lacking([a, b]), [true, true]);
+        assert!(doors.adopt(vec![wanted(a, at_a, "one"), wanted(b, at_b, "one")]).is_empty());
+        assert_eq!((hears(a).await.as_deref(), hears(b).await.as_deref()), (Some("one"), Some("one")));
+        assert_eq!(doors.lacking([b, c, b]), [false, true, true], "an address twice is two doors");
+        assert_eq!(doors.adopt(vec![wanted(b, None, "two"), wanted(c, at_c, "two")]), [a]);
+        assert_eq!((hears(b).await.as_deref(), hears(c).await.as_deref()), (Some("two"), Some("two")));
+        let mut is_closed = false;
+        for _ in 0..100 {
+            is_closed |= hears(a).await.is_none();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(is_closed && doors.are_attended());
+        doors.open[0].accepting.abort();
+        eventually(|| !doors.are_attended()).await;
+        close.send(true).unwrap();
+        doors.closed().await;
+    }
+}

@@ -1,6 +1,7 @@
 //! The gate as a whole: a real store and trail in a temporary directory, a clock that stands still, and an upstream
 //! that is a list of passwords.
 
+mod adopt;
 mod floods;
 mod guessing;
 mod leaving;
