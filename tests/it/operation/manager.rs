@@ -1,12 +1,13 @@
 //! What the service manager hears: when the gate is ready, reloads, lives and stops.
 
+use std::fs;
 use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::support::{Fake, Gate, GateConfig, Mail, UpstreamTls};
+use crate::support::{Fake, Gate, GateConfig, Mail, UpstreamTls, log_in, plain};
 
 /// Listens in its place.
 struct Manager {
@@ -75,6 +76,35 @@ fn the_service_manager_hears_of_every_state() {
     let stopping = manager.news();
     assert!(stopping.starts_with("STOPPING=1\nEXTEND_TIMEOUT_USEC=25000000\n"), "{stopping}");
     assert_eq!(gate.ended(), Some(0));
+}
+
+#[test]
+fn secrets_may_be_handed_over_by_the_service_manager() {
+    let upstream = Fake::start(Mail::Imap);
+    let config = GateConfig::in_front_of_fakes(&[&upstream], UpstreamTls::None).master(
+        "proxy",
+        "master-secret",
+        "separator:*",
+    );
+    let mut gate = Gate::prepare(config);
+    let secret = gate.directory().join("master.secret");
+    let credentials = TempDir::new().expect("a directory");
+    gate.set_variable("CREDENTIALS_DIRECTORY", credentials.path().display().to_string());
+    gate.edit(&secret.display().to_string(), "credential:master");
+    gate.start_with_sockets(&[]);
+    assert_eq!(gate.ended(), Some(1));
+    let missing = credentials.path().join("master").display().to_string();
+    assert!(gate.log().contains(&format!("cannot read the secret file `{missing}`")), "{}", gate.log());
+
+    fs::rename(secret, credentials.path().join("master")).expect("the credential");
+    gate.start_again();
+    let anna = "anna@example.test";
+    let created = gate.cli(&["app-password", "create", anna, "--name", "Test", "--json"]).json();
+    let password = created["password"].as_str().expect("a password");
+    assert!(log_in(&gate, Mail::Imap, anna, password).contains("TAG OK"));
+    let heard = upstream.heard();
+    let master = format!("{anna}*proxy");
+    assert!(heard.contains(&plain(&master, "master-secret")) || heard.contains("master-secret"), "{heard}");
 }
 
 #[test]
