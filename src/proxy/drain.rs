@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 
 use super::tls::Stream;
 
@@ -41,7 +41,6 @@ impl Drain<'_> {
 }
 
 /// What a connection before login needs to know of it.
-#[derive(Clone)]
 pub(super) struct Leaving {
     told: watch::Receiver<bool>,
 }
@@ -52,12 +51,16 @@ impl Leaving {
         Self { told }
     }
 
-    /// Returns when the gate is about to stop and a pause has passed in which the client could go on. To be dropped
-    /// when it does.
-    pub(super) async fn to_leave(mut self) {
-        if self.told.wait_for(|told| *told).await.is_err() {
-            std::future::pending().await
+    /// Happens when the gate is about to stop and a pause has passed in which the client could go on.
+    pub(super) fn time_to_leave(&self) -> impl Future<Output = ()> + use<> {
+        let mut told = self.told.clone();
+        async move {
+            let is_told = told.wait_for(|told| *told).await.is_ok();
+            if !is_told {
+                // Nobody is left to stop it.
+                std::future::pending::<()>().await;
+            }
+            sleep(PAUSE).await;
         }
-        sleep_until(Instant::now() + PAUSE).await;
     }
 }

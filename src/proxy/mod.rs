@@ -4,6 +4,7 @@
 //! bytes and keeps time; what a line means is the dialogues' to know, and who may pass is the gate's. It must
 //! never open a relay without a [`crate::gate::Passage`], and never log content.
 
+mod arrival;
 mod buffers;
 pub mod descriptors;
 mod doors;
@@ -13,6 +14,7 @@ pub mod inherited;
 pub mod listener;
 pub mod permits;
 pub mod relay;
+mod seldom;
 pub mod session;
 #[cfg(test)]
 mod testing;
@@ -31,6 +33,7 @@ use crate::base::{Clock, Protocol, Timestamp};
 use crate::config::{self, Config, Limits};
 use crate::gate::Authenticator;
 use crate::protocol::{MailProtocol, Wording};
+use arrival::Arrivals;
 use buffers::Buffers;
 use doors::{Doors, Serve, Wanted};
 use inherited::{Inherited, InheritedError};
@@ -219,6 +222,7 @@ impl Proxy {
         let Common { gate, clock, permits, buffers, closing } = &self.common;
         let door = Arc::new(Door {
             acceptor: self.acceptors.of(P::PROTOCOL),
+            arrivals: Arrivals::new(listener.proxy_protocol_from.clone()),
             tls: listener.tls,
             wording: Arc::clone(wording),
             limits: Arc::clone(limits),

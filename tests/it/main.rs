@@ -16,6 +16,7 @@ mod matrix;
 mod names;
 mod on_postgres;
 mod operation;
+mod origin;
 mod processes;
 mod refusals;
 mod segments;

@@ -2,7 +2,7 @@
 //! systemd) keeps those waiting who connect in between.
 
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -23,7 +23,7 @@ enum Visit {
 }
 
 /// Connects, logs in, asks something, leaves.
-fn visit(port: u16, ca: &PathBuf) -> Visit {
+fn visit(port: u16, ca: &Path) -> Visit {
     // Refused connections are met here.
     if let Err(error) = TcpStream::connect(("127.0.0.1", port)) {
         return Visit::Failed(format!("connecting: {error}"));
