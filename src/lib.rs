@@ -33,6 +33,9 @@
 //!    whichever process did that. SMTP commands are still read on their way, so that a client cannot become
 //!    somebody else; message content is not.
 //!
+//! All of this follows one reading of the configuration. [`server`] makes another whenever a file changes: an attempt
+//! keeps the [`gate::Rules`] that held when it came, a session the door that it came through.
+//!
 //! # The floors
 //!
 //! A module imports only from the floors below it; `tests/floors.rs` checks this, and `docs/ARCHITECTURE.md`

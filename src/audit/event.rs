@@ -173,6 +173,18 @@ pub enum Event {
         /// Version of the program.
         version: String,
     },
+    /// The gate serves another reading of its configuration.
+    ConfigurationReloaded {
+        /// Keys that were changed and hold only from the next start on.
+        needing_restart: Vec<String>,
+        /// Live sessions that end with it, because their upstream was withdrawn.
+        sessions_ended: u64,
+    },
+    /// A new configuration, certificate or other file could not be used; what was in force stays so.
+    ReloadFailed {
+        /// What was wrong, in one line.
+        reason: String,
+    },
     /// The gate stopped in order.
     Stopped,
 }

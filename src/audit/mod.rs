@@ -163,6 +163,12 @@ impl Audit {
         unknown_name(&self.key, login, known_domain)
     }
 
+    /// Whether the thread that writes the records is still there.
+    #[must_use]
+    pub fn is_attended(&self) -> bool {
+        !self.queue.is_closed()
+    }
+
     /// For metrics.
     #[must_use]
     pub fn figures(&self) -> Figures {

@@ -129,6 +129,15 @@ impl Clock for SystemClock {
     }
 }
 
+/// Microseconds of the system's monotonic clock, as other programs of this machine read it: only to be told to a
+/// service manager.
+#[must_use]
+pub fn system_monotonic_micros() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let whole = u64::try_from(now.tv_sec).unwrap_or(0).saturating_mul(1_000_000);
+    whole.saturating_add(u64::try_from(now.tv_nsec).unwrap_or(0) / 1000)
+}
+
 /// A clock that stands still until told to move; for tests. Civil time starts at 2026-01-01T00:00:00Z.
 #[derive(Default)]
 pub struct ManualClock {

@@ -245,6 +245,14 @@ fn detail(event: &Event) -> String {
             format!("{protocol} of `{upstream}` at {address}: {reason}{found}")
         }
         Event::Started { version } => format!("version {version}"),
+        Event::ConfigurationReloaded { needing_restart, sessions_ended } => {
+            let restart = match needing_restart.as_slice() {
+                [] => String::new(),
+                keys => format!(", `{}` at the next start", keys.join("`, `")),
+            };
+            format!("{sessions_ended} sessions ended{restart}")
+        }
+        Event::ReloadFailed { reason } => reason.clone(),
         Event::Stopped | Event::ChainEnded => String::new(),
         Event::ChainStarted { chain } => chain.clone(),
     }

@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnectOptions;
 use super::document::Raw;
 
 /// Where accounts, app passwords and the audit index are kept.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Database {
     /// `sqlite:///path`; created where there is none.
     Sqlite(PathBuf),

@@ -39,7 +39,8 @@ pub(super) struct RawMaster {
 
 impl RawMaster {
     pub(super) fn check(self, base: &Path) -> Master {
-        Master { user: self.user, password_file: base.join(self.password_file), style: self.style }
+        let password_file = paths::resolve(base, &self.password_file);
+        Master { user: self.user, password_file, style: self.style }
     }
 }
 

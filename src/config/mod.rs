@@ -15,6 +15,7 @@ mod paths;
 mod planned;
 mod problem;
 mod relations;
+mod running;
 
 pub mod aliases;
 pub mod audit;

@@ -1,10 +1,12 @@
 //! `[server]`
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::document::Raw;
+use super::duration::{self, DurationText};
 use super::paths;
 use crate::base::Language;
 
@@ -17,6 +19,8 @@ pub struct Server {
     pub data_dir: PathBuf,
     /// `refusal_text = "en" | "zh"`; English by default.
     pub refusal_text: Language,
+    /// How long sessions that are in the middle of something may go on once the gate stops. 10 s; 10 min at most.
+    pub drain: Duration,
 }
 
 impl Server {
@@ -30,6 +34,12 @@ impl Server {
 /// Where things are kept unless the file says otherwise.
 pub const DEFAULT_DATA_DIR: &str = "/var/lib/mailward";
 
+/// What a message on its way mostly needs, and clients mostly wait for a connection.
+const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
+
+/// Nobody waits longer for a restart.
+const DRAIN_MAX: Duration = Duration::from_secs(600);
+
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawServer {
@@ -39,6 +49,8 @@ pub(super) struct RawServer {
     data_dir: PathBuf,
     #[serde(default)]
     refusal_text: RawLanguage,
+    #[serde(default = "default_drain", deserialize_with = "drain")]
+    drain: DurationText,
 }
 
 #[derive(Clone, Copy, Default, Deserialize, Serialize)]
@@ -57,7 +69,8 @@ impl RawServer {
             RawLanguage::En => Language::English,
             RawLanguage::Zh => Language::Chinese,
         };
-        Server { hostname: self.hostname, data_dir: base.join(self.data_dir), refusal_text }
+        let (hostname, data_dir) = (self.hostname, base.join(self.data_dir));
+        Server { hostname, data_dir, refusal_text, drain: self.drain.0 }
     }
 }
 
@@ -67,12 +80,27 @@ impl From<&Server> for RawServer {
             Language::English => RawLanguage::En,
             Language::Chinese => RawLanguage::Zh,
         };
-        Self { hostname: server.hostname.clone(), data_dir: server.data_dir.clone(), refusal_text }
+        let (hostname, data_dir) = (server.hostname.clone(), server.data_dir.clone());
+        Self { hostname, data_dir, refusal_text, drain: DurationText(server.drain) }
     }
 }
 
 fn default_data_dir() -> PathBuf {
     DEFAULT_DATA_DIR.into()
+}
+
+fn default_drain() -> DurationText {
+    DurationText(DEFAULT_DRAIN)
+}
+
+fn drain<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<DurationText, D::Error> {
+    let drain = duration::longer_than_zero(deserializer)?;
+    if drain.0 > DRAIN_MAX {
+        return Err(serde::de::Error::custom(
+            "must be 10m at most\nhint: until the gate has stopped, the next one cannot start",
+        ));
+    }
+    Ok(drain)
 }
 
 fn hostname<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

@@ -29,7 +29,7 @@ impl Raw for RawCertificate {}
 
 impl RawCertificate {
     pub(super) fn check(self, base: &Path) -> CertificateFiles {
-        CertificateFiles { cert: base.join(self.cert), key: base.join(self.key) }
+        CertificateFiles { cert: paths::resolve(base, &self.cert), key: paths::resolve(base, &self.key) }
     }
 }
 

@@ -18,6 +18,7 @@ use super::budget::Hold;
 use super::limiter::Reservation;
 use super::live::Moment;
 use super::password_memory::{PasswordMemory, Presented};
+use super::rules::{InForce, Rules};
 use super::tally::Tally;
 use super::turns::Turns;
 use super::verdict::Settle;
@@ -38,10 +39,10 @@ pub(super) struct Desk {
     pub(super) tally: Tally,
     /// The trail.
     pub(super) audit: Audit,
-    /// What happens when the trail cannot be written.
-    pub(super) when_full: WhenFull,
     /// Time.
     pub(super) clock: Arc<dyn Clock>,
+    /// What holds now.
+    pub(super) rules: InForce,
 }
 
 impl Desk {
@@ -54,8 +55,9 @@ impl Desk {
             Ok(Err(error)) => error.to_string(),
             Err(error) => error.to_string(),
         };
-        tracing::error!(error = recorded, when_full = ?self.when_full, "an audit record is lost");
-        match self.when_full {
+        let when_full = self.rules.now().when_full;
+        tracing::error!(error = recorded, ?when_full, "an audit record is lost");
+        match when_full {
             WhenFull::Refuse => false,
             WhenFull::Continue => true,
         }
@@ -76,6 +78,8 @@ impl Desk {
 /// An attempt that has not ended.
 pub(super) struct OpenAttempt {
     desk: Arc<Desk>,
+    /// Those that held when it came.
+    pub(super) rules: Arc<Rules>,
     /// Where it comes from.
     pub(super) origin: Origin,
     /// What the client says it is.
@@ -123,6 +127,7 @@ impl OpenAttempt {
     pub(super) fn new(desk: &Arc<Desk>, origin: &Origin, credentials: &Credentials) -> Self {
         Self {
             desk: Arc::clone(desk),
+            rules: desk.rules.now(),
             origin: origin.clone(),
             program: credentials.program.clone(),
             located: None,

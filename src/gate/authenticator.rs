@@ -16,21 +16,20 @@ use super::outage::Outages;
 use super::passage::{Passage, SessionSummary};
 use super::password_memory::PasswordMemory;
 use super::proof_cache::ProofCache;
+use super::rules::{InForce, Rules};
 use super::stale::RefusedSeals;
 use super::tally::Tally;
 use super::timing::RefusalTime;
 use super::turns::Turns;
-use super::upstream_login::UpstreamRules;
 use super::uses::Uses;
 use super::verdict::{Consequences, Kind, No};
 use super::watch::{self, Watch};
-use crate::account::{Accounts, Directory};
+use crate::account::Accounts;
 use crate::app_password::AppPasswords;
 use crate::audit::event::{Guessing, Outcome, Pattern, RefusedLogins};
 use crate::audit::{Audit, Event};
 use crate::base::key::KEY_LEN;
 use crate::base::{Clock, Monotonic, Secret, UpstreamName, random};
-use crate::config::{Limits, Policies, WhenFull};
 use crate::protocol::{Credentials, Refusal};
 use crate::store::Store;
 
@@ -40,20 +39,12 @@ pub struct Dependencies {
     pub store: Store,
     /// Proves and opens app passwords.
     pub app_passwords: Arc<AppPasswords>,
-    /// From names to accounts.
-    pub directory: Arc<Directory>,
-    /// Who must bind.
-    pub policies: Policies,
-    /// `[limits]`
-    pub limits: Limits,
     /// The trail.
     pub audit: Audit,
-    /// What happens when the trail cannot be written.
-    pub when_full: WhenFull,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// Every upstream that the directory leads to.
-    pub upstreams: Vec<UpstreamRules>,
+    /// What the configuration says.
+    pub rules: Rules,
 }
 
 /// Judges attempts.
@@ -66,40 +57,35 @@ impl Authenticator {
     #[must_use]
     pub fn new(on: Dependencies) -> Self {
         let process_key = || Secret::new(random::bytes::<KEY_LEN>().to_vec());
-        let limiter = Limiter::new(&on.limits, process_key());
-        let times = on.upstreams.iter().map(|upstream| {
-            (upstream.name.clone(), RefusalTime::new(on.limits.failure_delay, upstream.login_deadline))
+        let (rules, limits) = (&on.rules, &on.rules.limits);
+        let limiter = Limiter::new(limits, process_key());
+        let times = rules.upstreams.iter().map(|upstream| {
+            (upstream.name.clone(), RefusalTime::new(limits.failure_delay, upstream.login_deadline))
         });
         let clock = on.clock;
         let gate = Gate {
+            accounts: Accounts::new(on.store.clone(), Arc::clone(&clock)),
+            store: on.store,
+            app_passwords: on.app_passwords,
+            registry: Arc::new(Registry::new(limits.sessions_per_account)),
+            ear: tokio::sync::Mutex::default(),
+            listing: tokio::sync::Mutex::new(Listing::new()),
+            proofs: Mutex::new(ProofCache::new(process_key(), limits.proof_cache)),
+            refusal_times: Mutex::new(times.collect()),
+            outages: Mutex::default(),
+            budgets: Budgets::new(&rules.upstreams, process_key(), &clock),
+            watch: Watch::new(process_key(), limits.exempt.clone()),
+            refused_seals: Mutex::default(),
+            uses: Uses::default(),
             desk: Arc::new(Desk {
                 turns: Turns::new(limiter, Arc::clone(&clock)),
                 passwords: PasswordMemory::new(process_key()),
                 tally: Tally::default(),
                 audit: on.audit,
-                when_full: on.when_full,
-                clock: Arc::clone(&clock),
+                clock,
+                rules: InForce::new(on.rules),
             }),
-            accounts: Accounts::new(on.store.clone(), Arc::clone(&clock)),
-            store: on.store,
-            app_passwords: on.app_passwords,
-            directory: on.directory,
-            policies: on.policies,
-            registry: Arc::new(Registry::new(on.limits.sessions_per_account)),
-            ear: tokio::sync::Mutex::default(),
-            listing: tokio::sync::Mutex::new(Listing::new()),
-            proofs: Mutex::new(ProofCache::new(process_key(), on.limits.proof_cache)),
-            refusal_times: Mutex::new(times.collect()),
-            outages: Mutex::default(),
-            budgets: Budgets::new(&on.upstreams, process_key(), &clock),
-            watch: Watch::new(process_key(), on.limits.exempt.clone()),
-            refused_seals: Mutex::default(),
-            uses: Uses::default(),
-            failure_delay: on.limits.failure_delay,
-            // Half of what a connection has before login, so that the answer still reaches the client.
-            longest_wait: on.limits.auth_deadline / 2,
             moved_to: Mutex::default(),
-            upstreams: on.upstreams.into_iter().map(|upstream| (upstream.name.clone(), upstream)).collect(),
             #[cfg(test)]
             argon2_runs: std::sync::atomic::AtomicUsize::new(0),
         };
@@ -189,25 +175,19 @@ pub(super) struct Gate {
     pub(super) store: Store,
     pub(super) accounts: Accounts,
     pub(super) app_passwords: Arc<AppPasswords>,
-    pub(super) directory: Arc<Directory>,
-    pub(super) policies: Policies,
-    pub(super) upstreams: HashMap<UpstreamName, UpstreamRules>,
     pub(super) registry: Arc<Registry>,
     /// One look at a time.
     pub(super) ear: tokio::sync::Mutex<Ear>,
     pub(super) listing: tokio::sync::Mutex<Listing>,
     pub(super) uses: Uses,
     pub(super) budgets: Budgets,
-    watch: Watch,
-    /// How long an attempt waits for those in flight before it.
-    pub(super) longest_wait: Duration,
+    pub(super) watch: Watch,
     proofs: Mutex<ProofCache>,
     refusal_times: Mutex<HashMap<UpstreamName, RefusalTime>>,
     outages: Mutex<Outages>,
     refused_seals: Mutex<RefusedSeals>,
     /// Upstreams that accounts were moved to.
     moved_to: Mutex<Vec<UpstreamName>>,
-    failure_delay: Duration,
     /// How often argon2 was asked.
     #[cfg(test)]
     pub(super) argon2_runs: std::sync::atomic::AtomicUsize,
@@ -286,7 +266,7 @@ impl Gate {
     /// The upstream said no after `took`.
     pub(super) fn refused_after(&self, upstream: &UpstreamName, took: Duration) {
         let now = self.now();
-        if let Some(time) = locked(&self.refusal_times).get_mut(upstream) {
+        if let Some(time) = self.refusal_times().get_mut(upstream) {
             time.observe(took, now);
         }
     }
@@ -295,16 +275,25 @@ impl Gate {
     /// them.
     pub(super) fn refusal_time(&self, upstream: Option<&UpstreamName>) -> Duration {
         let now = self.now();
-        let mut times = locked(&self.refusal_times);
+        let mut times = self.refusal_times();
         let slowest = match upstream {
             Some(upstream) => times.get_mut(upstream).map(|time| time.not_before(now)),
             None => times.values_mut().map(|time| time.not_before(now)).max(),
         };
-        slowest.unwrap_or(self.failure_delay)
+        slowest.unwrap_or_else(|| self.rules().limits.failure_delay)
     }
 
     pub(super) fn now(&self) -> Monotonic {
         self.desk.clock.monotonic()
+    }
+
+    /// Those that hold at this moment.
+    pub(super) fn rules(&self) -> Arc<Rules> {
+        self.desk.rules.now()
+    }
+
+    pub(super) fn refusal_times(&self) -> MutexGuard<'_, HashMap<UpstreamName, RefusalTime>> {
+        locked(&self.refusal_times)
     }
 
     pub(super) fn proofs(&self) -> MutexGuard<'_, ProofCache> {

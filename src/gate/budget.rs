@@ -21,7 +21,7 @@
 //! who have something new to say.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -39,7 +39,8 @@ const ALL: Key = Key(0);
 
 /// The budgets of all upstreams.
 pub(super) struct Budgets {
-    upstreams: HashMap<UpstreamName, Arc<Budget>>,
+    upstreams: RwLock<HashMap<UpstreamName, Arc<Budget>>>,
+    clock: Arc<dyn Clock>,
     hash_key: Secret,
 }
 
@@ -93,18 +94,28 @@ enum HoldKind {
 impl Budgets {
     /// All is free. `hash_key` is this process's own.
     pub(super) fn new(upstreams: &[UpstreamRules], hash_key: Secret, clock: &Arc<dyn Clock>) -> Self {
-        let budget = |rules: &UpstreamRules| {
-            let pool = || Pool::new(rules.failures_in_all, rules.failures_per_account);
-            let budget = Budget {
-                upstream: rules.name.clone(),
-                strangers: Mutex::new(Strangers { pool: pool(), exhausted: false }),
-                trusted: pool(),
-                given_back: Notify::new(),
-                clock: Arc::clone(clock),
+        let budget = |rules: &UpstreamRules| (rules.name.clone(), Arc::new(Budget::new(rules, clock)));
+        let upstreams = RwLock::new(upstreams.iter().map(budget).collect());
+        Self { upstreams, clock: Arc::clone(clock), hash_key }
+    }
+
+    /// From now on these upstreams, with their rates; what was charged stays charged until it would have been whole
+    /// again.
+    pub(super) fn adopt(&self, upstreams: &[UpstreamRules]) {
+        let mut budgets = self.upstreams.write().unwrap_or_else(PoisonError::into_inner);
+        let adopted = upstreams.iter().map(|rules| {
+            let budget = match budgets.get(&rules.name) {
+                Some(budget) => budget.at_rates(rules),
+                None => Arc::new(Budget::new(rules, &self.clock)),
             };
-            (rules.name.clone(), Arc::new(budget))
-        };
-        Self { upstreams: upstreams.iter().map(budget).collect(), hash_key }
+            (rules.name.clone(), budget)
+        });
+        let adopted = adopted.collect();
+        *budgets = adopted;
+    }
+
+    fn of(&self, upstream: &UpstreamName) -> Option<Arc<Budget>> {
+        self.upstreams.read().unwrap_or_else(PoisonError::into_inner).get(upstream).cloned()
     }
 
     /// A place for an unproven attempt, as soon as those in flight leave one. Waits without end: the caller sets the
@@ -116,7 +127,7 @@ impl Budgets {
         place: Place,
         repeated: bool,
     ) -> Result<Option<Hold>, OverBudget> {
-        let Some(budget) = self.upstreams.get(upstream) else { return Ok(None) };
+        let Some(budget) = self.of(upstream) else { return Ok(None) };
         let account = self.key(account);
         let mut ring = Box::pin(budget.given_back.notified());
         loop {
@@ -124,7 +135,7 @@ impl Budgets {
             match budget.reserve(account, place, repeated) {
                 Room::Free => {
                     let kind = HoldKind::Stranger(place);
-                    return Ok(Some(Hold { budget: Arc::clone(budget), account, kind }));
+                    return Ok(Some(Hold { budget: Arc::clone(&budget), account, kind }));
                 }
                 Room::UsedUp(_) => return Err(OverBudget),
                 Room::Reserved => ring.as_mut().await,
@@ -135,26 +146,26 @@ impl Budgets {
 
     /// Whether an unproven attempt would be turned away now.
     pub(super) fn turns_away(&self, upstream: &UpstreamName, account: &str, repeated: bool) -> bool {
-        self.upstreams.get(upstream).is_some_and(|budget| {
-            let room = budget.strangers().look(budget, self.key(account), Place::AsIfSent, repeated);
+        self.of(upstream).is_some_and(|budget| {
+            let room = budget.strangers().look(&budget, self.key(account), Place::AsIfSent, repeated);
             matches!(room, Room::UsedUp(_))
         })
     }
 
     /// A place for a password that is most likely right.
     pub(super) fn trusted(&self, upstream: &UpstreamName, account: &str) -> Result<Option<Hold>, OverBudget> {
-        let Some(budget) = self.upstreams.get(upstream) else { return Ok(None) };
+        let Some(budget) = self.of(upstream) else { return Ok(None) };
         let (account, now) = (self.key(account), budget.clock.monotonic());
         let used_up = |cells: &Cells, key| matches!(cells.room(key, now), Room::UsedUp(_));
         if used_up(&budget.trusted.all, ALL) || used_up(&budget.trusted.accounts, account) {
             return Err(OverBudget);
         }
-        Ok(Some(Hold { budget: Arc::clone(budget), account, kind: HoldKind::Trusted }))
+        Ok(Some(Hold { budget, account, kind: HoldKind::Trusted }))
     }
 
     /// An attempt that held no place was refused: the account is charged as if it had.
     pub(super) fn charge_account(&self, upstream: &UpstreamName, account: &str) {
-        if let Some(budget) = self.upstreams.get(upstream) {
+        if let Some(budget) = self.of(upstream) {
             let (account, now) = (self.key(account), budget.clock.monotonic());
             budget.strangers().pool.accounts.charge_unreserved(account, now);
         }
@@ -166,6 +177,17 @@ impl Budgets {
 }
 
 impl Pool {
+    fn of(rules: &UpstreamRules) -> Self {
+        Self::new(rules.failures_in_all, rules.failures_per_account)
+    }
+
+    fn at_rates(&self, rules: &UpstreamRules) -> Self {
+        Self {
+            all: self.all.at_rate(rules.failures_in_all),
+            accounts: self.accounts.at_rate(rules.failures_per_account),
+        }
+    }
+
     fn new(in_all: Rate, per_account: Rate) -> Self {
         Self {
             all: Cells::new(in_all, Regain::Evenly, 1),
@@ -175,6 +197,32 @@ impl Pool {
 }
 
 impl Budget {
+    fn new(rules: &UpstreamRules, clock: &Arc<dyn Clock>) -> Self {
+        Self {
+            upstream: rules.name.clone(),
+            strangers: Mutex::new(Strangers { pool: Pool::of(rules), exhausted: false }),
+            trusted: Pool::of(rules),
+            given_back: Notify::new(),
+            clock: Arc::clone(clock),
+        }
+    }
+
+    /// The same places at other rates. Who waits for one of the old is not woken by one of the new, but waits no
+    /// longer than it would anyway.
+    fn at_rates(self: &Arc<Self>, rules: &UpstreamRules) -> Arc<Self> {
+        let strangers = self.strangers();
+        if strangers.pool.all.has_rate(rules.failures_in_all)
+            && strangers.pool.accounts.has_rate(rules.failures_per_account)
+        {
+            return Arc::clone(self);
+        }
+        let exhausted = strangers.exhausted;
+        let strangers = Mutex::new(Strangers { pool: strangers.pool.at_rates(rules), exhausted });
+        let (given_back, trusted) = (Notify::new(), self.trusted.at_rates(rules));
+        let (upstream, clock) = (self.upstream.clone(), Arc::clone(&self.clock));
+        Arc::new(Self { upstream, strangers, trusted, given_back, clock })
+    }
+
     /// Takes a place, if it says [`Room::Free`].
     fn reserve(&self, account: Key, place: Place, repeated: bool) -> Room {
         let mut strangers = self.strangers();

@@ -130,12 +130,13 @@ impl Gate {
         attempt.read_at = self.registry.moment();
         let standing = self.store.standing(&located.address).await.map_err(|e| broken(unreadable(&e)))?;
         attempt.account_exists = standing.is_some();
-        let upstream = standing.as_ref().and_then(|standing| self.upstream_now(&located.address, standing));
+        let upstream =
+            standing.as_ref().and_then(|standing| self.rules().upstream_now(&located.address, standing));
         if upstream.is_some_and(|upstream| upstream != located.upstream) {
             return Err(changed_meanwhile(Cause::UpstreamWithdrawn));
         }
         let known = Known { standing, row: None };
-        match self.plan(&known, located) {
+        match self.plan(&self.rules(), &known, located) {
             Plan::PassThrough(Then::Enter) => self.present_account(attempt, located, known.standing).await,
             Plan::PassThrough(Then::TellBindFirst) => {
                 Err(No::proven(Refusal::BindFirst, "a second factor is required and none is bound"))
@@ -163,7 +164,7 @@ impl Gate {
         let by = Author::new(&self.desk.audit, Actor::Gate);
         let account = match self.accounts.add(located, &by).await {
             Ok((account, _)) => account,
-            Err(AccountError::Undone(error)) if self.desk.when_full == WhenFull::Continue => {
+            Err(AccountError::Undone(error)) if self.rules().when_full == WhenFull::Continue => {
                 tracing::error!(%error, account = %located.address, "an account appears without a record");
                 let added =
                     self.store.add_account(&located.address, &located.upstream, self.desk.clock.now());
@@ -189,6 +190,7 @@ impl Gate {
             client: origin.client,
             program: attempt.program.clone(),
             app_password: entrant.app_password,
+            home: attempt.home.clone().unwrap_or_else(|| located.upstream.clone()),
             upstream: located.upstream,
             since: self.desk.clock.now(),
             traffic: Arc::default(),
@@ -222,6 +224,9 @@ impl Gate {
     /// ends the session. What was changed before that and heard of already has to be read again.
     async fn still_may_enter(&self, attempt: &OpenAttempt, place: &Place) -> Result<(), No> {
         let session = place.session();
+        if !self.rules().lead_as(&attempt.rules, session) {
+            return Err(changed_meanwhile(Cause::UpstreamWithdrawn));
+        }
         if !self.registry.changed_since(session.account, attempt.read_at) {
             return Ok(());
         }

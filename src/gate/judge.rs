@@ -10,6 +10,8 @@
 //! Nothing about an account is told before the presented password is proven; until then every path ends in the
 //! same no, after the same time.
 
+use std::sync::Arc;
+
 use super::attempt::OpenAttempt;
 use super::authenticator::Gate;
 use super::budget::{OverBudget, Place};
@@ -18,6 +20,7 @@ use super::limiter::Subject;
 use super::policy::{self, Plan, Then};
 use super::proof_cache::{Presented, Proof};
 use super::reach::Way;
+use super::rules::Rules;
 use super::stale::Sent;
 use super::upstream_login::{Style, UpstreamRules, own_login};
 use super::verdict::No;
@@ -56,9 +59,10 @@ impl Gate {
         attempt: &mut OpenAttempt,
         credentials: Credentials,
     ) -> Result<Leave, No> {
+        let rules = Arc::clone(&attempt.rules);
         let reach = attempt.origin.reach.clone();
-        let home = match self.directory.locate_among(&credentials.login, |name| reach.way_to(name).is_some())
-        {
+        let located = rules.directory.locate_among(&credentials.login, |name| reach.way_to(name).is_some());
+        let home = match located {
             Ok(home) => home,
             Err(why) => return Err(self.nowhere(attempt, &credentials.password, &why.to_string()).await),
         };
@@ -68,9 +72,9 @@ impl Gate {
         let located = match &read {
             Ok(known) => {
                 attempt.account_exists = known.standing.is_some();
-                self.whereabouts(&home, known.standing.as_ref())
+                rules.whereabouts(&home, known.standing.as_ref())
             }
-            Err(_) => self.remembered_whereabouts(&home, &credentials.password),
+            Err(_) => self.remembered_whereabouts(&rules, &home, &credentials.password),
         };
         let located = match located {
             Ok(located) => located,
@@ -90,9 +94,9 @@ impl Gate {
         attempt.home = Some(home.upstream.clone());
         self.note_presented(attempt, &credentials.password);
         attempt.refused_after = self.refusal_time_around(&home.upstream);
-        let domain_is_named = |rules: &UpstreamRules| rules.names(home.address.domain());
-        attempt.domain_is_named = self.upstreams.get(&home.upstream).is_some_and(domain_is_named);
-        let Some(rules) = self.upstreams.get(&located.upstream) else {
+        attempt.domain_is_named =
+            rules.upstream(&home.upstream).is_some_and(|upstream| upstream.names(home.address.domain()));
+        let Some(of_upstream) = rules.upstream(&located.upstream) else {
             return Err(No::undecided("the upstream is not configured"));
         };
         // Whoever the account is, or a guesser would learn whom the gate asks the upstream about.
@@ -105,7 +109,7 @@ impl Gate {
             return Err(No::undecided(obstacle));
         }
         let presented = Presented { account: located.address.as_str(), password: &credentials.password };
-        let case = Case { located: &located, rules, presented };
+        let case = Case { located: &located, rules: of_upstream, presented };
         let mut known = match read {
             Ok(known) => known,
             Err(error) => return self.without_store(attempt, &case, &error),
@@ -117,14 +121,14 @@ impl Gate {
                 Err(error) => return self.without_store(attempt, &case, &error),
             };
             attempt.account_exists = known.standing.is_some();
-            if self.whereabouts(&home, known.standing.as_ref()).as_ref() != Ok(&located) {
+            if rules.whereabouts(&home, known.standing.as_ref()).as_ref() != Ok(&located) {
                 return Err(No::undecided("the account was moved to another upstream meanwhile"));
             }
         }
         if candidate.is_some() && known.row.is_none() {
             self.proofs().forget(presented);
         }
-        let plan = self.plan(&known, &located);
+        let plan = self.plan(&rules, &known, &located);
         if self.is_repeated(
             attempt,
             &credentials.password,
@@ -164,10 +168,15 @@ impl Gate {
     }
 
     /// Where the account was when its password was last proven, for the time in which nobody can say where it is.
-    fn remembered_whereabouts(&self, home: &Located, password: &Password) -> Result<Located, NameRefused> {
+    fn remembered_whereabouts(
+        &self,
+        rules: &Rules,
+        home: &Located,
+        password: &Password,
+    ) -> Result<Located, NameRefused> {
         let presented = Presented { account: home.address.as_str(), password };
         match self.proofs().at(presented) {
-            Some(at) if at != home.upstream => self.directory.at(home, &at),
+            Some(at) if at != home.upstream => rules.directory.at(home, &at),
             Some(_) | None => Ok(home.clone()),
         }
     }
@@ -185,11 +194,11 @@ impl Gate {
     }
 
     /// What may be tried, by all that is known now.
-    pub(super) fn plan(&self, known: &Known, located: &Located) -> Plan {
+    pub(super) fn plan(&self, rules: &Rules, known: &Known, located: &Located) -> Plan {
         policy::plan(
             known.standing.as_ref(),
-            self.policies.of(located.address.domain()),
-            self.upstreams.get(&located.upstream).and_then(|rules| rules.accounts),
+            rules.policies.of(located.address.domain()),
+            rules.upstream(&located.upstream).and_then(|upstream| upstream.accounts),
             known.row.is_some(),
             self.desk.clock.now(),
         )
@@ -199,7 +208,7 @@ impl Gate {
     async fn take_turn(&self, attempt: &mut OpenAttempt, known_label: Option<&str>) -> Result<bool, No> {
         let client = attempt.origin.client;
         let subject = Subject { client, account: attempt.account_key(), known_label };
-        let turn = tokio::time::timeout(self.longest_wait, self.desk.turns.reserve(subject)).await;
+        let turn = tokio::time::timeout(attempt.rules.longest_wait(), self.desk.turns.reserve(subject)).await;
         let Ok(turn) = turn else {
             return Err(No::undecided("attempts before this one are still being judged"));
         };
@@ -241,7 +250,7 @@ impl Gate {
             let repeated = self.is_paid(attempt);
             let free = self.budgets.stranger(upstream, attempt.account_key(), place, repeated);
             // The turn may have taken as long: both together must leave time for the answer.
-            let Ok(taken) = tokio::time::timeout(self.longest_wait / 2, free).await else {
+            let Ok(taken) = tokio::time::timeout(attempt.rules.longest_wait() / 2, free).await else {
                 return Err(No::undecided("attempts before this one are still being judged"));
             };
             attempt.looked_at = self.now();

@@ -82,11 +82,11 @@ impl Reservation {
 /// The limiter of this process.
 pub(super) struct Limiter {
     inner: Mutex<Inner>,
-    exempt: NetworkList,
     hash_key: Secret,
 }
 
 struct Inner {
+    exempt: NetworkList,
     networks: Cells,
     accounts: Cells,
     pairs: Cells,
@@ -98,22 +98,31 @@ impl Limiter {
     pub(super) fn new(limits: &config::Limits, hash_key: Secret) -> Self {
         Self {
             inner: Mutex::new(Inner {
+                exempt: limits.exempt.clone(),
                 networks: Cells::new(limits.per_network, Regain::Slower, KEYS_MAX),
                 accounts: Cells::new(limits.per_account, Regain::Slower, KEYS_MAX),
                 pairs: Cells::new(limits.per_account, Regain::Slower, KEYS_MAX),
                 known: KnownPairs::new(KEYS_MAX),
             }),
-            exempt: limits.exempt.clone(),
             hash_key,
         }
     }
 
+    /// From now on these limits; what was charged stays charged until it would have been whole again.
+    pub(super) fn adopt(&self, limits: &config::Limits) {
+        let mut inner = self.locked();
+        inner.exempt = limits.exempt.clone();
+        inner.networks.regain_at(limits.per_network);
+        inner.accounts.regain_at(limits.per_account);
+        inner.pairs.regain_at(limits.per_account);
+    }
+
     /// Reserves a cell of each key that judges `subject`: of all or of none.
     pub(super) fn reserve(&self, subject: Subject<'_>, now: Monotonic) -> Reserve {
-        if self.exempt.contains(subject.client) {
+        let mut inner = self.locked();
+        if inner.exempt.contains(subject.client) {
             return Reserve::Held(Reservation::default());
         }
-        let mut inner = self.locked();
         let wanted = self.keys(&mut inner.known, subject, now);
         let rooms = inner.slots(&wanted).map(|(cells, key)| (key, cells.room(key, now)));
         let rooms: Vec<_> = rooms.collect();
@@ -149,12 +158,12 @@ impl Limiter {
     /// Whether an attempt of which nothing is known would be refused unseen now. Of one that holds cells itself it
     /// is not: what is reserved is not used up.
     pub(super) fn refuses_strangers(&self, client: ClientAddress, account: &str, now: Monotonic) -> bool {
-        if self.exempt.contains(client) {
-            return false;
-        }
         let network = client.network().to_string();
         let keys = self.strangers_keys(&network, account);
         let inner = self.locked();
+        if inner.exempt.contains(client) {
+            return false;
+        }
         inner.slots(&keys).any(|(cells, key)| used_up(cells.room(key, now)).is_some())
     }
 

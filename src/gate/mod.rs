@@ -15,6 +15,7 @@
 //! password is proven, let in while something that would forbid it cannot be read, or hold a secret longer than
 //! the attempt that brought it, save encrypted under itself (`proof_cache`).
 
+mod adopt;
 mod attempt;
 mod authenticator;
 mod budget;
@@ -31,6 +32,7 @@ mod password_memory;
 mod policy;
 mod proof_cache;
 mod reach;
+mod rules;
 mod stale;
 mod tags;
 mod tally;
@@ -50,4 +52,5 @@ pub use grant::{Conclusion, Decision, Grant, Origin, Refused, UpstreamSaid};
 pub use live::{Cause, EndError, LiveSessions, Traffic};
 pub use passage::{Passage, SessionSummary};
 pub use reach::{Flag, Led, Reach, Way};
+pub use rules::Rules;
 pub use upstream_login::{UnusableUpstream, UpstreamRules};

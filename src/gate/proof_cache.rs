@@ -101,6 +101,14 @@ impl ProofCache {
         Self { key, idle_max, entries: HashMap::new(), by_use: BTreeMap::new(), uses: 0 }
     }
 
+    /// From now on a proof lasts so long without use; zero keeps nothing.
+    pub(super) fn keep_for(&mut self, idle_max: Duration) {
+        self.idle_max = idle_max;
+        if idle_max.is_zero() {
+            self.forget_all();
+        }
+    }
+
     /// Remembers that `presented` proved `row`, whose MAC was found right.
     pub(super) fn remember(
         &mut self,

@@ -141,7 +141,8 @@ impl Gate {
     /// The owner of an account without a factor got in with the mailbox password: app passwords that lack it get it,
     /// behind the client's back. A bound account never gets here: its mailbox password opens nothing.
     pub(super) fn learn(&self, located: &Located, account: AccountId, password: Password) {
-        if !self.upstreams.get(&located.upstream).is_some_and(|rules| matches!(rules.style, Style::Sealed)) {
+        if !self.rules().upstream(&located.upstream).is_some_and(|rules| matches!(rules.style, Style::Sealed))
+        {
             return;
         }
         let (app_passwords, desk) = (Arc::clone(&self.app_passwords), Arc::clone(&self.desk));

@@ -57,6 +57,11 @@ impl RefusalTime {
         Self { floor, cap, since: Monotonic::default(), slowest: (Duration::ZERO, Duration::ZERO) }
     }
 
+    /// Other bounds from now on; what was seen stays.
+    pub(super) fn bound(&mut self, floor: Duration, cap: Duration) {
+        (self.floor, self.cap) = (floor, cap);
+    }
+
     /// The upstream said no after `took`, counted from when the attempt was first looked at.
     pub(super) fn observe(&mut self, took: Duration, now: Monotonic) {
         self.turn(now);

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use super::cells::Key;
 use super::limiter::{Limiter, Reservation, Reserve, Subject};
 use crate::base::{ClientAddress, Clock};
+use crate::config::Limits;
 
 /// Those who wait are woken by key, so that a crowd before one account does not wake for every login
 /// elsewhere. Two keys may share a bell; waking in vain is harmless. One byte of a key chooses.
@@ -54,6 +55,12 @@ impl Turns {
             }
             waited = true;
         }
+    }
+
+    /// See [`Limiter::adopt`]; who waits may have room now.
+    pub(super) fn adopt(&self, limits: &Limits) {
+        self.limiter.adopt(limits);
+        self.bells.iter().for_each(Notify::notify_waiters);
     }
 
     /// See [`Limiter::refuses_strangers`].

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::account::Located;
-use crate::base::{Domain, InvalidName, LoginName, Password, UpstreamName};
+use crate::base::{Domain, InvalidName, LoginName, Password, Protocol, UpstreamName};
 use crate::config::{self, AccountAdmission, DomainPattern, MasterStyle, Rate, UpstreamCredential};
 use crate::protocol::UpstreamLogin;
 
@@ -15,6 +15,8 @@ pub struct UpstreamRules {
     pub(super) name: UpstreamName,
     /// The domains that the configuration names for it.
     domains: Vec<Domain>,
+    /// What it speaks.
+    pub(super) protocols: Vec<Protocol>,
     /// Who may appear; `None`: as the policy says.
     pub(super) accounts: Option<AccountAdmission>,
     /// How long an answer to a login is awaited.
@@ -80,6 +82,7 @@ impl UpstreamRules {
         Ok(Self {
             name: upstream.name.clone(),
             domains: exact.chain(&upstream.default_domain).cloned().collect(),
+            protocols: Protocol::ALL.into_iter().filter(|one| upstream.endpoint(*one).is_some()).collect(),
             accounts: upstream.accounts,
             login_deadline: upstream.login_deadline,
             failures_in_all: upstream.failures_in_all,

@@ -26,11 +26,11 @@ const KEYS_MAX: usize = 8_192;
 /// The watch of this process.
 pub(super) struct Watch {
     key: Secret,
-    exempt: NetworkList,
     inner: Mutex<Inner>,
 }
 
 struct Inner {
+    exempt: NetworkList,
     accounts_of_network: Episodes,
     networks_of_account: Episodes,
     passwords_of_account: Episodes,
@@ -40,11 +40,17 @@ impl Watch {
     /// Has seen nothing yet. `key` is this process's own; nobody in `exempt` is counted as a network that sprays.
     pub(super) fn new(key: Secret, exempt: NetworkList) -> Self {
         let inner = Inner {
+            exempt,
             accounts_of_network: Episodes::new(),
             networks_of_account: Episodes::new(),
             passwords_of_account: Episodes::new(),
         };
-        Self { key, exempt, inner: Mutex::new(inner) }
+        Self { key, inner: Mutex::new(inner) }
+    }
+
+    /// From now on nobody in `exempt` is counted as a network that sprays.
+    pub(super) fn adopt(&self, exempt: &NetworkList) {
+        self.locked().exempt = exempt.clone();
     }
 
     /// An attempt was refused; what begins with it, mostly nothing.
@@ -59,7 +65,7 @@ impl Watch {
         let account = Key::of(&self.key, &[b"account", account.as_bytes()]);
         let mut inner = self.locked();
         let mut begun = Vec::new();
-        if !self.exempt.contains(client) && inner.accounts_of_network.note(network, tag(account), now) {
+        if !inner.exempt.contains(client) && inner.accounts_of_network.note(network, tag(account), now) {
             begun.push(Pattern::ManyAccounts);
         }
         if inner.networks_of_account.note(account, tag(network), now) {

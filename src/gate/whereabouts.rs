@@ -10,11 +10,12 @@ use std::time::Duration;
 use super::attempt::OpenAttempt;
 use super::authenticator::Gate;
 use super::reach::Way;
+use super::rules::Rules;
 use crate::account::{Located, NameRefused};
 use crate::base::{Address, LoginName, UpstreamName};
 use crate::store::{AccountState, Standing, StoreError};
 
-impl Gate {
+impl Rules {
     /// Where the account is that `home` leads to by its domain.
     pub(super) fn whereabouts(
         &self,
@@ -36,7 +37,9 @@ impl Gate {
         let name = LoginName::from_bytes(address.as_str().as_bytes()).ok()?;
         Some(self.directory.locate(&name).ok()?.upstream)
     }
+}
 
+impl Gate {
     /// Reads anew which upstreams accounts were moved to.
     pub(super) async fn hear_moves(&self) -> Result<(), StoreError> {
         let bound = self.store.bound_upstreams().await?;

@@ -4,6 +4,8 @@
 //! Both sides are read as hostile. A guard does no I/O and holds a bounded amount; what it cannot take yet
 //! stays with the caller.
 
+use super::course::Rest;
+
 /// What a guard wants written. The caller writes and clears both; they may be reused from call to call.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Forward {
@@ -29,6 +31,11 @@ pub trait RelayGuard: Send {
     /// # Errors
     /// As [`RelayGuard::client_sent`].
     fn upstream_sent(&mut self, bytes: &[u8], out: &mut Forward) -> Result<(), Violation>;
+
+    /// How the session stands, if the guard knows.
+    fn rest(&self) -> Option<Rest> {
+        None
+    }
 }
 
 /// Why a relay must end.

@@ -10,6 +10,7 @@
 //! ```
 
 pub mod clean;
+pub mod course;
 pub mod guard;
 pub mod imap;
 pub mod input;
@@ -30,6 +31,7 @@ use zeroize::Zeroizing;
 
 pub use crate::base::Language;
 use crate::base::{LoginName, Password, Protocol};
+pub use course::{Course, Rest};
 pub use guard::{Forward, RelayGuard, Violation};
 pub use origin::{ClientOrigin, Ends, Forwarding};
 pub use sasl::Mechanism;
@@ -97,6 +99,20 @@ pub trait MailProtocol: Sized + Send + Sync + 'static {
         let _ = welcome;
         None
     }
+
+    /// What follows the session once it is a relay, where that takes more than to see it pass.
+    #[must_use]
+    fn course() -> Option<Box<dyn Course>> {
+        None
+    }
+
+    /// What a client that is logged in hears when the gate stops, at a place where it awaits nothing; a whole line. `None`
+    /// where the protocol has no words for it.
+    #[must_use]
+    fn farewell(wording: &Wording) -> Option<String> {
+        let _ = wording;
+        None
+    }
 }
 
 /// What an upstream offers before login. `Default` is what every server of the protocol offers, used until an
@@ -144,6 +160,10 @@ pub trait ServerDialogue<P: MailProtocol>: Dialogue<Event = Attempt<P::Introduct
 
     /// Answers the pending attempt with a refusal; the dialogue goes on (or closes, where its table says so).
     fn refuse(&mut self, refusal: Refusal);
+
+    /// The gate stops: a client that has the word is told so, as far as the protocol has words for it, and the
+    /// connection ends.
+    fn stop(&mut self);
 
     /// Answers the pending attempt with success: after the following `Send`s the dialogue is over, and
     /// `step` returns [`Step::NeedInput`]; the session becomes a relay.

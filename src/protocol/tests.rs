@@ -235,3 +235,34 @@ fn an_offer_that_the_handshake_narrowed_is_told_from_then_on() {
         assert!(!before.contains("NEW") && after.contains("NEW"), "{before}{after}");
     }
 }
+
+/// What a client hears that had said `lines` when the gate stops, and whether the connection ends.
+fn stopped<P: MailProtocol>(channel: Channel, lines: &[&str]) -> (String, bool) {
+    let mut client = Client::<P>::new(P::Offer::default(), channel);
+    client.listen();
+    for line in lines {
+        client.ask(line);
+    }
+    client.0.stop();
+    let heard = client.listen();
+    (heard, matches!(client.0.step(), Step::Close))
+}
+
+#[test]
+fn whoever_has_the_word_when_the_gate_stops_is_told_and_nobody_else() {
+    let bye = "* BYE The server restarts, connect again in a moment\r\n";
+    let come_back = "421 4.3.2 gate.example.org restarts, try again in a moment\r\n";
+    let tls = Channel::Secured;
+    for lines in [&[][..], &["a NOOP\r\n"], &["a LOGIN half"], &["a AUTHENTICATE PLAIN\r\n"]] {
+        assert_eq!(stopped::<Imap>(tls, lines), (bye.to_owned(), true), "{lines:?}");
+    }
+    for lines in [&[][..], &["EHLO me\r\n"], &["EHLO me\r\n", "AUTH LOGIN\r\n"]] {
+        assert_eq!(stopped::<Smtp>(tls, lines), (come_back.to_owned(), true), "{lines:?}");
+    }
+    assert_eq!(stopped::<Pop3>(tls, &["USER ann\r\n"]), (String::new(), true));
+    // Its attempt is being judged, or a handshake is under way: it expects something else.
+    assert_eq!(stopped::<Imap>(tls, &["a LOGIN ann secret\r\n"]), (String::new(), true));
+    assert_eq!(stopped::<Smtp>(tls, &["EHLO me\r\nAUTH PLAIN AGEAYg==\r\n"]), (String::new(), true));
+    assert_eq!(stopped::<Imap>(Channel::Plain, &["a STARTTLS\r\n"]), (String::new(), true));
+    assert_eq!(stopped::<Smtp>(Channel::Plain, &["EHLO me\r\nSTARTTLS\r\n"]), (String::new(), true));
+}

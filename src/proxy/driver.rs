@@ -6,7 +6,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
@@ -41,13 +41,32 @@ pub(super) enum Turn<E> {
 /// # Errors
 /// The stream's.
 pub(super) async fn drive<D: Dialogue>(stream: &mut Stream, dialogue: &mut D) -> io::Result<Turn<D::Event>> {
+    let turn = drive_until(stream, dialogue, std::future::pending()).await?;
+    Ok(turn.unwrap_or(Turn::Closed))
+}
+
+/// The same until `stop` happens while the dialogue has nothing to say: `None` then. Nothing is lost of what was heard
+/// or said.
+///
+/// # Errors
+/// The stream's.
+pub(super) async fn drive_until<D: Dialogue>(
+    stream: &mut Stream,
+    dialogue: &mut D,
+    stop: impl Future<Output = ()>,
+) -> io::Result<Option<Turn<D::Event>>> {
+    let mut stop = pin!(stop);
     let mut open = true;
     loop {
         match settle(stream, dialogue).await? {
-            Turn::Input { .. } if open => open = hear(stream, dialogue).await?,
+            Turn::Input { .. } if open => tokio::select! {
+                biased;
+                heard = hear(stream, dialogue) => open = heard?,
+                () = &mut stop => return Ok(None),
+            },
             // It heard of the end and still wants more.
-            Turn::Input { .. } => return Ok(Turn::Closed),
-            turn @ (Turn::StartTls | Turn::Event(_) | Turn::Closed) => return Ok(turn),
+            Turn::Input { .. } => return Ok(Some(Turn::Closed)),
+            turn @ (Turn::StartTls | Turn::Event(_) | Turn::Closed) => return Ok(Some(turn)),
         }
     }
 }

@@ -45,6 +45,11 @@ pub(super) fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
     open(address).map_err(|source| BindError { address, hint: hint(&source), source })
 }
 
+/// Takes a socket that listens already.
+pub(super) fn adopt(address: SocketAddr, socket: std::net::TcpListener) -> Result<TcpListener, BindError> {
+    TcpListener::from_std(socket).map_err(|source| BindError { address, hint: "", source })
+}
+
 fn open(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {

@@ -7,7 +7,10 @@
 mod arrival;
 mod buffers;
 pub mod descriptors;
+mod doors;
+mod drain;
 pub mod driver;
+pub mod inherited;
 pub mod listener;
 pub mod permits;
 pub mod relay;
@@ -27,46 +30,62 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::audit::Event;
-use crate::base::{Clock, Protocol};
+use crate::base::{Clock, Protocol, Timestamp};
 use crate::config::{self, Config, Limits};
 use crate::gate::Authenticator;
 use crate::protocol::{MailProtocol, Wording};
 use arrival::Arrivals;
 use buffers::Buffers;
+use doors::{Doors, Serve, Wanted};
+use inherited::{Inherited, InheritedError};
 pub use listener::BindError;
 use permits::Permits;
 use session::Door;
-use tls::{Acceptor, Certificates, TlsError};
+use tls::{Acceptors, Certificates, TlsError};
 use upstream::Legs;
 pub use upstream::Upstreams;
 
-/// What sessions may take to end once the gate stops: the relay's own limit and the last record.
-const DRAIN_MAX: Duration = Duration::from_secs(relay::DRAIN_MAX.as_secs() + 3);
+/// What sessions may take to end once the gate stops, beyond what their relay may: the last words and the last record.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
-/// Every listener, bound and not serving yet: the kernel keeps those who connect waiting.
-pub struct Bound {
-    doors: Vec<(config::Listener, TcpListener)>,
-    certificates: Arc<Certificates>,
+/// One reading of the configuration, ready to be served: all that can fail has been done.
+pub struct Prepared {
+    /// With a socket where there is no door yet.
+    listeners: Vec<(config::Listener, Option<TcpListener>)>,
+    acceptors: Arc<Acceptors>,
+    upstreams: Arc<Upstreams>,
     limits: Arc<Limits>,
     wording: Arc<Wording>,
+    drain: Duration,
 }
 
-/// Why the proxy cannot start.
+/// Every listener, open.
+pub struct Proxy {
+    doors: Doors,
+    acceptors: Arc<Acceptors>,
+    upstreams: Arc<Upstreams>,
+    /// What upstreams offer is learned until this is dropped.
+    learning: JoinSet<()>,
+    drain: Duration,
+    common: Common,
+}
+
+/// Why the proxy cannot serve a configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A listener's address.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A socket that came with the process.
+    #[error(transparent)]
+    Inherited(#[from] InheritedError),
     /// A certificate or key.
     #[error(transparent)]
     Tls(#[from] TlsError),
 }
 
-/// What every door needs.
+/// What every door needs, whatever the configuration.
 struct Common {
-    certificates: Arc<Certificates>,
-    limits: Arc<Limits>,
-    wording: Arc<Wording>,
     gate: Arc<Authenticator>,
     clock: Arc<dyn Clock>,
     permits: Permits,
@@ -74,75 +93,170 @@ struct Common {
     closing: watch::Receiver<bool>,
 }
 
-impl Bound {
-    /// Reads the certificates and binds every listener.
+impl Prepared {
+    /// Reads certificates and binds every listener whose socket is not among `inherited`. The kernel keeps those who
+    /// connect waiting until it is served.
     ///
     /// # Errors
     /// [`StartError`] naming the file or address.
-    pub fn new(config: &Config) -> Result<Self, StartError> {
-        let certificates = Arc::new(Certificates::load(&config.certificates)?);
-        let doors = config
-            .listeners
-            .iter()
-            .map(|door| Ok((door.clone(), listener::bind(door.address)?)))
-            .collect::<Result<_, BindError>>()?;
+    pub fn first(config: &Config, mut inherited: Inherited) -> Result<Self, StartError> {
+        let acceptors = Acceptors::new(Certificates::load(&config.certificates)?)?;
+        let socket = |door: &config::Listener| match inherited.take(door.address) {
+            Some(socket) => listener::adopt(door.address, socket),
+            None => listener::bind(door.address),
+        };
+        let sockets = config.listeners.iter().map(socket).map(|bound| bound.map(Some));
+        let sockets = sockets.collect::<Result<_, BindError>>()?;
+        inherited.all_taken()?;
+        let upstreams = Arc::new(Upstreams::new(config)?);
+        Ok(Self::new(config, sockets, Arc::new(acceptors), upstreams))
+    }
+
+    fn new(
+        config: &Config,
+        sockets: Vec<Option<TcpListener>>,
+        acceptors: Arc<Acceptors>,
+        upstreams: Arc<Upstreams>,
+    ) -> Self {
         let wording = Wording {
             hostname: config.server.hostname.clone(),
             portal: config.portal.as_ref().map(|portal| portal.public_url.clone()),
             language: config.server.refusal_text,
         };
-        Ok(Self { doors, certificates, limits: Arc::new(config.limits.clone()), wording: Arc::new(wording) })
+        let (limits, wording) = (Arc::new(config.limits.clone()), Arc::new(wording));
+        let listeners = config.listeners.iter().cloned().zip(sockets).collect();
+        Self { listeners, acceptors, upstreams, limits, wording, drain: config.server.drain }
     }
 
-    /// Where it listens, in the order of the configuration; port 0 there is a real port here.
+    /// Which sockets it brings, in the order of the configuration; port 0 there is a real port here.
     #[must_use]
     pub fn addresses(&self) -> Vec<(Protocol, SocketAddr)> {
-        self.doors
-            .iter()
-            .filter_map(|(door, socket)| Some((door.protocol, socket.local_addr().ok()?)))
-            .collect()
+        let bound = self.listeners.iter().filter_map(|(door, socket)| Some((door, socket.as_ref()?)));
+        bound.filter_map(|(door, socket)| Some((door.protocol, socket.local_addr().ok()?))).collect()
     }
 
-    /// Serves until `closing` turns true, then lets the sessions end and returns.
-    ///
-    /// # Errors
-    /// [`StartError::Tls`], before anybody is served.
-    pub async fn serve(
-        self,
+    /// What is wrong with the dates of a certificate.
+    #[must_use]
+    pub fn out_of_date(&self, now: Timestamp) -> Option<TlsError> {
+        self.acceptors.certificates().out_of_date(now, None)
+    }
+}
+
+impl Proxy {
+    /// Opens every door, once the upstreams have said what they offer or had the time to. Serves until `closing` turns
+    /// true.
+    pub async fn open(
+        prepared: Prepared,
         gate: Arc<Authenticator>,
-        upstreams: Arc<Upstreams>,
         clock: Arc<dyn Clock>,
         closing: watch::Receiver<bool>,
-    ) -> Result<(), StartError> {
-        let permits = Permits::new(&self.limits);
-        let common = Common {
-            certificates: self.certificates,
-            limits: self.limits,
-            wording: self.wording,
-            gate,
-            clock,
-            permits: permits.clone(),
-            buffers: Buffers::default(),
-            closing: closing.clone(),
+    ) -> Self {
+        let permits = Permits::new(&prepared.limits);
+        let doors = Doors::new(permits.clone(), closing.clone());
+        prepared.upstreams.first_heard().await;
+        let mut proxy = Self {
+            doors,
+            acceptors: Arc::clone(&prepared.acceptors),
+            upstreams: Arc::clone(&prepared.upstreams),
+            learning: JoinSet::new(),
+            drain: prepared.drain,
+            common: Common { gate, clock, permits, buffers: Buffers::default(), closing },
         };
-        // Dropping the set ends what is left of it.
-        let mut learning = JoinSet::new();
-        learning.spawn(record(upstreams.events(), Arc::clone(&common.gate)));
-        upstreams.first_heard().await;
-        learning.spawn(Arc::clone(&upstreams).keep_learning());
-        let mut doors = JoinSet::new();
-        for (listener, socket) in self.doors {
-            match listener.protocol {
-                Protocol::Imap => common.open(&listener, socket, &upstreams.imap, &mut doors)?,
-                Protocol::Pop3 => common.open(&listener, socket, &upstreams.pop3, &mut doors)?,
-                Protocol::Smtp => common.open(&listener, socket, &upstreams.smtp, &mut doors)?,
-            }
+        proxy.adopt(prepared);
+        proxy
+    }
+
+    /// Makes another configuration ready, changing nothing yet.
+    ///
+    /// # Errors
+    /// [`StartError`] naming the file or address. A certificate that is out of date is one, unless it is in use already.
+    pub async fn prepare(&self, config: &Config) -> Result<Prepared, StartError> {
+        let certificates = Certificates::load(&config.certificates)?;
+        let in_use = self.acceptors.certificates();
+        if let Some(error) = certificates.out_of_date(self.common.clock.now(), Some(in_use)) {
+            return Err(error.into());
         }
-        while doors.join_next().await.is_some() {}
-        if !permits.all_gone(DRAIN_MAX).await {
+        let acceptors = if self.acceptors.present(&certificates) {
+            Arc::clone(&self.acceptors)
+        } else {
+            Arc::new(Acceptors::new(certificates)?)
+        };
+        let upstreams = Arc::new(Upstreams::after(&self.upstreams, config)?);
+        let addresses = config.listeners.iter().map(|door| door.address);
+        let sockets = addresses.clone().zip(self.doors.lacking(addresses));
+        let bind = |(address, lacks): (SocketAddr, bool)| lacks.then(|| listener::bind(address)).transpose();
+        let sockets = sockets.map(bind).collect::<Result<_, BindError>>()?;
+        upstreams.first_heard().await;
+        Ok(Prepared::new(config, sockets, acceptors, upstreams))
+    }
+
+    /// Who connects from now on is served by what was prepared; who is connected goes on as before. Returns the
+    /// addresses at which nobody listens any more.
+    pub fn adopt(&mut self, prepared: Prepared) -> Vec<SocketAddr> {
+        let Prepared { listeners, acceptors, upstreams, limits, wording, drain } = prepared;
+        self.common.permits.adopt(&limits);
+        (self.acceptors, self.upstreams, self.drain) = (acceptors, upstreams, drain);
+        let wanted = listeners.into_iter().map(|(listener, socket)| {
+            let serve = match listener.protocol {
+                Protocol::Imap => self.behind(&listener, &self.upstreams.imap, &limits, &wording),
+                Protocol::Pop3 => self.behind(&listener, &self.upstreams.pop3, &limits, &wording),
+                Protocol::Smtp => self.behind(&listener, &self.upstreams.smtp, &limits, &wording),
+            };
+            Wanted { address: listener.address, socket, serve }
+        });
+        let wanted = wanted.collect();
+        // Dropping the set ends what is left of it.
+        self.learning = JoinSet::new();
+        self.learning.spawn(record(self.upstreams.events(), Arc::clone(&self.common.gate)));
+        self.learning.spawn(Arc::clone(&self.upstreams).keep_learning());
+        self.doors.adopt(wanted)
+    }
+
+    /// What is behind one door.
+    fn behind<P: MailProtocol>(
+        &self,
+        listener: &config::Listener,
+        legs: &Legs<P>,
+        limits: &Arc<Limits>,
+        wording: &Arc<Wording>,
+    ) -> Arc<Serve> {
+        let Common { gate, clock, permits, buffers, closing } = &self.common;
+        let door = Arc::new(Door {
+            acceptor: self.acceptors.of(P::PROTOCOL),
+            arrivals: Arrivals::new(listener.proxy_protocol_from.clone()),
+            tls: listener.tls,
+            wording: Arc::clone(wording),
+            limits: Arc::clone(limits),
+            drain: self.drain,
+            gate: Arc::clone(gate),
+            ways: legs.ways(&listener.upstreams),
+            legs: legs.clone(),
+            permits: permits.clone(),
+            buffers: buffers.clone(),
+            clock: Arc::clone(clock),
+            closing: closing.clone(),
+        });
+        Arc::new(move |tcp, client, place| Box::pin(session::serve(Arc::clone(&door), tcp, client, place)))
+    }
+
+    /// Whether somebody accepts at every door.
+    #[must_use]
+    pub fn is_attended(&self) -> bool {
+        self.doors.are_attended()
+    }
+
+    /// How long sessions may take to end once `closing` turns true.
+    #[must_use]
+    pub fn drain(&self) -> Duration {
+        self.drain
+    }
+
+    /// Returns when `closing` turned true and the sessions have ended, or had the time to.
+    pub async fn drained(mut self) {
+        self.doors.closed().await;
+        if !self.common.permits.all_gone(self.drain + LAST_WORDS).await {
             tracing::warn!("sessions were still open when the gate stopped");
         }
-        Ok(())
     }
 }
 
@@ -151,34 +265,6 @@ async fn record(events: Option<mpsc::UnboundedReceiver<Event>>, gate: Arc<Authen
     let Some(mut events) = events else { return };
     while let Some(event) = events.recv().await {
         gate.record(event).await;
-    }
-}
-
-impl Common {
-    fn open<P: MailProtocol>(
-        &self,
-        listener: &config::Listener,
-        socket: TcpListener,
-        legs: &Legs<P>,
-        doors: &mut JoinSet<()>,
-    ) -> Result<(), TlsError> {
-        let door = Arc::new(Door {
-            acceptor: Acceptor::new(Arc::clone(&self.certificates), P::PROTOCOL)?,
-            arrivals: Arrivals::new(listener.proxy_protocol_from.clone()),
-            tls: listener.tls,
-            wording: Arc::clone(&self.wording),
-            limits: Arc::clone(&self.limits),
-            gate: Arc::clone(&self.gate),
-            ways: legs.ways(&listener.upstreams),
-            legs: legs.clone(),
-            permits: self.permits.clone(),
-            buffers: self.buffers.clone(),
-            clock: Arc::clone(&self.clock),
-            closing: self.closing.clone(),
-        });
-        let serve = move |tcp, client, place| session::serve(Arc::clone(&door), tcp, client, place);
-        doors.spawn(listener::accept_all(socket, self.permits.clone(), self.closing.clone(), serve));
-        Ok(())
     }
 }
 

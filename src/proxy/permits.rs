@@ -6,6 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ pub(super) struct Permits {
     connections: Arc<Semaphore>,
     /// How many there are in all.
     total: u32,
-    per_network: usize,
+    per_network: Arc<AtomicUsize>,
     strangers: Arc<Mutex<Strangers>>,
 }
 
@@ -44,9 +45,15 @@ impl Permits {
         Self {
             connections: Arc::new(Semaphore::new(usize::try_from(limits.connections).unwrap_or(usize::MAX))),
             total: limits.connections,
-            per_network: usize::try_from(limits.preauth_per_network).unwrap_or(usize::MAX),
+            per_network: Arc::new(AtomicUsize::new(per_network(limits))),
             strangers: Arc::default(),
         }
+    }
+
+    /// From now on a network holds as many strangers as `limits` say. How many connections there are in all stays as
+    /// it is: so many descriptors were asked for.
+    pub(super) fn adopt(&self, limits: &Limits) {
+        self.per_network.store(per_network(limits), Ordering::Relaxed);
     }
 
     /// Waits for a place among all connections; where there is none, a stranger is asked to leave.
@@ -69,7 +76,8 @@ impl Permits {
     pub(super) fn stranger(&self, client: ClientAddress) -> Option<StrangerPermit> {
         let leave = Arc::new(Notify::new());
         let network = client.network();
-        let arrival = lock(&self.strangers).enter(network, self.per_network, &leave)?;
+        let arrival =
+            lock(&self.strangers).enter(network, self.per_network.load(Ordering::Relaxed), &leave)?;
         Some(StrangerPermit { strangers: Arc::clone(&self.strangers), network, arrival, leave })
     }
 
@@ -90,6 +98,10 @@ impl Drop for StrangerPermit {
     fn drop(&mut self) {
         lock(&self.strangers).leave(self.network, self.arrival);
     }
+}
+
+fn per_network(limits: &Limits) -> usize {
+    usize::try_from(limits.preauth_per_network).unwrap_or(usize::MAX)
 }
 
 fn lock(strangers: &Mutex<Strangers>) -> MutexGuard<'_, Strangers> {

@@ -19,16 +19,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::buffers::{Buffer, Buffers};
+use super::drain::{self, Drain};
 use super::tls::Stream;
 use crate::gate::{Cause, Traffic};
-use crate::protocol::{Forward, Output, RelayGuard, Violation};
-
-/// The longest that a session lasts once the gate drains.
-pub(super) const DRAIN_MAX: Duration = Duration::from_secs(10);
+use crate::protocol::{Course, Forward, Output, RelayGuard, Rest, Violation};
 
 /// For the last words (TLS's own goodbye) to a peer that may not read.
 const GOODBYE_MAX: Duration = Duration::from_secs(1);
@@ -58,9 +55,9 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    pub(super) fn new(idle: Duration) -> Self {
+    pub(super) fn new(idle: Duration, drain: Duration) -> Self {
         let half_closed = idle.min(Duration::from_secs(60));
-        Self { idle, half_closed, draining: Duration::from_secs(1), drain: DRAIN_MAX }
+        Self { idle, half_closed, draining: drain::PAUSE, drain }
     }
 }
 
@@ -72,12 +69,15 @@ pub(super) struct Relay {
     client: Side,
     upstream: Side,
     guard: Option<Guard>,
+    course: Option<Box<dyn Course>>,
     /// From the client, not taken by the guard yet.
     held: Option<Buffer>,
     buffers: Buffers,
     traffic: Arc<Traffic>,
     active: Instant,
     first_closed: Option<Reason>,
+    /// The gate has drained for a while: it is over as soon as nothing is under way.
+    leaving: bool,
 }
 
 /// Why a session ended.
@@ -135,13 +135,24 @@ impl Relay {
     pub(super) fn new(
         (client, from_client): (Stream, Output),
         (upstream, from_upstream): (Stream, Output),
-        guard: Option<Guard>,
+        (guard, course): (Option<Guard>, Option<Box<dyn Course>>),
         buffers: Buffers,
         traffic: Arc<Traffic>,
     ) -> Self {
         let (client, upstream) = (Side::new(client), Side::new(upstream));
-        let (held, active) = (None, Instant::now());
-        let mut relay = Self { client, upstream, guard, held, buffers, traffic, active, first_closed: None };
+        let (held, active, leaving) = (None, Instant::now(), false);
+        let mut relay = Self {
+            client,
+            upstream,
+            guard,
+            course,
+            held,
+            buffers,
+            traffic,
+            active,
+            first_closed: None,
+            leaving,
+        };
         for (from, bytes) in [(Peer::Upstream, from_upstream), (Peer::Client, from_client)] {
             if !bytes.is_empty() {
                 let mut buffer = relay.buffers.take();
@@ -152,14 +163,14 @@ impl Relay {
         relay
     }
 
-    /// Copies until the session is over; `drain` turns true when the gate is about to stop.
+    /// Copies until the session is over, or the gate stops and nothing is under way any more.
     ///
     /// Whatever waits to be passed on when the gate ends the session is not; nothing is put into what has passed
-    /// already, because nobody here knows where an answer would end.
+    /// already, save a farewell where it is known to be understood.
     pub(super) async fn run(
         &mut self,
         patience: Patience,
-        drain: &mut watch::Receiver<bool>,
+        drain: Drain<'_>,
         ended: impl Future<Output = Cause>,
     ) -> Reason {
         let mut ended = pin!(ended);
@@ -174,18 +185,22 @@ impl Relay {
                     Copied::Over(reason) => break reason,
                     Copied::HalfClosed => silence.as_mut().reset(self.due(patience, draining)),
                 },
-                _ = drain.wait_for(|drain| *drain), if draining.is_none() => {
+                _ = drain.told.wait_for(|told| *told), if draining.is_none() => {
                     draining = Some(Instant::now());
-                    silence.as_mut().reset(self.due(patience, draining));
+                    let due = self.due(patience, draining).min(Instant::now() + patience.draining);
+                    silence.as_mut().reset(due);
                 }
                 // Not set again with every byte: when it fires, it looks how long the silence really is.
                 () = &mut silence => {
                     let due = self.due(patience, draining);
+                    self.leaving = draining.is_some_and(|since| since.elapsed() >= patience.draining);
                     if due <= Instant::now() {
                         let silent = if draining.is_some() { Reason::Drained } else { Reason::Idle };
                         break self.first_closed.unwrap_or(silent);
                     }
-                    silence.as_mut().reset(due);
+                    // While it drains, what was under way may have ended long before.
+                    let soon = draining.map_or(due, |_| due.min(Instant::now() + patience.draining));
+                    silence.as_mut().reset(soon);
                 }
             }
         };
@@ -193,6 +208,9 @@ impl Relay {
             self.say_goodbye(ENDED_GOODBYE_MAX).await;
             self.hear_out(ENDED_LINGER_MAX).await;
             return reason;
+        }
+        if reason == Reason::Drained && matches!(self.rest(), Rest::Quiet | Rest::Done) {
+            drain.say_farewell(&mut self.client.stream, GOODBYE_MAX).await;
         }
         self.say_goodbye(GOODBYE_MAX).await;
         if self.first_closed == Some(Reason::Error) {
@@ -209,8 +227,19 @@ impl Relay {
         };
         match draining {
             None => self.active + allowed,
+            // What is under way is given the time that there is.
+            Some(since) if self.rest() == Rest::Busy => (self.active + allowed).min(since + patience.drain),
             Some(since) => (self.active + allowed.min(patience.draining)).min(since + patience.drain),
         }
+    }
+
+    /// Whether anything is under way.
+    fn rest(&self) -> Rest {
+        if self.held.is_some() || self.client.outgoing.is_some() || self.upstream.outgoing.is_some() {
+            return Rest::Busy;
+        }
+        let known_by_guard = self.guard.as_ref().and_then(|guard| guard.rest());
+        known_by_guard.or_else(|| self.course.as_ref().map(|course| course.rest())).unwrap_or(Rest::Unclear)
     }
 
     fn poll_copy(&mut self, cx: &mut Context<'_>) -> Poll<Copied> {
@@ -228,6 +257,9 @@ impl Relay {
                 }
             }
             self.active = Instant::now();
+            if self.leaving && self.first_closed.is_none() && self.rest() == Rest::Done {
+                return Poll::Ready(Copied::Over(Reason::Drained));
+            }
             if self.first_closed != closed_before {
                 return Poll::Ready(Copied::HalfClosed);
             }
@@ -289,6 +321,12 @@ impl Relay {
 
     /// Hands what `from` sent to the other side, past the guard where there is one.
     fn deliver(&mut self, from: Peer, bytes: Buffer) {
+        if let Some(course) = &mut self.course {
+            match from {
+                Peer::Client => course.client_sent(),
+                Peer::Upstream => course.upstream_sent(&bytes),
+            }
+        }
         let Some(guard) = &mut self.guard else {
             self.side(from.other()).outgoing = Some((bytes, 0));
             return;
@@ -446,7 +484,7 @@ impl Side {
 #[cfg(test)]
 mod tests {
     use tokio::net::TcpStream;
-    use tokio::sync::oneshot;
+    use tokio::sync::{oneshot, watch};
     use tokio::task::JoinHandle;
 
     use super::*;
@@ -476,17 +514,32 @@ mod tests {
     }
 
     async fn stage(patience: Patience, unread: (&[u8], &[u8]), guard: Option<Guard>) -> Stage {
+        stage_with(patience, unread, (guard, None)).await
+    }
+
+    async fn stage_following(patience: Patience, course: Option<Box<dyn Course>>) -> Stage {
+        stage_with(patience, (b"", b""), (None, course)).await
+    }
+
+    async fn stage_with(
+        patience: Patience,
+        unread: (&[u8], &[u8]),
+        readers: (Option<Guard>, Option<Box<dyn Course>>),
+    ) -> Stage {
         let ((client, near), (upstream, far)) = (tcp_pair().await, tcp_pair().await);
         let buffers = Buffers::default();
         let output = |bytes: &[u8]| Output::new(bytes.to_vec());
         let client_leg = (Stream::plain(near), output(unread.0));
         let upstream_leg = (Stream::plain(far), output(unread.1));
         let traffic = Arc::new(Traffic::default());
-        let mut relay = Relay::new(client_leg, upstream_leg, guard, buffers.clone(), Arc::clone(&traffic));
+        let mut relay = Relay::new(client_leg, upstream_leg, readers, buffers.clone(), Arc::clone(&traffic));
         let (drain, mut draining) = watch::channel(false);
         let (revoke, revoked) = oneshot::channel();
         let ended = async { revoked.await.unwrap_or(Cause::Revoked) };
-        let end = tokio::spawn(async move { relay.run(patience, &mut draining, ended).await });
+        let end = tokio::spawn(async move {
+            let drain = Drain { told: &mut draining, farewell: &|| Some("bye\r\n".to_owned()) };
+            relay.run(patience, drain, ended).await
+        });
         Stage { client, upstream, buffers, traffic, drain, revoke, end }
     }
 
@@ -639,6 +692,54 @@ mod tests {
         assert_eq!(busy.end.await.unwrap(), Reason::Drained);
         let lasted = began.elapsed().as_millis();
         assert!((850..2000).contains(&lasted), "{lasted}");
+    }
+
+    /// A course that is what the last line from the upstream says.
+    #[derive(Default)]
+    struct Says(Option<Rest>);
+
+    impl Course for Says {
+        fn client_sent(&mut self) {}
+
+        fn upstream_sent(&mut self, bytes: &[u8]) {
+            self.0 = match bytes {
+                b"busy" => Some(Rest::Busy),
+                b"quiet" => Some(Rest::Quiet),
+                b"done" => Some(Rest::Done),
+                _ => Some(Rest::Unclear),
+            };
+        }
+
+        fn rest(&self) -> Rest {
+            self.0.unwrap_or(Rest::Unclear)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_draining_gate_waits_for_what_is_under_way_and_says_a_word_where_it_is_understood() {
+        // What the upstream says, what it says once the gate drains, what the client hears behind it, and how long the
+        // session lasts at least, in milliseconds.
+        for (before, then, heard, at_least) in [
+            ("quiet", None, "quietbye\r\n", 0),
+            ("unclear", None, "unclear", 0),
+            ("busy", None, "busy", 850),
+            ("busy", Some("quiet"), "busyquietbye\r\n", 450),
+            ("busy", Some("done"), "busydonebye\r\n", 250),
+        ] {
+            let mut stage = stage_following(LONG, Some(Box::new(Says::default()))).await;
+            stage.upstream.write_all(before.as_bytes()).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let began = Instant::now();
+            stage.drain.send(true).unwrap();
+            if let Some(then) = then {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                stage.upstream.write_all(then.as_bytes()).await.unwrap();
+            }
+            assert_eq!(rest(&mut stage.client).await, heard.as_bytes());
+            assert_eq!(stage.end.await.unwrap(), Reason::Drained);
+            let lasted = began.elapsed().as_millis();
+            assert!((at_least..at_least + 700).contains(&lasted), "{before} {then:?}: {lasted}");
+        }
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -13,7 +14,8 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::arrival::Arrivals;
 use super::buffers::Buffers;
-use super::driver::{Turn, drive, settle};
+use super::drain::{Drain, Leaving};
+use super::driver::{Turn, drive_until, settle};
 use super::permits::{ConnectionPermit, Permits, StrangerPermit};
 use super::relay::{Guard, Patience, Reason, Relay};
 use super::tls::{Acceptor, Stream};
@@ -35,6 +37,8 @@ pub(super) struct Door<P: MailProtocol> {
     pub(super) tls: ListenerTls,
     pub(super) wording: Arc<Wording>,
     pub(super) limits: Arc<Limits>,
+    /// `server.drain`
+    pub(super) drain: Duration,
     pub(super) gate: Arc<Authenticator>,
     pub(super) legs: Legs<P>,
     /// Which of them this listener leads to, and what clients are told of them.
@@ -58,7 +62,9 @@ pub(super) async fn serve<P: MailProtocol>(
     let Some(Admitted { mut passage, mut relay, seat: _seat }) = admitted else { return };
     let since = Instant::now();
     let mut closing = door.closing.clone();
-    let reason = relay.run(Patience::new(door.limits.idle), &mut closing, passage.ended()).await;
+    let patience = Patience::new(door.limits.idle, door.drain);
+    let drain = Drain { told: &mut closing, farewell: &|| P::farewell(&door.wording) };
+    let reason = relay.run(patience, drain, passage.ended()).await;
     let summary = SessionSummary { duration: since.elapsed(), reason: reason.as_str() };
     door.gate.session_ended(passage, summary).await;
 }
@@ -79,12 +85,12 @@ async fn until_admitted<P: MailProtocol>(
 
 /// Where it comes from; `None` if it is over already, or the gate stops.
 async fn arrive<P: MailProtocol>(door: &Door<P>, tcp: &mut TcpStream, peer: ClientAddress) -> Option<Ends> {
-    let mut closing = door.closing.clone();
+    let leaving = Leaving::new(door.closing.clone());
     let patience = door.limits.tls_deadline.min(door.limits.auth_deadline);
     tokio::select! {
         biased;
         ends = door.arrivals.arrive(tcp, peer, patience) => ends,
-        _ = closing.wait_for(|closing| *closing) => None,
+        () = leaving.time_to_leave() => None,
     }
 }
 
@@ -107,7 +113,7 @@ struct Stranger<'a, P: MailProtocol> {
     permit: StrangerPermit,
     /// For everything before login; what the client sends does not move it.
     deadline: Instant,
-    closing: watch::Receiver<bool>,
+    leaving: Leaving,
 }
 
 /// How an attempt ended.
@@ -123,11 +129,11 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
         let address = ClientAddress::new(ends.client().ip());
         let origin = Origin { session, protocol: P::PROTOCOL, client: address, reach };
         let client = ClientOrigin { ends, session: session.0.as_u128() };
-        Self { door, origin, client, offer, permit, deadline, closing: door.closing.clone() }
+        Self { door, origin, client, offer, permit, deadline, leaving: Leaving::new(door.closing.clone()) }
     }
 
     /// `None` when the connection ended without a session: by the client, a deadline, for want of room, or
-    /// because the gate stops. Whoever fails before login is closed without a word.
+    /// because the gate stops. Only in that case is there a word: whoever fails before login is closed without one.
     async fn until_admitted(mut self, tcp: TcpStream) -> Option<Admitted> {
         let mut stream = Stream::plain(tcp);
         let channel = match self.door.tls {
@@ -141,7 +147,14 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
         let offer = Arc::clone(&self.offer);
         let mut dialogue = P::Server::new(ServerSetup { wording, offer, channel });
         loop {
-            match self.patiently(drive(&mut stream, &mut dialogue)).await?.ok()? {
+            let stop = self.leaving.time_to_leave();
+            let turn = self.patiently(drive_until(&mut stream, &mut dialogue, stop)).await?.ok()?;
+            let Some(turn) = turn else {
+                dialogue.stop();
+                self.patiently(settle(&mut stream, &mut dialogue)).await?.ok()?;
+                return None;
+            };
+            match turn {
                 Turn::Input { .. } | Turn::Closed => return None,
                 Turn::StartTls => {
                     stream = self.shake_hands(stream).await?;
@@ -173,14 +186,21 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
             biased;
             done = timeout_at(self.deadline, work) => done.ok(),
             () = self.permit.evicted() => None,
-            _ = self.closing.wait_for(|closing| *closing) => None,
         }
     }
 
     /// The handshake, in which the client may say whom it wants.
     async fn shake_hands(&mut self, stream: Stream) -> Option<Stream> {
         let handshake = timeout(self.door.limits.tls_deadline, self.door.acceptor.accept(stream));
-        let stream = self.patiently(handshake).await?.ok()?.ok()?;
+        let stop = self.leaving.time_to_leave();
+        let handshake = async {
+            tokio::select! {
+                biased;
+                shaken = handshake => shaken.ok(),
+                () = stop => None,
+            }
+        };
+        let stream = self.patiently(handshake).await??.ok()?;
         let Told { offer, reach } = self.door.ways.told(stream.server_name());
         self.offer = offer;
         self.origin.reach = reach;
@@ -207,13 +227,14 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
             cause = passage.ended() => Some(Reason::Ended(cause)),
         };
         if let Some(reason) = not_begun {
-            let nothing = SessionSummary { duration: std::time::Duration::ZERO, reason: reason.as_str() };
+            let nothing = SessionSummary { duration: Duration::ZERO, reason: reason.as_str() };
             self.door.gate.session_ended(passage, nothing).await;
             return None;
         }
         let client = (stream, dialogue.into_unread());
         let upstream = (entered.stream, entered.unread);
-        let relay = Relay::new(client, upstream, guard, self.door.buffers.clone(), passage.traffic());
+        let guards = (guard, P::course());
+        let relay = Relay::new(client, upstream, guards, self.door.buffers.clone(), passage.traffic());
         Some(Admitted { passage, relay, seat: entered.seat })
     }
 }

@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::testing::{Authority, FakeUpstream, Play, Site, endpoint, limits};
-use super::tls::{Connector, Stream};
+use super::tls::{Acceptor, Connector, Stream};
 use super::upstream::{Probe, ProbeError, probe};
 use super::*;
 use crate::account::{MailboxCheck, MailboxVerdict};
@@ -98,6 +98,7 @@ fn configuration(legacy: &Legacy, authority: &Authority, doors: &[(Protocol, Lis
             hostname: NAME.to_owned(),
             data_dir: "/nowhere".into(),
             refusal_text: Language::English,
+            drain: Duration::from_secs(10),
         },
         database: Database::Sqlite("/nowhere".into()),
         certificates: vec![authority.issue(&[NAME]).0],
@@ -151,16 +152,11 @@ async fn each_protocol_logs_in_through_starttls_and_through_implicit_tls() {
         .collect();
     let config = configuration(&legacy, &authority, &doors);
     let site = Site::open(&config.upstreams[0], limits()).await;
-    let bound = Bound::new(&config).unwrap();
-    let addresses = bound.addresses();
+    let prepared = Prepared::first(&config, Inherited::default()).unwrap();
+    let addresses = prepared.addresses();
     let (close, closing) = watch::channel(false);
-    let upstreams = Arc::new(Upstreams::new(&config).unwrap());
-    let serving = tokio::spawn(bound.serve(
-        Arc::clone(&site.gate),
-        Arc::clone(&upstreams),
-        Arc::clone(&site.clock),
-        closing,
-    ));
+    let proxy = Proxy::open(prepared, Arc::clone(&site.gate), Arc::clone(&site.clock), closing).await;
+    assert!(proxy.is_attended());
     for ((protocol, address), (_, tls)) in addresses.into_iter().zip(doors) {
         let port = address.port();
         let mut client = Client::connect(address).await;
@@ -207,7 +203,7 @@ async fn each_protocol_logs_in_through_starttls_and_through_implicit_tls() {
     assert!(legacy.smtp.heard().contains("EHLO [192.0.2.1]\r\n"), "the client's own name");
     assert!(!legacy.smtp.heard().contains("XCLIENT"));
     close.send(true).unwrap();
-    serving.await.unwrap().unwrap();
+    proxy.drained().await;
     assert_eq!(site.recorded("login", "outcome"), ["admitted"; 6]);
     assert_eq!(site.recorded("session_end", "reason").len(), 6);
 }

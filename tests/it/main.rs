@@ -16,6 +16,7 @@ mod habits;
 mod matrix;
 mod names;
 mod on_postgres;
+mod operation;
 mod origin;
 mod processes;
 mod refusals;

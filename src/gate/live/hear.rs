@@ -161,7 +161,7 @@ impl Gate {
         });
         let now = self.desk.clock.now();
         let standing = ground.standing.as_ref();
-        let upstream = standing.and_then(|standing| self.upstream_now(&session.address, standing));
+        let upstream = standing.and_then(|standing| self.rules().upstream_now(&session.address, standing));
         match why_over(session, standing, upstream.as_ref(), scope.as_ref(), now) {
             Some(cause) => Err(cause),
             None => Ok(scope.and_then(|scope| scope.expires_at)),

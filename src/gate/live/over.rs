@@ -21,7 +21,7 @@ pub enum Cause {
     Removed,
     /// It rests on the mailbox password, and a second factor was bound.
     FactorBound,
-    /// Its account is at another upstream now.
+    /// Its account is at another upstream now, or its upstream was taken out of the configuration.
     UpstreamWithdrawn,
     /// An administrator ended it.
     EndedByAdmin,

@@ -29,6 +29,8 @@ pub(in crate::gate) struct Session {
     /// What it rests on; none: the mailbox password.
     pub(in crate::gate) app_password: Option<AppPasswordId>,
     pub(in crate::gate) upstream: UpstreamName,
+    /// The upstream that its domain led to: another one, if an administrator bound the account elsewhere.
+    pub(in crate::gate) home: UpstreamName,
     pub(in crate::gate) since: Timestamp,
     pub(in crate::gate) traffic: Arc<Traffic>,
 }
@@ -60,12 +62,13 @@ impl Traffic {
 
 /// All of them.
 pub(in crate::gate) struct Registry {
-    most: u32,
     inner: Mutex<Inner>,
 }
 
 #[derive(Default)]
 struct Inner {
+    /// Sessions of one account.
+    most: u32,
     live: HashMap<AccountId, Vec<Entry>>,
     /// Only of those that expire.
     expiries: BTreeSet<(Timestamp, AccountId, SessionId)>,
@@ -104,7 +107,12 @@ pub(in crate::gate) struct Place {
 impl Registry {
     /// At most `most` sessions for each account.
     pub(in crate::gate) fn new(most: u32) -> Self {
-        Self { most, inner: Mutex::default() }
+        Self { inner: Mutex::new(Inner { most, ..Inner::default() }) }
+    }
+
+    /// From now on at most `most` for each account; who is in stays.
+    pub(in crate::gate) fn allow(&self, most: u32) {
+        self.locked().most = most;
     }
 
     /// Lets `session` in, if its account has a place left.
@@ -116,9 +124,10 @@ impl Registry {
         let (end, ended) = oneshot::channel();
         let session = Arc::new(session);
         let mut inner = self.locked();
+        let most = usize::try_from(inner.most).unwrap_or(usize::MAX);
         // Most accounts have one or two, and a vector that grows by itself begins with four.
         let of_account = inner.live.entry(session.account).or_insert_with(|| Vec::with_capacity(1));
-        if of_account.len() >= usize::try_from(self.most).unwrap_or(usize::MAX) {
+        if of_account.len() >= most {
             return None;
         }
         of_account.push(Entry { session: Arc::clone(&session), end: Some(end), expires_at, listed: 0 });
@@ -167,6 +176,12 @@ impl Registry {
         self.locked().live.keys().copied().collect()
     }
 
+    /// Every session.
+    pub(in crate::gate) fn all(&self) -> Vec<Arc<Session>> {
+        let inner = self.locked();
+        inner.live.values().flatten().map(|entry| Arc::clone(&entry.session)).collect()
+    }
+
     /// The sessions of an account.
     pub(super) fn of_account(&self, account: AccountId) -> Vec<Arc<Session>> {
         let inner = self.locked();
@@ -174,7 +189,12 @@ impl Registry {
     }
 
     /// Ends the sessions of `account` that `concerned` picks.
-    pub(super) fn end(&self, account: AccountId, cause: Cause, concerned: impl Fn(&Session) -> bool) {
+    pub(in crate::gate) fn end(
+        &self,
+        account: AccountId,
+        cause: Cause,
+        concerned: impl Fn(&Session) -> bool,
+    ) {
         let mut inner = self.locked();
         for entry in inner.live.get_mut(&account).into_iter().flatten() {
             if concerned(&entry.session) {
@@ -311,6 +331,7 @@ pub(super) fn session(n: u128, by_app_password: bool) -> Session {
         program: Some("Foxmail 7.2".to_owned()),
         app_password: by_app_password.then_some(AppPasswordId(Uuid::from_u128(7))),
         upstream: UpstreamName("legacy".to_owned()),
+        home: UpstreamName("legacy".to_owned()),
         since: Timestamp::from_unix_seconds(0),
         traffic: Arc::default(),
     }

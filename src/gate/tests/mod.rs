@@ -1,6 +1,7 @@
 //! The gate as a whole: a real store and trail in a temporary directory, a clock that stands still, and an upstream
 //! that is a list of passwords.
 
+mod adopt;
 mod floods;
 mod guessing;
 mod leaving;
@@ -145,22 +146,12 @@ impl Site {
         let told_time: Arc<dyn Clock> = clock.clone();
         let audit = Audit::open(&trail, store.clone(), key.clone(), told_time.clone()).await.unwrap();
         let app_passwords = Arc::new(AppPasswords::new(store.clone(), key, told_time.clone()));
-        let mut upstreams = vec![upstream(&settings)];
-        upstreams.extend(settings.others);
-        let rules = |upstream| {
-            let master_password = Password::new(b"master-secret".to_vec()).unwrap();
-            UpstreamRules::new(upstream, Some(master_password)).unwrap()
-        };
         let gate = Authenticator::new(Dependencies {
             store: gates_store.clone(),
             app_passwords: app_passwords.clone(),
-            directory: Arc::new(Directory::new(&upstreams).unwrap()),
-            policies: Policies { default: policy(settings.second_factor), domains: Default::default() },
-            limits: settings.limits,
             audit: audit.clone(),
-            when_full: settings.when_full,
             clock: told_time,
-            upstreams: upstreams.iter().map(rules).collect(),
+            rules: rules(settings),
         });
         gate.hear_changes().await;
         let mailboxes = Mutex::new(HashMap::from([(ALICE.to_owned(), MAILBOX.to_owned())]));
@@ -295,6 +286,22 @@ fn read_records(directory: &Path, records: &mut Vec<Value>) {
     for entry in std::fs::read_dir(directory).unwrap() {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
         records.extend(text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()));
+    }
+}
+
+fn rules(settings: Settings) -> Rules {
+    let mut upstreams = vec![upstream(&settings)];
+    upstreams.extend(settings.others);
+    let of_upstream = |upstream| {
+        let master_password = Password::new(b"master-secret".to_vec()).unwrap();
+        UpstreamRules::new(upstream, Some(master_password)).unwrap()
+    };
+    Rules {
+        directory: Arc::new(Directory::new(&upstreams).unwrap()),
+        policies: Policies { default: policy(settings.second_factor), domains: Default::default() },
+        limits: settings.limits,
+        when_full: settings.when_full,
+        upstreams: upstreams.iter().map(of_upstream).collect(),
     }
 }
 

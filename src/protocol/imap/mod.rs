@@ -13,6 +13,7 @@
 
 mod client;
 mod command;
+mod course;
 pub mod framing;
 mod guard;
 mod introduction;
@@ -23,7 +24,7 @@ mod response;
 mod server;
 
 use crate::base::Protocol;
-use crate::protocol::{MailProtocol, RelayGuard};
+use crate::protocol::{Course, MailProtocol, RelayGuard, Wording};
 
 pub use client::Client;
 use guard::Guard;
@@ -46,6 +47,14 @@ impl MailProtocol for Imap {
         let Welcome { before, capabilities: after, .. } = welcome;
         let known = if after.is_empty() { before } else { after };
         welcome.is_guarded().then(|| Box::new(Guard::new(known)) as Box<dyn RelayGuard>)
+    }
+
+    fn course() -> Option<Box<dyn Course>> {
+        Some(Box::new(course::Following::default()))
+    }
+
+    fn farewell(_: &Wording) -> Option<String> {
+        Some(format!("* BYE {}\r\n", reply::STOPPING))
     }
 }
 

@@ -16,6 +16,9 @@ fn code(refusal: Refusal) -> (&'static str, bool) {
     }
 }
 
+/// The text of the `BYE` when the gate stops.
+pub(super) const STOPPING: &str = "The server restarts, connect again in a moment";
+
 /// The lines that answer the attempt called `tag` with `text`.
 pub(super) fn lines(refusal: Refusal, tag: &str, text: &str) -> String {
     let (code, alert) = code(refusal);

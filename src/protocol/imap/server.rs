@@ -173,6 +173,17 @@ impl ServerDialogue<Imap> for Server {
         }
     }
 
+    fn stop(&mut self) {
+        self.state = match &self.state {
+            State::Greeting | State::Listening | State::Exchanging { .. } => self.goodbye(reply::STOPPING),
+            State::TlsPromised
+            | State::Handshaking
+            | State::Judging { .. }
+            | State::Admitted
+            | State::Closed => State::Closed,
+        };
+    }
+
     fn admit(&mut self, welcome: Welcome) {
         if let State::Judging { tag } = &self.state {
             let tag = tag.clone();

@@ -50,6 +50,9 @@ pub trait ServerScript: Sized {
     /// The reply to a login that is refused, and whether the connection ends with it.
     fn refusal(&self, refusal: Refusal) -> (String, bool);
 
+    /// What a client hears when the gate stops; nothing where no words are foreseen for that.
+    fn farewell(&self) -> String;
+
     /// The reply to a login that succeeded.
     fn welcome(&self, welcome: <Self::Protocol as MailProtocol>::Welcome) -> String;
 
@@ -122,6 +125,18 @@ impl<P: MailProtocol, S: ServerScript<Protocol = P>> ServerDialogue<P> for Serve
     fn refuse(&mut self, refusal: Refusal) {
         let (text, ends) = self.script.refusal(refusal);
         self.state = self.say(&text, if ends { State::Closed } else { State::command() });
+    }
+
+    fn stop(&mut self) {
+        self.state = match self.state {
+            State::Listening(_) => self.say(&self.script.farewell(), State::Closed),
+            State::Attempting(_)
+            | State::Judged
+            | State::StartTls
+            | State::Handshake
+            | State::Admitted
+            | State::Closed => State::Closed,
+        };
     }
 
     fn admit(&mut self, welcome: P::Welcome) {

@@ -15,7 +15,8 @@ pub use client::Client;
 pub use offer::Offer;
 pub use server::Server;
 
-use super::{Language, MailProtocol};
+use super::course::SpokeLast;
+use super::{Course, Language, MailProtocol};
 use crate::base::Protocol;
 
 /// POP3.
@@ -28,6 +29,10 @@ impl MailProtocol for Pop3 {
     type Welcome = Welcome;
     type Server = Server;
     type Client = Client;
+
+    fn course() -> Option<Box<dyn Course>> {
+        Some(Box::<SpokeLast>::default())
+    }
 }
 
 /// What a client asked for before login, and was granted, so that the upstream must know it too.

@@ -69,6 +69,11 @@ impl ServerScript for Script {
         (reply::refusal(refusal, &self.setup.wording, self.language()), false)
     }
 
+    /// Nothing that a client has not asked for has a place in POP3 (RFC 1939 section 3).
+    fn farewell(&self) -> String {
+        String::new()
+    }
+
     fn welcome(&self, welcome: Welcome) -> String {
         let text = if welcome.0.is_empty() { String::new() } else { format!(" {}", welcome.0) };
         format!("+OK{text}\r\n")

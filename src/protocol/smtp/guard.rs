@@ -19,6 +19,7 @@ use super::Offer;
 use super::after_login::{Fate, Last, Own, Pivot, judge};
 use super::content::{self, Content};
 use super::replies::{self, Manner, Replies, filter_hello};
+use crate::protocol::course::Rest;
 use crate::protocol::guard::{Forward, RelayGuard, Violation};
 
 /// The longest command line that passes, in bytes with its line end. Servers that cut longer lines take the rest
@@ -172,9 +173,21 @@ impl RelayGuard for Guard {
         }
         Ok(())
     }
+
+    fn rest(&self) -> Option<Rest> {
+        Some(if self.is_between() { Rest::Done } else { Rest::Busy })
+    }
 }
 
 impl Guard {
+    /// Whether no command, message or reply is under way.
+    fn is_between(&self) -> bool {
+        matches!(self.phase, Phase::Commands)
+            && self.line.is_empty()
+            && self.outstanding.is_empty()
+            && self.answering.is_none()
+    }
+
     /// Takes bytes up to the end of a command line, and says how many.
     fn take_command_bytes(&mut self, bytes: &[u8], out: &mut Forward) -> Result<usize, Violation> {
         let end = memchr(b'\n', bytes).map(|at| at + 1);

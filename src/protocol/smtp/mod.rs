@@ -25,8 +25,8 @@ pub use server::Server;
 
 use std::sync::Arc;
 
-use super::MailProtocol;
 use super::guard::RelayGuard;
+use super::{MailProtocol, Wording};
 use crate::base::Protocol;
 
 /// Message submission.
@@ -42,6 +42,10 @@ impl MailProtocol for Smtp {
 
     fn guard(welcome: &Welcome) -> Option<Box<dyn RelayGuard>> {
         Some(Box::new(Guard::new(&welcome.offer)))
+    }
+
+    fn farewell(wording: &Wording) -> Option<String> {
+        Some(reply::stopping(wording))
     }
 }
 

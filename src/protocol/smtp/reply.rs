@@ -16,6 +16,11 @@ pub(super) fn refusal(refusal: Refusal, wording: &Wording) -> (String, bool) {
     (format!("{code} {}\r\n", wording.refusal(refusal, wording.language)), ends)
 }
 
+/// When the gate stops (RFC 5321 section 3.8, RFC 3463 section 3.4).
+pub(super) fn stopping(wording: &Wording) -> String {
+    format!("421 4.3.2 {} restarts, try again in a moment\r\n", wording.hostname)
+}
+
 pub(super) const LET_IN: &str = "235 2.7.0 Authentication successful\r\n";
 pub(super) const OK: &str = "250 2.0.0 Ok\r\n";
 pub(super) const HELP: &str = "214 2.0.0 This is a submission server: log in, then send mail\r\n";

@@ -75,6 +75,10 @@ impl ServerScript for Script {
         reply::refusal(refusal, &self.setup.wording)
     }
 
+    fn farewell(&self) -> String {
+        reply::stopping(&self.setup.wording)
+    }
+
     fn welcome(&self, _: Welcome) -> String {
         reply::LET_IN.to_owned()
     }

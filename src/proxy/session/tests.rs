@@ -56,6 +56,7 @@ impl Stage {
             permits: permits.clone(),
             buffers: Buffers::default(),
             clock: Arc::clone(&site.clock),
+            drain: Duration::from_secs(10),
             closing: closing.clone(),
         });
         let listener: TcpListener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -256,7 +257,7 @@ async fn a_full_gate_lets_a_good_login_in_at_the_cost_of_a_stranger_and_never_of
 }
 
 #[tokio::test]
-async fn a_stopping_gate_closes_strangers_and_ends_silent_sessions() {
+async fn a_stopping_gate_tells_strangers_and_ends_silent_sessions() {
     let stage = Stage::implicit(welcoming()).await;
     let mut session = stage.secured().await;
     say(&mut session, LOGIN).await;
@@ -264,8 +265,23 @@ async fn a_stopping_gate_closes_strangers_and_ends_silent_sessions() {
     let mut stranger = stage.secured().await;
     stage.close.send(true).unwrap();
     let (said, took) = rest(&mut stranger).await;
-    assert!(said.is_empty() && took < Duration::from_millis(500), "{took:?}");
+    assert_eq!(said, b"stopping\r\n");
+    assert!((900..3000).contains(&took.as_millis()), "{took:?}");
     assert_eq!(rest(&mut session).await.0, b"");
+    stage.records("session_end", "reason", &["drained"]).await;
+}
+
+#[tokio::test]
+async fn a_login_under_way_is_answered_by_a_gate_that_stops() {
+    let stage = Stage::implicit(welcoming()).await;
+    let mut client = stage.secured().await;
+    stage.close.send(true).unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    say(&mut client, LOGIN).await;
+    expect(&mut client, b"welcome ann\r\n").await;
+    say(&mut client, b"one more\r\n").await;
+    expect(&mut client, b"one more\r\n").await;
+    assert_eq!(rest(&mut client).await.0, b"");
     stage.records("session_end", "reason", &["drained"]).await;
 }
 

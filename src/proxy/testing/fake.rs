@@ -70,6 +70,11 @@ impl ServerDialogue<Fake> for Server {
         self.sends.push(format!("refused {refusal:?}\r\n").into_bytes());
     }
 
+    fn stop(&mut self) {
+        self.sends.push(b"stopping\r\n".to_vec());
+        self.closed = true;
+    }
+
     fn admit(&mut self, welcome: String) {
         self.sends.push(format!("{welcome}\r\n").into_bytes());
     }

@@ -13,7 +13,7 @@ use crate::base::{Clock, SiteKey, SystemClock};
 use crate::config::{
     self, AfterUnbind, Database, FactorKind, Limits, Policies, Policy, Requirement, Upstream, WhenFull,
 };
-use crate::gate::{Authenticator, Dependencies, UpstreamRules};
+use crate::gate::{Authenticator, Dependencies, Rules, UpstreamRules};
 use crate::store::Store;
 
 pub(in crate::proxy) struct Site {
@@ -42,13 +42,15 @@ impl Site {
         let gate = Arc::new(Authenticator::new(Dependencies {
             app_passwords: Arc::new(AppPasswords::new(store.clone(), key, Arc::clone(&clock))),
             store,
-            directory: Arc::new(Directory::new(std::slice::from_ref(upstream)).unwrap()),
-            policies: Policies { default: policy, domains: Default::default() },
-            limits,
             audit,
-            when_full,
             clock: Arc::clone(&clock),
-            upstreams: vec![UpstreamRules::new(upstream, None).unwrap()],
+            rules: Rules {
+                directory: Arc::new(Directory::new(std::slice::from_ref(upstream)).unwrap()),
+                policies: Policies { default: policy, domains: Default::default() },
+                limits,
+                when_full,
+                upstreams: vec![UpstreamRules::new(upstream, None).unwrap()],
+            },
         }));
         Self { gate, clock, directory }
     }

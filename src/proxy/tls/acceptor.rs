@@ -51,6 +51,41 @@ impl Acceptor {
     }
 }
 
+/// One for each protocol, with the same certificates.
+pub(in crate::proxy) struct Acceptors {
+    certificates: Arc<Certificates>,
+    imap: Acceptor,
+    pop3: Acceptor,
+    smtp: Acceptor,
+}
+
+impl Acceptors {
+    /// With new keys for tickets: a session that was begun under other certificates is not resumed.
+    pub(in crate::proxy) fn new(certificates: Certificates) -> Result<Self, TlsError> {
+        let certificates = Arc::new(certificates);
+        let of = |protocol| Acceptor::new(Arc::clone(&certificates), protocol);
+        let (imap, pop3, smtp) = (of(Protocol::Imap)?, of(Protocol::Pop3)?, of(Protocol::Smtp)?);
+        Ok(Self { certificates, imap, pop3, smtp })
+    }
+
+    pub(in crate::proxy) fn certificates(&self) -> &Certificates {
+        &self.certificates
+    }
+
+    /// Whether they present `certificates` already.
+    pub(in crate::proxy) fn present(&self, certificates: &Certificates) -> bool {
+        self.certificates.are(certificates)
+    }
+
+    pub(in crate::proxy) fn of(&self, protocol: Protocol) -> Acceptor {
+        match protocol {
+            Protocol::Imap => self.imap.clone(),
+            Protocol::Pop3 => self.pop3.clone(),
+            Protocol::Smtp => self.smtp.clone(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rustls::pki_types::ServerName;

@@ -1,7 +1,7 @@
 //! Certificates and keys from the administrator's PEM files, and the choice among them by SNI.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
@@ -11,14 +11,27 @@ use rustls::sign::CertifiedKey;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use super::{TlsError, provider};
+use crate::base::Timestamp;
 use crate::config::CertificateFiles;
 
 /// Every configured certificate; the first serves names that none carries, and clients without SNI.
 #[derive(Debug)]
 pub struct Certificates {
+    /// In the order of the configuration.
+    pairs: Vec<Pair>,
     default: Arc<CertifiedKey>,
     /// `mail.example.org` and `*.example.org`, lower case; the first certificate that carries a name has it.
     by_name: HashMap<String, Arc<CertifiedKey>>,
+}
+
+/// What one pair of files held.
+#[derive(Debug)]
+struct Pair {
+    path: PathBuf,
+    certified: Arc<CertifiedKey>,
+    /// Of the leaf, in Unix seconds.
+    not_before: i64,
+    not_after: i64,
 }
 
 impl Certificates {
@@ -28,15 +41,37 @@ impl Certificates {
     /// [`TlsError`] naming the first file that cannot be used.
     pub fn load(files: &[CertificateFiles]) -> Result<Self, TlsError> {
         let mut by_name = HashMap::new();
-        let mut default = None;
+        let mut pairs = Vec::new();
         for pair in files {
-            let (certified, names) = load_pair(pair)?;
+            let (pair, names) = load_pair(pair)?;
             for name in names {
-                by_name.entry(name).or_insert_with(|| Arc::clone(&certified));
+                by_name.entry(name).or_insert_with(|| Arc::clone(&pair.certified));
             }
-            default.get_or_insert(certified);
+            pairs.push(pair);
         }
-        Ok(Self { default: default.ok_or(TlsError::NoneConfigured)?, by_name })
+        let default = pairs.first().map(|pair| Arc::clone(&pair.certified));
+        Ok(Self { pairs, default: default.ok_or(TlsError::NoneConfigured)?, by_name })
+    }
+
+    /// What is wrong with the dates of the first of them that `now` is too early or too late for. Those that `in_use`
+    /// has, too, are not looked at: nothing would be gained by staying with what is there.
+    #[must_use]
+    pub fn out_of_date(&self, now: Timestamp, in_use: Option<&Self>) -> Option<TlsError> {
+        let is_used = |pair: &Pair| in_use.is_some_and(|used| used.pairs.iter().any(|one| one.is(pair)));
+        let at = now.unix_seconds();
+        self.pairs.iter().filter(|pair| !is_used(pair)).find_map(|pair| {
+            let (path, day) =
+                (pair.path.clone(), |seconds| Timestamp::from_unix_seconds(seconds).to_string());
+            let expired = || TlsError::Expired { path: path.clone(), at: day(pair.not_after) };
+            let early = || TlsError::NotYetValid { path: path.clone(), at: day(pair.not_before) };
+            (at > pair.not_after).then(expired).or_else(|| (at < pair.not_before).then(early))
+        })
+    }
+
+    /// Whether both hold the same, in the same order.
+    pub(super) fn are(&self, other: &Self) -> bool {
+        self.pairs.len() == other.pairs.len()
+            && self.pairs.iter().zip(&other.pairs).all(|(one, two)| one.is(two))
     }
 
     pub(super) fn choose(&self, server_name: Option<&str>) -> Arc<CertifiedKey> {
@@ -51,16 +86,23 @@ impl Certificates {
     }
 }
 
+impl Pair {
+    /// Whether both present the same chain, and so have the same key.
+    fn is(&self, other: &Self) -> bool {
+        self.certified.cert == other.certified.cert
+    }
+}
+
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.choose(hello.server_name()))
     }
 }
 
-fn load_pair(files: &CertificateFiles) -> Result<(Arc<CertifiedKey>, Vec<String>), TlsError> {
+fn load_pair(files: &CertificateFiles) -> Result<(Pair, Vec<String>), TlsError> {
     let chain = read_certificates(&files.cert)?;
     let leaf = chain.first().ok_or_else(|| TlsError::NoCertificate { path: files.cert.clone() })?;
-    let names = names_in(leaf, &files.cert)?;
+    let (names, not_before, not_after) = read_leaf(leaf, &files.cert)?;
     let key = PrivateKeyDer::from_pem_file(&files.key)
         .map_err(|source| TlsError::Unreadable { path: files.key.clone(), source })?;
     let certified = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| {
@@ -69,7 +111,7 @@ fn load_pair(files: &CertificateFiles) -> Result<(Arc<CertifiedKey>, Vec<String>
         }
         TlsError::BadKey { key: files.key.clone(), reason: error.to_string() }
     })?;
-    Ok((Arc::new(certified), names))
+    Ok((Pair { path: files.cert.clone(), certified: Arc::new(certified), not_before, not_after }, names))
 }
 
 /// Every certificate of a PEM file; at least one.
@@ -85,16 +127,16 @@ pub(super) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'stati
     Ok(certificates)
 }
 
-/// The DNS names of the certificate's subject alternative names; the common name is long obsolete
-/// (RFC 9525 section 2) and not looked at.
-fn names_in(leaf: &CertificateDer<'_>, path: &Path) -> Result<Vec<String>, TlsError> {
+/// The DNS names of the certificate's subject alternative names, for the common name is long obsolete (RFC 9525
+/// section 2) and not looked at; and from when to when it is valid, in Unix seconds.
+fn read_leaf(leaf: &CertificateDer<'_>, path: &Path) -> Result<(Vec<String>, i64, i64), TlsError> {
     let bad = |reason: String| TlsError::BadCertificate { path: path.to_owned(), reason };
     let (_, certificate) = X509Certificate::from_der(leaf).map_err(|error| bad(error.to_string()))?;
     let alternative = certificate.subject_alternative_name().map_err(|error| bad(error.to_string()))?;
     let names = alternative.iter().flat_map(|extension| &extension.value.general_names);
-    Ok(names
-        .filter_map(|name| {
-            if let GeneralName::DNSName(name) = name { Some(name.to_ascii_lowercase()) } else { None }
-        })
-        .collect())
+    let names = names.filter_map(|name| {
+        if let GeneralName::DNSName(name) = name { Some(name.to_ascii_lowercase()) } else { None }
+    });
+    let validity = certificate.validity();
+    Ok((names.collect(), validity.not_before.timestamp(), validity.not_after.timestamp()))
 }

@@ -21,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 pub use acceptor::Acceptor;
+pub(super) use acceptor::Acceptors;
 pub use certificates::Certificates;
 pub use connector::Connector;
 pub(super) use connector::seen;
@@ -143,6 +144,26 @@ pub enum TlsError {
         path: PathBuf,
         /// What was wrong.
         reason: String,
+    },
+    /// A certificate's time is over.
+    #[error(
+        "the certificate `{path}` expired at {at}\nhint: renew it; the gate looks for the new one by itself"
+    )]
+    Expired {
+        /// The file.
+        path: PathBuf,
+        /// When.
+        at: String,
+    },
+    /// A certificate's time has not come.
+    #[error(
+        "the certificate `{path}` is not valid before {at}\nhint: wait until then, or set the clock right"
+    )]
+    NotYetValid {
+        /// The file.
+        path: PathBuf,
+        /// When.
+        at: String,
     },
     /// The key belongs to another certificate.
     #[error(

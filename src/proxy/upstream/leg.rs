@@ -99,6 +99,16 @@ impl<P: MailProtocol> Leg<P> {
         known.reduce(|one, two| if one == two { one } else { Arc::new(one.intersect(&two)) })
     }
 
+    /// Until they are heard, servers that are in `before`, too, are taken to offer what they did.
+    pub(super) fn inherit(&self, before: &Self) {
+        let known = before.offers.read().unwrap_or_else(PoisonError::into_inner);
+        let mut offers = self.offers.write().unwrap_or_else(PoisonError::into_inner);
+        for (server, offer) in self.servers.iter().zip(offers.iter_mut()) {
+            let place = before.servers.iter().position(|old| old.address == server.address);
+            *offer = place.and_then(|place| known.get(place)?.clone());
+        }
+    }
+
     /// Both deadlines together: what a login takes at most.
     pub(super) fn patience(&self) -> Duration {
         self.reach.connect_deadline + self.reach.login_deadline

@@ -65,8 +65,24 @@ impl Upstreams {
     /// # Errors
     /// [`TlsError`] naming the file or name of an upstream that cannot be used.
     pub fn new(config: &Config) -> Result<Self, TlsError> {
+        Self::with(config, seats_of(&config.upstreams, &[]))
+    }
+
+    /// The same, instead of `before`: begins with what that had learned of those servers that are in both, and counts
+    /// its connections with those upstreams that may have as many as before.
+    ///
+    /// # Errors
+    /// As [`Upstreams::new`].
+    pub(super) fn after(before: &Self, config: &Config) -> Result<Self, TlsError> {
+        let upstreams = Self::with(config, seats_of(&config.upstreams, &before.seats))?;
+        upstreams.imap.inherit(&before.imap);
+        upstreams.pop3.inherit(&before.pop3);
+        upstreams.smtp.inherit(&before.smtp);
+        Ok(upstreams)
+    }
+
+    fn with(config: &Config, seats: Vec<Arc<Seats>>) -> Result<Self, TlsError> {
         let (upstreams, own_name) = (&config.upstreams, &config.server.hostname);
-        let seats = seats_of(upstreams);
         // As good as bounded: each server says something once a minute at most.
         let (trail, events) = mpsc::unbounded_channel();
         Ok(Self {
@@ -119,8 +135,14 @@ impl Upstreams {
     }
 }
 
-fn seats_of(upstreams: &[config::Upstream]) -> Vec<Arc<Seats>> {
-    upstreams.iter().map(|upstream| Seats::new(&upstream.name, upstream.max_connections)).collect()
+/// The seats of each upstream: those of `before` where they are as many.
+fn seats_of(upstreams: &[config::Upstream], before: &[Arc<Seats>]) -> Vec<Arc<Seats>> {
+    let seats = |upstream: &config::Upstream| {
+        let fresh = Seats::new(&upstream.name, upstream.max_connections);
+        let same = before.iter().find(|old| old.upstream == fresh.upstream && old.most == fresh.most);
+        same.map_or(fresh, Arc::clone)
+    };
+    upstreams.iter().map(seats).collect()
 }
 
 /// Every upstream that speaks one protocol. Cheap to clone.
@@ -259,7 +281,15 @@ impl<P: MailProtocol> Legs<P> {
     #[cfg(test)]
     pub(super) fn alone(upstreams: &[config::Upstream]) -> Self {
         let (trail, _) = mpsc::unbounded_channel();
-        Self::new(upstreams, &seats_of(upstreams), "gate.example.org", &trail).unwrap()
+        Self::new(upstreams, &seats_of(upstreams, &[]), "gate.example.org", &trail).unwrap()
+    }
+
+    fn inherit(&self, before: &Self) {
+        for leg in &self.0.legs {
+            if let Some(before) = before.leg(leg.upstream()) {
+                leg.inherit(before);
+            }
+        }
     }
 
     /// Where a listener leads that the administrator has lead to `listed`; to every upstream if that is empty.

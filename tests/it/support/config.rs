@@ -228,7 +228,7 @@ impl GateConfig {
     /// data too. Returns the doors that it opens.
     pub(crate) fn write(mut self, directory: &Path) -> Vec<Door> {
         let place = |name: &str| directory.join(name).display().to_string();
-        write_certificates(directory);
+        write_certificates(directory, 2099);
         if let Some(password) = self.master_password.take() {
             write_private(&directory.join("master.secret"), &password);
             self = self.set(&["upstream", "0", "master", "password_file"], place("master.secret"));
@@ -275,8 +275,9 @@ impl Door {
     }
 }
 
-/// An authority, which some clients insist on, and a certificate of the gate's names that it signed.
-fn write_certificates(directory: &Path) {
+/// An authority, which some clients insist on, and a certificate of the gate's names that it signed, valid up to the
+/// beginning of that year: `ca.pem`, `cert.pem` and `key.pem`.
+pub(crate) fn write_certificates(directory: &Path, until: i32) {
     let key = || KeyPair::generate().expect("a key");
     let mut authority = CertificateParams::default();
     authority.distinguished_name.push(DnType::CommonName, "The tests' authority");
@@ -289,6 +290,7 @@ fn write_certificates(directory: &Path) {
     gate.distinguished_name.push(DnType::CommonName, GATE_NAME);
     gate.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     gate.use_authority_key_identifier_extension = true;
+    gate.not_after = rcgen::date_time_ymd(until, 1, 1);
     let gate_key = key();
     let signed = gate.signed_by(&gate_key, &Issuer::new(authority, authority_key)).expect("a certificate");
     write_private(&directory.join("ca.pem"), &authority_certificate.pem());

@@ -3,7 +3,8 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Read as _;
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::config::{Door, GateConfig};
+use super::fake::eventually;
 use super::run::{Outcome, run};
 use super::script::wait_or_kill;
 
@@ -29,6 +31,8 @@ pub(crate) struct Gate {
     directory: TempDir,
     /// `MAILWARD_LOG`, for the gate and its commands.
     log_level: Option<&'static str>,
+    /// What else it finds in its environment.
+    environment: Vec<(&'static str, String)>,
 }
 
 /// An app password as `app-password create --json` prints it.
@@ -59,7 +63,7 @@ impl Gate {
     pub(crate) fn prepare(config: GateConfig) -> Self {
         let directory = TempDir::new().expect("a temporary directory");
         let doors = config.write(directory.path());
-        Self { child: None, doors, directory, log_level: None }
+        Self { child: None, doors, directory, log_level: None, environment: Vec::new() }
     }
 
     /// Logs that much from its next start on.
@@ -67,14 +71,44 @@ impl Gate {
         self.log_level = Some(level);
     }
 
+    /// Gives it that variable from its next start on.
+    pub(crate) fn set_variable(&mut self, name: &'static str, value: String) {
+        self.environment.push((name, value));
+    }
+
     /// Starts it on the data that is there, as after a stop.
     pub(crate) fn start_again(&mut self) {
+        self.start_as(Command::new(BINARY));
+        self.wait_until_it_answers();
+    }
+
+    /// Starts it with sockets that listen already, as a service manager does that holds them. Nobody waits for it.
+    pub(crate) fn start_with_sockets(&mut self, sockets: &[TcpListener]) {
+        // Kept from closing when the shell becomes the gate; far from the numbers at which it looks for them.
+        let kept = sockets.iter().map(|socket| {
+            let kept = rustix::io::fcntl_dupfd_cloexec(socket, 100).expect("another descriptor");
+            rustix::io::fcntl_setfd(&kept, rustix::io::FdFlags::empty()).expect("its flags");
+            kept
+        });
+        let kept = kept.collect::<Vec<_>>();
+        let moves = (3..).zip(&kept).map(|(to, from)| format!("exec {to}<&{0} {0}<&-;", from.as_raw_fd()));
+        let moves = moves.collect::<String>();
+        let count = sockets.len();
+        let script = format!("{moves} export LISTEN_FDS={count} LISTEN_PID=$$; exec {BINARY} \"$@\"");
+        let mut shell = Command::new("bash");
+        shell.args(["-c", &script, "bash"]);
+        self.start_as(shell);
+    }
+
+    /// Starts it as the last words of that command.
+    fn start_as(&mut self, mut command: Command) {
         self.stop();
         let log =
             File::options().create(true).append(true).open(self.log_file()).expect("the gate's log file");
         let errors = log.try_clone().expect("the gate's log file");
-        let child = Command::new(BINARY)
+        let child = command
             .envs(self.log_level.map(|level| ("MAILWARD_LOG", level)))
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .arg("--config")
             .arg(self.config_file())
             .arg("serve")
@@ -83,7 +117,6 @@ impl Gate {
             .stderr(errors)
             .spawn();
         self.child = Some(child.expect("the gate's process"));
-        self.wait_until_it_answers();
     }
 
     fn wait_until_it_answers(&mut self) {
@@ -116,6 +149,48 @@ impl Gate {
     pub(crate) fn stop(&mut self) -> Option<i32> {
         self.signal("TERM");
         self.child.take().and_then(|mut child| wait_or_kill(&mut child, END_DEADLINE))
+    }
+
+    /// Waits until it has ended by itself. Returns its exit code, if it had one in time.
+    pub(crate) fn ended(&mut self) -> Option<i32> {
+        self.child.take().and_then(|mut child| wait_or_kill(&mut child, END_DEADLINE))
+    }
+
+    /// Whether its process is there.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// Puts `to` in the place of `from` in its configuration file, as an editor does that writes another file and renames
+    /// it.
+    pub(crate) fn edit(&self, from: &str, to: &str) {
+        let before = fs::read_to_string(self.config_file()).expect("its configuration");
+        assert!(before.contains(from), "no `{from}` in:\n{before}");
+        self.configure(&before.replace(from, to));
+    }
+
+    /// Writes another configuration file, in the same way.
+    pub(crate) fn configure(&self, text: &str) {
+        let next = self.directory.path().join("mailward.toml.next");
+        fs::write(&next, text).expect("its next configuration");
+        fs::rename(next, self.config_file()).expect("its configuration");
+    }
+
+    /// Reloads, and returns what it logged from then on, once it said what came of it.
+    pub(crate) fn reload(&self) -> String {
+        let before = self.log().len();
+        self.signal("HUP");
+        self.reloads_from(before)
+    }
+
+    /// What it logged behind `before` bytes, once it said what came of a reload.
+    pub(crate) fn reloads_from(&self, before: usize) -> String {
+        let mut log = String::new();
+        eventually("it says what came of a reload", || {
+            log = self.log()[before..].to_owned();
+            log.contains("reloaded")
+        });
+        log
     }
 
     /// Ends it as a power cut would.

@@ -448,3 +448,35 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn it_knows_when_nothing_is_under_way() {
+    let mut relay = Relay::new(&["CHUNKING"]);
+    let rest = |relay: &Relay| relay.guard.rest();
+    let (done, busy) = (Some(Rest::Done), Some(Rest::Busy));
+    assert_eq!(rest(&relay), done);
+    for (from_client, bytes, stands) in [
+        (true, "NO", busy),
+        (true, "OP\r\n", busy),
+        (false, "250-still\r\n", busy),
+        (false, "250 ok\r\n", done),
+        (true, "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n", busy),
+        (false, "250 ok\r\n", busy),
+        (false, "250 ok\r\n", done),
+        (true, "DATA\r\n", busy),
+        (false, "354 go\r\n", busy),
+        (true, "text\r\n.\r\n", busy),
+        (false, "250 taken\r\n", done),
+        (true, "BDAT 4\r\nab", busy),
+        (true, "cd", busy),
+        (false, "250 ok\r\n", done),
+        (true, "XCLIENT LOGIN=root\r\n", done),
+    ] {
+        if from_client {
+            relay.client_says(bytes)
+        } else {
+            relay.upstream_says(bytes)
+        };
+        assert_eq!(rest(&relay), stands, "after {bytes:?}");
+    }
+}

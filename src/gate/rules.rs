@@ -1,0 +1,80 @@
+//! What the configuration says about who gets in: one value that never changes, and which of them holds now.
+//!
+//! An attempt takes the rules that hold when it comes and is judged by them; what it has to hear of later (a factor
+//! that became required while the upstream was asked) is judged by those that hold then. The administrator's word is
+//! trusted; nothing of a client's gets here.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use super::live::Session;
+use super::upstream_login::UpstreamRules;
+use crate::account::Directory;
+use crate::base::{LoginName, UpstreamName};
+use crate::config::{Limits, Policies, WhenFull};
+
+/// The rules of one reading of the configuration.
+pub struct Rules {
+    /// From names to accounts.
+    pub directory: Arc<Directory>,
+    /// Who must bind.
+    pub policies: Policies,
+    /// `[limits]`
+    pub limits: Limits,
+    /// What happens when the trail cannot be written.
+    pub when_full: WhenFull,
+    /// Every upstream that the directory leads to.
+    pub upstreams: Vec<UpstreamRules>,
+}
+
+impl Rules {
+    /// What is said of one upstream, if it is there.
+    pub(super) fn upstream(&self, name: &UpstreamName) -> Option<&UpstreamRules> {
+        self.upstreams.iter().find(|rules| rules.name == *name)
+    }
+
+    /// How long an attempt waits for those in flight before it: half of what a connection has before login, so that
+    /// the answer still reaches the client.
+    pub(super) fn longest_wait(&self) -> Duration {
+        self.limits.auth_deadline / 2
+    }
+
+    /// Whether `session`, which `before` led, is led where it is by these, too.
+    pub(super) fn lead_as(&self, before: &Self, session: &Session) -> bool {
+        std::ptr::eq(self, before) || self.lead(session)
+    }
+
+    /// Whether the account of `session` still leads to its upstream, over its protocol. One that is bound to an upstream
+    /// stays there, wherever its domain leads.
+    pub(super) fn lead(&self, session: &Session) -> bool {
+        let bound = session.home != session.upstream;
+        let speaks = |rules: &UpstreamRules| rules.protocols.contains(&session.protocol);
+        let leads = |login: LoginName| {
+            self.directory.locate(&login).is_ok_and(|found| found.upstream == session.upstream)
+        };
+        self.upstream(&session.upstream).is_some_and(speaks)
+            && (bound || LoginName::from_bytes(session.address.as_str().as_bytes()).is_ok_and(leads))
+    }
+}
+
+/// The rules that hold now.
+pub(super) struct InForce(RwLock<Arc<Rules>>);
+
+impl InForce {
+    /// These.
+    pub(super) fn new(rules: Rules) -> Self {
+        Self(RwLock::new(Arc::new(rules)))
+    }
+
+    /// Those of this moment.
+    pub(super) fn now(&self) -> Arc<Rules> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on these.
+    pub(super) fn replace(&self, rules: Rules) -> Arc<Rules> {
+        let rules = Arc::new(rules);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&rules);
+        rules
+    }
+}

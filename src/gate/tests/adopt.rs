@@ -1,0 +1,151 @@
+//! Other rules while attempts are in flight and sessions live.
+
+use super::*;
+use crate::config::{Endpoint, EndpointTls};
+
+const BOB: &str = "bob@example.org";
+
+/// Those of a site as it begins, for accounts of that domain.
+fn rules_for(domain: &str, settings: Settings) -> Rules {
+    let mut upstream = upstream(&settings);
+    let domain = Domain::parse(domain).unwrap();
+    upstream.domains = vec![DomainPattern::Exact(domain.clone())];
+    upstream.default_domain = Some(domain);
+    upstream.aliases = None;
+    upstream.imap = Some(Endpoint {
+        host: "127.0.0.1".to_owned(),
+        port: 143,
+        tls: EndpointTls::None,
+        server_name: "legacy".to_owned(),
+        ca_file: None,
+        pin_sha256: None,
+    });
+    Rules {
+        directory: Arc::new(Directory::new(std::slice::from_ref(&upstream)).unwrap()),
+        upstreams: vec![UpstreamRules::new(&upstream, None).unwrap()],
+        ..rules(settings)
+    }
+}
+
+async fn told(passage: &mut Passage) -> Option<Cause> {
+    tokio::time::timeout(Duration::ZERO, passage.ended()).await.ok()
+}
+
+async fn enter(site: &Site, protocol: Protocol, name: &str) -> Box<Passage> {
+    site.mailboxes.lock().unwrap().insert(name.to_owned(), MAILBOX.to_owned());
+    match site.attempt(&origin(protocol, 1), name, MAILBOX, |login| site.upstream_says(&login)).await {
+        Ended::In(passage) => passage,
+        Ended::Out(refused) => panic!("{refused:?}"),
+    }
+}
+
+#[tokio::test]
+async fn sessions_end_where_their_account_no_longer_leads_to_their_upstream() {
+    let site = Site::open().await;
+    let mut passages = [enter(&site, Protocol::Imap, ALICE).await, enter(&site, Protocol::Imap, BOB).await];
+    let mut pop3 = enter(&site, Protocol::Pop3, ALICE).await;
+    // It speaks IMAP alone now.
+    assert_eq!(site.gate.adopt(rules_for("example.org", Settings::default())), 1);
+    assert_eq!(told(&mut pop3).await, Some(Cause::UpstreamWithdrawn));
+    for passage in &mut passages {
+        assert_eq!(told(passage).await, None);
+    }
+    assert_eq!(
+        site.gate.adopt(rules_for("example.com", Settings::default())),
+        3,
+        "the POP3 client is still leaving"
+    );
+    for passage in &mut passages {
+        assert_eq!(told(passage).await, Some(Cause::UpstreamWithdrawn));
+    }
+    assert_eq!(site.try_in(1, ALICE, MAILBOX).await.refusal(), Some(Refusal::NotLetIn));
+}
+
+#[tokio::test]
+async fn whoever_was_asked_about_while_the_upstream_was_withdrawn_is_not_let_in() {
+    let site = Site::open().await;
+    site.account(ALICE).await;
+    let origin = origin(Protocol::Imap, 1);
+    let ended = site.attempt(&origin, ALICE, MAILBOX, |login| {
+        site.gate.adopt(rules_for("example.com", Settings::default()));
+        site.upstream_says(&login)
+    });
+    assert_eq!(ended.await.refusal(), Some(Refusal::Unavailable), "its password was right");
+    assert!(site.gate.gate.registry.all().is_empty());
+    let reason = site.only_login()["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains("upstream_withdrawn"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_factor_that_became_required_counts_for_whom_the_upstream_was_asked_about() {
+    let site = Site::open().await;
+    site.account(ALICE).await;
+    let strict = || Settings { second_factor: overdue(), accounts: None, ..Settings::default() };
+    let origin = origin(Protocol::Imap, 1);
+    let ended = site.attempt(&origin, ALICE, MAILBOX, |login| {
+        site.gate.adopt(rules_for("example.org", strict()));
+        site.upstream_says(&login)
+    });
+    assert_eq!(ended.await.refusal(), Some(Refusal::BindFirst));
+}
+
+#[tokio::test]
+async fn charges_proofs_and_places_outlive_other_rules() {
+    let site = Site::open().await;
+    let (_, printed) = site.bound_with_app_password(BOB).await;
+    site.mailboxes.lock().unwrap().insert(BOB.to_owned(), MAILBOX.to_owned());
+    drop(enter_by(&site, BOB, &printed).await);
+    assert_eq!(site.argon2_runs(), 1);
+    site.account(ALICE).await;
+    for number in 0..10 {
+        let refused = site.try_in(2, ALICE, &format!("wrong {number}")).await.refusal();
+        assert_eq!(refused, Some(Refusal::NotLetIn), "{number}");
+    }
+    let mut settings = Settings::default();
+    settings.limits.per_account = Rate { burst: 11, per: Duration::from_secs(660) };
+    settings.limits.sessions_per_account = 1;
+    site.gate.adopt(rules_for("example.org", settings));
+    assert_eq!(
+        site.try_in(2, ALICE, "wrong again").await.refusal(),
+        Some(Refusal::NotLetIn),
+        "one more than before"
+    );
+    assert_eq!(site.try_in(2, ALICE, "and again").await.refusal(), Some(Refusal::TooManyFailures));
+    let held = enter_by(&site, BOB, &printed).await;
+    assert_eq!(site.argon2_runs(), 1, "the proof stands");
+    assert_eq!(site.try_in(1, BOB, &printed).await.refusal(), Some(Refusal::Unavailable), "one session");
+    drop(held);
+    let mut settings = Settings::default();
+    settings.limits.proof_cache = Duration::ZERO;
+    site.gate.adopt(rules_for("example.org", settings));
+    drop(enter_by(&site, BOB, &printed).await);
+    assert_eq!(site.argon2_runs(), 2, "proofs are not kept any more");
+}
+
+#[tokio::test]
+async fn an_upstreams_budget_outlives_another_rate() {
+    let budgeted = |burst| Settings {
+        failures_in_all: Rate { burst, per: Duration::from_secs(600) },
+        ..Settings::default()
+    };
+    let site = Site::with(budgeted(2)).await;
+    site.account(ALICE).await;
+    for number in 0..2 {
+        site.try_in(1, ALICE, &format!("wrong {number}")).await;
+    }
+    assert_eq!(site.try_in(1, ALICE, "wrong 2").await.refusal(), Some(Refusal::Unavailable), "used up");
+    assert_eq!(site.asked(), 2);
+    site.gate.adopt(rules_for("example.org", budgeted(2)));
+    site.try_in(1, ALICE, "wrong 3").await;
+    assert_eq!(site.asked(), 2, "the same rate changes nothing");
+    site.gate.adopt(rules_for("example.org", budgeted(1)));
+    site.try_in(1, ALICE, "wrong 4").await;
+    assert_eq!(site.asked(), 2, "nor does a lower one");
+}
+
+async fn enter_by(site: &Site, name: &str, password: &str) -> Box<Passage> {
+    match site.try_in(1, name, password).await {
+        Ended::In(passage) => passage,
+        Ended::Out(refused) => panic!("{refused:?}"),
+    }
+}

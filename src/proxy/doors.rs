@@ -1,0 +1,164 @@
+//! The doors that are open, and how they change while the gate serves: one whose address stays is never closed, so
+//! that nobody who connects at that moment is refused.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::listener::accept_all;
+use super::permits::{ConnectionPermit, Permits};
+use crate::base::ClientAddress;
+
+/// The life of one connection.
+pub(super) type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// How the connections of one door are served.
+pub(super) type Serve = dyn Fn(TcpStream, ClientAddress, ConnectionPermit) -> Served + Send + Sync;
+
+/// A door as it shall be.
+pub(super) struct Wanted {
+    /// As the configuration says it.
+    pub(super) address: SocketAddr,
+    /// Where there is none, the door is open already.
+    pub(super) socket: Option<TcpListener>,
+    pub(super) serve: Arc<Serve>,
+}
+
+/// Those that are open.
+pub(super) struct Doors {
+    open: Vec<Door>,
+    /// One for each.
+    loops: JoinSet<()>,
+    permits: Permits,
+    closing: watch::Receiver<bool>,
+}
+
+struct Door {
+    address: SocketAddr,
+    /// What is behind it now; each connection takes what is there when it comes.
+    behind: Arc<RwLock<Arc<Serve>>>,
+    accepting: AbortHandle,
+}
+
+impl Doors {
+    /// None is open yet. All close when `closing` turns true.
+    pub(super) fn new(permits: Permits, closing: watch::Receiver<bool>) -> Self {
+        Self { open: Vec::new(), loops: JoinSet::new(), permits, closing }
+    }
+
+    /// Which of `addresses` have no door yet. An address that stands there twice needs two.
+    pub(super) fn lacking(&self, addresses: impl IntoIterator<Item = SocketAddr>) -> Vec<bool> {
+        let mut open: Vec<_> = self.open.iter().map(|door| door.address).collect();
+        let lacks = |address: SocketAddr| match open.iter().position(|one| *one == address) {
+            Some(place) => {
+                open.swap_remove(place);
+                false
+            }
+            None => true,
+        };
+        addresses.into_iter().map(lacks).collect()
+    }
+
+    /// From now on these and no others. Returns the addresses that were closed.
+    pub(super) fn adopt(&mut self, wanted: Vec<Wanted>) -> Vec<SocketAddr> {
+        let mut before = std::mem::take(&mut self.open);
+        for Wanted { address, socket, serve } in wanted {
+            let door = match (socket, before.iter().position(|door| door.address == address)) {
+                (Some(socket), _) => self.open_door(address, socket, serve),
+                (None, Some(place)) => {
+                    let door = before.swap_remove(place);
+                    *door.behind.write().unwrap_or_else(PoisonError::into_inner) = serve;
+                    door
+                }
+                (None, None) => continue, // `lacking` said that it is there
+            };
+            self.open.push(door);
+        }
+        let close = |door: Door| {
+            door.accepting.abort();
+            door.address
+        };
+        before.into_iter().map(close).collect()
+    }
+
+    fn open_door(&mut self, address: SocketAddr, socket: TcpListener, serve: Arc<Serve>) -> Door {
+        let behind = Arc::new(RwLock::new(serve));
+        let serve = {
+            let behind = Arc::clone(&behind);
+            move |tcp, client, place| {
+                let serve = Arc::clone(&behind.read().unwrap_or_else(PoisonError::into_inner));
+                serve(tcp, client, place)
+            }
+        };
+        let accept = accept_all(socket, self.permits.clone(), self.closing.clone(), serve);
+        let accepting = self.loops.spawn(accept);
+        Door { address, behind, accepting }
+    }
+
+    /// Whether somebody accepts at every door.
+    pub(super) fn are_attended(&self) -> bool {
+        self.open.iter().all(|door| !door.accepting.is_finished())
+    }
+
+    /// Returns when the last one is closed.
+    pub(super) async fn closed(&mut self) {
+        while self.loops.join_next().await.is_some() {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::proxy::listener::bind;
+    use crate::proxy::testing::{eventually, limits};
+
+    /// A door that says this word to whoever comes.
+    fn wanted(address: SocketAddr, socket: Option<TcpListener>, word: &'static str) -> Wanted {
+        let serve: Arc<Serve> = Arc::new(move |mut tcp: TcpStream, _, _| {
+            Box::pin(async move {
+                let _ = tcp.write_all(word.as_bytes()).await;
+            })
+        });
+        Wanted { address, socket, serve }
+    }
+
+    async fn hears(at: SocketAddr) -> Option<String> {
+        let mut client = TcpStream::connect(at).await.ok()?;
+        let mut word = String::new();
+        client.read_to_string(&mut word).await.ok()?;
+        Some(word)
+    }
+
+    #[tokio::test]
+    async fn a_door_that_stays_serves_something_else_without_being_closed() {
+        let (close, closing) = watch::channel(false);
+        let mut doors = Doors::new(Permits::new(&limits()), closing);
+        let sockets = [(); 3].map(|()| bind("127.0.0.1:0".parse().unwrap()).unwrap());
+        let [a, b, c] = [0, 1, 2].map(|at: usize| sockets[at].local_addr().unwrap());
+        let [at_a, at_b, at_c] = sockets.map(Some);
+        assert_eq!(doors.lacking([a, b]), [true, true]);
+        assert!(doors.adopt(vec![wanted(a, at_a, "one"), wanted(b, at_b, "one")]).is_empty());
+        assert_eq!((hears(a).await.as_deref(), hears(b).await.as_deref()), (Some("one"), Some("one")));
+        assert_eq!(doors.lacking([b, c, b]), [false, true, true], "an address twice is two doors");
+        assert_eq!(doors.adopt(vec![wanted(b, None, "two"), wanted(c, at_c, "two")]), [a]);
+        assert_eq!((hears(b).await.as_deref(), hears(c).await.as_deref()), (Some("two"), Some("two")));
+        let mut is_closed = false;
+        for _ in 0..100 {
+            is_closed |= hears(a).await.is_none();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(is_closed && doors.are_attended());
+        doors.open[0].accepting.abort();
+        eventually(|| !doors.are_attended()).await;
+        close.send(true).unwrap();
+        doors.closed().await;
+    }
+}

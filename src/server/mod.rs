@@ -1,0 +1,143 @@
+//! Composition: opens the site, builds the gate floor by floor, serves, and closes in the reverse order.
+//!
+//! It decides nothing; it must not begin to serve before everything it needs is there.
+//!
+//! ```text
+//!   files, signals ──orders──▶ run ──reload──▶ gate and proxy adopt another configuration
+//!                               │ ▲
+//!             service manager ◀─┘ └── chores: every so often
+//! ```
+
+mod chores;
+mod files;
+mod notify;
+mod orders;
+mod reload;
+mod strays;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use crate::audit::{Audit, Event};
+use crate::config::Config;
+use crate::gate::{Authenticator, Dependencies};
+use crate::proxy::inherited::Inherited;
+use crate::proxy::{Prepared, Proxy, descriptors};
+use crate::site::Site;
+use chores::{Watches, write_uses};
+use notify::ServiceManager;
+use orders::{Order, Orders};
+use reload::{Reloader, rules};
+use strays::warn_of_strays;
+
+/// What closing takes at most, beyond what sessions may: the last words, the last records.
+const CLOSE_MAX: Duration = Duration::from_secs(15);
+
+/// Serves `config`, which stands in the file at `path`, until `SIGTERM` or `SIGINT`, then lets sessions end in order.
+/// `inherited` are the sockets that came with the process.
+///
+/// # Errors
+/// Whatever keeps the gate from starting, with what to do about it.
+pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyhow::Result<()> {
+    let manager = ServiceManager::from_environment();
+    let mut reloader = Reloader::new(path, config.clone());
+    // Before anything is read that may change: a signal that comes early is not lost.
+    let mut orders = Orders::listen(reloader.files()).await?;
+    config.limits.connections = descriptors::fit(config.limits.connections);
+    // First what fails most often and costs nothing: addresses, certificates, upstream settings.
+    let prepared = Prepared::first(&config, inherited)?;
+    let site = Site::open(config).await?;
+    let rules = rules(&site.config, Arc::clone(&site.directory))?;
+    warn_of_strays(&site.directory, &site.accounts()).await?;
+    if let Some(error) = prepared.out_of_date(site.clock.now()) {
+        tracing::warn!("clients will complain: {error}");
+    }
+    let audit = site.audit().await?;
+    let gate = Arc::new(Authenticator::new(Dependencies {
+        store: site.store.clone(),
+        app_passwords: Arc::new(site.app_passwords()),
+        audit: audit.clone(),
+        clock: Arc::clone(&site.clock),
+        rules,
+    }));
+
+    let (close, closing) = watch::channel(false);
+    let uses = tokio::spawn(write_uses(Arc::clone(&gate), closing.clone()));
+    // What happened before anybody is let in ends nobody.
+    gate.hear_changes().await;
+    let watches = Watches::start(&gate, &site.clock);
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    audit.append(Event::Started { version: version.clone() }).await?;
+    for (protocol, address) in prepared.addresses() {
+        tracing::info!(%protocol, %address, "listening");
+    }
+    let mut proxy = Proxy::open(prepared, Arc::clone(&gate), Arc::clone(&site.clock), closing).await;
+    tracing::info!(version, hostname = site.config.server.hostname, "serving");
+    manager.ready("serving");
+
+    let mut checks = manager.watchdog().map(checks);
+    loop {
+        let order = tokio::select! {
+            order = orders.next() => order,
+            () = next(&mut checks) => {
+                if watches.are_kept() && proxy.is_attended() && audit.is_attended() {
+                    manager.alive();
+                } else {
+                    tracing::error!("a part of the gate is stuck: the service manager is left to end it");
+                }
+                continue;
+            }
+        };
+        match order {
+            Order::Reload => {
+                manager.reloading();
+                orders.note_files().await;
+                let said = reloader.reload(&site, &gate, &mut proxy, &audit).await;
+                orders.look_at(reloader.files()).await;
+                manager.ready(&said);
+            }
+            Order::Stop => break,
+        }
+    }
+    tracing::info!("stopping: no new connections, sessions in flight may end");
+    manager.stopping(proxy.drain() + CLOSE_MAX);
+    let second = tokio::spawn(orders.end_at_the_next());
+    close.send_replace(true);
+    proxy.drained().await;
+    second.abort();
+    uses.abort();
+    drop(watches);
+    gate.unlist_sessions().await;
+    gate.flush_uses().await;
+    gate.record_refusals(false).await;
+    end_trail(&audit).await;
+    site.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Well within the time after which the service manager loses patience.
+fn checks(watchdog: Duration) -> Interval {
+    let mut ticks = interval((watchdog / 3).max(Duration::from_millis(1)));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+/// The next tick of a clock that may not be there.
+async fn next(ticks: &mut Option<Interval>) {
+    match ticks {
+        Some(ticks) => drop(ticks.tick().await),
+        None => std::future::pending().await,
+    }
+}
+
+async fn end_trail(audit: &Audit) {
+    if let Err(error) = audit.append(Event::Stopped).await {
+        tracing::error!(error = &error as &dyn std::error::Error, "the stop is not in the trail");
+    }
+    audit.close().await;
+}

@@ -1,0 +1,74 @@
+//! What the gate is told to do while it serves: by signals, and by files that change.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::files::Files;
+
+/// An order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Read configuration and certificates anew.
+    Reload,
+    /// Let sessions end, and stop.
+    Stop,
+}
+
+/// Where orders come from.
+pub(super) struct Orders {
+    hang_up: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+    files: Files,
+}
+
+impl Orders {
+    /// Listens for signals and looks at `files` from now on.
+    pub(super) async fn listen(files: Vec<PathBuf>) -> anyhow::Result<Self> {
+        let listen = |kind, name| signal(kind).with_context(|| format!("cannot listen for {name}"));
+        Ok(Self {
+            hang_up: listen(SignalKind::hangup(), "SIGHUP")?,
+            terminate: listen(SignalKind::terminate(), "SIGTERM")?,
+            interrupt: listen(SignalKind::interrupt(), "SIGINT")?,
+            files: Files::watch(files).await,
+        })
+    }
+
+    /// The next one. May be dropped and called again.
+    pub(super) async fn next(&mut self) -> Order {
+        tokio::select! {
+            _ = self.terminate.recv() => Order::Stop,
+            _ = self.interrupt.recv() => Order::Stop,
+            _ = self.hang_up.recv() => {
+                tracing::info!("told to reload");
+                Order::Reload
+            }
+            () = self.files.changed() => {
+                tracing::info!("the configuration, or a file that it names, was changed");
+                Order::Reload
+            }
+        }
+    }
+
+    /// All files are about to be read.
+    pub(super) async fn note_files(&mut self) {
+        self.files.note().await;
+    }
+
+    /// Looks at these files instead.
+    pub(super) async fn look_at(&mut self, files: Vec<PathBuf>) {
+        self.files.watch_instead(files).await;
+    }
+
+    /// From now on the only order is to stop, and it ends the process at once. Never returns.
+    pub(super) async fn end_at_the_next(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+        tracing::warn!("told to stop twice: sessions are cut off");
+        std::process::exit(1);
+    }
+}

@@ -1,0 +1,138 @@
+//! Another reading of the configuration while the gate serves: all of it that can hold at once, or nothing.
+//!
+//! The files are the administrator's and may be half written or wrong. Everything that can fail is done before anything
+//! is changed; whoever is connected does not notice.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use super::strays::warn_of_strays;
+use crate::account::Directory;
+use crate::audit::{Audit, Event};
+use crate::config::{Config, UpstreamCredential, secret_file};
+use crate::gate::{Authenticator, Rules, UpstreamRules};
+use crate::proxy::Proxy;
+use crate::site::Site;
+
+/// The configuration in force, and how to get at the next.
+pub(super) struct Reloader {
+    path: PathBuf,
+    running: Config,
+}
+
+/// What a reload left open.
+pub(super) struct Reloaded {
+    /// Keys whose change waits for the next start.
+    needing_restart: Vec<&'static str>,
+    /// Live sessions that end with it.
+    sessions_ended: usize,
+}
+
+impl Reloader {
+    /// `running`, which was read from the file at `path`, is in force.
+    pub(super) fn new(path: &Path, running: Config) -> Self {
+        Self { path: path.to_owned(), running }
+    }
+
+    /// Every file whose change is a reason to reload.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let named = self.running.files().into_iter().map(Path::to_owned);
+        std::iter::once(self.path.clone()).chain(named).collect()
+    }
+
+    /// Reads everything anew; log and trail say what came of it. Returns the same in one line.
+    pub(super) async fn reload(
+        &mut self,
+        site: &Site,
+        gate: &Authenticator,
+        proxy: &mut Proxy,
+        audit: &Audit,
+    ) -> String {
+        let (event, said) = match self.try_reload(site, gate, proxy).await {
+            Ok(Reloaded { needing_restart, sessions_ended }) => {
+                let keys = needing_restart.join("`, `");
+                if !keys.is_empty() {
+                    tracing::warn!(
+                        "`{keys}` changed: this takes effect at the next start\nhint: restart the gate"
+                    );
+                }
+                tracing::info!(sessions_ended, "reloaded");
+                let said = if keys.is_empty() {
+                    "serving".to_owned()
+                } else {
+                    format!("serving; restart to change `{keys}`")
+                };
+                let needing_restart = needing_restart.into_iter().map(str::to_owned).collect();
+                let sessions_ended = u64::try_from(sessions_ended).unwrap_or(u64::MAX);
+                (Event::ConfigurationReloaded { needing_restart, sessions_ended }, said)
+            }
+            Err(error) => {
+                tracing::error!("nothing was reloaded, what was in force stays in force: {error:#}");
+                // What follows the first line is hints.
+                let reason =
+                    error.chain().filter_map(|one| one.to_string().lines().next().map(str::to_owned));
+                let reason = reason.collect::<Vec<_>>().join(": ");
+                let said = format!("serving what was in force before: {reason}");
+                (Event::ReloadFailed { reason }, said)
+            }
+        };
+        if let Err(error) = audit.append(event).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "the reload is not in the trail");
+        }
+        said
+    }
+
+    async fn try_reload(
+        &mut self,
+        site: &Site,
+        gate: &Authenticator,
+        proxy: &mut Proxy,
+    ) -> anyhow::Result<Reloaded> {
+        let running = &self.running;
+        let (config, needing_restart, rules) = tokio::task::block_in_place(|| {
+            let mut config = Config::load(&self.path)?;
+            let needing_restart = config.keep_what_needs_a_restart(running);
+            let rules = rules(&config, Arc::new(Directory::new(&config.upstreams)?))?;
+            anyhow::Ok((config, needing_restart, rules))
+        })?;
+        let prepared = proxy.prepare(&config).await?;
+
+        let directory = Arc::clone(&rules.directory);
+        for (protocol, address) in prepared.addresses() {
+            tracing::info!(%protocol, %address, "listening");
+        }
+        // First who gets in, then where: nobody enters a new door by the old rules.
+        let sessions_ended = gate.adopt(rules);
+        for address in proxy.adopt(prepared) {
+            tracing::info!(%address, "listening no more");
+        }
+        self.running = config;
+        if let Err(error) = warn_of_strays(&directory, &site.accounts()).await {
+            tracing::warn!("{error:#}");
+        }
+        Ok(Reloaded { needing_restart, sessions_ended })
+    }
+}
+
+/// What `config` says about who gets in, the master passwords that it names included.
+pub(super) fn rules(config: &Config, directory: Arc<Directory>) -> anyhow::Result<Rules> {
+    let upstreams = config.upstreams.iter().map(|upstream| {
+        let master_password = match &upstream.credential {
+            UpstreamCredential::Sealed => None,
+            UpstreamCredential::Master(master) => {
+                let named = || format!("upstream `{}` cannot be used", upstream.name);
+                Some(secret_file::read(&master.password_file).with_context(named)?)
+            }
+        };
+        Ok(UpstreamRules::new(upstream, master_password)?)
+    });
+    Ok(Rules {
+        directory,
+        policies: config.policies.clone(),
+        limits: config.limits.clone(),
+        when_full: config.audit.when_full,
+        upstreams: upstreams.collect::<anyhow::Result<_>>()?,
+    })
+}

@@ -1,0 +1,199 @@
+//! A gate that is told to stop: who waits is told to come back, what is under way is finished, nothing is cut off or
+//! doubled, and it ends in time.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::enter;
+use crate::support::{Gate, GateConfig, Guest, LegacyOptions, LegacyServer, Mail, Wire, eventually};
+
+const USER: (&str, &str) = ("user@example.test", "mailbox-password");
+
+fn legacy() -> LegacyServer {
+    LegacyServer::start(LegacyOptions::default().fast_auth().user(USER.0, USER.1))
+}
+
+/// Everything in the mailbox, as the server itself tells it.
+fn mailbox(legacy: &LegacyServer) -> String {
+    let mut wire = Wire::open(legacy.host(), legacy.port("imap"));
+    wire.line();
+    assert!(wire.imap("l", &format!("LOGIN {} {}", USER.0, USER.1)).contains("l OK"));
+    assert!(wire.imap("s", "SELECT INBOX").contains("s OK"));
+    wire.imap("f", "FETCH 1:* (BODY.PEEK[])")
+}
+
+/// A message to himself, up to its content.
+fn begin_message(guest: &mut Guest) {
+    let wire = &mut guest.wire;
+    let (from, to) = (format!("MAIL FROM:<{}>", USER.0), format!("RCPT TO:<{}>", USER.0));
+    for (command, code) in [(&*from, "250"), (&*to, "250"), ("DATA", "354")] {
+        let reply = wire.command(command);
+        assert!(reply.starts_with(code), "{command}: {reply}");
+    }
+}
+
+#[test]
+fn whoever_waits_is_told_to_come_back_in_the_protocols_own_words() {
+    let legacy = legacy();
+    let mut gate = Gate::start(GateConfig::in_front_of(&legacy));
+    let strangers = [Mail::Imap, Mail::Pop3, Mail::Smtp].map(|mail| Guest::at(&gate, mail));
+    let mut idling = enter(&gate, Mail::Imap, USER.0, USER.1);
+    assert!(idling.wire.imap("s", "SELECT INBOX").contains("s OK"));
+    assert!(idling.wire.ask("i IDLE").starts_with("+ "));
+    let mut resting = enter(&gate, Mail::Imap, USER.0, USER.1);
+    assert!(resting.wire.imap("s", "EXAMINE INBOX").contains("s OK"));
+    let pop3 = enter(&gate, Mail::Pop3, USER.0, USER.1);
+    let smtp = enter(&gate, Mail::Smtp, USER.0, USER.1);
+
+    let begun = Instant::now();
+    gate.signal("TERM");
+    let [imap_stranger, pop3_stranger, smtp_stranger] = strangers;
+    for (who, mut guest, words) in [
+        ("an IMAP client before login", imap_stranger, "* BYE "),
+        ("a POP3 client before login", pop3_stranger, ""),
+        ("an SMTP client before login", smtp_stranger, "421 4.3.2 mail.example.test "),
+        ("an IMAP client in IDLE", idling, "* BYE "),
+        ("an IMAP client with a folder open", resting, "* BYE "),
+        ("a POP3 client", pop3, ""),
+        ("an SMTP client", smtp, "421 4.3.2 mail.example.test "),
+    ] {
+        let (heard, in_order) = guest.wire.end();
+        assert!(heard.starts_with(words) && in_order, "{who} heard `{heard}`, in order: {in_order}");
+        assert_eq!(heard.lines().count(), usize::from(!words.is_empty()), "{who} heard `{heard}`");
+    }
+    assert_eq!(gate.ended(), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(9), "nobody held it up: {:?}", begun.elapsed());
+    assert!(gate.log().contains("stopped"));
+}
+
+#[test]
+fn what_is_on_its_way_arrives_once_and_whole() {
+    let legacy = legacy();
+    let mut gate = Gate::start(GateConfig::in_front_of(&legacy).set(&["server", "drain"], "20s"));
+    let mut sending = enter(&gate, Mail::Smtp, USER.0, USER.1);
+    begin_message(&mut sending);
+    sending.wire.send("Subject: slowly sent\r\n\r\nThe first line.\r\n");
+    let mut saving = enter(&gate, Mail::Imap, USER.0, USER.1);
+    let draft = "Subject: slowly saved\r\n\r\nThe first line.\r\nThe last line.\r\n";
+    assert!(saving.wire.ask(&format!("a APPEND INBOX {{{}}}", draft.len())).starts_with("+ "));
+    let (first, rest) = draft.split_at(40);
+    saving.wire.send(first);
+    // The upstream has them before the silence begins.
+    thread::sleep(Duration::from_millis(200));
+    gate.signal("TERM");
+    // Longer than anybody idle may be silent.
+    thread::sleep(Duration::from_millis(2500));
+    saving.wire.send(format!("{rest}\r\n"));
+    assert!(saving.wire.tagged("a").contains("a OK"));
+    let (heard, in_order) = saving.wire.end();
+    assert!(heard.starts_with("* BYE ") && in_order, "{heard}");
+    let reply = sending.wire.command("The last line.\r\n.");
+    assert!(reply.starts_with("250"), "{reply}");
+    let (heard, in_order) = sending.wire.end();
+    assert!(heard.starts_with("421 4.3.2 ") && in_order, "{heard}");
+    assert_eq!(gate.ended(), Some(0));
+    eventually("both are there, once and whole", || {
+        let found = mailbox(&legacy);
+        found.matches("Subject: slowly").count() == 2
+            && found.matches("The first line.\r\nThe last line.\r\n").count() == 2
+    });
+}
+
+#[test]
+fn under_load_each_message_that_was_taken_is_there_once() {
+    // It takes its time with the answer to a message: long enough for a gate that does not wait to cut it off.
+    let slow = ["--postfix", "smtpd_end_of_data_restrictions = sleep 2"];
+    let options = LegacyOptions::default().fast_auth().user(USER.0, USER.1);
+    let legacy = LegacyServer::start(slow.into_iter().fold(options, LegacyOptions::with));
+    let mut gate = Gate::start(GateConfig::in_front_of(&legacy).uncounted());
+    let guests: Vec<_> = (0..6).map(|_| enter(&gate, Mail::Smtp, USER.0, USER.1)).collect();
+    let senders = guests.into_iter().enumerate().map(|(sender, mut guest)| {
+        thread::spawn(move || {
+            let mut taken = Vec::new();
+            for number in 0.. {
+                let commands =
+                    [format!("MAIL FROM:<{}>", USER.0), format!("RCPT TO:<{}>", USER.0), "DATA".to_owned()];
+                for command in commands {
+                    if guest.wire.try_send(format!("{command}\r\n")).is_err() {
+                        return taken;
+                    }
+                    let reply = guest.wire.reply();
+                    if reply.is_empty() || reply.starts_with("421") {
+                        return taken;
+                    }
+                }
+                let name = format!("<{sender}.{number}>");
+                for line in [
+                    format!("Subject: {name}\r\n\r\n"),
+                    format!("begin {name}\r\n"),
+                    format!("end {name}\r\n"),
+                ] {
+                    if guest.wire.try_send(line).is_err() {
+                        return taken;
+                    }
+                    thread::sleep(Duration::from_millis(30));
+                }
+                if guest.wire.try_send(".\r\n").is_err() || !guest.wire.reply().starts_with("250") {
+                    return taken;
+                }
+                taken.push(name);
+            }
+            taken
+        })
+    });
+    let senders: Vec<_> = senders.collect();
+    thread::sleep(Duration::from_millis(3000));
+    let begun = Instant::now();
+    gate.signal("TERM");
+    let taken: Vec<String> = senders.into_iter().flat_map(|one| one.join().expect("a sender")).collect();
+    assert_eq!(gate.ended(), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(8), "between two messages: {:?}", begun.elapsed());
+    assert!(taken.len() >= 6, "{taken:?}");
+    // What nobody was told of would come later.
+    thread::sleep(Duration::from_millis(2500));
+    let mut found = String::new();
+    eventually("all that were taken are delivered", || {
+        found = mailbox(&legacy);
+        found.matches("Subject: <").count() >= taken.len()
+    });
+    for name in &taken {
+        let whole = format!("begin {name}\r\nend {name}\r\n");
+        assert_eq!(found.matches(&whole).count(), 1, "{name}");
+    }
+    let subjects = found.matches("Subject: <").count();
+    assert_eq!(subjects, found.matches("begin <").count(), "nothing is cut off");
+    assert_eq!(subjects, found.matches("end <").count(), "nothing is cut off");
+    assert_eq!(subjects, taken.len(), "nothing is doubled, and what is there was taken");
+}
+
+#[test]
+fn whoever_never_finishes_is_waited_for_no_longer_than_it_says() {
+    let legacy = legacy();
+    let mut gate = Gate::start(GateConfig::in_front_of(&legacy).set(&["server", "drain"], "3s"));
+    let mut guest = enter(&gate, Mail::Smtp, USER.0, USER.1);
+    begin_message(&mut guest);
+    guest.wire.send("Subject: never sent\r\n\r\nThe first line.\r\n");
+    let begun = Instant::now();
+    gate.signal("TERM");
+    let (heard, _) = guest.wire.end();
+    assert_eq!(heard, "", "in the middle of a message there is no word");
+    let waited = begun.elapsed();
+    assert!((Duration::from_millis(2900)..Duration::from_secs(7)).contains(&waited), "{waited:?}");
+    assert_eq!(gate.ended(), Some(0));
+    assert!(!mailbox(&legacy).contains("never sent"), "half a message is none");
+}
+
+#[test]
+fn told_twice_it_ends_at_once() {
+    let legacy = legacy();
+    let mut gate = Gate::start(GateConfig::in_front_of(&legacy));
+    let mut guest = enter(&gate, Mail::Smtp, USER.0, USER.1);
+    begin_message(&mut guest);
+    gate.signal("TERM");
+    eventually("it has heard", || gate.log().contains("stopping"));
+    assert!(gate.is_running());
+    let begun = Instant::now();
+    gate.signal("TERM");
+    assert_eq!(gate.ended(), Some(1));
+    assert!(begun.elapsed() < Duration::from_secs(3));
+}
