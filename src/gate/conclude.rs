@@ -190,7 +190,7 @@ impl Gate {
             client: origin.client,
             program: attempt.program.clone(),
             app_password: entrant.app_password,
-            home: attempt.home.clone().unwrap_or_else(|| located.upstream.clone()),
+            bound: attempt.home.as_ref().is_some_and(|home| *home != located.upstream),
             upstream: located.upstream,
             since: self.desk.clock.now(),
             traffic: Arc::default(),

@@ -47,13 +47,12 @@ impl Rules {
     /// Whether the account of `session` still leads to its upstream, over its protocol. One that is bound to an upstream
     /// stays there, wherever its domain leads.
     pub(super) fn lead(&self, session: &Session) -> bool {
-        let bound = session.home != session.upstream;
         let speaks = |rules: &UpstreamRules| rules.protocols.contains(&session.protocol);
         let leads = |login: LoginName| {
             self.directory.locate(&login).is_ok_and(|found| found.upstream == session.upstream)
         };
         self.upstream(&session.upstream).is_some_and(speaks)
-            && (bound || LoginName::from_bytes(session.address.as_str().as_bytes()).is_ok_and(leads))
+            && (session.bound || LoginName::from_bytes(session.address.as_str().as_bytes()).is_ok_and(leads))
     }
 }
 

@@ -13,12 +13,11 @@ fn rules_for(domain: &str, settings: Settings) -> Rules {
     upstream.default_domain = Some(domain);
     upstream.aliases = None;
     upstream.imap = Some(Endpoint {
-        host: "127.0.0.1".to_owned(),
-        port: 143,
+        addresses: vec!["127.0.0.1:143".parse().unwrap()],
         tls: EndpointTls::None,
-        server_name: "legacy".to_owned(),
+        server_name: None,
         ca_file: None,
-        pin_sha256: None,
+        pin_sha256: vec![],
     });
     Rules {
         directory: Arc::new(Directory::new(std::slice::from_ref(&upstream)).unwrap()),
