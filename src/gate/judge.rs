@@ -12,7 +12,8 @@
 
 use super::attempt::OpenAttempt;
 use super::authenticator::Gate;
-use super::budget::{OverBudget, Place};
+use super::budget::{OverBudget, Place, Taken};
+use super::conclude::broken;
 use super::grant::Basis;
 use super::limiter::Subject;
 use super::policy::{self, Plan, Then};
@@ -46,7 +47,15 @@ pub(super) struct Known {
 struct Case<'a> {
     located: &'a Located,
     rules: &'a UpstreamRules,
-    presented: Presented<'a>,
+    /// What was presented, if it has the form of an app password.
+    candidate: Option<&'a Candidate>,
+}
+
+impl<'a> Case<'a> {
+    /// `candidate`, as proofs are remembered of it.
+    fn presented(&self, candidate: &'a Candidate) -> Presented<'a> {
+        Presented { account: self.located.address.as_str(), candidate }
+    }
 }
 
 impl Gate {
@@ -69,6 +78,7 @@ impl Gate {
         attempt.located = Some(located.clone());
         self.note_presented(attempt, &credentials.password);
         attempt.refused_after = self.refusal_time(Some(&located.upstream));
+        attempt.outage = self.outages().present(&located.upstream, attempt.origin.protocol, self.now());
         let Some(rules) = self.upstreams.get(&located.upstream) else {
             return Err(No::undecided("the upstream is not configured"));
         };
@@ -81,26 +91,25 @@ impl Gate {
                 "its upstream lacks what the client was told under another's hostname",
             ));
         }
-        let presented = Presented { account: located.address.as_str(), password: &credentials.password };
-        let case = Case { located: &located, rules, presented };
         let candidate = Candidate::parse(&credentials.password);
+        let case = Case { located: &located, rules, candidate: candidate.as_ref() };
 
         attempt.read_at = self.registry.moment();
-        let mut known = match self.look_up(&located.address, candidate.as_ref()).await {
+        let mut known = match self.look_up(&located.address, case.candidate).await {
             Ok(known) => known,
-            Err(error) => return self.without_store(attempt, &case, &error),
+            Err(error) => return self.without_store(attempt, &case, &error).await,
         };
         attempt.account_exists = known.standing.is_some();
         let label = known.row.as_ref().map(|row| row.label.clone());
         if self.take_turn(attempt, label.as_deref()).await? {
-            known = match self.look_up(&located.address, candidate.as_ref()).await {
+            known = match self.look_up(&located.address, case.candidate).await {
                 Ok(known) => known,
-                Err(error) => return self.without_store(attempt, &case, &error),
+                Err(error) => return self.without_store(attempt, &case, &error).await,
             };
             attempt.account_exists = known.standing.is_some();
         }
-        if candidate.is_some() && known.row.is_none() {
-            self.proofs().forget(presented);
+        if let (Some(candidate), None) = (case.candidate, &known.row) {
+            self.proofs().forget(case.presented(candidate));
         }
         let plan = self.plan(&known, &located);
         if self.is_repeated(attempt, &credentials.password, &manner(plan, known.row.as_ref())) {
@@ -110,13 +119,13 @@ impl Gate {
             }
             return Err(No::repeated());
         }
-        match (plan, known.row, candidate) {
+        match (plan, known.row, case.candidate) {
             (Plan::Refuse(because), ..) => {
                 self.take_place(attempt, &located.upstream, Place::AsIfSent).await?;
                 Err(No::hopeless(because.as_str()))
             }
             (Plan::ProveAppPassword(then), Some(row), Some(candidate)) => {
-                self.by_app_password(attempt, &case, &row, &candidate, then).await
+                self.by_app_password(attempt, &case, &row, candidate, then).await
             }
             (Plan::PassThrough(_), ..) => {
                 self.take_place(attempt, &located.upstream, Place::Sent).await?;
@@ -210,21 +219,52 @@ impl Gate {
         upstream: &UpstreamName,
         place: Place,
     ) -> Result<(), No> {
-        let was_right = |presented| self.desk.passwords.was_right(presented, self.now());
-        let taken = if place == Place::Sent && attempt.presented.is_some_and(was_right) {
-            self.budgets.trusted(upstream, attempt.account_key())
-        } else {
-            let repeated = self.is_paid(attempt);
-            let free = self.budgets.stranger(upstream, attempt.account_key(), place, repeated);
-            // The turn may have taken as long: both together must leave time for the answer.
-            let Ok(taken) = tokio::time::timeout(self.longest_wait / 2, free).await else {
-                return Err(No::undecided("attempts before this one are still being judged"));
-            };
-            attempt.looked_at = self.now();
-            taken
-        };
-        attempt.hold = taken.map_err(|OverBudget| No::over_budget())?;
+        if place == Place::Sent && self.was_right(attempt) {
+            let waited = self.take_trusted_place(attempt, upstream).await?;
+            if !waited || self.was_right(attempt) {
+                return Ok(());
+            }
+            // One of those before it was refused with the same password.
+            attempt.hold = None;
+            if attempt
+                .presented
+                .is_some_and(|presented| self.desk.passwords.was_refused(presented, self.now()))
+            {
+                return Err(No::repeated());
+            }
+        }
+        let repeated = self.is_paid(attempt);
+        let free = self.budgets.stranger(upstream, attempt.account_key(), place, repeated);
+        attempt.hold = self.in_time(free).await?;
+        attempt.looked_at = self.now();
         Ok(())
+    }
+
+    /// Waits for a place among those for passwords that are most likely right. Whether time passed.
+    async fn take_trusted_place(
+        &self,
+        attempt: &mut OpenAttempt,
+        upstream: &UpstreamName,
+    ) -> Result<bool, No> {
+        let free = self.budgets.trusted(upstream, attempt.account_key());
+        let Some(Taken { hold, waited }) = self.in_time(free).await? else { return Ok(false) };
+        attempt.hold = Some(hold);
+        attempt.looked_at = self.now();
+        Ok(waited)
+    }
+
+    /// What `free` comes to, unless that takes too long. The turn may have taken as long: both together must leave
+    /// time for the answer.
+    async fn in_time<T>(&self, free: impl Future<Output = Result<T, OverBudget>>) -> Result<T, No> {
+        match tokio::time::timeout(self.longest_wait / 2, free).await {
+            Ok(taken) => taken.map_err(|OverBudget| No::over_budget()),
+            Err(_) => Err(No::undecided("attempts before this one are still being judged")),
+        }
+    }
+
+    /// Whether the upstream took the password lately.
+    pub(super) fn was_right(&self, attempt: &OpenAttempt) -> bool {
+        attempt.presented.is_some_and(|presented| self.desk.passwords.was_right(presented, self.now()))
     }
 
     /// The presented password carries the label of `row`.
@@ -238,18 +278,32 @@ impl Gate {
     ) -> Result<Leave, No> {
         // Before any proof, because a row that somebody changed proves nothing.
         let scope = self.app_passwords.scope(row).map_err(|why| tampered(case, row, why))?;
-        let cached = self.proofs().look_up(case.presented, row, self.now());
+        let presented = case.presented(candidate);
+        let cached = self.proofs().look_up(presented, row, self.now());
+        let barred = then == Then::TellSuspended || scope.is_over(self.desk.clock.now());
         let proof = match cached {
-            Some(proof) => proof,
-            None => self.prove(attempt, case, row, candidate, scope).await?,
+            Some(proof) if barred || !proof.barred => proof,
+            Some(_) | None => self.prove(attempt, case, row, candidate, scope).await?,
         };
+        if barred {
+            self.proofs().bar(presented);
+        }
         if then == Then::TellSuspended {
-            self.proofs().forget(case.presented);
             note_proof(attempt, &proof);
             return Err(No::proven(Refusal::Suspended, "the account is suspended"));
         }
-        let leave = self.by_proof(attempt, case, proof)?;
-        self.unless_stale(&case.located.address, row, leave).await
+        let (leave, waited) = self.by_proof(attempt, case, proof).await?;
+        if !waited {
+            return self.unless_stale(&case.located.address, row, leave).await;
+        }
+        // One of those before it may have been refused: then this one is not sent.
+        match self.look_up(&case.located.address, Some(candidate)).await {
+            Ok(Known { row: Some(now), .. }) if now.id == row.id && now.mac == row.mac => {
+                self.unless_stale(&case.located.address, &now, leave).await
+            }
+            Ok(_) => Err(broken(No::undecided("the app password was changed meanwhile"))),
+            Err(_) => self.unless_seen_refused(leave),
+        }
     }
 
     /// Argon2, at most once per attempt. A client that leaves meanwhile has had its guess.
@@ -298,40 +352,49 @@ impl Gate {
             upstream: row.upstream.clone(),
             sealed_version: row.sealed_version,
             mailbox,
+            barred: false,
         };
-        self.proofs().remember(case.presented, row, &proof, self.now());
+        let presented = case.presented(candidate);
+        self.proofs().remember(presented, row, &proof, self.now());
         // Whoever heard of a change while argon2 ran has forgotten too early.
         if self.registry.changed_since(row.account, attempt.read_at) {
-            self.proofs().forget(case.presented);
+            self.proofs().forget(presented);
         }
         Ok(proof)
     }
 
     /// The database does not answer: what was proven a moment ago stands, everything else is undecided.
-    fn without_store(
+    async fn without_store(
         &self,
         attempt: &mut OpenAttempt,
         case: &Case<'_>,
         error: &StoreError,
     ) -> Result<Leave, No> {
-        match self.proofs().look_up_alone(case.presented, self.now()) {
+        let presented = case.candidate.map(|candidate| case.presented(candidate));
+        let proof = presented.and_then(|presented| self.proofs().look_up_alone(presented, self.now()));
+        match proof {
             Some(proof) => {
                 attempt.account_exists = true;
-                let leave = self.by_proof(attempt, case, proof)?;
+                let (leave, _) = self.by_proof(attempt, case, proof).await?;
                 self.unless_seen_refused(leave)
             }
             None => Err(unreadable(error)),
         }
     }
 
-    /// The app password is right: whether it may be used here and now, and how the gate logs in with it.
-    fn by_proof(&self, attempt: &mut OpenAttempt, case: &Case<'_>, proof: Proof) -> Result<Leave, No> {
+    /// The app password is right: whether it may be used here and now, and how the gate logs in with it; and whether
+    /// time passed until it may.
+    async fn by_proof(
+        &self,
+        attempt: &mut OpenAttempt,
+        case: &Case<'_>,
+        proof: Proof,
+    ) -> Result<(Leave, bool), No> {
         note_proof(attempt, &proof);
         let (protocol, client) = (attempt.origin.protocol, attempt.origin.client);
         match proof.scope.excludes(protocol, client, self.desk.clock.now()) {
             None => {}
             Some(Outside::Expired) => {
-                self.proofs().forget(case.presented);
                 return Err(No::proven(Refusal::Expired, "the app password has expired"));
             }
             Some(Outside::Protocol) => {
@@ -368,22 +431,19 @@ impl Gate {
                 None => return Err(No::proven(Refusal::Stale, "no mailbox password is sealed to it")),
             },
         };
-        attempt.hold = self
-            .budgets
-            .trusted(&case.located.upstream, attempt.account_key())
-            .map_err(|OverBudget| No::proven(Refusal::Unavailable, &No::over_budget().why))?;
+        let waited = self.take_trusted_place(attempt, &case.located.upstream).await.map_err(broken)?;
         let basis = Basis::AppPassword {
             account: proof.account,
             app_password: proof.app_password,
             expires_at: proof.scope.expires_at,
             sealed,
         };
-        Ok(Leave { upstream: case.located.upstream.clone(), login, basis })
+        Ok((Leave { upstream: case.located.upstream.clone(), login, basis }, waited))
     }
 }
 
 /// In which way a presented password is judged: another whenever its answer might be.
-fn manner(plan: Plan, row: Option<&AppPasswordRecord>) -> Vec<u8> {
+pub(super) fn manner(plan: Plan, row: Option<&AppPasswordRecord>) -> Vec<u8> {
     match (plan, row) {
         (Plan::Refuse(because), _) => because.as_str().as_bytes().to_vec(),
         (Plan::ProveAppPassword(_), Some(row)) => [row.id.0.as_bytes(), row.mac.as_slice()].concat(),

@@ -45,7 +45,7 @@ mod watch;
 mod tests;
 
 pub use authenticator::{Authenticator, Dependencies};
-pub use grant::{Conclusion, Decision, Grant, Origin, Refused, UpstreamSaid};
+pub use grant::{Concerns, Conclusion, Decision, Grant, Origin, Refused, UpstreamSaid};
 pub use live::{Cause, EndError, LiveSessions, Traffic};
 pub use passage::{Passage, SessionSummary};
 pub use reach::{Reach, Way};

@@ -50,6 +50,7 @@ async fn an_account_behind_another_listener_is_answered_like_a_name_that_leads_n
         refusal: Refusal::Unavailable,
         reason: "down".to_owned(),
         credential_sent: false,
+        concerns: Concerns::Everybody,
     };
     site.attempt(&origin(Protocol::Imap, 6), ALICE, MAILBOX, down).await;
     assert_eq!(site.try_from_listener(7, ELSEWHERE, ALICE, MAILBOX).await, nowhere);

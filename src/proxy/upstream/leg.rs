@@ -138,6 +138,8 @@ impl<P: MailProtocol> Leg<P> {
     fn note(&self, failure: Option<&Failure>) {
         let (upstream, protocol) = (&self.reach.upstream, P::PROTOCOL);
         match failure {
+            // It says nothing about the server.
+            Some(Failure::ClientsTime) => {}
             Some(failure) if failure.is_outage() => {
                 if self.up.swap(false, Ordering::Relaxed) {
                     let (host, port) = (&self.reach.endpoint.host, self.reach.endpoint.port);
@@ -184,15 +186,16 @@ impl Reach {
         dialogue: &mut P::Client,
         by: Instant,
     ) -> Result<(Stream, UpstreamReply<P>), Failure> {
-        let connect_by = by.min(Instant::now() + self.connect_deadline);
-        let opening = timeout_at(connect_by, self.open::<P>(dialogue)).await;
-        let (mut stream, early) = opening.map_err(|_| Failure::Silent("greet"))??;
+        let connect_by = Instant::now() + self.connect_deadline;
+        let opening = timeout_at(connect_by.min(by), self.open::<P>(dialogue)).await;
+        let late = |silent, mine| if by < mine { Failure::ClientsTime } else { silent };
+        let (mut stream, early) = opening.map_err(|_| late(Failure::Silent("greet"), connect_by))??;
         if let Some(reply) = early {
             return Ok((stream, reply));
         }
-        let login_by = by.min(Instant::now() + self.login_deadline);
-        let talking = timeout_at(login_by, drive(&mut stream, dialogue)).await;
-        match talking.map_err(|_| Failure::Slow)?.map_err(Failure::Broken)? {
+        let login_by = Instant::now() + self.login_deadline;
+        let talking = timeout_at(login_by.min(by), drive(&mut stream, dialogue)).await;
+        match talking.map_err(|_| late(Failure::Slow, login_by))?.map_err(Failure::Broken)? {
             Turn::Event(reply) => Ok((stream, reply)),
             Turn::StartTls => Err(Failure::Said(Trouble::StartTls)),
             Turn::Input { .. } | Turn::Closed => Err(Failure::Said(Trouble::Closed)),
@@ -241,6 +244,7 @@ impl Reach {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::Concerns;
     use crate::proxy::testing::{self, Authority, Fake, FakeUpstream, Play, endpoint, upstream};
 
     const NAME: &str = "legacy.example.org";
@@ -361,6 +365,34 @@ mod tests {
                 panic!("taken for an answer");
             };
             assert!(credential_sent);
+        }
+    }
+
+    /// Else anybody could make it look as if the server were away.
+    #[tokio::test]
+    async fn a_client_without_time_says_nothing_about_the_server() {
+        for script in [vec![Play::Wait], vec![Play::Say("hello \r\n"), Play::Hear, Play::Wait]] {
+            let server = FakeUpstream::play(script).await;
+            let leg = leg(endpoint(server.port, EndpointTls::None));
+            let by = Instant::now() + Duration::from_millis(100);
+            assert!(leg.patience() > Duration::from_millis(200));
+            let Answer::Unavailable { failure, credential_sent } = leg.log_in(testing::login(), (), by).await
+            else {
+                panic!("it answered")
+            };
+            assert!(matches!(failure, Failure::ClientsTime), "{failure}");
+            assert_eq!(failure.concerns(credential_sent), Concerns::Client);
+            assert!(leg.up.load(Ordering::Relaxed));
+        }
+    }
+
+    #[test]
+    fn a_temporary_answer_to_a_password_is_about_its_mailbox_and_all_else_about_the_server() {
+        let said = || Failure::Said(Trouble::Said("454 4.7.0 later".to_owned()));
+        assert_eq!(said().concerns(true), Concerns::Mailbox);
+        assert_eq!(said().concerns(false), Concerns::Everybody);
+        for failure in [Failure::Slow, Failure::Silent("greet"), Failure::Said(Trouble::Closed)] {
+            assert_eq!(failure.concerns(true), Concerns::Everybody, "{failure}");
         }
     }
 
