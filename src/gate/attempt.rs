@@ -5,8 +5,9 @@
 //!        └───────dropped (the client left)────────▶ recorded, cells given back or charged
 //! ```
 //!
-//! However an attempt ends, its cells are settled once and its record is written once. A client that leaves
-//! while its unproven password is being looked at pays for it, or guesses would be free.
+//! However an attempt ends, its cells are settled once, and its record is written once, or it is counted once with
+//! others that came to nothing. A client that leaves while its unproven password is being looked at pays for it, or
+//! guesses would be free.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Clients that leave before the answer: nothing leaks, nothing is free, and each attempt leaves one record.
+//! Clients that leave before the answer: nothing leaks, nothing is free, and each attempt is on record.
 
 use super::*;
 
