@@ -28,6 +28,7 @@ mod live;
 mod outage;
 mod passage;
 mod password_memory;
+mod places;
 mod policy;
 mod proof_cache;
 mod reach;

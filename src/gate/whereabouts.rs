@@ -63,7 +63,9 @@ impl Gate {
         around
             .filter_map(|upstream| match origin.reach.way_to(upstream)? {
                 Way::Open => self.outages().present(upstream, origin.protocol, now),
-                Way::Misled | Way::Down | Way::Full => Some(Outage { shows_after: Duration::ZERO, sent: false }),
+                Way::Misled | Way::Down | Way::Full => {
+                    Some(Outage { shows_after: Duration::ZERO, sent: false })
+                }
             })
             .reduce(|one, other| Outage { shows_after: one.shows_after.max(other.shows_after), ..one })
     }

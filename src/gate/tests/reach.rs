@@ -102,6 +102,7 @@ async fn while_an_upstream_cannot_be_asked_all_hear_so_and_nothing_is_compared()
                 refusal: Refusal::Unavailable,
                 reason: "down".to_owned(),
                 credential_sent: false,
+                concerns: Concerns::Everybody,
             }
         };
         assert!(
