@@ -2,15 +2,13 @@
 //! attempt and that to one command upstream at a time, what is held is bounded, and no secret is said to whom it does
 //! not belong.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use mailward::base::Protocol;
 
-use crate::HEAP;
 use crate::drive::drive;
+use crate::heap;
 use crate::input::{Cut, Input};
 use crate::script::{Header, Script};
 use crate::side::{Factory, LoggedIn, Player, Seen, Written, client as upstream_side, server as client_side};
@@ -217,9 +215,9 @@ fn holds(bytes: &[u8], text: &str) -> bool {
 /// What the dialogue holds while it waits is bounded, whatever it was sent.
 fn weigh(input: &Input, player: Box<dyn Player>, most: usize) {
     let flights: Vec<_> = input.flights.iter().map(|flight| flight.chunks(READ).collect()).collect();
-    let before = HEAP.load(Relaxed);
+    let before = heap();
     drive(player, &flights, &answers(input.answers), |_, _| {
-        let held = HEAP.load(Relaxed).saturating_sub(before);
+        let held = heap().saturating_sub(before);
         assert!(held <= most, "{held} bytes held");
     });
 }

@@ -1,10 +1,8 @@
 //! A client and an upstream with a guard between them, driven as the relay drives it.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use mailward::protocol::{Forward, RelayGuard, Violation};
 
-use crate::HEAP;
+use crate::heap;
 
 /// What a guard may hold: less than two buffers of the relay.
 const HELD_MAX: usize = 96 * 1024;
@@ -38,7 +36,7 @@ impl Relay {
     pub(crate) fn upstream_says(&mut self, bytes: &[u8]) {
         if self.ended.is_none() {
             let mut out = Forward::default();
-            let before = HEAP.load(Relaxed);
+            let before = heap();
             let result = self.guard.upstream_sent(bytes, &mut out);
             self.take(&out, result.err(), before);
             self.go_on();
@@ -67,7 +65,7 @@ impl Relay {
     fn go_on(&mut self) {
         if self.ended.is_none() && !self.held.is_empty() {
             let mut out = Forward::default();
-            let before = HEAP.load(Relaxed);
+            let before = heap();
             match self.guard.client_sent(&self.held, &mut out) {
                 Ok(taken) => {
                     self.take(&out, None, before);
@@ -80,7 +78,7 @@ impl Relay {
 
     fn take(&mut self, out: &Forward, ended: Option<Violation>, before: usize) {
         let passed = out.to_client.capacity() + out.to_upstream.capacity();
-        let grown = HEAP.load(Relaxed).saturating_sub(before).saturating_sub(passed);
+        let grown = heap().saturating_sub(before).saturating_sub(passed);
         assert!(grown <= HELD_MAX, "{grown} bytes more held");
         self.to_client.extend_from_slice(&out.to_client);
         if ended.is_none() {

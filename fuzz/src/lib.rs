@@ -37,14 +37,31 @@ mod text;
 #[path = "../../tests/transcripts/trace.rs"]
 mod trace;
 
-use std::sync::atomic::AtomicUsize;
+#[cfg(test)]
+use std::alloc::System;
+#[cfg(not(test))]
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use mailward::protocol::imap::Imap;
 use mailward::protocol::pop3::Pop3;
 use mailward::protocol::smtp::Smtp;
 
-/// Bytes allocated, where the allocator counts them; else nothing.
+/// Bytes allocated, as the allocator of the fuzz targets counts them.
+#[cfg(not(test))]
 pub static HEAP: AtomicUsize = AtomicUsize::new(0);
+
+/// The same for the tests, without `unsafe`.
+#[cfg(test)]
+#[global_allocator]
+static COUNTING: cap::Cap<System> = cap::Cap::new(System, usize::MAX);
+
+/// Bytes allocated.
+pub(crate) fn heap() -> usize {
+    #[cfg(not(test))]
+    return HEAP.load(Relaxed);
+    #[cfg(test)]
+    return COUNTING.allocated();
+}
 
 /// Panics if an input breaks what must hold.
 pub type Check = fn(&[u8]);

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use crate::{TARGETS, run, seeds};
 
@@ -24,6 +25,14 @@ fn every_seed_holds() {
             holds(target, &input, &name);
         }
     }
+}
+
+/// Else nothing that is bounded in memory is bounded here.
+#[test]
+fn what_is_allocated_is_counted() {
+    let before = crate::heap();
+    let held = vec![0_u8; 1 << 20];
+    assert!(crate::heap() >= before + held.len());
 }
 
 /// Not a test: `scripts/fuzz` lets it write the seeds, for a fuzzer to begin with.
@@ -50,6 +59,9 @@ fn corpus(target: &str) -> Vec<PathBuf> {
 }
 
 fn holds(target: &str, input: &[u8], name: &str) {
+    // What another test allocates meanwhile would be weighed, too.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let result = std::panic::catch_unwind(|| run(target, input));
     assert!(result.is_ok(), "{target} does not hold for {name}; what was wrong stands above");
 }

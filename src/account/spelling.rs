@@ -14,7 +14,7 @@ use crate::base::name;
 pub(super) fn is_unique(local: &str) -> bool {
     local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atom_character))
         && is_nfkc(local)
-        && !local.chars().any(is_ignorable)
+        && !local.chars().any(|character| is_ignorable(character) || character.is_whitespace())
         && name::fold(&local.chars().flat_map(char::to_uppercase).collect::<String>()) == local
 }
 
@@ -24,7 +24,8 @@ fn is_atom_character(character: char) -> bool {
     character.is_ascii_alphanumeric() || "#$&'*+-=?^_`{|}~".contains(character) || !character.is_ascii()
 }
 
-/// What is not seen: the code points of Unicode's `Default_Ignorable_Code_Point`.
+/// What is not seen: the code points of Unicode's `Default_Ignorable_Code_Point`, and one more that SASLprep drops (RFC
+/// 3454 table B.1).
 fn is_ignorable(character: char) -> bool {
     matches!(
         character,
@@ -33,6 +34,7 @@ fn is_ignorable(character: char) -> bool {
             | '\u{61c}'
             | '\u{115f}'..='\u{1160}'
             | '\u{17b4}'..='\u{17b5}'
+            | '\u{1806}'
             | '\u{180b}'..='\u{180f}'
             | '\u{200b}'..='\u{200f}'
             | '\u{202a}'..='\u{202e}'
@@ -118,6 +120,22 @@ mod tests {
             "\u{1c80}алентина",
         ] {
             assert!(!unique(local), "{local}");
+        }
+    }
+
+    /// RFC 3454 tables B.1 and C.1.2, which RFC 4013 section 2.1 refers to.
+    #[test]
+    fn no_name_holds_what_saslprep_drops_or_takes_for_a_blank() {
+        let dropped =
+            [0x00ad, 0x034f, 0x1806, 0x180b, 0x180c, 0x180d, 0x200b, 0x200c, 0x200d, 0x2060, 0xfeff];
+        let blanks = [0x00a0, 0x1680, 0x202f, 0x205f, 0x3000];
+        for code in dropped.into_iter().chain(0xfe00..=0xfe0f).chain(blanks).chain(0x2000..=0x200b) {
+            let character = char::from_u32(code).unwrap();
+            for local in
+                [format!("al{character}ice"), format!("{character}alice"), format!("alice{character}")]
+            {
+                assert!(!is_unique(&local), "U+{code:04X}");
+            }
         }
     }
 

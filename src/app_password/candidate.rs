@@ -64,8 +64,8 @@ impl Candidate {
         &self.label
     }
 
-    /// All sixteen symbols.
-    pub(super) fn symbols(&self) -> &[u8] {
+    /// All sixteen symbols, however they were written.
+    pub(crate) fn symbols(&self) -> &[u8] {
         self.folded.expose()
     }
 

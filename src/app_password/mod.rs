@@ -70,7 +70,7 @@ impl Scope {
     /// Why this does not cover a client that speaks `protocol` from there, if it does not.
     #[must_use]
     pub fn excludes(&self, protocol: Protocol, client: ClientAddress, now: Timestamp) -> Option<Outside> {
-        if self.expires_at.is_some_and(|end| now >= end) {
+        if self.is_over(now) {
             Some(Outside::Expired)
         } else if !self.protocols.contains(protocol) {
             Some(Outside::Protocol)
@@ -79,6 +79,12 @@ impl Scope {
         } else {
             None
         }
+    }
+
+    /// Whether it has expired.
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|end| now >= end)
     }
 }
 

@@ -5,8 +5,9 @@
 //!        └───────dropped (the client left)────────▶ recorded, cells given back or charged
 //! ```
 //!
-//! However an attempt ends, its cells are settled once and its record is written once. A client that leaves
-//! while its unproven password is being looked at pays for it, or guesses would be free.
+//! However an attempt ends, its cells are settled once, and its record is written once, or it is counted once with
+//! others that came to nothing. A client that leaves while its unproven password is being looked at pays for it, or
+//! guesses would be free.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use super::Origin;
 use super::budget::Hold;
 use super::limiter::Reservation;
 use super::live::Moment;
+use super::outage::Outage;
 use super::password_memory::{PasswordMemory, Presented};
 use super::rules::{InForce, Rules};
 use super::tally::Tally;
@@ -117,6 +119,8 @@ pub(super) struct OpenAttempt {
     /// The least time that a plain no takes, as it was when the attempt came: what is learnt from its own answer
     /// must not move it, or it would show who was asked.
     pub(super) refused_after: Duration,
+    /// The outage of the moment when the attempt came. It may be over when the upstream answers.
+    pub(super) outage: Option<Outage>,
     login: LoginName,
     mechanism: Mechanism,
     closed: bool,
@@ -146,6 +150,7 @@ impl OpenAttempt {
             read_at: Moment::default(),
             looked_at: desk.clock.monotonic(),
             refused_after: Duration::ZERO,
+            outage: None,
             login: credentials.login.clone(),
             mechanism: credentials.mechanism,
             closed: false,
@@ -162,14 +167,15 @@ impl OpenAttempt {
     pub(super) async fn close(mut self, settle: Settle, outcome: Outcome, reason: String) -> bool {
         self.settle(settle);
         self.closed = true;
-        let (tally, account) = (&self.desk.tally, self.recorded_account());
-        if self.unseen && !tally.count(self.origin.client, &account, outcome, &*self.desk.clock) {
-            return true;
-        }
-        let event = self.event(account, outcome, reason);
+        let Some(event) = self.event(outcome, reason) else { return true };
         let desk = Arc::clone(&self.desk);
         drop(self);
         desk.record(event).await
+    }
+
+    /// Whether it is one of many that nobody need tell apart: what was not looked at, and what came to nothing.
+    fn is_of_a_crowd(&self, outcome: Outcome) -> bool {
+        self.unseen || (outcome == Outcome::Unavailable && self.credential == Credential::Unproven)
     }
 
     fn settle(&mut self, settle: Settle) {
@@ -208,8 +214,14 @@ impl OpenAttempt {
         self.desk.audit.unknown_name(folded.as_ref().unwrap_or(&self.login), domain)
     }
 
-    /// The record, and the one line of the log that says the same.
-    fn event(&self, account: String, outcome: Outcome, reason: String) -> Event {
+    /// The record, and the one line of the log that says the same; none if it is counted with others.
+    fn event(&self, outcome: Outcome, reason: String) -> Option<Event> {
+        let (tally, account) = (&self.desk.tally, self.recorded_account());
+        if self.is_of_a_crowd(outcome)
+            && !tally.count(self.origin.client, &account, outcome, &*self.desk.clock)
+        {
+            return None;
+        }
         tracing::info!(
             session.id = %self.origin.session,
             protocol = %self.origin.protocol,
@@ -220,7 +232,7 @@ impl OpenAttempt {
             "login"
         );
         let (app_password, label) = self.app_password.clone().unzip();
-        Event::Login(Login {
+        Some(Event::Login(Login {
             session: self.origin.session,
             protocol: self.origin.protocol,
             ip: self.origin.client,
@@ -233,7 +245,7 @@ impl OpenAttempt {
             upstream: self.meant().map(|located| located.upstream.clone()),
             outcome,
             reason,
-        })
+        }))
     }
 }
 
@@ -247,7 +259,8 @@ impl Drop for OpenAttempt {
             hold.charge_undecided();
         }
         let reason = "the connection ended before the answer".to_owned();
-        let event = self.event(self.recorded_account(), Outcome::Unavailable, reason);
-        self.desk.record_later(event);
+        if let Some(event) = self.event(Outcome::Unavailable, reason) {
+            self.desk.record_later(event);
+        }
     }
 }

@@ -22,7 +22,7 @@ use super::tally::Tally;
 use super::timing::RefusalTime;
 use super::turns::Turns;
 use super::uses::Uses;
-use super::verdict::{Consequences, Kind, No};
+use super::verdict::{Consequences, Fate, Kind, No};
 use super::watch::{self, Watch};
 use crate::account::Accounts;
 use crate::app_password::AppPasswords;
@@ -197,12 +197,16 @@ impl Gate {
     /// Ends an attempt with a no: settled, recorded, and told no earlier than all that look alike.
     pub(super) async fn refuse(&self, mut attempt: OpenAttempt, no: No) -> Refused {
         let now = self.now();
-        self.settle_upstream(&mut attempt, no.kind);
+        let outage = attempt.outage.or_else(|| self.trouble(&attempt));
+        let fate = match outage {
+            Some(outage) => Fate::InVain { sent: outage.sent },
+            None if attempt.over_budget => Fate::InVain { sent: false },
+            None => Fate::Answered,
+        };
+        self.settle_upstream(&mut attempt, no.kind, fate);
         self.keep_watch(&attempt, no.kind).await;
         attempt.unseen = no.kind.is_unseen();
-        let outage = self.trouble(&attempt);
-        let undecided = outage.is_some() || attempt.over_budget;
-        let Consequences { mut refusal, settle, outcome, uniform } = no.kind.consequences(undecided);
+        let Consequences { mut refusal, settle, outcome, uniform } = no.kind.consequences(fate);
         if outcome == Outcome::Refused
             && matches!(no.kind, Kind::Wrong | Kind::Hopeless)
             && let Some(presented) = attempt.presented
@@ -211,7 +215,8 @@ impl Gate {
         }
         let mut not_before = Duration::ZERO;
         if uniform {
-            not_before = attempt.refused_after.max(outage.unwrap_or_default());
+            let shows_after = outage.map(|outage| outage.shows_after);
+            not_before = attempt.refused_after.max(shows_after.unwrap_or_default());
             if self.desk.turns.refuses_strangers(attempt.origin.client, attempt.account_key()) {
                 refusal = Refusal::TooManyFailures;
             }
@@ -223,9 +228,10 @@ impl Gate {
     }
 
     /// Charges or gives back the attempt's place in what the upstream may see. What the gate refuses by itself is
-    /// charged like the rest.
-    fn settle_upstream(&self, attempt: &mut OpenAttempt, kind: Kind) {
+    /// charged like the rest, unless the rest is not sent either.
+    fn settle_upstream(&self, attempt: &mut OpenAttempt, kind: Kind, fate: Fate) {
         match (kind, attempt.hold.take()) {
+            (Kind::Hopeless | Kind::Repeated, hold) if fate == (Fate::InVain { sent: false }) => drop(hold),
             (Kind::Wrong | Kind::Hopeless | Kind::Repeated, Some(hold)) => hold.charge(),
             (Kind::Wrong | Kind::Hopeless, None) => {
                 if let Some(located) = &attempt.located {

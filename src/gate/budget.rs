@@ -7,10 +7,13 @@
 //! ```text
 //!   strangers   nobody has proven them   a place reserved, charged for a failure, else given back
 //!   trusted     proven app passwords, and mailbox passwords that were right lately:
-//!               as much again for themselves, and nothing reserved
+//!               as much again for themselves, reserved and charged alike
 //! ```
 //!
-//! No guesser gets at the places of the trusted, so he cannot keep those out who have been here before.
+//! No guesser gets at the places of the trusted, so he cannot keep those out who have been here before. Among them
+//! those of one account wait for each other when all its places are reserved: of ten connections that come at once
+//! with a password that has changed, no more fail than may. Those of different accounts do so only once one of them
+//! has failed lately, because what makes one fail seldom makes others fail, and they are everybody who logs in.
 //!
 //! Whoever is turned away for want of a place must not learn that he would have been asked about upstream. What the
 //! gate refuses by itself is charged to the account like a failure there, and turned away like one. The whole is not
@@ -48,8 +51,9 @@ pub(super) struct Budgets {
 struct Budget {
     upstream: UpstreamName,
     strangers: Mutex<Strangers>,
-    trusted: Pool,
-    given_back: Notify,
+    trusted: Mutex<Pool>,
+    /// To strangers, and to the trusted.
+    given_back: [Notify; 2],
     clock: Arc<dyn Clock>,
 }
 
@@ -76,6 +80,14 @@ pub(super) enum Place {
 /// No place.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct OverBudget;
+
+/// A place that was free, at once or in the end.
+pub(super) struct Taken {
+    /// The place.
+    pub(super) hold: Hold,
+    /// Whether time passed: what was known before may be old.
+    pub(super) waited: bool,
+}
 
 /// A place, given back when it is dropped.
 #[must_use]
@@ -129,19 +141,8 @@ impl Budgets {
     ) -> Result<Option<Hold>, OverBudget> {
         let Some(budget) = self.of(upstream) else { return Ok(None) };
         let account = self.key(account);
-        let mut ring = Box::pin(budget.given_back.notified());
-        loop {
-            ring.as_mut().enable();
-            match budget.reserve(account, place, repeated) {
-                Room::Free => {
-                    let kind = HoldKind::Stranger(place);
-                    return Ok(Some(Hold { budget: Arc::clone(&budget), account, kind }));
-                }
-                Room::UsedUp(_) => return Err(OverBudget),
-                Room::Reserved => ring.as_mut().await,
-            }
-            ring.set(budget.given_back.notified());
-        }
+        let take = || budget.reserve(account, place, repeated);
+        Ok(Some(budget.wait(account, HoldKind::Stranger(place), take).await?.hold))
     }
 
     /// Whether an unproven attempt would be turned away now.
@@ -152,15 +153,15 @@ impl Budgets {
         })
     }
 
-    /// A place for a password that is most likely right.
-    pub(super) fn trusted(&self, upstream: &UpstreamName, account: &str) -> Result<Option<Hold>, OverBudget> {
+    /// A place for a password that is most likely right. Waits like [`Self::stranger`].
+    pub(super) async fn trusted(
+        &self,
+        upstream: &UpstreamName,
+        account: &str,
+    ) -> Result<Option<Taken>, OverBudget> {
         let Some(budget) = self.of(upstream) else { return Ok(None) };
-        let (account, now) = (self.key(account), budget.clock.monotonic());
-        let used_up = |cells: &Cells, key| matches!(cells.room(key, now), Room::UsedUp(_));
-        if used_up(&budget.trusted.all, ALL) || used_up(&budget.trusted.accounts, account) {
-            return Err(OverBudget);
-        }
-        Ok(Some(Hold { budget, account, kind: HoldKind::Trusted }))
+        let account = self.key(account);
+        Ok(Some(budget.wait(account, HoldKind::Trusted, || budget.reserve_trusted(account)).await?))
     }
 
     /// An attempt that held no place was refused: the account is charged as if it had.
@@ -201,8 +202,8 @@ impl Budget {
         Self {
             upstream: rules.name.clone(),
             strangers: Mutex::new(Strangers { pool: Pool::of(rules), exhausted: false }),
-            trusted: Pool::of(rules),
-            given_back: Notify::new(),
+            trusted: Mutex::new(Pool::of(rules)),
+            given_back: [Notify::new(), Notify::new()],
             clock: Arc::clone(clock),
         }
     }
@@ -217,10 +218,68 @@ impl Budget {
             return Arc::clone(self);
         }
         let exhausted = strangers.exhausted;
-        let strangers = Mutex::new(Strangers { pool: strangers.pool.at_rates(rules), exhausted });
-        let (given_back, trusted) = (Notify::new(), self.trusted.at_rates(rules));
-        let (upstream, clock) = (self.upstream.clone(), Arc::clone(&self.clock));
-        Arc::new(Self { upstream, strangers, trusted, given_back, clock })
+        Arc::new(Self {
+            upstream: self.upstream.clone(),
+            strangers: Mutex::new(Strangers { pool: strangers.pool.at_rates(rules), exhausted }),
+            trusted: Mutex::new(self.trusted().at_rates(rules)),
+            given_back: [Notify::new(), Notify::new()],
+            clock: Arc::clone(&self.clock),
+        })
+    }
+
+    /// Calls `take` until it took a place, whenever one was given back.
+    async fn wait(
+        self: &Arc<Self>,
+        account: Key,
+        kind: HoldKind,
+        take: impl Fn() -> Room,
+    ) -> Result<Taken, OverBudget> {
+        let taken = |waited| Taken { hold: Hold { budget: Arc::clone(self), account, kind }, waited };
+        match take() {
+            Room::Free => return Ok(taken(false)),
+            Room::UsedUp(_) => return Err(OverBudget),
+            Room::Reserved => {}
+        }
+        let bell = self.bell(kind);
+        let mut ring = Box::pin(bell.notified());
+        loop {
+            ring.as_mut().enable();
+            // What was given back before `enable` rang for nobody.
+            match take() {
+                Room::Free => return Ok(taken(true)),
+                Room::UsedUp(_) => return Err(OverBudget),
+                Room::Reserved => ring.as_mut().await,
+            }
+            ring.set(bell.notified());
+        }
+    }
+
+    fn bell(&self, kind: HoldKind) -> &Notify {
+        let [strangers, trusted] = &self.given_back;
+        match kind {
+            HoldKind::Stranger(_) => strangers,
+            HoldKind::Trusted => trusted,
+        }
+    }
+
+    /// Takes a place, if it says [`Room::Free`].
+    fn reserve_trusted(&self, account: Key) -> Room {
+        let now = self.clock.monotonic();
+        let pool = self.trusted();
+        let of_all = match pool.all.room(ALL, now) {
+            // None of them failed lately.
+            Room::Reserved if pool.all.is_whole(ALL, now) => Room::Free,
+            room => room,
+        };
+        match (of_all, pool.accounts.room(account, now)) {
+            (Room::Free, Room::Free) => {
+                pool.all.reserve(ALL);
+                pool.accounts.reserve(account);
+                Room::Free
+            }
+            (used_up @ Room::UsedUp(_), _) | (_, used_up @ Room::UsedUp(_)) => used_up,
+            (Room::Reserved, _) | (_, Room::Reserved) => Room::Reserved,
+        }
     }
 
     /// Takes a place, if it says [`Room::Free`].
@@ -238,6 +297,10 @@ impl Budget {
 
     fn strangers(&self) -> MutexGuard<'_, Strangers> {
         self.strangers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn trusted(&self) -> MutexGuard<'_, Pool> {
+        self.trusted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -290,8 +353,9 @@ impl Hold {
                 }
             }
             HoldKind::Trusted => {
-                self.budget.trusted.accounts.charge_unreserved(self.account, now);
-                self.budget.trusted.all.charge_unreserved(ALL, now);
+                let trusted = self.budget.trusted();
+                trusted.accounts.charge_unreserved(self.account, now);
+                trusted.all.charge_unreserved(ALL, now);
             }
         }
     }
@@ -299,21 +363,33 @@ impl Hold {
     /// The attempt ended without a definite answer, after its password was sent: an unproven one counts. One that
     /// was right lately does not, or whoever has a right password could use up the places of the trusted by leaving.
     pub(super) fn charge_undecided(self) {
-        if self.kind != HoldKind::Trusted {
+        if !self.is_trusted() {
             self.charge();
         }
+    }
+
+    /// Whether it is one of those for passwords that are most likely right.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.kind == HoldKind::Trusted
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        let HoldKind::Stranger(place) = self.kind else { return };
-        let strangers = self.budget.strangers();
-        strangers.pool.accounts.release(self.account);
-        if place == Place::Sent {
-            strangers.pool.all.release(ALL);
+        match self.kind {
+            HoldKind::Stranger(place) => {
+                let strangers = self.budget.strangers();
+                strangers.pool.accounts.release(self.account);
+                if place == Place::Sent {
+                    strangers.pool.all.release(ALL);
+                }
+            }
+            HoldKind::Trusted => {
+                let trusted = self.budget.trusted();
+                trusted.accounts.release(self.account);
+                trusted.all.release(ALL);
+            }
         }
-        drop(strangers);
-        self.budget.given_back.notify_waiters();
+        self.budget.bell(self.kind).notify_waiters();
     }
 }

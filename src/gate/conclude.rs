@@ -9,16 +9,17 @@ use std::time::Duration;
 
 use super::attempt::OpenAttempt;
 use super::authenticator::Gate;
-use super::grant::{Basis, Conclusion, Grant, Refused, UpstreamSaid};
+use super::grant::{Basis, Concerns, Conclusion, Grant, Refused, UpstreamSaid};
 use super::judge::{Known, unreadable};
 use super::live::{Cause, Place, Session};
+use super::outage::Outage;
 use super::passage::Passage;
 use super::policy::{Plan, Then};
 use super::verdict::{Kind, No, Settle};
 use crate::account::{AccountError, Located};
 use crate::audit::Author;
 use crate::audit::event::{Actor, Credential, Outcome};
-use crate::base::{AccountId, AppPasswordId, Timestamp};
+use crate::base::{AccountId, AppPasswordId, Timestamp, UpstreamName};
 use crate::config::WhenFull;
 use crate::protocol::Refusal;
 use crate::store::{AccountState, Standing, Use};
@@ -49,7 +50,9 @@ impl Gate {
                 self.let_in_by(&mut attempt, &located, &basis).await
             }
             UpstreamSaid::No => {
-                self.outages().answered(&upstream, protocol);
+                if matches!(basis, Basis::AppPassword { .. }) {
+                    self.outages().answered(&upstream, protocol);
+                }
                 self.refused_after(&upstream, took);
                 self.note_verdict(&mut attempt, &basis, false);
                 Err(refused_by_upstream(&located, &basis))
@@ -57,13 +60,19 @@ impl Gate {
             UpstreamSaid::Unavailable {
                 refusal: refusal @ (Refusal::InUse | Refusal::LoginDelay),
                 reason,
+                credential_sent,
                 ..
             } => {
-                self.outages().answered(&upstream, protocol);
-                Err(No { kind: Kind::PassedOn(refusal), why: reason })
+                let kind = if self.is_proven(&attempt, &basis) {
+                    self.outages().answered(&upstream, protocol);
+                    Kind::PassedOn(refusal)
+                } else {
+                    Kind::Undecided { sent: credential_sent }
+                };
+                Err(No { kind, why: reason })
             }
-            UpstreamSaid::Unavailable { reason, credential_sent, .. } => {
-                self.outages().failed(&upstream, protocol, took, self.now());
+            UpstreamSaid::Unavailable { reason, credential_sent, concerns, .. } => {
+                self.note_silence(&mut attempt, &upstream, concerns, Outage::new(took, credential_sent));
                 let kind = match basis {
                     Basis::AppPassword { .. } => Kind::Proven(Refusal::Unavailable),
                     Basis::MailboxPassword => Kind::Undecided { sent: credential_sent },
@@ -100,6 +109,39 @@ impl Gate {
             }
             (Basis::MailboxPassword, Some(presented)) => self.desk.passwords.not_right(presented),
             (Basis::AppPassword { .. }, _) | (Basis::MailboxPassword, None) => {}
+        }
+    }
+
+    /// Whether the password was found right, here and now or upstream not long ago.
+    fn is_proven(&self, attempt: &OpenAttempt, basis: &Basis) -> bool {
+        match basis {
+            Basis::AppPassword { .. } => true,
+            Basis::MailboxPassword => self.was_right(attempt),
+        }
+    }
+
+    /// The upstream said neither yes nor no.
+    fn note_silence(
+        &self,
+        attempt: &mut OpenAttempt,
+        upstream: &UpstreamName,
+        concerns: Concerns,
+        outage: Outage,
+    ) {
+        let (protocol, now) = (attempt.origin.protocol, self.now());
+        match concerns {
+            Concerns::Everybody => self.outages().failed(upstream, protocol, outage, now),
+            Concerns::Mailbox => {
+                self.outages().unable(upstream, protocol, attempt.account_key(), outage, now);
+            }
+            // Else anybody could make an outage, by sending a guess when his time is nearly over.
+            Concerns::Client => return,
+        }
+        // Some upstreams say no in no other way. What nobody has proven is charged with its refusal.
+        if outage.sent
+            && let Some(hold) = attempt.hold.take_if(|hold| hold.is_trusted())
+        {
+            hold.charge();
         }
     }
 
@@ -238,7 +280,7 @@ impl Gate {
 }
 
 /// The password is right, and the gate cannot let in.
-fn broken(no: No) -> No {
+pub(super) fn broken(no: No) -> No {
     No { kind: Kind::Proven(Refusal::Unavailable), why: no.why }
 }
 

@@ -98,7 +98,20 @@ pub enum UpstreamSaid {
         reason: String,
         /// Whether any byte of the password went out: then an unproven one counts as a failure.
         credential_sent: bool,
+        /// Whom it concerns.
+        concerns: Concerns,
     },
+}
+
+/// Whom it concerns that an upstream said neither yes nor no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concerns {
+    /// All who ask: the server cannot be asked.
+    Everybody,
+    /// This mailbox, as far as one answer tells.
+    Mailbox,
+    /// Nobody else: the client's own time was over.
+    Client,
 }
 
 /// How an attempt ended after the upstream answered.

@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 use super::attempt::OpenAttempt;
 use super::authenticator::Gate;
-use super::budget::{OverBudget, Place};
+use super::budget::Place;
+use super::conclude::broken;
 use super::grant::Basis;
 use super::limiter::Subject;
 use super::policy::{self, Plan, Then};
@@ -49,7 +50,15 @@ pub(super) struct Known {
 struct Case<'a> {
     located: &'a Located,
     rules: &'a UpstreamRules,
-    presented: Presented<'a>,
+    /// What was presented, if it has the form of an app password.
+    candidate: Option<&'a Candidate>,
+}
+
+impl<'a> Case<'a> {
+    /// `candidate`, as proofs are remembered of it.
+    fn presented(&self, candidate: &'a Candidate) -> Presented<'a> {
+        Presented { account: self.located.address.as_str(), candidate }
+    }
 }
 
 impl Gate {
@@ -74,7 +83,7 @@ impl Gate {
                 attempt.account_exists = known.standing.is_some();
                 rules.whereabouts(&home, known.standing.as_ref())
             }
-            Err(_) => self.remembered_whereabouts(&rules, &home, &credentials.password),
+            Err(_) => self.remembered_whereabouts(&rules, &home, candidate.as_ref()),
         };
         let located = match located {
             Ok(located) => located,
@@ -108,25 +117,25 @@ impl Gate {
             }
             return Err(No::undecided(obstacle));
         }
-        let presented = Presented { account: located.address.as_str(), password: &credentials.password };
-        let case = Case { located: &located, rules: of_upstream, presented };
+        attempt.outage = self.trouble(attempt);
+        let case = Case { located: &located, rules: of_upstream, candidate: candidate.as_ref() };
         let mut known = match read {
             Ok(known) => known,
-            Err(error) => return self.without_store(attempt, &case, &error),
+            Err(error) => return self.without_store(attempt, &case, &error).await,
         };
         let label = known.row.as_ref().map(|row| row.label.clone());
         if self.take_turn(attempt, label.as_deref()).await? {
-            known = match self.look_up(&located.address, candidate.as_ref()).await {
+            known = match self.look_up(&located.address, case.candidate).await {
                 Ok(known) => known,
-                Err(error) => return self.without_store(attempt, &case, &error),
+                Err(error) => return self.without_store(attempt, &case, &error).await,
             };
             attempt.account_exists = known.standing.is_some();
             if rules.whereabouts(&home, known.standing.as_ref()).as_ref() != Ok(&located) {
                 return Err(No::undecided("the account was moved to another upstream meanwhile"));
             }
         }
-        if candidate.is_some() && known.row.is_none() {
-            self.proofs().forget(presented);
+        if let (Some(candidate), None) = (case.candidate, &known.row) {
+            self.proofs().forget(case.presented(candidate));
         }
         let plan = self.plan(&rules, &known, &located);
         if self.is_repeated(
@@ -140,13 +149,13 @@ impl Gate {
             }
             return Err(No::repeated());
         }
-        match (plan, known.row, candidate) {
+        match (plan, known.row, case.candidate) {
             (Plan::Refuse(because), ..) => {
                 self.take_place(attempt, &located.upstream, Place::AsIfSent).await?;
                 Err(No::hopeless(because.as_str()))
             }
             (Plan::ProveAppPassword(then), Some(row), Some(candidate)) => {
-                self.by_app_password(attempt, &case, &row, &candidate, then).await
+                self.by_app_password(attempt, &case, &row, candidate, then).await
             }
             (Plan::PassThrough(_), ..) => {
                 self.take_place(attempt, &located.upstream, Place::Sent).await?;
@@ -172,10 +181,11 @@ impl Gate {
         &self,
         rules: &Rules,
         home: &Located,
-        password: &Password,
+        candidate: Option<&Candidate>,
     ) -> Result<Located, NameRefused> {
-        let presented = Presented { account: home.address.as_str(), password };
-        match self.proofs().at(presented) {
+        let account = home.address.as_str();
+        let at = candidate.and_then(|candidate| self.proofs().at(Presented { account, candidate }));
+        match at {
             Some(at) if at != home.upstream => rules.directory.at(home, &at),
             Some(_) | None => Ok(home.clone()),
         }
@@ -232,32 +242,8 @@ impl Gate {
     }
 
     /// Whether the client, or another in its network, failed with the same password before.
-    fn is_paid(&self, attempt: &OpenAttempt) -> bool {
+    pub(super) fn is_paid(&self, attempt: &OpenAttempt) -> bool {
         attempt.presented.is_some_and(|presented| self.desk.passwords.is_paid(presented, self.now()))
-    }
-
-    /// Waits for a place in what the upstream may see of failures.
-    async fn take_place(
-        &self,
-        attempt: &mut OpenAttempt,
-        upstream: &UpstreamName,
-        place: Place,
-    ) -> Result<(), No> {
-        let was_right = |presented| self.desk.passwords.was_right(presented, self.now());
-        let taken = if place == Place::Sent && attempt.presented.is_some_and(was_right) {
-            self.budgets.trusted(upstream, attempt.account_key())
-        } else {
-            let repeated = self.is_paid(attempt);
-            let free = self.budgets.stranger(upstream, attempt.account_key(), place, repeated);
-            // The turn may have taken as long: both together must leave time for the answer.
-            let Ok(taken) = tokio::time::timeout(attempt.rules.longest_wait() / 2, free).await else {
-                return Err(No::undecided("attempts before this one are still being judged"));
-            };
-            attempt.looked_at = self.now();
-            taken
-        };
-        attempt.hold = taken.map_err(|OverBudget| No::over_budget())?;
-        Ok(())
     }
 
     /// The presented password carries the label of `row`.
@@ -271,18 +257,32 @@ impl Gate {
     ) -> Result<Leave, No> {
         // Before any proof, because a row that somebody changed proves nothing.
         let scope = self.app_passwords.scope(row).map_err(|why| tampered(case, row, why))?;
-        let cached = self.proofs().look_up(case.presented, row, self.now());
+        let presented = case.presented(candidate);
+        let cached = self.proofs().look_up(presented, row, self.now());
+        let barred = then == Then::TellSuspended || scope.is_over(self.desk.clock.now());
         let proof = match cached {
-            Some(proof) => proof,
-            None => self.prove(attempt, case, row, candidate, scope).await?,
+            Some(proof) if barred || !proof.barred => proof,
+            Some(_) | None => self.prove(attempt, case, row, candidate, scope).await?,
         };
+        if barred {
+            self.proofs().bar(presented);
+        }
         if then == Then::TellSuspended {
-            self.proofs().forget(case.presented);
             note_proof(attempt, &proof);
             return Err(No::proven(Refusal::Suspended, "the account is suspended"));
         }
-        let leave = self.by_proof(attempt, case, proof)?;
-        self.unless_stale(&case.located.address, row, leave).await
+        let (leave, waited) = self.by_proof(attempt, case, proof).await?;
+        if !waited {
+            return self.unless_stale(&case.located.address, row, leave).await;
+        }
+        // One of those before it may have been refused: then this one is not sent.
+        match self.look_up(&case.located.address, Some(candidate)).await {
+            Ok(Known { row: Some(now), .. }) if now.id == row.id && now.mac == row.mac => {
+                self.unless_stale(&case.located.address, &now, leave).await
+            }
+            Ok(_) => Err(broken(No::undecided("the app password was changed meanwhile"))),
+            Err(_) => self.unless_seen_refused(leave),
+        }
     }
 
     /// Argon2, at most once per attempt. A client that leaves meanwhile has had its guess.
@@ -332,40 +332,49 @@ impl Gate {
             upstream: row.upstream.clone(),
             sealed_version: row.sealed_version,
             mailbox,
+            barred: false,
         };
-        self.proofs().remember(case.presented, row, &proof, self.now());
+        let presented = case.presented(candidate);
+        self.proofs().remember(presented, row, &proof, self.now());
         // Whoever heard of a change while argon2 ran has forgotten too early.
         if self.registry.changed_since(row.account, attempt.read_at) {
-            self.proofs().forget(case.presented);
+            self.proofs().forget(presented);
         }
         Ok(proof)
     }
 
     /// The database does not answer: what was proven a moment ago stands, everything else is undecided.
-    fn without_store(
+    async fn without_store(
         &self,
         attempt: &mut OpenAttempt,
         case: &Case<'_>,
         error: &StoreError,
     ) -> Result<Leave, No> {
-        match self.proofs().look_up_alone(case.presented, self.now()) {
+        let presented = case.candidate.map(|candidate| case.presented(candidate));
+        let proof = presented.and_then(|presented| self.proofs().look_up_alone(presented, self.now()));
+        match proof {
             Some(proof) => {
                 attempt.account_exists = true;
-                let leave = self.by_proof(attempt, case, proof)?;
+                let (leave, _) = self.by_proof(attempt, case, proof).await?;
                 self.unless_seen_refused(leave)
             }
             None => Err(unreadable(error)),
         }
     }
 
-    /// The app password is right: whether it may be used here and now, and how the gate logs in with it.
-    fn by_proof(&self, attempt: &mut OpenAttempt, case: &Case<'_>, proof: Proof) -> Result<Leave, No> {
+    /// The app password is right: whether it may be used here and now, and how the gate logs in with it; and whether
+    /// time passed until it may.
+    async fn by_proof(
+        &self,
+        attempt: &mut OpenAttempt,
+        case: &Case<'_>,
+        proof: Proof,
+    ) -> Result<(Leave, bool), No> {
         note_proof(attempt, &proof);
         let (protocol, client) = (attempt.origin.protocol, attempt.origin.client);
         match proof.scope.excludes(protocol, client, self.desk.clock.now()) {
             None => {}
             Some(Outside::Expired) => {
-                self.proofs().forget(case.presented);
                 return Err(No::proven(Refusal::Expired, "the app password has expired"));
             }
             Some(Outside::Protocol) => {
@@ -403,22 +412,19 @@ impl Gate {
                 None => return Err(No::proven(Refusal::Stale, "no mailbox password is sealed to it")),
             },
         };
-        attempt.hold = self
-            .budgets
-            .trusted(&case.located.upstream, attempt.account_key())
-            .map_err(|OverBudget| No::proven(Refusal::Unavailable, &No::over_budget().why))?;
+        let waited = self.take_trusted_place(attempt, &case.located.upstream).await.map_err(broken)?;
         let basis = Basis::AppPassword {
             account: proof.account,
             app_password: proof.app_password,
             expires_at: proof.scope.expires_at,
             sealed,
         };
-        Ok(Leave { upstream: case.located.upstream.clone(), login, basis })
+        Ok((Leave { upstream: case.located.upstream.clone(), login, basis }, waited))
     }
 }
 
 /// In which way a presented password is judged: another whenever its answer might be.
-fn manner(plan: Plan, row: Option<&AppPasswordRecord>, upstream: &UpstreamName) -> Vec<u8> {
+pub(super) fn manner(plan: Plan, row: Option<&AppPasswordRecord>, upstream: &UpstreamName) -> Vec<u8> {
     match (plan, row) {
         (Plan::Refuse(because), _) => because.as_str().as_bytes().to_vec(),
         (Plan::ProveAppPassword(_), Some(row)) => [row.id.0.as_bytes(), row.mac.as_slice()].concat(),

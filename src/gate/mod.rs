@@ -9,7 +9,7 @@
 //!
 //! A [`Grant`] is the only thing that logs in upstream for a client, and a [`Passage`] the only key to a
 //! relay; only this module makes them. Each attempt leaves exactly one audit record, written before the
-//! answer is given.
+//! answer is given, or is counted in one with others that came to nothing (`tally`).
 //!
 //! What clients send is hostile. Nothing here may tell anybody anything about an account before the presented
 //! password is proven, let in while something that would forbid it cannot be read, or hold a secret longer than
@@ -29,6 +29,7 @@ mod live;
 mod outage;
 mod passage;
 mod password_memory;
+mod places;
 mod policy;
 mod proof_cache;
 mod reach;
@@ -48,7 +49,7 @@ mod whereabouts;
 mod tests;
 
 pub use authenticator::{Authenticator, Dependencies};
-pub use grant::{Conclusion, Decision, Grant, Origin, Refused, UpstreamSaid};
+pub use grant::{Concerns, Conclusion, Decision, Grant, Origin, Refused, UpstreamSaid};
 pub use live::{Cause, EndError, LiveSessions, Traffic};
 pub use passage::{Passage, SessionSummary};
 pub use reach::{Flag, Led, Reach, Way};

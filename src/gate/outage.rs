@@ -3,7 +3,11 @@
 //! An attempt that goes upstream learns of an outage by itself. One that does not (a wrong app password, a mailbox
 //! password although a factor is bound) would still hear a plain no, and the difference would tell a guesser that
 //! the account exists and is bound. So the last outage of each upstream and of the argon2 workers is remembered
-//! for a short while, and every unproven attempt hears *unavailable*, after the time that it took to find out.
+//! for a short while, and every unproven attempt hears *unavailable*, after the time that it took to find out: also
+//! the one to which the upstream says no again. Which outage counts is read when the attempt comes, because it may
+//! be over when the upstream answers.
+//!
+//! What an upstream says of one mailbox is no outage until it says so of another: mailboxes can be made to be locked.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -17,35 +21,73 @@ const UPSTREAM_REMEMBERED: Duration = Duration::from_secs(60);
 /// The queue of the argon2 workers empties within seconds.
 const WORKERS_REMEMBERED: Duration = Duration::from_secs(2);
 
+/// An outage, as those see it who ask the upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Outage {
+    /// How long it takes to find out, with room.
+    pub(super) shows_after: Duration,
+    /// Whether passwords are sent before it shows: such attempts count.
+    pub(super) sent: bool,
+}
+
 /// The outages of late. At most one entry per upstream and protocol.
 #[derive(Default)]
 pub(super) struct Outages {
     upstreams: HashMap<(UpstreamName, Protocol), Seen>,
+    /// Of whom an upstream last said that it is temporarily unable.
+    unable: HashMap<(UpstreamName, Protocol), (String, Monotonic)>,
     workers_busy_at: Option<Monotonic>,
 }
 
 struct Seen {
     at: Monotonic,
-    /// How long it takes to find out, with room.
-    shows_after: Duration,
+    outage: Outage,
+}
+
+impl Outage {
+    /// That showed after `took`; `sent`: behind a password.
+    pub(super) fn new(took: Duration, sent: bool) -> Self {
+        Self { shows_after: timing::with_room(took), sent }
+    }
 }
 
 impl Outages {
-    /// The upstream could not be asked, which showed after `took`.
+    /// The upstream could not be asked.
     pub(super) fn failed(
         &mut self,
         upstream: &UpstreamName,
         protocol: Protocol,
-        took: Duration,
+        outage: Outage,
         now: Monotonic,
     ) {
-        let shows_after = timing::with_room(took);
-        self.upstreams.insert((upstream.clone(), protocol), Seen { at: now, shows_after });
+        self.upstreams.insert((upstream.clone(), protocol), Seen { at: now, outage });
     }
 
-    /// The upstream said yes or no.
+    /// The upstream said that it is temporarily unable to let `account` in. An outage, if it said so of another lately.
+    pub(super) fn unable(
+        &mut self,
+        upstream: &UpstreamName,
+        protocol: Protocol,
+        account: &str,
+        outage: Outage,
+        now: Monotonic,
+    ) {
+        let latest = (account.to_owned(), now);
+        let before = self.unable.insert((upstream.clone(), protocol), latest);
+        if before.is_some_and(|(other, at)| other != account && now.since(at) < UPSTREAM_REMEMBERED) {
+            self.failed(upstream, protocol, outage, now);
+        }
+    }
+
+    /// The upstream let somebody in, or answered to a password that the gate knows. A no to one that nobody has proven
+    /// ends no outage: its sender would see by the next answer that the upstream was asked.
     pub(super) fn answered(&mut self, upstream: &UpstreamName, protocol: Protocol) {
-        self.upstreams.remove(&(upstream.clone(), protocol));
+        if self.upstreams.is_empty() && self.unable.is_empty() {
+            return;
+        }
+        let which = (upstream.clone(), protocol);
+        self.upstreams.remove(&which);
+        self.unable.remove(&which);
     }
 
     /// The argon2 workers took no more.
@@ -53,18 +95,21 @@ impl Outages {
         self.workers_busy_at = Some(now);
     }
 
-    /// Whether an unproven attempt is undecided now; then after how long all may say so.
+    /// The outage of the moment, in which unproven attempts are undecided.
     pub(super) fn present(
         &self,
         upstream: &UpstreamName,
         protocol: Protocol,
         now: Monotonic,
-    ) -> Option<Duration> {
-        let seen = self.upstreams.get(&(upstream.clone(), protocol));
+    ) -> Option<Outage> {
+        // As it nearly always is.
+        let known = (!self.upstreams.is_empty()).then(|| (upstream.clone(), protocol));
+        let seen = known.and_then(|which| self.upstreams.get(&which));
         if let Some(seen) = seen.filter(|seen| now.since(seen.at) < UPSTREAM_REMEMBERED) {
-            return Some(seen.shows_after);
+            return Some(seen.outage);
         }
-        self.workers_busy_at.filter(|at| now.since(*at) < WORKERS_REMEMBERED).map(|_| Duration::ZERO)
+        let busy = self.workers_busy_at.filter(|at| now.since(*at) < WORKERS_REMEMBERED);
+        busy.map(|_| Outage { shows_after: Duration::ZERO, sent: false })
     }
 }
 
@@ -77,8 +122,9 @@ mod tests {
         let mut outages = Outages::default();
         let (legacy, imap) = (UpstreamName("legacy".to_owned()), Protocol::Imap);
         let now = Monotonic(Duration::from_secs(100));
-        outages.failed(&legacy, imap, Duration::from_secs(5), now);
-        assert!(outages.present(&legacy, imap, now) > Some(Duration::from_secs(5)));
+        outages.failed(&legacy, imap, Outage::new(Duration::from_secs(5), true), now);
+        let seen = outages.present(&legacy, imap, now);
+        assert!(seen.is_some_and(|seen| seen.sent && seen.shows_after > Duration::from_secs(5)), "{seen:?}");
         assert_eq!(outages.present(&legacy, Protocol::Smtp, now), None, "each protocol has its own server");
         assert_eq!(outages.present(&legacy, imap, now.plus(UPSTREAM_REMEMBERED)), None);
         outages.answered(&legacy, imap);
@@ -93,5 +139,25 @@ mod tests {
         outages.workers_busy(now);
         assert!(outages.present(&legacy, Protocol::Pop3, now.plus(Duration::from_secs(1))).is_some());
         assert!(outages.present(&legacy, Protocol::Pop3, now.plus(WORKERS_REMEMBERED)).is_none());
+    }
+
+    #[test]
+    fn what_is_said_of_one_mailbox_is_an_outage_once_it_is_said_of_another() {
+        let mut outages = Outages::default();
+        let (legacy, imap) = (UpstreamName("legacy".to_owned()), Protocol::Imap);
+        let now = Monotonic(Duration::from_secs(100));
+        let outage = Outage::new(Duration::from_secs(1), true);
+        for _ in 0..10 {
+            outages.unable(&legacy, imap, "a@x.org", outage, now);
+        }
+        assert_eq!(outages.present(&legacy, imap, now), None);
+        outages.unable(&legacy, imap, "b@x.org", outage, now.plus(UPSTREAM_REMEMBERED));
+        assert_eq!(outages.present(&legacy, imap, now.plus(UPSTREAM_REMEMBERED)), None, "long after");
+        let soon = now.plus(UPSTREAM_REMEMBERED + Duration::from_secs(1));
+        outages.unable(&legacy, imap, "a@x.org", outage, soon);
+        assert_eq!(outages.present(&legacy, imap, soon), Some(outage));
+        outages.answered(&legacy, imap);
+        outages.unable(&legacy, imap, "b@x.org", outage, soon);
+        assert_eq!(outages.present(&legacy, imap, soon), None, "it answered between");
     }
 }

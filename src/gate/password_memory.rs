@@ -57,6 +57,12 @@ impl Presented {
     pub(super) fn tag(self) -> Tag {
         self.tag
     }
+
+    /// The same together with how it is judged.
+    #[cfg(test)]
+    pub(super) fn judged_tag(self) -> Option<Tag> {
+        self.judged
+    }
 }
 
 /// The memory of this process.

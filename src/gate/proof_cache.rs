@@ -2,14 +2,18 @@
 //! for a minute while the database does not answer.
 //!
 //! ```text
-//!   HMAC(process key, account ‖ presented password) ──▶ whose, which row (its MAC), scope,
-//!                                mailbox password encrypted under HKDF(process key ‖ presented password)
+//!   HMAC(process key, account ‖ sixteen symbols) ──▶ whose, which row (its MAC), scope,
+//!                                mailbox password encrypted under HKDF(process key ‖ sixteen symbols)
 //! ```
 //!
-//! An entry opens for the password that made it and for no other; a memory image without that password opens
-//! nothing. It spares work and decides nothing: with every login the row is read anew, and a row that
+//! An entry opens for the password that made it, however it is written, and for no other; a memory image without that
+//! password opens nothing. It spares work and decides nothing: with every login the row is read anew, and a row that
 //! is gone or differs in any byte that matters ends the entry. So a revocation by any process counts at once; and
 //! because it is heard of within a second (`live`), it counts too if the database is gone right after it.
+//!
+//! An app password that lets nobody in, because it has expired or its account is suspended, is remembered as *barred*:
+//! without the mailbox password, and not for the time without a database. Else whoever has one could make the gate pay
+//! for argon2 as often as he likes, and nothing would count.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -20,7 +24,7 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::app_password::Scope;
+use crate::app_password::{Candidate, Scope};
 use crate::base::key::keyed_hash;
 use crate::base::{AccountId, AppPasswordId, Monotonic, Password, Secret, UpstreamName, random};
 use crate::store::AppPasswordRecord;
@@ -53,15 +57,17 @@ pub(super) struct Proof {
     pub(super) sealed_version: i64,
     /// The mailbox password, where the upstream wants it.
     pub(super) mailbox: Option<Password>,
+    /// It lets nobody in, and says no more than that it is right.
+    pub(super) barred: bool,
 }
 
-/// What was presented: the folded address of the account, and the password byte for byte.
+/// What was presented: the folded address of the account, and the symbols of the app password.
 #[derive(Clone, Copy)]
 pub(super) struct Presented<'a> {
     /// Folded.
     pub(super) account: &'a str,
-    /// As sent.
-    pub(super) password: &'a Password,
+    /// Folded.
+    pub(super) candidate: &'a Candidate,
 }
 
 /// The proofs of this process.
@@ -83,6 +89,7 @@ struct Entry {
     upstream: UpstreamName,
     sealed_version: i64,
     mailbox: Option<Encrypted>,
+    barred: bool,
     row_mac: Vec<u8>,
     proven_at: Monotonic,
     used_at: Monotonic,
@@ -141,6 +148,7 @@ impl ProofCache {
             upstream: proof.upstream.clone(),
             sealed_version: proof.sealed_version,
             mailbox,
+            barred: proof.barred,
             row_mac: row.mac.clone(),
             proven_at: now,
             used_at: now,
@@ -172,7 +180,7 @@ impl ProofCache {
     pub(super) fn look_up_alone(&mut self, presented: Presented<'_>, now: Monotonic) -> Option<Proof> {
         let key = self.entry_key(presented);
         let entry = self.entries.get(&key)?;
-        if now.since(entry.row_read_at) > ALONE_MAX {
+        if entry.barred || now.since(entry.row_read_at) > ALONE_MAX {
             return None;
         }
         self.take(&key, presented, now)
@@ -183,7 +191,15 @@ impl ProofCache {
         self.entries.get(&self.entry_key(presented)).map(|entry| entry.at.clone())
     }
 
-    /// Ends the proof: its row is gone, its account suspended, or it expired.
+    /// The proof lets nobody in: nothing is kept of it but that the password is right.
+    pub(super) fn bar(&mut self, presented: Presented<'_>) {
+        let key = self.entry_key(presented);
+        if let Some(entry) = self.entries.get_mut(&key) {
+            (entry.mailbox, entry.barred) = (None, true);
+        }
+    }
+
+    /// Ends the proof: its row is gone.
     pub(super) fn forget(&mut self, presented: Presented<'_>) {
         let key = self.entry_key(presented);
         self.remove(&key);
@@ -228,6 +244,7 @@ impl ProofCache {
             upstream: entry.upstream.clone(),
             sealed_version: entry.sealed_version,
             mailbox,
+            barred: entry.barred,
         })
     }
 
@@ -253,7 +270,7 @@ impl ProofCache {
     }
 
     fn entry_key(&self, presented: Presented<'_>) -> [u8; 32] {
-        keyed_hash(&self.key, &[presented.account.as_bytes(), presented.password.expose()])
+        keyed_hash(&self.key, &[presented.account.as_bytes(), presented.candidate.symbols()])
     }
 
     /// The entry's key is authenticated with the ciphertext: it opens in its own entry only.
@@ -271,10 +288,10 @@ impl ProofCache {
     }
 
     fn cipher(&self, presented: Presented<'_>) -> ChaCha20Poly1305 {
-        let mut input =
-            Zeroizing::new(Vec::with_capacity(self.key.expose().len() + presented.password.expose().len()));
+        let symbols = presented.candidate.symbols();
+        let mut input = Zeroizing::new(Vec::with_capacity(self.key.expose().len() + symbols.len()));
         input.extend_from_slice(self.key.expose());
-        input.extend_from_slice(presented.password.expose());
+        input.extend_from_slice(symbols);
         let mut key = Zeroizing::new([0; 32]);
         #[expect(
             clippy::expect_used,
@@ -301,6 +318,14 @@ mod tests {
     fn password(text: &str) -> Password {
         Password::new(text.as_bytes().to_vec()).unwrap()
     }
+
+    fn candidate(text: &str) -> Candidate {
+        Candidate::parse(&password(text)).unwrap()
+    }
+
+    /// One that was proven, and one with the same label.
+    const RIGHT: &str = "abcd efgh ijkm npqr";
+    const WRONG: &str = "abcd efgh ijkm npqs";
 
     fn row(number: u128) -> AppPasswordRecord {
         AppPasswordRecord {
@@ -339,6 +364,7 @@ mod tests {
             upstream: row.upstream.clone(),
             sealed_version: row.sealed_version,
             mailbox: Some(password("hunter2")),
+            barred: false,
         }
     }
 
@@ -350,18 +376,44 @@ mod tests {
 
     #[test]
     fn a_proof_opens_for_the_password_and_account_that_made_it() {
-        let (right, wrong, row) = (password("abcd-right"), password("abcd-wrong"), row(1));
-        let presented = Presented { account: "a@example.org", password: &right };
+        let (right, wrong, row) = (candidate(RIGHT), candidate(WRONG), row(1));
+        let presented = Presented { account: "a@example.org", candidate: &right };
         let mut cache = cache_with(&row, presented);
         assert_eq!(cache.look_up(presented, &row, at(1)), Some(proof(&row)));
-        assert_eq!(cache.look_up(Presented { password: &wrong, ..presented }, &row, at(1)), None);
+        assert_eq!(cache.look_up(Presented { candidate: &wrong, ..presented }, &row, at(1)), None);
         assert_eq!(cache.look_up(Presented { account: "b@example.org", ..presented }, &row, at(1)), None);
     }
 
     #[test]
+    fn however_it_is_written_it_is_one_password() {
+        let (right, row) = (candidate(RIGHT), row(1));
+        let mut cache = cache_with(&row, Presented { account: "a@example.org", candidate: &right });
+        for spelling in ["abcdefghijkmnpqr", "ABCD-EFGH-IJKM-NPQR", "a b c d e f g h i j k m n p q r"] {
+            let again = candidate(spelling);
+            let presented = Presented { account: "a@example.org", candidate: &again };
+            assert_eq!(cache.look_up(presented, &row, at(1)), Some(proof(&row)), "{spelling}");
+        }
+        assert_eq!(cache.entries.len(), 1);
+    }
+
+    #[test]
+    fn a_barred_proof_says_that_the_password_is_right_and_opens_nothing() {
+        let (right, row) = (candidate(RIGHT), row(1));
+        let presented = Presented { account: "a@example.org", candidate: &right };
+        let mut cache = cache_with(&row, presented);
+        cache.bar(presented);
+        let barred = Proof { mailbox: None, barred: true, ..proof(&row) };
+        assert_eq!(cache.look_up(presented, &row, at(1)), Some(barred));
+        assert!(cache.entries.values().all(|entry| entry.mailbox.is_none()));
+        assert_eq!(cache.look_up_alone(presented, at(1)), None);
+        cache.remember(presented, &row, &proof(&row), at(2));
+        assert_eq!(cache.look_up(presented, &row, at(3)), Some(proof(&row)), "it was proven anew");
+    }
+
+    #[test]
     fn any_change_of_the_row_ends_the_proof() {
-        let (right, row) = (password("abcd-right"), row(1));
-        let presented = Presented { account: "a@example.org", password: &right };
+        let (right, row) = (candidate(RIGHT), row(1));
+        let presented = Presented { account: "a@example.org", candidate: &right };
         let changed = AppPasswordRecord { mac: vec![2; 32], ..row.clone() };
         let mut cache = cache_with(&row, presented);
         assert_eq!(cache.look_up(presented, &changed, at(1)), None);
@@ -374,8 +426,8 @@ mod tests {
 
     #[test]
     fn a_proof_slides_with_its_uses_but_ends_after_a_day() {
-        let (right, row) = (password("abcd-right"), row(1));
-        let presented = Presented { account: "a@example.org", password: &right };
+        let (right, row) = (candidate(RIGHT), row(1));
+        let presented = Presented { account: "a@example.org", candidate: &right };
         let mut cache = cache_with(&row, presented);
         for half_hours in 1..48 {
             assert!(cache.look_up(presented, &row, at(half_hours * 1800)).is_some(), "{half_hours}");
@@ -388,8 +440,8 @@ mod tests {
 
     #[test]
     fn without_the_database_a_proof_stands_for_a_minute_since_its_row_was_read() {
-        let (right, row) = (password("abcd-right"), row(1));
-        let presented = Presented { account: "a@example.org", password: &right };
+        let (right, row) = (candidate(RIGHT), row(1));
+        let presented = Presented { account: "a@example.org", candidate: &right };
         let mut cache = cache_with(&row, presented);
         assert!(cache.look_up(presented, &row, at(100)).is_some());
         assert!(cache.look_up_alone(presented, at(130)).is_some());
@@ -400,42 +452,42 @@ mod tests {
 
     #[test]
     fn the_cache_drops_what_was_used_longest_ago() {
-        let (right, row) = (password("abcd-right"), row(1));
+        let (right, row) = (candidate(RIGHT), row(1));
         let mut cache = ProofCache::new(Secret::new(vec![7; 32]), HOUR);
         let bare = Proof { mailbox: None, ..proof(&row) };
         let name = |number: usize| format!("{number}@example.org");
         for number in 0..ENTRIES_MAX {
             let account = name(number);
-            cache.remember(Presented { account: &account, password: &right }, &row, &bare, at(0));
+            cache.remember(Presented { account: &account, candidate: &right }, &row, &bare, at(0));
         }
-        let first = Presented { account: "0@example.org", password: &right };
+        let first = Presented { account: "0@example.org", candidate: &right };
         assert!(cache.look_up(first, &row, at(1)).is_some());
-        cache.remember(Presented { account: "new@example.org", password: &right }, &row, &bare, at(1));
+        cache.remember(Presented { account: "new@example.org", candidate: &right }, &row, &bare, at(1));
         assert_eq!((cache.entries.len(), cache.by_use.len()), (ENTRIES_MAX, ENTRIES_MAX));
         assert!(cache.look_up(first, &row, at(1)).is_some());
         assert!(
-            cache.look_up(Presented { account: "1@example.org", password: &right }, &row, at(1)).is_none()
+            cache.look_up(Presented { account: "1@example.org", candidate: &right }, &row, at(1)).is_none()
         );
     }
 
     #[test]
     fn the_mailbox_password_is_not_held_in_clear() {
-        let (right, row) = (password("abcd-right"), row(1));
-        let presented = Presented { account: "a@example.org", password: &right };
+        let (right, row) = (candidate(RIGHT), row(1));
+        let presented = Presented { account: "a@example.org", candidate: &right };
         let cache = cache_with(&row, presented);
         let entry = cache.entries.values().next().unwrap();
         let held = &entry.mailbox.as_ref().unwrap().ciphertext;
         assert!(!held.windows(7).any(|window| window == b"hunter2"));
-        let wrong = password("abcd-wrong");
-        let other = Presented { password: &wrong, ..presented };
+        let wrong = candidate(WRONG);
+        let other = Presented { candidate: &wrong, ..presented };
         let key = cache.entry_key(presented);
         assert!(cache.decrypt(&key, other, entry.mailbox.as_ref().unwrap()).is_none());
     }
 
     #[test]
     fn zero_turns_the_cache_off() {
-        let (right, row) = (password("abcd-right"), row(1));
-        let presented = Presented { account: "a@example.org", password: &right };
+        let (right, row) = (candidate(RIGHT), row(1));
+        let presented = Presented { account: "a@example.org", candidate: &right };
         let mut cache = ProofCache::new(Secret::new(vec![7; 32]), Duration::ZERO);
         cache.remember(presented, &row, &proof(&row), at(0));
         assert!(cache.look_up(presented, &row, at(0)).is_none());

@@ -1,9 +1,12 @@
-//! Counts what was turned away unseen instead of recording each: a flood must not fill the trail.
+//! Counts what was turned away unseen, or came to nothing, instead of recording each: a flood must not fill the trail.
 //!
 //! ```text
 //!   network, account, outcome ──first──▶ recorded at once, as any attempt
 //!                             ──more───▶ counted; one record at the end of each minute
 //! ```
+//!
+//! Of those that came to nothing (the upstream or the gate could not tell, the client left) the first few are recorded,
+//! because their reasons differ.
 //!
 //! Names and networks come from hostile input. There are few groups: what does not fit is counted for its network
 //! without an account, and what does not fit there either for the gate as a whole. So the trail grows by less than a
@@ -19,14 +22,28 @@ use crate::base::{ClientAddress, Clock, Monotonic, Network, Timestamp};
 /// How long is counted before it is recorded.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Groups at a time, and those of one network; a first record and a sum take 1.2 KB at most.
+/// Groups at a time, and those of one network; a sum takes half a kilobyte.
 const GROUPS_MAX: usize = 512;
 const OF_A_NETWORK_MAX: usize = 32;
+
+/// How many of a group are recorded that came to nothing.
+const FEW: u32 = 4;
+
+/// How many are recorded of all groups, in a minute; each takes 0.8 KB at most.
+const RECORDED_MAX: u32 = 768;
 
 /// What is being counted.
 #[derive(Default)]
 pub(super) struct Tally {
-    groups: Mutex<HashMap<Group, Count>>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    groups: HashMap<Group, Count>,
+    /// How many were recorded in the present minute, and when that began.
+    recorded: u32,
+    since: Monotonic,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -38,6 +55,9 @@ struct Group {
 }
 
 struct Count {
+    /// Recorded themselves.
+    recorded: u32,
+    /// Counted only.
     count: u64,
     since: Timestamp,
     began: Monotonic,
@@ -46,7 +66,8 @@ struct Count {
 }
 
 impl Tally {
-    /// Counts one that ended with `outcome`. Whether it is the first of its group, which is to be recorded itself.
+    /// Counts one that ended with `outcome`. Whether it is among the first of its group, which are to be recorded
+    /// themselves.
     pub(super) fn count(
         &self,
         client: ClientAddress,
@@ -54,28 +75,42 @@ impl Tally {
         outcome: Outcome,
         clock: &dyn Clock,
     ) -> bool {
-        let network = client.network();
+        let (network, now) = (client.network(), clock.monotonic());
         let mut group = Group { network: Some(network), account: Some(account.to_owned()), outcome };
-        let mut groups = self.locked();
-        let mut first = false;
+        let mut inner = self.locked();
+        let Inner { groups, recorded, since } = &mut *inner;
+        if now.since(*since) >= WINDOW {
+            (*recorded, *since) = (0, now);
+        }
         if !groups.contains_key(&group) {
             let of_network = groups.keys().filter(|other| other.network == Some(network)).count();
-            first = groups.len() < GROUPS_MAX && of_network < OF_A_NETWORK_MAX;
-            if !first {
+            if groups.len() >= GROUPS_MAX || of_network >= OF_A_NETWORK_MAX {
                 group.account = None;
             }
             if groups.len() >= GROUPS_MAX && !groups.contains_key(&group) {
                 group.network = None;
             }
         }
+        let few = match outcome {
+            _ if group.account.is_none() => 0,
+            Outcome::Unavailable => FEW,
+            Outcome::Admitted | Outcome::Refused | Outcome::Limited => 1,
+        };
         let count = groups.entry(group).or_insert_with(|| Count {
+            recorded: 0,
             count: 0,
             since: clock.now(),
-            began: clock.monotonic(),
+            began: now,
             ip: client,
         });
         count.ip = client;
-        if !first {
+        let first = count.recorded < few && *recorded < RECORDED_MAX;
+        if first {
+            count.recorded += 1;
+            *recorded += 1;
+        } else {
+            // What is not recorded once is not recorded later: a sum covers it.
+            count.recorded = few;
             count.count += 1;
         }
         first
@@ -85,7 +120,7 @@ impl Tally {
     pub(super) fn take(&self, only_due: bool, clock: &dyn Clock) -> Vec<RefusedLogins> {
         let (now, at) = (clock.monotonic(), clock.now());
         let mut sums = Vec::new();
-        self.locked().retain(|group, count| {
+        self.locked().groups.retain(|group, count| {
             if only_due && now.since(count.began) < WINDOW {
                 return true;
             }
@@ -107,8 +142,8 @@ impl Tally {
         sums
     }
 
-    fn locked(&self) -> MutexGuard<'_, HashMap<Group, Count>> {
-        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    fn locked(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -146,7 +181,7 @@ mod tests {
         assert_eq!(sums(tally.take(false, &clock))[0].2, 1);
         clock.advance(WINDOW);
         assert_eq!(sums(tally.take(true, &clock)), []);
-        assert!(tally.locked().is_empty() && count(), "it was over");
+        assert!(tally.locked().groups.is_empty() && count(), "it was over");
     }
 
     #[test]
@@ -162,5 +197,21 @@ mod tests {
         assert_eq!(firsts + sums.iter().map(|sum| sum.2).sum::<u64>(), 60_000);
         assert!(sums.iter().any(|sum| sum.0.as_deref() == Some("10.0.0.1/32") && sum.1.is_none()));
         assert!(sums.iter().any(|sum| sum.0.is_none()));
+    }
+
+    #[test]
+    fn of_those_that_came_to_nothing_the_first_few_are_told_and_no_more_while_it_goes_on() {
+        let (tally, clock) = (Tally::default(), ManualClock::default());
+        let count = |number: u16| tally.count(from(number), "a@x.org", Outcome::Unavailable, &clock);
+        for minute in 0..3 {
+            let told = (0..100).filter(|_| count(1)).count();
+            assert_eq!(told, if minute == 0 { 4 } else { 0 });
+            clock.advance(WINDOW);
+            assert_eq!(sums(tally.take(true, &clock))[0].2, if minute == 0 { 96 } else { 100 });
+        }
+        let told: usize = (0..1000).map(|number| (0..10).filter(|_| count(number)).count()).sum();
+        assert_eq!(told, RECORDED_MAX as usize, "of all together");
+        let counted: u64 = sums(tally.take(false, &clock)).iter().map(|sum| sum.2).sum();
+        assert_eq!(told as u64 + counted, 10_000);
     }
 }

@@ -8,13 +8,14 @@
 //! | proven, but kept out | the reason | gives back | refused | at once |
 //! | undecided | unavailable | fails if an unproven password was sent | unavailable | uniform |
 //! | over budget: the upstream may see no more failures | unavailable | gives back | unavailable | uniform |
-//! | passed on: in use, login delay | the upstream's reason | gives back | unavailable | at once |
+//! | passed on: in use, login delay, to whom the password is known to be right | the upstream's reason | gives back | unavailable | at once |
 //! | too many failures | that | – | limited | uniform |
 //!
-//! A failure is charged once for the same password in the same network (see `password_memory`). During an outage (see `outage`), and where
-//! nothing would be sent upstream (see `budget`), the first three are told as *unavailable*, and what nobody compared
-//! is not counted: it must look like an attempt that went upstream in vain, or not at all. And whatever takes its uniform time is told as *too many
-//! failures* where a stranger's attempt would be (see `limiter`).
+//! A failure is charged once for the same password in the same network (see `password_memory`). During an outage (see
+//! `outage`), and where nothing would be sent upstream (see `budget`), the first three are told as *unavailable*, and
+//! what nobody compared counts only if it would have been sent: it must look like an attempt that went upstream in
+//! vain, or not at all. And whatever takes its uniform time is told as *too many failures* where a stranger's attempt
+//! would be (see `limiter`).
 
 use std::time::Duration;
 
@@ -48,12 +49,24 @@ pub(super) enum Kind {
         /// It was sent upstream, so that its sender may have learnt something elsewhere.
         sent: bool,
     },
-    /// The upstream asks for patience in a word of its own. RFC 2449 section 8.1 lets it do so for a right
-    /// password only ([IN-USE]) or before looking at one ([LOGIN-DELAY]): a guesser learns nothing, and a client
-    /// that polls too often must not be locked out for it.
+    /// The upstream asks for patience in a word of its own (RFC 2449 section 8.1), and the password was proven, here
+    /// or upstream not long ago: a client that polls too often must not be locked out for it. Nobody else hears it,
+    /// because some upstreams say so before they look at the password, and only of accounts that are there.
     PassedOn(Refusal),
     /// Too many failures.
     UsedUp,
+}
+
+/// What becomes of an attempt that asks the upstream at this moment, and so what the others must look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It hears yes or no.
+    Answered,
+    /// It hears nothing that helps, or is not even made.
+    InVain {
+        /// Its password is sent all the same.
+        sent: bool,
+    },
 }
 
 /// What becomes of the cells that the attempt holds.
@@ -129,11 +142,16 @@ impl Kind {
         }
     }
 
-    /// What follows; `outage`: unproven attempts of the moment are undecided.
-    pub(super) fn consequences(self, outage: bool) -> Consequences {
+    /// What follows where the attempts of the moment that ask the upstream have this `fate`.
+    pub(super) fn consequences(self, fate: Fate) -> Consequences {
         let (refusal, settle, outcome, uniform) = match self {
-            Self::Wrong if outage => (Refusal::Unavailable, Settle::Fail, Outcome::Refused, true),
-            Self::Hopeless | Self::Repeated if outage => {
+            Self::Wrong if fate != Fate::Answered => {
+                (Refusal::Unavailable, Settle::Fail, Outcome::Refused, true)
+            }
+            Self::Hopeless | Self::Repeated if fate == (Fate::InVain { sent: true }) => {
+                (Refusal::Unavailable, Settle::Fail, Outcome::Unavailable, true)
+            }
+            Self::Hopeless | Self::Repeated if fate == (Fate::InVain { sent: false }) => {
                 (Refusal::Unavailable, Settle::Release, Outcome::Unavailable, true)
             }
             Self::OverBudget => (Refusal::Unavailable, Settle::Release, Outcome::Unavailable, true),
@@ -161,12 +179,16 @@ impl Kind {
 mod tests {
     use super::*;
 
+    const FATES: [Fate; 3] = [Fate::Answered, Fate::InVain { sent: false }, Fate::InVain { sent: true }];
+
     #[test]
     fn nothing_but_a_plain_no_is_said_before_the_password_is_proven() {
         for kind in [Kind::Wrong, Kind::Hopeless, Kind::Repeated] {
-            assert_eq!(kind.consequences(false).refusal, Refusal::NotLetIn);
-            assert_eq!(kind.consequences(true).refusal, Refusal::Unavailable);
-            assert!(kind.consequences(false).uniform && kind.consequences(true).uniform);
+            for fate in FATES {
+                let heard = kind.consequences(fate);
+                let plain = if fate == Fate::Answered { Refusal::NotLetIn } else { Refusal::Unavailable };
+                assert_eq!((heard.refusal, heard.uniform), (plain, true));
+            }
         }
     }
 
@@ -175,8 +197,8 @@ mod tests {
         for refusal in
             [Refusal::BindFirst, Refusal::OutOfScope, Refusal::Expired, Refusal::Stale, Refusal::Suspended]
         {
-            for outage in [false, true] {
-                let heard = Kind::Proven(refusal).consequences(outage);
+            for fate in FATES {
+                let heard = Kind::Proven(refusal).consequences(fate);
                 assert_eq!((heard.refusal, heard.settle, heard.uniform), (refusal, Settle::Release, false));
             }
         }
@@ -184,8 +206,14 @@ mod tests {
 
     #[test]
     fn an_undecided_attempt_counts_only_if_its_password_was_sent() {
-        assert_eq!(Kind::Undecided { sent: true }.consequences(false).settle, Settle::Fail);
-        assert_eq!(Kind::Undecided { sent: false }.consequences(false).settle, Settle::Release);
-        assert_eq!(Kind::Wrong.consequences(true).settle, Settle::Fail, "argon2 said no: that counts");
+        for sent in [true, false] {
+            let expected = if sent { Settle::Fail } else { Settle::Release };
+            assert_eq!(Kind::Undecided { sent }.consequences(Fate::Answered).settle, expected);
+            for alike in [Kind::Hopeless, Kind::Repeated] {
+                assert_eq!(alike.consequences(Fate::InVain { sent }).settle, expected, "{alike:?}");
+            }
+            let wrong = Kind::Wrong.consequences(Fate::InVain { sent });
+            assert_eq!(wrong.settle, Settle::Fail, "somebody said no: that counts");
+        }
     }
 }

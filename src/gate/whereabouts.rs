@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::attempt::OpenAttempt;
 use super::authenticator::Gate;
+use super::outage::Outage;
 use super::reach::Way;
 use super::rules::Rules;
 use crate::account::{Located, NameRefused};
@@ -54,19 +55,21 @@ impl Gate {
         times.max().unwrap_or_default()
     }
 
-    /// Whether an upstream cannot be asked that the account of `attempt` might be at, for all that a guesser may learn;
-    /// then after how long all may say so.
-    pub(super) fn trouble(&self, attempt: &OpenAttempt) -> Option<Duration> {
+    /// Whether an upstream cannot be asked that the account of `attempt` might be at, for all that a guesser may learn.
+    /// All wait for the one that takes longest to find out; what counts is the account's own affair, if it has one.
+    pub(super) fn trouble(&self, attempt: &OpenAttempt) -> Option<Outage> {
         let home = attempt.home.as_ref()?;
         let moved_to = self.moved_to().clone();
         let here = attempt.located.as_ref().map(|located| &located.upstream);
-        let around = std::iter::once(home).chain(here).chain(&moved_to);
+        let around = here.into_iter().chain(std::iter::once(home)).chain(&moved_to);
         let (origin, now) = (&attempt.origin, self.now());
         around
             .filter_map(|upstream| match origin.reach.way_to(upstream)? {
                 Way::Open => self.outages().present(upstream, origin.protocol, now),
-                Way::Misled | Way::Down | Way::Full => Some(Duration::ZERO),
+                Way::Misled | Way::Down | Way::Full => {
+                    Some(Outage { shows_after: Duration::ZERO, sent: false })
+                }
             })
-            .max()
+            .reduce(|one, other| Outage { shows_after: one.shows_after.max(other.shows_after), ..one })
     }
 }

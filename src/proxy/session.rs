@@ -259,8 +259,13 @@ async fn judge<P: MailProtocol>(
         Answer::Yes(entered) => (UpstreamSaid::Yes, Some(entered)),
         Answer::No => (UpstreamSaid::No, None),
         Answer::Unavailable { failure, credential_sent } => {
-            let (refusal, reason) = (failure.refusal(), failure.to_string());
-            (UpstreamSaid::Unavailable { refusal, reason, credential_sent }, None)
+            let said = UpstreamSaid::Unavailable {
+                refusal: failure.refusal(),
+                reason: failure.to_string(),
+                credential_sent,
+                concerns: failure.concerns(credential_sent),
+            };
+            (said, None)
         }
     };
     match (door.gate.conclude(grant, said).await, entered) {

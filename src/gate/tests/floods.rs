@@ -60,6 +60,50 @@ async fn a_client_that_repeats_itself_all_day_leaves_a_few_records_a_minute() {
     assert!(logins.len() + sums.len() <= 30, "{} and {}", logins.len(), sums.len());
 }
 
+/// Nobody looks at a password without a database, and nobody is limited for it; nor if the client leaves before
+/// anything is sent.
+#[tokio::test]
+async fn a_minute_of_attempts_that_come_to_nothing_leaves_less_than_a_mebibyte_and_all_are_counted() {
+    let site = Site::open().await;
+    site.account(ALICE).await;
+    let before = trail_size(&site);
+    for number in 0..3_000_u32 {
+        let name = format!("user{}@example.org", number % 100);
+        let judged = site.gate.judge(&origin(Protocol::Imap, 1), credentials(&name, "any")).await;
+        assert!(matches!(judged, Decision::Admit(_)), "it leaves before it is sent");
+    }
+    site.gates_store.close().await;
+    for number in 0..3_000_u32 {
+        let name = if number % 2 == 0 { ALICE.to_owned() } else { format!("user{number}@example.org") };
+        assert_eq!(site.try_in(2, &name, "any").await.refusal(), Some(Refusal::Unavailable));
+    }
+    site.clock.advance(Duration::from_secs(60));
+    site.gate.record_refusals(true).await;
+    let counted: u64 = site.records("refused_logins").iter().map(|sum| sum["count"].as_u64().unwrap()).sum();
+    // Records of those who left are written behind their backs.
+    for _ in 0..500 {
+        if site.records("login").len() as u64 + counted >= 6_000 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(site.records("login").len() as u64 + counted, 6_000);
+    assert!(trail_size(&site) - before < 1 << 20, "{} bytes", trail_size(&site) - before);
+    let reasons: HashSet<_> =
+        site.records("login").iter().map(|login| login["reason"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(reasons.len(), 2, "the first of each kind say why: {reasons:?}");
+}
+
+#[tokio::test]
+async fn proven_passwords_are_recorded_one_by_one_whatever_becomes_of_them() {
+    let site = Site::open().await;
+    let (_, printed) = site.bound_with_app_password(ALICE).await;
+    for _ in 0..20 {
+        site.attempt(&origin(Protocol::Imap, 1), ALICE, &printed, |_| unavailable(false)).await;
+    }
+    assert_eq!(site.records("login").len(), 20);
+}
+
 /// What is counted and not yet recorded.
 fn sums_open(site: &Site) -> u64 {
     let sums = site.gate.gate.desk.tally.take(false, &*site.clock);

@@ -58,10 +58,10 @@ async fn two_hundred_right_logins_at_once_wait_for_each_other_and_all_get_in() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_wrong_app_passwords_at_once_cost_ten_argon2_runs() {
     let site = Arc::new(Site::open().await);
-    let (_, printed) = site.bound_with_app_password(ALICE).await;
+    let (account, printed) = site.bound_with_app_password(ALICE).await;
     let mut attempts = JoinSet::new();
-    for number in 0..200 {
-        let (site, wrong) = (Arc::clone(&site), another_with_same_label(&printed, number));
+    for wrong in site.wrong_app_passwords(&account, &printed, 200).await {
+        let site = Arc::clone(&site);
         attempts.spawn(async move { site.try_in(1, ALICE, &wrong).await.refusal() });
     }
     attempts.join_all().await;

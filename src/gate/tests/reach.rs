@@ -56,6 +56,7 @@ async fn an_account_behind_another_listener_is_answered_like_a_name_that_leads_n
         refusal: Refusal::Unavailable,
         reason: "down".to_owned(),
         credential_sent: false,
+        concerns: Concerns::Everybody,
     };
     site.attempt(&origin(Protocol::Imap, 6), ALICE, MAILBOX, down).await;
     assert_eq!(site.try_from_listener(7, ELSEWHERE, ALICE, MAILBOX).await, nowhere);
@@ -101,6 +102,7 @@ async fn while_an_upstream_cannot_be_asked_all_hear_so_and_nothing_is_compared()
                 refusal: Refusal::Unavailable,
                 reason: "down".to_owned(),
                 credential_sent: false,
+                concerns: Concerns::Everybody,
             }
         };
         assert!(

@@ -147,6 +147,7 @@ async fn while_the_upstream_is_away_a_repeated_password_is_undecided_like_a_new_
         refusal: Refusal::Unavailable,
         reason: "it refused the connection".to_owned(),
         credential_sent: false,
+        concerns: Concerns::Everybody,
     };
     let new = refused(&site.attempt(&origin(Protocol::Imap, 1), BOB, "new", |_| gone).await);
     assert_eq!(new.refusal, Refusal::Unavailable);

@@ -136,6 +136,7 @@ async fn a_probe_that_tells_nothing_neither_clears_nor_counts() {
         refusal: Refusal::Unavailable,
         reason: "it closed the connection".to_owned(),
         credential_sent: true,
+        concerns: Concerns::Everybody,
     };
     for _ in 0..4 {
         site.clock.advance(MINUTE * 15);

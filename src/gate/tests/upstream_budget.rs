@@ -1,6 +1,7 @@
 //! What an upstream may see of failures: never more, whoever guesses, and never at the cost of those who are known.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 
@@ -153,6 +154,7 @@ async fn a_guess_whose_answer_nobody_waited_for_is_a_failure_too() {
                 refusal: Refusal::Unavailable,
                 reason: "no answer in time".to_owned(),
                 credential_sent: true,
+                concerns: Concerns::Everybody,
             };
             if leaves {
                 drop(grant);
@@ -207,4 +209,151 @@ async fn stale_devices_leave_half_of_an_accounts_budget_to_new_passwords() {
     }
     assert!(site.asked() > 2, "they are asked about again");
     assert!(site.try_in(1, ALICE, MAILBOX).await.is_in(), "the new password, for the first time");
+}
+
+/// How many are under way at once, at most, of those that ask this upstream.
+#[derive(Default)]
+struct Slow {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Slow {
+    async fn says(&self, site: &Site, login: UpstreamLogin) -> UpstreamSaid {
+        self.most.fetch_max(self.now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        self.now.fetch_sub(1, Ordering::SeqCst);
+        site.upstream_says(&login)
+    }
+}
+
+/// What each of them heard that came at once, and how many were under way at once.
+async fn at_once(site: &Arc<Site>, logins: Vec<(&str, &str)>) -> (Vec<Option<Refusal>>, usize) {
+    let slow = Arc::new(Slow::default());
+    let mut under_way = tokio::task::JoinSet::new();
+    for (name, password) in logins {
+        let (site, slow) = (Arc::clone(site), Arc::clone(&slow));
+        let (name, password) = (name.to_owned(), password.to_owned());
+        under_way.spawn(async move {
+            let upstream = async |login: UpstreamLogin| slow.says(&site, login).await;
+            site.attempt_slowly(&origin(Protocol::Imap, 1), &name, &password, upstream).await.refusal()
+        });
+    }
+    (under_way.join_all().await, slow.most.load(Ordering::SeqCst))
+}
+
+fn strict_for_an_account(burst: u32) -> Settings {
+    let failures_per_account = Rate { burst, per: Duration::from_secs(6000) };
+    Settings { failures_per_account, ..Settings::default() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_connections_with_one_changed_password_behind_them_are_no_more_failures_than_may_be() {
+    for burst in [1, 3] {
+        let site = Arc::new(Site::with(strict_for_an_account(burst)).await);
+        let (_, printed) = site.bound_with_app_password(ALICE).await;
+        assert!(site.try_in(1, ALICE, &printed).await.is_in(), "its proof is remembered");
+        site.mailboxes.lock().unwrap().insert(ALICE.to_owned(), "changed".to_owned());
+        let asked = site.asked();
+        let (heard, _) = at_once(&site, vec![(ALICE, printed.as_str()); 10]).await;
+        let sent = site.asked() - asked;
+        assert!((1..=burst as usize).contains(&sent), "{sent} of {burst}");
+        for heard in heard {
+            assert!(matches!(heard, Some(Refusal::Stale | Refusal::Unavailable)), "{heard:?}");
+        }
+    }
+}
+
+/// The mark of the first no is read by those who waited for their place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_refused_while_others_waited_for_their_place_is_not_sent_by_them() {
+    let site = Arc::new(Site::with(strict_for_an_account(3)).await);
+    let (account, first) = site.bound_with_app_password(ALICE).await;
+    let second = site.app_password(&account, anywhere()).await;
+    for printed in [&first, &second] {
+        assert!(site.try_in(1, ALICE, printed).await.is_in(), "its proof is remembered");
+    }
+    site.mailboxes.lock().unwrap().insert(ALICE.to_owned(), "changed".to_owned());
+    let asked = site.asked();
+    // Two places are in the hands of somebody who gives one back when the third is charged.
+    let legacy = UpstreamName("legacy".to_owned());
+    let hold = async || site.gate.gate.budgets.trusted(&legacy, ALICE).await;
+    let (_kept, given_back) = (hold().await, hold().await);
+    let logins = at_once(&site, vec![(ALICE, first.as_str()), (ALICE, second.as_str())]);
+    let give_back = async {
+        while site.records("login").len() < 3 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        drop(given_back);
+    };
+    let ((heard, _), ()) = tokio::join!(logins, give_back);
+    assert_eq!((heard, site.asked() - asked), (vec![Some(Refusal::Stale); 2], 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mailbox_password_that_was_right_lately_is_no_more_failures_than_may_be_either() {
+    let site = Arc::new(Site::with(strict_for_an_account(1)).await);
+    assert!(site.try_in(1, ALICE, MAILBOX).await.is_in());
+    site.mailboxes.lock().unwrap().insert(ALICE.to_owned(), "changed".to_owned());
+    let asked = site.asked();
+    let (heard, _) = at_once(&site, vec![(ALICE, MAILBOX); 10]).await;
+    assert_eq!(site.asked() - asked, 1);
+    assert!(heard.iter().all(Option::is_some), "{heard:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn good_logins_do_not_wait_for_each_other() {
+    // As it is by default, ten of one account; and of all only one may fail.
+    let failures_per_account = Rate { burst: 10, per: Duration::from_secs(600) };
+    let site = Site::with(Settings { failures_per_account, ..budgeted(ONE_A_MINUTE) }).await;
+    let site = Arc::new(site);
+    let (_, printed) = site.bound_with_app_password(ALICE).await;
+    site.mailboxes.lock().unwrap().insert(BOB.to_owned(), "bobs".to_owned());
+    for (name, password) in [(ALICE, printed.as_str()), (BOB, "bobs")] {
+        assert!(site.try_in(1, name, password).await.is_in());
+    }
+    let mut logins = vec![(ALICE, printed.as_str()); 10];
+    logins.extend([(BOB, "bobs"); 10]);
+    let (heard, most) = at_once(&site, logins).await;
+    assert!(heard.iter().all(Option::is_none), "{heard:?}");
+    assert_eq!(most, 20, "at once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_right_ones_wait_for_their_place_and_all_get_in() {
+    let site = Arc::new(Site::with(strict_for_an_account(1)).await);
+    let (_, printed) = site.bound_with_app_password(ALICE).await;
+    let (heard, most) = at_once(&site, vec![(ALICE, printed.as_str()); 10]).await;
+    assert!(heard.iter().all(Option::is_none), "{heard:?}");
+    assert_eq!(most, 1);
+}
+
+/// It says goodbye, hangs up or falls silent where others say no.
+#[tokio::test]
+async fn a_proven_password_that_is_never_answered_is_not_sent_again_and_again() {
+    for concerns in [Concerns::Everybody, Concerns::Mailbox, Concerns::Client] {
+        let site = Site::with(strict_for_an_account(2)).await;
+        let (_, printed) = site.bound_with_app_password(ALICE).await;
+        site.mailboxes.lock().unwrap().insert(BOB.to_owned(), "bobs".to_owned());
+        assert!(site.try_in(1, BOB, "bobs").await.is_in(), "right lately");
+        for (name, password) in [(ALICE, printed.as_str()), (BOB, "bobs")] {
+            let sent = AtomicUsize::new(0);
+            for _ in 0..20 {
+                let goodbye = |_| {
+                    sent.fetch_add(1, Ordering::SeqCst);
+                    UpstreamSaid::Unavailable {
+                        refusal: Refusal::Unavailable,
+                        reason: "it said `* BYE`".to_owned(),
+                        credential_sent: true,
+                        concerns,
+                    }
+                };
+                let ended = site.attempt(&origin(Protocol::Imap, 1), name, password, goodbye).await;
+                assert_eq!(ended.refusal(), Some(Refusal::Unavailable));
+            }
+            // A client that leaves too little time could else use up the places of all.
+            let expected = if concerns == Concerns::Client { 20 } else { 2 };
+            assert_eq!(sent.load(Ordering::SeqCst), expected, "{name} {concerns:?}");
+        }
+    }
 }

@@ -75,3 +75,46 @@ async fn attack(site: Arc<Site>, over: Arc<AtomicBool>) -> u64 {
     }
     bad
 }
+
+/// It lets nobody in and counts for nothing: it must not cost argon2 each time either.
+#[tokio::test]
+async fn whoever_holds_an_app_password_that_lets_nobody_in_cannot_make_the_gate_work() {
+    for suspended in [true, false] {
+        let site = Site::open().await;
+        let account = site.account(ALICE).await;
+        let expires_at = Some(site.clock.now().plus(DAY));
+        let printed = site.app_password(&account, Scope { expires_at, ..anywhere() }).await;
+        assert!(site.try_in(1, ALICE, &printed).await.is_in());
+        let expected = if suspended {
+            site.suspend(&account).await;
+            Refusal::Suspended
+        } else {
+            site.clock.advance(DAY);
+            Refusal::Expired
+        };
+        let before = site.argon2_runs();
+        for number in 0..30_usize {
+            let mut spelling = printed.clone();
+            spelling.insert_str(number % printed.len(), "-");
+            let spelling = if number % 2 == 0 { spelling.to_uppercase() } else { spelling };
+            assert_eq!(site.try_in(1, ALICE, &spelling).await.refusal(), Some(expected));
+        }
+        assert!(site.argon2_runs() - before <= 1, "{} for {expected:?}", site.argon2_runs() - before);
+        site.gates_store.close().await;
+        let alone = site.try_in(1, ALICE, &printed).await.refusal();
+        assert_eq!(alone, Some(Refusal::Unavailable), "nor does it stand without the database");
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_is_resumed_lets_in_at_once_with_what_was_barred() {
+    let site = Site::open().await;
+    let (account, printed) = site.bound_with_app_password(ALICE).await;
+    site.suspend(&account).await;
+    for _ in 0..3 {
+        assert_eq!(site.try_in(1, ALICE, &printed).await.refusal(), Some(Refusal::Suspended));
+    }
+    assert!(site.store.set_account_state(account.id, AccountState::Active).await.unwrap());
+    assert!(site.try_in(1, ALICE, &printed).await.is_in());
+    assert_eq!(site.heard.lock().unwrap().last().unwrap().2, MAILBOX);
+}

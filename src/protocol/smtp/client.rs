@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Before the handshake the gate greets with its own name; then with the client's, so that what the upstream
-//! offers is what it offers this client. If that is less than the client was told, no credential leaves.
+//! offers is what it offers this client. If that is less than the client was told, no credential leaves. An upstream
+//! that does not like the client's name is greeted again with the gate's own.
 //!
 //! Where the client comes from is said with Postfix's `XCLIENT` where it is offered. The upstream then begins anew as if
 //! that client had connected, so it is greeted again, and what it offers from then on counts.
@@ -51,12 +52,19 @@ enum Question {
     /// EHLO before the handshake.
     Outside,
     StartTls,
-    /// EHLO on the leg that the login is to happen on.
-    Hello,
+    /// EHLO on the leg that the login is to happen on, with that name.
+    Hello(Name),
     /// Where the client comes from; the reply to EHLO that counts if the upstream declines to hear it.
     Xclient(Reply),
     /// AUTH; what to say at each `334`, and what the upstream offers.
     Auth(Exchange, Offer),
+}
+
+/// Whose name the gate greets with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Name {
+    Clients,
+    Own,
 }
 
 /// Where a SASL exchange with the upstream is.
@@ -116,11 +124,13 @@ impl Script {
             }
             (Question::StartTls, 220) => Reaction::StartTls,
             (Question::Outside | Question::StartTls, _) => Reaction::fail(Trouble::StartTls),
-            (Question::Hello, 250) => self.heard(reply),
+            (Question::Hello(_), 250) => self.heard(reply),
             // A server that does not know EHLO has no extensions (RFC 5321 section 4.1.4).
-            (Question::Hello, 500 | 502) if matches!(self.purpose, Purpose::Learn) => {
+            (Question::Hello(_), 500 | 502) if matches!(self.purpose, Purpose::Learn) => {
                 Reaction::Tell(UpstreamReply::Learned(Offer::default()))
             }
+            // Else the choice of a name would tell which accounts the upstream is asked about.
+            (Question::Hello(Name::Clients), 400..=599) => self.greet_as(Name::Own),
             (Question::Xclient(_), 200..=299) => {
                 self.forwarding = Forwarding::Told;
                 self.greet()
@@ -132,17 +142,24 @@ impl Script {
             (Question::Auth(_, offer), 235) => Reaction::Tell(UpstreamReply::LoggedIn(Welcome { offer })),
             (Question::Auth(exchange, offer), 334) => self.go_on(exchange, offer),
             (Question::Auth(..), _) if reply.is_refusal() => Reaction::Tell(UpstreamReply::Refused),
-            (Question::Greeting | Question::Hello | Question::Auth(..), _) => Reaction::fail(reply.said()),
+            (Question::Greeting | Question::Hello(_) | Question::Auth(..), _) => Reaction::fail(reply.said()),
         }
     }
 
     /// EHLO, with the client's own name where there is a client.
     fn greet(&self) -> Reaction<Self> {
+        self.greet_as(match &self.purpose {
+            Purpose::Learn => Name::Own,
+            Purpose::LogIn { .. } => Name::Clients,
+        })
+    }
+
+    fn greet_as(&self, whose: Name) -> Reaction<Self> {
         let name = match &self.purpose {
-            Purpose::Learn => self.own_name.as_bytes(),
-            Purpose::LogIn { introduction, .. } => introduction.name.as_bytes(),
+            Purpose::LogIn { introduction, .. } if whose == Name::Clients => introduction.name.as_bytes(),
+            Purpose::LogIn { .. } | Purpose::Learn => self.own_name.as_bytes(),
         };
-        Reaction::ask(&[b"EHLO ", name], answering(Question::Hello))
+        Reaction::ask(&[b"EHLO ", name], answering(Question::Hello(whose)))
     }
 
     /// The reply to EHLO is known.

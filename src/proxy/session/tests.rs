@@ -167,16 +167,17 @@ async fn after_an_upstreams_no_the_client_stays_with_the_gate() {
 
 #[tokio::test]
 async fn an_upstream_that_fails_is_no_wrong_password() {
-    for (script, told) in [
-        (vec![], "refused Unavailable\r\n"),
-        (vec![Play::Wait], "refused Unavailable\r\n"),
-        (vec![Play::Say("hello \r\n"), Play::Hear], "refused Unavailable\r\n"),
-        (vec![Play::Say("hello \r\n"), Play::Hear, Play::Say("busy\r\n")], "refused InUse\r\n"),
+    for script in [
+        vec![],
+        vec![Play::Wait],
+        vec![Play::Say("hello \r\n"), Play::Hear],
+        // Whoever has proven nothing is not told why.
+        vec![Play::Say("hello \r\n"), Play::Hear, Play::Say("busy\r\n")],
     ] {
         let stage = Stage::implicit(script).await;
         let mut client = stage.secured().await;
         say(&mut client, LOGIN).await;
-        expect(&mut client, told.as_bytes()).await;
+        expect(&mut client, b"refused Unavailable\r\n").await;
         stage.records("login", "outcome", &["unavailable"]).await;
     }
 }

@@ -147,7 +147,10 @@ impl<P: MailProtocol> Leg<P> {
         let forwarder = &self.reach.forwarder;
         let header = forwarder.header(client);
         let client = forwarder.in_dialogue(P::PROTOCOL, client);
-        let connect_by = by.min(Instant::now() + self.reach.connect_deadline);
+        let connect_by = Instant::now() + self.reach.connect_deadline;
+        // Its share of what the client has left may be less than a server that is well needs to greet.
+        let hurried = by < connect_by;
+        let connect_by = by.min(connect_by);
         let servers = self.in_order();
         let mut left = u32::try_from(servers.len()).unwrap_or(u32::MAX);
         let mut last = Failure::Down(self.why_down());
@@ -192,6 +195,8 @@ impl<P: MailProtocol> Leg<P> {
                 Ok(Answered { reply: UpstreamReply::Learned(_), .. }) => {
                     Failure::Said(Trouble::Garbage("an answer to no question"))
                 }
+                Err(Failure::Silent(_)) if hurried => Failure::ClientsTime,
+                Err(Failure::Slow) if Instant::now() >= by => Failure::ClientsTime,
                 Err(failure) => failure,
             };
             let is_the_servers = failure.is_the_servers(credential_sent);
@@ -309,6 +314,7 @@ impl<P: MailProtocol> Leg<P> {
 mod tests {
     use super::*;
     use crate::config::{Endpoint, EndpointTls, HostPort};
+    use crate::gate::Concerns;
     use crate::proxy::testing::{self, Authority, Fake, FakeUpstream, Play, endpoint, upstream};
     use crate::proxy::upstream::health::HealthState;
 
@@ -461,6 +467,34 @@ mod tests {
                 panic!("taken for an answer");
             };
             assert!(credential_sent);
+        }
+    }
+
+    /// Else anybody could make it look as if the server were away.
+    #[tokio::test]
+    async fn a_client_without_time_says_nothing_about_the_server() {
+        for script in [vec![Play::Wait], vec![Play::Say("hello \r\n"), Play::Hear, Play::Wait]] {
+            let server = FakeUpstream::play(script).await;
+            let leg = leg(several(&[server.port, nobody().await]));
+            let by = Instant::now() + Duration::from_millis(100);
+            assert!(leg.patience() > Duration::from_millis(200));
+            for _ in 0..5 {
+                let answer = leg.log_in(testing::login(), (), None, by).await;
+                let Answer::Unavailable { failure, credential_sent } = answer else { panic!("it answered") };
+                assert!(matches!(failure, Failure::ClientsTime), "{failure}");
+                assert_eq!(failure.concerns(credential_sent), Concerns::Client);
+            }
+            assert_eq!(leg.health().next().unwrap().last_failure, None);
+        }
+    }
+
+    #[test]
+    fn a_temporary_answer_to_a_password_is_about_its_mailbox_and_all_else_about_the_server() {
+        let said = || Failure::Said(Trouble::Said("454 4.7.0 later".to_owned()));
+        assert_eq!(said().concerns(true), Concerns::Mailbox);
+        assert_eq!(said().concerns(false), Concerns::Everybody);
+        for failure in [Failure::Slow, Failure::Silent("greet"), Failure::Said(Trouble::Closed)] {
+            assert_eq!(failure.concerns(true), Concerns::Everybody, "{failure}");
         }
     }
 

@@ -30,6 +30,7 @@ use tokio::time::Instant;
 use crate::audit::Event;
 use crate::base::UpstreamName;
 use crate::config::{self, Config};
+use crate::gate::Concerns;
 use crate::protocol::imap::Imap;
 use crate::protocol::pop3::Pop3;
 use crate::protocol::smtp::Smtp;
@@ -207,6 +208,9 @@ pub enum Failure {
     /// It was silent when it should have answered a login.
     #[error("it did not answer the login in time")]
     Slow,
+    /// The client had less time left than the server may take.
+    #[error("the client's time was over before it answered")]
+    ClientsTime,
     /// What the dialogue found.
     #[error(transparent)]
     Said(Trouble),
@@ -237,10 +241,39 @@ impl Failure {
             | Self::Said(Trouble::Closed | Trouble::Garbage(_) | Trouble::Said(_)) => !credential_sent,
             Self::Down(_)
             | Self::Full
+            | Self::ClientsTime
             | Self::NotServed
             | Self::Said(
                 Trouble::InUse | Trouble::LoginDelay | Trouble::OfferChanged | Trouble::NoMechanism,
             ) => false,
+        }
+    }
+
+    /// Whom it concerns; `credential_sent`: it came behind the password.
+    pub(super) fn concerns(&self, credential_sent: bool) -> Concerns {
+        match self {
+            Self::ClientsTime => Concerns::Client,
+            Self::Said(Trouble::InUse | Trouble::LoginDelay) => Concerns::Mailbox,
+            Self::Said(Trouble::Said(_)) if credential_sent => Concerns::Mailbox,
+            Self::Resolve(_)
+            | Self::Connect(_)
+            | Self::Handshake(_)
+            | Self::Certificate { .. }
+            | Self::Broken(_)
+            | Self::Silent(_)
+            | Self::Slow
+            | Self::Down(_)
+            | Self::Full
+            | Self::NotServed
+            | Self::Said(
+                Trouble::OfferChanged
+                | Trouble::NoMechanism
+                | Trouble::StartTls
+                | Trouble::PreAuthenticated
+                | Trouble::Closed
+                | Trouble::Garbage(_)
+                | Trouble::Said(_),
+            ) => Concerns::Everybody,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Only a definite refusal is a refusal: what the client hears for each answer of an upstream to a login.
 
-use crate::support::table::{IN_USE, LOGIN_DELAY, NOT_LET_IN, Row, UNAVAILABLE};
+use crate::support::table::{IN_USE, LOGIN_DELAY, NOT_LET_IN, Row, TOO_MANY, UNAVAILABLE};
 use crate::support::{Answer, Fake, Gate, GateConfig, Mail, Manner, UpstreamTls, log_in};
 
 const USER: &str = "user0@example.test";
@@ -39,7 +39,7 @@ fn imap() {
         (Answer::Says("TAG NO [UNAVAILABLE] Down"), &UNAVAILABLE),
         (Answer::Says("TAG NO [unavailable] Down"), &UNAVAILABLE),
         (Answer::Says("TAG NO [LIMIT] Too many"), &UNAVAILABLE),
-        (Answer::Says("TAG NO [INUSE] Busy"), &IN_USE),
+        (Answer::Says("TAG NO [INUSE] Busy"), &UNAVAILABLE),
         (Answer::Ends("* BYE Overloaded"), &UNAVAILABLE),
         (Answer::Ends(""), &UNAVAILABLE),
         (Answer::Says("TAG What?"), &UNAVAILABLE),
@@ -55,8 +55,8 @@ fn pop3() {
         (Answer::Says("-ERR Wrong"), &NOT_LET_IN),
         (Answer::Says("-ERR"), &NOT_LET_IN),
         (Answer::Ends("-ERR [AUTH] Wrong"), &NOT_LET_IN),
-        (Answer::Says("-ERR [IN-USE] Busy"), &IN_USE),
-        (Answer::Says("-ERR [LOGIN-DELAY] Too soon"), &LOGIN_DELAY),
+        (Answer::Says("-ERR [IN-USE] Busy"), &UNAVAILABLE),
+        (Answer::Says("-ERR [LOGIN-DELAY] Too soon"), &UNAVAILABLE),
         (Answer::Says("-ERR [SYS/TEMP] Down"), &UNAVAILABLE),
         (Answer::Says("-ERR [SYS/PERM] Broken"), &UNAVAILABLE),
         (Answer::Says("-ERR [sys/temp] Down"), &UNAVAILABLE),
@@ -82,6 +82,30 @@ fn smtp() {
         (Answer::Silence, &UNAVAILABLE),
     ];
     each_answer(Mail::Smtp, &cases);
+}
+
+/// Some upstreams say so before they look at the password: a guesser hears nothing of it.
+#[test]
+fn in_use_and_login_delay_are_passed_on_to_whoever_is_known_to_be_right() {
+    for (mail, says, row) in [
+        (Mail::Imap, "TAG NO [INUSE] Busy", &IN_USE),
+        (Mail::Pop3, "-ERR [IN-USE] Busy", &IN_USE),
+        (Mail::Pop3, "-ERR [LOGIN-DELAY] Too soon", &LOGIN_DELAY),
+    ] {
+        let fake = Fake::start(mail);
+        let gate = Gate::start(GateConfig::in_front_of_fakes(&[&fake], UpstreamTls::None).failures(1, 1));
+        let bound = "bound@example.test";
+        let made = gate.app_password(bound, "mailbox password", &[]);
+        gate.bind_totp(bound);
+        assert!(mail.is_yes(&log_in(&gate, mail, USER, "mailbox password")));
+        fake.behave(Manner { login: Answer::Says(says), ..Manner::friendly(mail) });
+        for _ in 0..2 {
+            row.check(mail, &log_in(&gate, mail, USER, "mailbox password"));
+            row.check(mail, &log_in(&gate, mail, bound, &made.password));
+        }
+        UNAVAILABLE.check(mail, &log_in(&gate, mail, "other@example.test", "a guess"));
+        TOO_MANY.check(mail, &log_in(&gate, mail, "other@example.test", "another guess"));
+    }
 }
 
 /// An app password stays what it is: what the upstream says about it is at worst that its seal is stale.

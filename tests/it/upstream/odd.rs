@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::support::table::NOT_LET_IN;
 use crate::support::{
     Fake, Gate, GateConfig, Guest, Mail, Manner, PROTOCOLS, Script, UpstreamTls, b64, plain,
 };
@@ -241,4 +242,35 @@ fn late_answers_to_pipelined_commands() {
         }
         assert!(!fake.heard().contains("XCLIENT"));
     }
+}
+
+/// The client chooses what it is called. If that decided whether the upstream can be asked, it would tell whom the gate
+/// asks about.
+#[test]
+fn smtp_a_name_that_the_upstream_declines_tells_nothing_of_the_account() {
+    let (gate, _fake) = in_front_of(Mail::Smtp, |line, _| match line {
+        "" => words("220 old\r\n"),
+        "EHLO a_b" => words("501 5.5.2 that is no name\r\n"),
+        hello if hello.starts_with("EHLO ") => words("250-old\r\n250 AUTH PLAIN\r\n"),
+        right if right.ends_with(&plain(USER, PASSWORD)) => words("235 2.7.0 in\r\n"),
+        bound if bound.ends_with(&plain("bound@example.test", PASSWORD)) => words("235 2.7.0 in\r\n"),
+        "QUIT" => None,
+        _ => words("535 5.7.8 no\r\n"),
+    });
+    gate.app_password("bound@example.test", PASSWORD, &[]);
+    gate.bind_totp("bound@example.test");
+    let log_in = |user: &str, password: &str| {
+        let mut guest = Guest::at(&gate, Mail::Smtp);
+        assert!(guest.wire.command("EHLO a_b").starts_with("250"));
+        guest.log_in(user, password)
+    };
+    for (user, password) in [
+        (USER, "not the password"),
+        ("nobody@example.test", "not the password"),
+        ("bound@example.test", PASSWORD),
+        ("bound@example.test", "not the password"),
+    ] {
+        NOT_LET_IN.check(Mail::Smtp, &log_in(user, password));
+    }
+    assert!(Mail::Smtp.is_yes(&log_in(USER, PASSWORD)), "and nobody is kept out for a name");
 }
