@@ -11,6 +11,7 @@ pub mod driver;
 pub mod listener;
 pub mod permits;
 pub mod relay;
+mod seldom;
 pub mod session;
 #[cfg(test)]
 mod testing;
