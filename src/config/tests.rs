@@ -101,6 +101,25 @@ fn what_is_shown_reads_as_the_same_configuration() {
     assert!(shown.contains("postgres://u:***@db/m") && !shown.contains("s3cret"), "{shown}");
 }
 
+/// To which accounts are only moved; its default domain says whose bare names it knows.
+#[test]
+fn an_upstream_may_have_no_domains_and_then_leads_nowhere_by_itself() {
+    let new = |more: &str| {
+        let upstream =
+            "[[upstream]]\nname = \"new\"\ndomains = []\nimap = { address = [\"h:1\"], tls = \"none\" }\n";
+        format!("{SHORTEST}{upstream}{more}")
+    };
+    let config = parse(&new("login = \"local-part\"\ndefault_domain = \"example.org\"\n"));
+    assert!(config.upstreams[1].domains.is_empty());
+    let again = parse(&show::to_toml(&config).unwrap());
+    assert_eq!(format!("{config:?}"), format!("{again:?}"));
+    let aliased = new("domain_aliases = [\"other.example\"]\n");
+    let Err(ConfigError::Invalid { problems, .. }) = Config::parse(&aliased, Path::new("m.toml")) else {
+        panic!("taken");
+    };
+    assert!(problems[0].message.contains("lead to an upstream that has no `domains`"), "{problems:?}");
+}
+
 #[test]
 fn each_mistake_in_a_value_is_named_with_its_line_and_key() {
     let with = |more: &str| problem_with(more);
@@ -136,6 +155,11 @@ fn each_mistake_in_a_value_is_named_with_its_line_and_key() {
         (
             with("refresh = 10"),
             "line 15: `refresh` in `[[upstream]]` is the number `10`; expected a duration in quotes",
+        ),
+        (with("max_connections = -1"), "line 15: `max_connections` in `[[upstream]]`"),
+        (
+            with("same_passwords_as = [\"a b\"]"),
+            "line 15: `same_passwords_as` in `[[upstream]]`: `a b` is no name\nhint: write up to 64 letters",
         ),
         (with("refresh = \"0\""), "line 15: `refresh` in `[[upstream]]`: must be longer than zero"),
         (

@@ -503,6 +503,7 @@ mod tests {
         let server = FakeUpstream::play(vec![Play::Say("hello SIZE\r\n"), Play::Hear]).await;
         let leg = leg(endpoint(server.port, EndpointTls::None));
         assert_eq!(leg.offer(), None);
+        leg.due(0).await;
         assert!(leg.look(0).await);
         server.hears("QUIT\r\n").await;
         drop(server);
@@ -517,6 +518,7 @@ mod tests {
         let changed = vec![Play::Say("hello NEW\r\n"), Play::Hear, Play::Say("changed\r\n")];
         let server = FakeUpstream::play(changed).await;
         let leg = Arc::new(self::leg(endpoint(server.port, EndpointTls::None)));
+        leg.servers[0].succeeded(Asked::ToSee, Duration::ZERO);
         let learner = tokio::spawn({
             let leg = Arc::clone(&leg);
             async move {

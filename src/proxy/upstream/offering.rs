@@ -242,4 +242,22 @@ mod tests {
         let alone = two.legs.ways(&[name("one")]);
         assert_eq!(offer(&alone, None), "A B !C");
     }
+
+    #[tokio::test]
+    async fn whether_an_upstream_can_be_asked_shows_on_connections_that_are_there_already() {
+        let two = Two::open().await;
+        let reach = two.legs.ways(&[]).told(None).reach;
+        let leg = two.legs.leg(&name("one")).unwrap();
+        for (down, full, way) in [
+            (true, false, Way::Down),
+            (true, true, Way::Down),
+            (false, true, Way::Full),
+            (false, false, Way::Open),
+        ] {
+            leg.down.set(down);
+            leg.seats.full.set(full);
+            assert_eq!(reach.way_to(&name("one")), Some(way));
+            assert_eq!(reach.way_to(&name("two")), Some(Way::Open));
+        }
+    }
 }

@@ -143,7 +143,9 @@ impl Server {
         loop {
             let at = {
                 let mut lately = self.lately();
-                if std::mem::take(&mut lately.look_now) {
+                // Whoever looked first may have been stopped before it answered.
+                let never_looked = !lately.heard && lately.failure.is_none();
+                if std::mem::take(&mut lately.look_now) || never_looked {
                     return;
                 }
                 lately.breaker.look_at().map_or(usual, |at| at.min(usual))

@@ -56,7 +56,7 @@ fn a_stopped_server_costs_nobody_a_login_and_comes_back_by_itself() {
         }
     });
     assert!(
-        began.elapsed() < Duration::from_secs(4),
+        began.elapsed() < Duration::from_secs(10),
         "{:?}: nobody waits for what is known",
         began.elapsed()
     );
@@ -64,7 +64,7 @@ fn a_stopped_server_costs_nobody_a_login_and_comes_back_by_itself() {
     pair.first.start_again();
     let back = Instant::now();
     eventually("the first is asked again", || said(&gate, "upstream is up again") == 3);
-    assert!(back.elapsed() < Duration::from_secs(8), "{:?}", back.elapsed());
+    assert!(back.elapsed() < Duration::from_secs(10), "{:?}", back.elapsed());
     let before = entered(&pair.first);
     all_get_in();
     assert!(entered(&pair.first) > before);
@@ -99,20 +99,21 @@ fn endpoint(addresses: &[String]) -> Table {
 #[test]
 fn a_server_that_drops_packets_holds_up_the_first_who_come_and_then_nobody() {
     let (hole, legacy) = (Hole::dig(), LegacyServer::start(LegacyOptions::default().fast_auth()));
-    let gate =
-        Gate::start(PROTOCOLS.iter().fold(GateConfig::in_front_of(&legacy).uncounted(), |config, mail| {
-            let real = format!("{}:{}", legacy.host(), legacy.port(mail.name()));
-            let endpoint = endpoint(&[format!("127.0.0.1:{}", hole.port), real]);
-            config.set(&["upstream", "0", mail.name()], endpoint)
-        }));
+    let config =
+        GateConfig::in_front_of(&legacy).uncounted().set(&["upstream", "0", "connect_deadline"], "10s");
+    let gate = Gate::start(PROTOCOLS.iter().fold(config, |config, mail| {
+        let real = format!("{}:{}", legacy.host(), legacy.port(mail.name()));
+        let endpoint = endpoint(&[format!("127.0.0.1:{}", hole.port), real]);
+        config.set(&["upstream", "0", mail.name()], endpoint)
+    }));
     let (user, password) = legacy.user(0);
-    // Half of the five seconds are the hole's, as long as nobody knows it.
+    // Half of the ten seconds are the hole's, as long as nobody knows it.
     on_each_protocol(|mail| assert!(mail.is_yes(&log_in(&gate, mail, user, password))));
     on_each_protocol(|mail| {
         for _ in 0..5 {
             let began = Instant::now();
             assert!(mail.is_yes(&log_in(&gate, mail, user, password)));
-            assert!(began.elapsed() < Duration::from_millis(1500), "{mail:?}: {:?}", began.elapsed());
+            assert!(began.elapsed() < Duration::from_secs(4), "{mail:?}: {:?}", began.elapsed());
         }
     });
 }
@@ -121,16 +122,16 @@ fn a_server_that_drops_packets_holds_up_the_first_who_come_and_then_nobody() {
 fn where_all_drop_packets_clients_hear_so_within_the_deadline_and_then_at_once() {
     let hole = Hole::dig();
     let config = GateConfig::in_front_of_ports(&[(Mail::Imap, hole.port)], UpstreamTls::None).uncounted();
-    let gate = Gate::start(config.set(&["upstream", "0", "connect_deadline"], "1s"));
+    let gate = Gate::start(config.set(&["upstream", "0", "connect_deadline"], "2s"));
     let took = || {
         let began = Instant::now();
         UNAVAILABLE.check(Mail::Imap, &log_in(&gate, Mail::Imap, "a@example.test", "password"));
         began.elapsed()
     };
-    assert!(took() < Duration::from_secs(4));
+    assert!(took() < Duration::from_secs(6));
     eventually("it is left alone", || said(&gate, "upstream is down") == 1);
     let at_once = took();
-    assert!(at_once < Duration::from_millis(900), "{at_once:?}");
+    assert!(at_once < Duration::from_millis(1500), "{at_once:?}");
 }
 
 #[test]

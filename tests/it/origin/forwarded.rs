@@ -173,7 +173,7 @@ fn a_server_that_expects_no_header_is_unavailable_and_the_log_says_why() {
     let (user, password) = legacy.user(0);
     let reply = Guest::at(&gate, Mail::Imap).log_in(user, password);
     assert!(reply.contains("NO [UNAVAILABLE]"), "{reply}");
-    assert!(gate.log().contains("needs a server that expects a PROXY header"), "{}", gate.log());
+    eventually("the log says why", || gate.log().contains("needs a server that expects a PROXY header"));
     let wire = Wire::open("127.0.0.1", gate.port("imap", true));
     drop(wire.secure(&gate.ca_file(), GATE_NAME));
 }
