@@ -97,6 +97,8 @@ async fn waiting_for_a_balancer_ends_with_the_handshakes_deadline_and_with_the_g
     assert!(said.is_empty() && after < Duration::from_secs(5), "{after:?}");
     let stage = Stage::balanced(ListenerTls::Starttls, testing::limits()).await;
     let mut client = stage.plain().await;
+    // It is being served, and not just queued.
+    tokio::time::sleep(Duration::from_millis(100)).await;
     stage.close.send(true).unwrap();
     let (said, after) = rest(&mut client).await;
     assert!(said.is_empty() && after < Duration::from_secs(5), "{after:?}");
