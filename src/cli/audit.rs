@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_BACK: Duration = Duration::from_secs(60);
 
 /// Names of events, as the trail has them.
-const EVENTS: [&str; 20] = [
+const EVENTS: [&str; 22] = [
     "login",
     "refused_logins",
     "guessing_noticed",
@@ -44,6 +44,8 @@ const EVENTS: [&str; 20] = [
     "chain_started",
     "chain_ended",
     "started",
+    "configuration_reloaded",
+    "reload_failed",
     "stopped",
 ];
 
