@@ -77,6 +77,7 @@ impl Authenticator {
             watch: Watch::new(process_key(), limits.exempt.clone()),
             refused_seals: Mutex::default(),
             uses: Uses::default(),
+            moved_to: Mutex::default(),
             desk: Arc::new(Desk {
                 turns: Turns::new(limiter, Arc::clone(&clock)),
                 passwords: PasswordMemory::new(process_key()),
@@ -116,6 +117,11 @@ impl Authenticator {
             tracing::error!(%error, "the gate failed to conclude an attempt");
             Conclusion::Refuse(Refused { refusal: Refusal::Unavailable, not_before: Duration::ZERO })
         })
+    }
+
+    /// Records what happened that no attempt is behind; what cannot be written is said in the log.
+    pub async fn record(&self, event: Event) {
+        self.gate.desk.record(event).await;
     }
 
     /// Records the end of a session and gives its place back.
@@ -180,6 +186,8 @@ pub(super) struct Gate {
     refusal_times: Mutex<HashMap<UpstreamName, RefusalTime>>,
     outages: Mutex<Outages>,
     refused_seals: Mutex<RefusedSeals>,
+    /// Upstreams that accounts were moved to.
+    moved_to: Mutex<Vec<UpstreamName>>,
     /// How often argon2 was asked.
     #[cfg(test)]
     pub(super) argon2_runs: std::sync::atomic::AtomicUsize,
@@ -192,9 +200,7 @@ impl Gate {
         self.settle_upstream(&mut attempt, no.kind);
         self.keep_watch(&attempt, no.kind).await;
         attempt.unseen = no.kind.is_unseen();
-        let upstream = attempt.located.as_ref().map(|located| located.upstream.clone());
-        let protocol = attempt.origin.protocol;
-        let outage = upstream.as_ref().and_then(|upstream| self.outages().present(upstream, protocol, now));
+        let outage = self.trouble(&attempt);
         let undecided = outage.is_some() || attempt.over_budget;
         let Consequences { mut refusal, settle, outcome, uniform } = no.kind.consequences(undecided);
         if outcome == Outcome::Refused
@@ -296,6 +302,10 @@ impl Gate {
 
     pub(super) fn refused_seals(&self) -> MutexGuard<'_, RefusedSeals> {
         locked(&self.refused_seals)
+    }
+
+    pub(super) fn moved_to(&self) -> MutexGuard<'_, Vec<UpstreamName>> {
+        locked(&self.moved_to)
     }
 
     pub(super) fn outages(&self) -> MutexGuard<'_, Outages> {

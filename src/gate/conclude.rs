@@ -130,6 +130,10 @@ impl Gate {
         attempt.read_at = self.registry.moment();
         let standing = self.store.standing(&located.address).await.map_err(|e| broken(unreadable(&e)))?;
         attempt.account_exists = standing.is_some();
+        let upstream = standing.as_ref().and_then(|standing| self.upstream_now(&located.address, standing));
+        if upstream.is_some_and(|upstream| upstream != located.upstream) {
+            return Err(changed_meanwhile(Cause::UpstreamWithdrawn));
+        }
         let known = Known { standing, row: None };
         match self.plan(&self.rules(), &known, located) {
             Plan::PassThrough(Then::Enter) => self.present_account(attempt, located, known.standing).await,
@@ -218,7 +222,7 @@ impl Gate {
     /// ends the session. What was changed before that and heard of already has to be read again.
     async fn still_may_enter(&self, attempt: &OpenAttempt, place: &Place) -> Result<(), No> {
         let session = place.session();
-        if !self.rules().lead_as(&attempt.rules, session) {
+        if !self.rules().lead_as(&attempt.rules, attempt.home.as_ref(), session) {
             return Err(changed_meanwhile(Cause::UpstreamWithdrawn));
         }
         if !self.registry.changed_since(session.account, attempt.read_at) {

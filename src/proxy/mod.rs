@@ -26,9 +26,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::audit::Event;
 use crate::base::{Clock, Protocol, Timestamp};
 use crate::config::{self, Config, Limits};
 use crate::gate::Authenticator;
@@ -65,6 +66,8 @@ pub struct Proxy {
     upstreams: Arc<Upstreams>,
     /// What upstreams offer is learned until this is dropped.
     learning: JoinSet<()>,
+    /// What they tell is recorded, for as long as there are sessions of theirs.
+    recording: JoinSet<()>,
     drain: Duration,
     common: Common,
 }
@@ -158,6 +161,7 @@ impl Proxy {
             acceptors: Arc::clone(&prepared.acceptors),
             upstreams: Arc::clone(&prepared.upstreams),
             learning: JoinSet::new(),
+            recording: JoinSet::new(),
             drain: prepared.drain,
             common: Common { gate, clock, permits, buffers: Buffers::default(), closing },
         };
@@ -180,8 +184,7 @@ impl Proxy {
         } else {
             Arc::new(Acceptors::new(certificates)?)
         };
-        let upstreams = Arc::new(Upstreams::new(config)?);
-        upstreams.inherit(&self.upstreams);
+        let upstreams = Arc::new(Upstreams::new_after(&self.upstreams, config)?);
         let addresses = config.listeners.iter().map(|door| door.address);
         let sockets = addresses.clone().zip(self.doors.lacking(addresses));
         let bind = |(address, lacks): (SocketAddr, bool)| lacks.then(|| listener::bind(address)).transpose();
@@ -208,6 +211,8 @@ impl Proxy {
         // Dropping the set ends what is left of it.
         self.learning = JoinSet::new();
         self.learning.spawn(Arc::clone(&self.upstreams).keep_learning());
+        while self.recording.try_join_next().is_some() {}
+        self.recording.spawn(record(self.upstreams.events(), Arc::clone(&self.common.gate)));
         self.doors.adopt(wanted)
     }
 
@@ -256,6 +261,14 @@ impl Proxy {
         if !self.common.permits.all_gone(self.drain + LAST_WORDS).await {
             tracing::warn!("sessions were still open when the gate stopped");
         }
+    }
+}
+
+/// Records what the upstreams tell.
+async fn record(events: Option<mpsc::UnboundedReceiver<Event>>, gate: Arc<Authenticator>) {
+    let Some(mut events) = events else { return };
+    while let Some(event) = events.recv().await {
+        gate.record(event).await;
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::Session;
 use crate::app_password::{Outside, Scope};
-use crate::base::Timestamp;
+use crate::base::{Timestamp, UpstreamName};
 use crate::store::{AccountState, Standing};
 
 /// Why the gate ends a session that nobody closed.
@@ -21,7 +21,7 @@ pub enum Cause {
     Removed,
     /// It rests on the mailbox password, and a second factor was bound.
     FactorBound,
-    /// Its account no longer leads to its upstream: the configuration was changed.
+    /// Its account is at another upstream now, or its upstream was taken out of the configuration.
     UpstreamWithdrawn,
     /// An administrator ended it.
     EndedByAdmin,
@@ -74,10 +74,12 @@ impl Cause {
     }
 }
 
-/// Why `session` must not go on, if it must not. `scope` is that of its app password, if it has one that stands.
+/// Why `session` must not go on, if it must not. `upstream` is where its account is now; `scope` is that of its app
+/// password, if it has one that stands.
 pub(super) fn why_over(
     session: &Session,
     standing: Option<&Standing>,
+    upstream: Option<&UpstreamName>,
     scope: Option<&Scope>,
     now: Timestamp,
 ) -> Option<Cause> {
@@ -86,6 +88,9 @@ pub(super) fn why_over(
         AccountState::Active => {}
         AccountState::Suspended => return Some(Cause::Suspended),
         AccountState::Removed => return Some(Cause::Removed),
+    }
+    if upstream.is_some_and(|upstream| *upstream != session.upstream) {
+        return Some(Cause::UpstreamWithdrawn);
     }
     if session.app_password.is_none() {
         let bound = standing.bound_factors > 0 || standing.account.must_bind;
@@ -103,7 +108,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::base::{AccountId, Address, UpstreamName};
+    use crate::base::{AccountId, Address};
     use crate::gate::live::registry::session;
     use crate::store::AccountRecord;
 
@@ -112,6 +117,7 @@ mod tests {
             id: AccountId(uuid::Uuid::nil()),
             address: Address::parse("a@example.org").unwrap(),
             upstream: UpstreamName("legacy".to_owned()),
+            bound_upstream: None,
             state,
             must_bind,
             created_at: Timestamp::from_unix_seconds(0),
@@ -134,11 +140,23 @@ mod tests {
         ] {
             let standing = standing(state, bound, must_bind);
             let everything = scope("imap,pop3,smtp", "", None);
-            assert_eq!(why_over(&mailbox, Some(&standing), None, now), mailbox_ends, "{state:?} {bound}");
-            let ends = why_over(&app_password, Some(&standing), Some(&everything), now);
+            let ends = why_over(&mailbox, Some(&standing), None, None, now);
+            assert_eq!(ends, mailbox_ends, "{state:?} {bound}");
+            let ends = why_over(&app_password, Some(&standing), None, Some(&everything), now);
             assert_eq!(ends, other_ends, "{state:?} {bound}");
         }
-        assert_eq!(why_over(&mailbox, None, None, now), Some(Cause::Removed));
+        assert_eq!(why_over(&mailbox, None, None, None, now), Some(Cause::Removed));
+    }
+
+    #[test]
+    fn a_session_ends_when_its_account_is_at_another_upstream() {
+        let now = Timestamp::from_unix_seconds(1_800_000_000);
+        let standing = standing(AccountState::Active, 0, false);
+        let session = session(1, false);
+        for (upstream, ends) in [("legacy", None), ("new", Some(Cause::UpstreamWithdrawn))] {
+            let upstream = UpstreamName(upstream.to_owned());
+            assert_eq!(why_over(&session, Some(&standing), Some(&upstream), None, now), ends);
+        }
     }
 
     #[test]
@@ -153,7 +171,7 @@ mod tests {
             (Some(scope("pop3,smtp", "", None)), Some(Cause::OutOfScope)),
             (Some(scope("imap", "198.51.100.0/24", None)), Some(Cause::OutOfScope)),
         ] {
-            assert_eq!(why_over(&session, Some(&standing), scope.as_ref(), now), ends, "{scope:?}");
+            assert_eq!(why_over(&session, Some(&standing), None, scope.as_ref(), now), ends, "{scope:?}");
         }
     }
 
