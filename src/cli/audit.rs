@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_BACK: Duration = Duration::from_secs(60);
 
 /// Names of events, as the trail has them.
-const EVENTS: [&str; 22] = [
+const EVENTS: [&str; 24] = [
     "login",
     "refused_logins",
     "guessing_noticed",
@@ -46,6 +46,8 @@ const EVENTS: [&str; 22] = [
     "chain_started",
     "chain_ended",
     "started",
+    "configuration_reloaded",
+    "reload_failed",
     "stopped",
 ];
 

@@ -9,14 +9,16 @@ use super::rules::Rules;
 use super::timing::RefusalTime;
 
 impl Authenticator {
-    /// From now on `rules` hold. Returns how many sessions were told to end, because their upstream is withdrawn.
-    pub fn adopt(&self, rules: Rules) -> usize {
-        self.gate.adopt(rules)
+    /// From now on `rules` hold. Returns how many sessions were told to end, because their upstream is withdrawn. Those
+    /// of accounts whose domain leads elsewhere now end with the next [`Authenticator::hear_changes`], unless they were
+    /// moved to where they are.
+    pub async fn adopt(&self, rules: Rules) -> usize {
+        self.gate.adopt(rules).await
     }
 }
 
 impl Gate {
-    fn adopt(&self, rules: Rules) -> usize {
+    async fn adopt(&self, rules: Rules) -> usize {
         let limits = &rules.limits;
         self.desk.turns.adopt(limits);
         self.budgets.adopt(&rules.upstreams);
@@ -27,12 +29,16 @@ impl Gate {
         // Before sessions end: who enters now looks at these once more when it has its place.
         let rules = self.desk.rules.replace(rules);
         let mut ended = 0;
+        let mut unclear = Vec::new();
         for session in self.registry.all() {
             if !rules.lead(&session) {
                 ended += 1;
                 self.registry.end(session.account, Cause::UpstreamWithdrawn, |one| one.id == session.id);
+            } else if rules.home_of(&session.address).as_ref() != Some(&session.upstream) {
+                unclear.push(session.account);
             }
         }
+        self.ear.lock().await.judge_later(unclear);
         ended
     }
 

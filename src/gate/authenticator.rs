@@ -77,6 +77,7 @@ impl Authenticator {
             watch: Watch::new(process_key(), limits.exempt.clone()),
             refused_seals: Mutex::default(),
             uses: Uses::default(),
+            moved_to: Mutex::default(),
             desk: Arc::new(Desk {
                 turns: Turns::new(limiter, Arc::clone(&clock)),
                 passwords: PasswordMemory::new(process_key()),
@@ -85,7 +86,6 @@ impl Authenticator {
                 clock,
                 rules: InForce::new(on.rules),
             }),
-            moved_to: Mutex::default(),
             #[cfg(test)]
             argon2_runs: std::sync::atomic::AtomicUsize::new(0),
         };

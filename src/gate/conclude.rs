@@ -232,7 +232,6 @@ impl Gate {
             client: origin.client,
             program: attempt.program.clone(),
             app_password: entrant.app_password,
-            bound: attempt.home.as_ref().is_some_and(|home| *home != located.upstream),
             upstream: located.upstream,
             since: self.desk.clock.now(),
             traffic: Arc::default(),
@@ -266,7 +265,7 @@ impl Gate {
     /// ends the session. What was changed before that and heard of already has to be read again.
     async fn still_may_enter(&self, attempt: &OpenAttempt, place: &Place) -> Result<(), No> {
         let session = place.session();
-        if !self.rules().lead_as(&attempt.rules, session) {
+        if !self.rules().lead_as(&attempt.rules, attempt.home.as_ref(), session) {
             return Err(changed_meanwhile(Cause::UpstreamWithdrawn));
         }
         if !self.registry.changed_since(session.account, attempt.read_at) {

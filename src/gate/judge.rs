@@ -70,8 +70,8 @@ impl Gate {
     ) -> Result<Leave, No> {
         let rules = Arc::clone(&attempt.rules);
         let reach = attempt.origin.reach.clone();
-        let located = rules.directory.locate_among(&credentials.login, |name| reach.way_to(name).is_some());
-        let home = match located {
+        let home = match rules.directory.locate_among(&credentials.login, |name| reach.way_to(name).is_some())
+        {
             Ok(home) => home,
             Err(why) => return Err(self.nowhere(attempt, &credentials.password, &why.to_string()).await),
         };
@@ -103,8 +103,8 @@ impl Gate {
         attempt.home = Some(home.upstream.clone());
         self.note_presented(attempt, &credentials.password);
         attempt.refused_after = self.refusal_time_around(&home.upstream);
-        attempt.domain_is_named =
-            rules.upstream(&home.upstream).is_some_and(|upstream| upstream.names(home.address.domain()));
+        let domain_is_named = |of: &UpstreamRules| of.names(home.address.domain());
+        attempt.domain_is_named = rules.upstream(&home.upstream).is_some_and(domain_is_named);
         let Some(of_upstream) = rules.upstream(&located.upstream) else {
             return Err(No::undecided("the upstream is not configured"));
         };

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::live::Session;
 use super::upstream_login::UpstreamRules;
 use crate::account::Directory;
-use crate::base::{LoginName, UpstreamName};
+use crate::base::{Address, LoginName, UpstreamName};
 use crate::config::{Limits, Policies, WhenFull};
 
 /// The rules of one reading of the configuration.
@@ -39,20 +39,22 @@ impl Rules {
         self.limits.auth_deadline / 2
     }
 
-    /// Whether `session`, which `before` led, is led where it is by these, too.
-    pub(super) fn lead_as(&self, before: &Self, session: &Session) -> bool {
-        std::ptr::eq(self, before) || self.lead(session)
+    /// The upstream that the domain of `address` leads to.
+    pub(super) fn home_of(&self, address: &Address) -> Option<UpstreamName> {
+        let login = LoginName::from_bytes(address.as_str().as_bytes()).ok()?;
+        Some(self.directory.locate(&login).ok()?.upstream)
     }
 
-    /// Whether the account of `session` still leads to its upstream, over its protocol. One that is bound to an upstream
-    /// stays there, wherever its domain leads.
+    /// Whether the upstream of `session` is there still, over its protocol, and its account leads to any. To which,
+    /// the account may say otherwise.
     pub(super) fn lead(&self, session: &Session) -> bool {
         let speaks = |rules: &UpstreamRules| rules.protocols.contains(&session.protocol);
-        let leads = |login: LoginName| {
-            self.directory.locate(&login).is_ok_and(|found| found.upstream == session.upstream)
-        };
-        self.upstream(&session.upstream).is_some_and(speaks)
-            && (session.bound || LoginName::from_bytes(session.address.as_str().as_bytes()).is_ok_and(leads))
+        self.upstream(&session.upstream).is_some_and(speaks) && self.home_of(&session.address).is_some()
+    }
+
+    /// Whether `session`, which `before` led from `home`, is led from there to where it is by these, too.
+    pub(super) fn lead_as(&self, before: &Self, home: Option<&UpstreamName>, session: &Session) -> bool {
+        std::ptr::eq(self, before) || (self.lead(session) && self.home_of(&session.address).as_ref() == home)
     }
 }
 

@@ -13,7 +13,7 @@ use super::outage::Outage;
 use super::reach::Way;
 use super::rules::Rules;
 use crate::account::{Located, NameRefused};
-use crate::base::{Address, LoginName, UpstreamName};
+use crate::base::{Address, UpstreamName};
 use crate::store::{AccountState, Standing, StoreError};
 
 impl Rules {
@@ -35,8 +35,7 @@ impl Rules {
         if let Some(bound) = &standing.account.bound_upstream {
             return Some(bound.clone());
         }
-        let name = LoginName::from_bytes(address.as_str().as_bytes()).ok()?;
-        Some(self.directory.locate(&name).ok()?.upstream)
+        self.home_of(address)
     }
 }
 

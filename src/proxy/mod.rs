@@ -66,6 +66,8 @@ pub struct Proxy {
     upstreams: Arc<Upstreams>,
     /// What upstreams offer is learned until this is dropped.
     learning: JoinSet<()>,
+    /// What they tell is recorded, for as long as there are sessions of theirs.
+    recording: JoinSet<()>,
     drain: Duration,
     common: Common,
 }
@@ -159,6 +161,7 @@ impl Proxy {
             acceptors: Arc::clone(&prepared.acceptors),
             upstreams: Arc::clone(&prepared.upstreams),
             learning: JoinSet::new(),
+            recording: JoinSet::new(),
             drain: prepared.drain,
             common: Common { gate, clock, permits, buffers: Buffers::default(), closing },
         };
@@ -181,7 +184,7 @@ impl Proxy {
         } else {
             Arc::new(Acceptors::new(certificates)?)
         };
-        let upstreams = Arc::new(Upstreams::after(&self.upstreams, config)?);
+        let upstreams = Arc::new(Upstreams::new_after(&self.upstreams, config)?);
         let addresses = config.listeners.iter().map(|door| door.address);
         let sockets = addresses.clone().zip(self.doors.lacking(addresses));
         let bind = |(address, lacks): (SocketAddr, bool)| lacks.then(|| listener::bind(address)).transpose();
@@ -207,8 +210,9 @@ impl Proxy {
         let wanted = wanted.collect();
         // Dropping the set ends what is left of it.
         self.learning = JoinSet::new();
-        self.learning.spawn(record(self.upstreams.events(), Arc::clone(&self.common.gate)));
         self.learning.spawn(Arc::clone(&self.upstreams).keep_learning());
+        while self.recording.try_join_next().is_some() {}
+        self.recording.spawn(record(self.upstreams.events(), Arc::clone(&self.common.gate)));
         self.doors.adopt(wanted)
     }
 

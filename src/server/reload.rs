@@ -104,7 +104,7 @@ impl Reloader {
             tracing::info!(%protocol, %address, "listening");
         }
         // First who gets in, then where: nobody enters a new door by the old rules.
-        let sessions_ended = gate.adopt(rules);
+        let sessions_ended = gate.adopt(rules).await;
         for address in proxy.adopt(prepared) {
             tracing::info!(%address, "listening no more");
         }

@@ -32,6 +32,13 @@ pub(in crate::gate) struct Ear {
     pruned_at: Option<Monotonic>,
 }
 
+impl Ear {
+    /// The sessions of these accounts are to be judged with the next look.
+    pub(in crate::gate) fn judge_later(&mut self, accounts: impl IntoIterator<Item = AccountId>) {
+        self.unjudged.extend(accounts);
+    }
+}
+
 /// What the sessions of an account rest on, now.
 struct Ground {
     standing: Option<Standing>,

@@ -29,8 +29,6 @@ pub(in crate::gate) struct Session {
     /// What it rests on; none: the mailbox password.
     pub(in crate::gate) app_password: Option<AppPasswordId>,
     pub(in crate::gate) upstream: UpstreamName,
-    /// Whether an administrator bound the account there, wherever its domain leads.
-    pub(in crate::gate) bound: bool,
     pub(in crate::gate) since: Timestamp,
     pub(in crate::gate) traffic: Arc<Traffic>,
 }
@@ -331,7 +329,6 @@ pub(super) fn session(n: u128, by_app_password: bool) -> Session {
         program: Some("Foxmail 7.2".to_owned()),
         app_password: by_app_password.then_some(AppPasswordId(Uuid::from_u128(7))),
         upstream: UpstreamName("legacy".to_owned()),
-        bound: false,
         since: Timestamp::from_unix_seconds(0),
         traffic: Arc::default(),
     }

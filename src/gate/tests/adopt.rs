@@ -13,7 +13,7 @@ fn rules_for(domain: &str, settings: Settings) -> Rules {
     upstream.default_domain = Some(domain);
     upstream.aliases = None;
     upstream.imap = Some(Endpoint {
-        addresses: vec!["127.0.0.1:143".parse().unwrap()],
+        addresses: vec![],
         tls: EndpointTls::None,
         server_name: None,
         ca_file: None,
@@ -44,13 +44,13 @@ async fn sessions_end_where_their_account_no_longer_leads_to_their_upstream() {
     let mut passages = [enter(&site, Protocol::Imap, ALICE).await, enter(&site, Protocol::Imap, BOB).await];
     let mut pop3 = enter(&site, Protocol::Pop3, ALICE).await;
     // It speaks IMAP alone now.
-    assert_eq!(site.gate.adopt(rules_for("example.org", Settings::default())), 1);
+    assert_eq!(site.gate.adopt(rules_for("example.org", Settings::default())).await, 1);
     assert_eq!(told(&mut pop3).await, Some(Cause::UpstreamWithdrawn));
     for passage in &mut passages {
         assert_eq!(told(passage).await, None);
     }
     assert_eq!(
-        site.gate.adopt(rules_for("example.com", Settings::default())),
+        site.gate.adopt(rules_for("example.com", Settings::default())).await,
         3,
         "the POP3 client is still leaving"
     );
@@ -65,8 +65,8 @@ async fn whoever_was_asked_about_while_the_upstream_was_withdrawn_is_not_let_in(
     let site = Site::open().await;
     site.account(ALICE).await;
     let origin = origin(Protocol::Imap, 1);
-    let ended = site.attempt(&origin, ALICE, MAILBOX, |login| {
-        site.gate.adopt(rules_for("example.com", Settings::default()));
+    let ended = site.attempt_slowly(&origin, ALICE, MAILBOX, async |login| {
+        site.gate.adopt(rules_for("example.com", Settings::default())).await;
         site.upstream_says(&login)
     });
     assert_eq!(ended.await.refusal(), Some(Refusal::Unavailable), "its password was right");
@@ -81,8 +81,8 @@ async fn a_factor_that_became_required_counts_for_whom_the_upstream_was_asked_ab
     site.account(ALICE).await;
     let strict = || Settings { second_factor: overdue(), accounts: None, ..Settings::default() };
     let origin = origin(Protocol::Imap, 1);
-    let ended = site.attempt(&origin, ALICE, MAILBOX, |login| {
-        site.gate.adopt(rules_for("example.org", strict()));
+    let ended = site.attempt_slowly(&origin, ALICE, MAILBOX, async |login| {
+        site.gate.adopt(rules_for("example.org", strict())).await;
         site.upstream_says(&login)
     });
     assert_eq!(ended.await.refusal(), Some(Refusal::BindFirst));
@@ -103,7 +103,7 @@ async fn charges_proofs_and_places_outlive_other_rules() {
     let mut settings = Settings::default();
     settings.limits.per_account = Rate { burst: 11, per: Duration::from_secs(660) };
     settings.limits.sessions_per_account = 1;
-    site.gate.adopt(rules_for("example.org", settings));
+    site.gate.adopt(rules_for("example.org", settings)).await;
     assert_eq!(
         site.try_in(2, ALICE, "wrong again").await.refusal(),
         Some(Refusal::NotLetIn),
@@ -116,7 +116,7 @@ async fn charges_proofs_and_places_outlive_other_rules() {
     drop(held);
     let mut settings = Settings::default();
     settings.limits.proof_cache = Duration::ZERO;
-    site.gate.adopt(rules_for("example.org", settings));
+    site.gate.adopt(rules_for("example.org", settings)).await;
     drop(enter_by(&site, BOB, &printed).await);
     assert_eq!(site.argon2_runs(), 2, "proofs are not kept any more");
 }
@@ -134,10 +134,10 @@ async fn an_upstreams_budget_outlives_another_rate() {
     }
     assert_eq!(site.try_in(1, ALICE, "wrong 2").await.refusal(), Some(Refusal::Unavailable), "used up");
     assert_eq!(site.asked(), 2);
-    site.gate.adopt(rules_for("example.org", budgeted(2)));
+    site.gate.adopt(rules_for("example.org", budgeted(2))).await;
     site.try_in(1, ALICE, "wrong 3").await;
     assert_eq!(site.asked(), 2, "the same rate changes nothing");
-    site.gate.adopt(rules_for("example.org", budgeted(1)));
+    site.gate.adopt(rules_for("example.org", budgeted(1))).await;
     site.try_in(1, ALICE, "wrong 4").await;
     assert_eq!(site.asked(), 2, "nor does a lower one");
 }

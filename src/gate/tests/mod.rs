@@ -316,7 +316,7 @@ fn read_records(directory: &Path, records: &mut Vec<Value>) {
 fn rules(settings: Settings) -> Rules {
     let mut upstreams = vec![upstream(&settings)];
     upstreams.extend(settings.others);
-    let of_upstream = |upstream| {
+    let rules = |upstream| {
         let master_password = Password::new(b"master-secret".to_vec()).unwrap();
         UpstreamRules::new(upstream, Some(master_password)).unwrap()
     };
@@ -325,7 +325,7 @@ fn rules(settings: Settings) -> Rules {
         policies: Policies { default: policy(settings.second_factor), domains: Default::default() },
         limits: settings.limits,
         when_full: settings.when_full,
-        upstreams: upstreams.iter().map(of_upstream).collect(),
+        upstreams: upstreams.iter().map(rules).collect(),
     }
 }
 

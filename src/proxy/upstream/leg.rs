@@ -99,14 +99,17 @@ impl<P: MailProtocol> Leg<P> {
         known.reduce(|one, two| if one == two { one } else { Arc::new(one.intersect(&two)) })
     }
 
-    /// Until they are heard, servers that are in `before`, too, are taken to offer what they did.
+    /// Until its servers are heard, they are taken to offer what they did in `before`; where all are new, what all of
+    /// those offered.
     pub(super) fn inherit(&self, before: &Self) {
-        let known = before.offers.read().unwrap_or_else(PoisonError::into_inner);
-        let mut offers = self.offers.write().unwrap_or_else(PoisonError::into_inner);
-        for (server, offer) in self.servers.iter().zip(offers.iter_mut()) {
-            let place = before.servers.iter().position(|old| old.address == server.address);
-            *offer = place.and_then(|place| known.get(place)?.clone());
+        let theirs = before.offers.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let same = |server: &Server| before.servers.iter().position(|one| one.address == server.address);
+        let known = |server| theirs.get(same(server)?).cloned().flatten();
+        let mut offers: Vec<_> = self.servers.iter().map(known).collect();
+        if offers.iter().all(Option::is_none) {
+            offers.fill(before.offer());
         }
+        *self.offers.write().unwrap_or_else(PoisonError::into_inner) = offers;
     }
 
     /// Both deadlines together: what a login takes at most.

@@ -66,23 +66,23 @@ impl Upstreams {
     /// # Errors
     /// [`TlsError`] naming the file or name of an upstream that cannot be used.
     pub fn new(config: &Config) -> Result<Self, TlsError> {
-        Self::with(config, seats_of(&config.upstreams, &[]))
+        Self::with_seats(config, seats_of(&config.upstreams, &[]))
     }
 
-    /// The same, instead of `before`: begins with what that had learned of those servers that are in both, and counts
-    /// its connections with those upstreams that may have as many as before.
+    /// The same after `before`: with what that had learned of the servers that are in both, and with their connections
+    /// counted on.
     ///
     /// # Errors
     /// As [`Upstreams::new`].
-    pub(super) fn after(before: &Self, config: &Config) -> Result<Self, TlsError> {
-        let upstreams = Self::with(config, seats_of(&config.upstreams, &before.seats))?;
-        upstreams.imap.inherit(&before.imap);
-        upstreams.pop3.inherit(&before.pop3);
-        upstreams.smtp.inherit(&before.smtp);
-        Ok(upstreams)
+    pub(super) fn new_after(before: &Self, config: &Config) -> Result<Self, TlsError> {
+        let after = Self::with_seats(config, seats_of(&config.upstreams, &before.seats))?;
+        after.imap.inherit(&before.imap);
+        after.pop3.inherit(&before.pop3);
+        after.smtp.inherit(&before.smtp);
+        Ok(after)
     }
 
-    fn with(config: &Config, seats: Vec<Arc<Seats>>) -> Result<Self, TlsError> {
+    fn with_seats(config: &Config, seats: Vec<Arc<Seats>>) -> Result<Self, TlsError> {
         let (upstreams, own_name) = (&config.upstreams, &config.server.hostname);
         // As good as bounded: each server says something once a minute at most.
         let (trail, events) = mpsc::unbounded_channel();
@@ -136,12 +136,12 @@ impl Upstreams {
     }
 }
 
-/// The seats of each upstream: those of `before` where they are as many.
+/// Those in `before`, where they are of the same upstream and as many.
 fn seats_of(upstreams: &[config::Upstream], before: &[Arc<Seats>]) -> Vec<Arc<Seats>> {
     let seats = |upstream: &config::Upstream| {
-        let fresh = Seats::new(&upstream.name, upstream.max_connections);
-        let same = before.iter().find(|old| old.upstream == fresh.upstream && old.most == fresh.most);
-        same.map_or(fresh, Arc::clone)
+        let new = Seats::new(&upstream.name, upstream.max_connections);
+        let same = before.iter().find(|seats| seats.upstream == new.upstream && seats.most == new.most);
+        same.map_or(new, Arc::clone)
     };
     upstreams.iter().map(seats).collect()
 }
