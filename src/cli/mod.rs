@@ -8,12 +8,14 @@
 mod account;
 mod app_password;
 mod audit;
+mod completions;
 mod config;
 mod context;
 mod factor;
 mod failure;
 mod init;
 mod mailbox;
+mod man;
 mod output;
 mod planned;
 mod prompt;
@@ -33,10 +35,12 @@ use crate::config::DEFAULT_PATH;
 use account::AccountCommand;
 use app_password::AppPasswordCommand;
 use audit::AuditCommand;
+use completions::Completions;
 use config::ConfigCommand;
 use context::Context;
 use factor::FactorCommand;
 use init::Init;
+use man::Man;
 use session::SessionCommand;
 
 /// The gate in front of a mail server: app passwords and second factors for IMAP, POP3 and SMTP
@@ -68,6 +72,8 @@ enum Command {
     Session(SessionCommand),
     #[command(subcommand)]
     Audit(AuditCommand),
+    Completions(Completions),
+    Man(Man),
 }
 
 /// How records are printed.
@@ -108,6 +114,8 @@ impl Cli {
             Command::AppPassword(command) => on_site(&self.config, async |site| command.run(site).await),
             Command::Session(command) => on_site(&self.config, async |site| command.run(site).await),
             Command::Audit(command) => on_site(&self.config, async |site| command.run(site).await),
+            Command::Completions(completions) => completions.run(),
+            Command::Man(man) => man.run(),
         }
     }
 }

@@ -11,9 +11,6 @@ const PLANNED: &[&[&str]] = &[
     &["report"],
     &["policy"],
     &["token"],
-    &["completions"],
-    &["man"],
-    &["config", "schema"],
     &["audit", "export"],
     &["app-password", "create", "--read-only"],
 ];

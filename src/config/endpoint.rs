@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -28,7 +29,7 @@ pub struct Endpoint {
 }
 
 /// How the leg to an upstream is protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EndpointTls {
     /// Not at all: for loopback and trusted wires.
@@ -39,10 +40,11 @@ pub enum EndpointTls {
     Implicit,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawEndpoint {
     #[serde(deserialize_with = "one_address", serialize_with = "as_list")]
+    #[schemars(with = "Vec<HostPort>", length(min = 1))]
     address: HostPort,
     tls: EndpointTls,
     #[serde(default, deserialize_with = "server_name", skip_serializing_if = "Option::is_none")]
@@ -161,7 +163,7 @@ fn server_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Stri
 
 /// A SHA-256 hash, in hexadecimal (colons allowed, as `openssl` prints them) or base64.
 #[derive(Clone, Copy)]
-struct Pin([u8; 32]);
+pub(super) struct Pin([u8; 32]);
 
 impl<'de> Deserialize<'de> for Pin {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

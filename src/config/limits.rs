@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -47,7 +48,7 @@ pub struct Limits {
     pub proof_cache: Duration,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawLimits {
     per_network: RawRate,
@@ -67,7 +68,7 @@ pub(super) struct RawLimits {
     proof_cache: DurationText,
 }
 
-#[derive(Clone, Copy, Deserialize, Serialize)]
+#[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRate {
     burst: Count,
@@ -164,7 +165,7 @@ impl From<&Limits> for RawLimits {
 }
 
 /// A list of networks, one text each.
-struct Networks(NetworkList);
+pub(super) struct Networks(NetworkList);
 
 impl<'de> Deserialize<'de> for Networks {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

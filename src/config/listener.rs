@@ -2,15 +2,17 @@
 
 use std::net::SocketAddr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::document::Raw;
 use super::planned::{Off, Planned};
+use super::schema;
 use crate::base::{Protocol, UpstreamName};
 
 /// How TLS begins on a listener.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ListenerTls {
     /// From the first byte (993, 995, 465, 994).
@@ -32,14 +34,16 @@ pub struct Listener {
     pub upstreams: Vec<UpstreamName>,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawListener {
     protocol: Protocol,
     #[serde(deserialize_with = "address")]
+    #[schemars(with = "schema::SocketAddress")]
     address: SocketAddr,
     tls: ListenerTls,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
     upstreams: Vec<Spanned<String>>,
 }
 

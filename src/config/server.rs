@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::document::Raw;
-use super::paths;
+use super::{paths, schema};
 use crate::base::Language;
 
 /// Who we are and where we keep things.
@@ -30,10 +31,11 @@ impl Server {
 /// Where things are kept unless the file says otherwise.
 pub const DEFAULT_DATA_DIR: &str = "/var/lib/mailward";
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawServer {
     #[serde(deserialize_with = "hostname")]
+    #[schemars(with = "schema::HostName")]
     hostname: String,
     #[serde(default = "default_data_dir", deserialize_with = "paths::some_path")]
     data_dir: PathBuf,
@@ -41,7 +43,7 @@ pub(super) struct RawServer {
     refusal_text: RawLanguage,
 }
 
-#[derive(Clone, Copy, Default, Deserialize, Serialize)]
+#[derive(Clone, Copy, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum RawLanguage {
     #[default]

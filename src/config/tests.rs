@@ -1,13 +1,13 @@
 //! The whole file: what an administrator is told about mistakes.
 
 mod reference;
+mod schema;
 
 use std::path::Path;
 use std::time::Duration;
 
+use super::reference::REFERENCE;
 use super::*;
-
-const REFERENCE: &str = include_str!("../../config/mailward.toml");
 
 const SHORTEST: &str = r#"
 [server]
