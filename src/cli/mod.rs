@@ -41,6 +41,7 @@ use context::Context;
 use factor::FactorCommand;
 use init::Init;
 use man::Man;
+use serve::Serve;
 use session::SessionCommand;
 
 /// The gate in front of a mail server: app passwords and second factors for IMAP, POP3 and SMTP
@@ -58,8 +59,7 @@ struct Cli {
 enum Command {
     /// Set up a gate: look at the mail server, write configuration, certificate and database
     Init(Init),
-    /// Run the gate in the foreground
-    Serve,
+    Serve(Serve),
     #[command(subcommand)]
     Config(ConfigCommand),
     #[command(subcommand)]
@@ -107,7 +107,7 @@ impl Cli {
     fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Init(init) => here(init.run(&self.config)),
-            Command::Serve => serve::run(&self.config),
+            Command::Serve(serve) => serve.run(&self.config),
             Command::Config(command) => command.run(&self.config),
             Command::Account(command) => on_site(&self.config, async |site| command.run(site).await),
             Command::Factor(command) => on_site(&self.config, async |site| command.run(site).await),

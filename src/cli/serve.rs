@@ -2,12 +2,34 @@
 
 use std::path::Path;
 
-use crate::config::Config;
-use crate::{server, telemetry};
+use clap::Args;
 
-/// Runs the gate until it is told to stop.
-pub(super) fn run(path: &Path) -> anyhow::Result<()> {
-    telemetry::start()?;
-    let config = Config::load(path)?;
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(server::run(config))
+use crate::config::Config;
+use crate::server;
+use crate::telemetry::{self, LogFormat};
+
+/// Run the gate in the foreground
+///
+/// How much is logged says MAILWARD_LOG: `info` by default, `debug`, or `mailward::proxy=debug,info`.
+#[derive(Args)]
+pub(super) struct Serve {
+    /// How the log is written
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        env = "MAILWARD_LOG_FORMAT",
+        default_value_t,
+        hide_env_values = true
+    )]
+    log_format: LogFormat,
+}
+
+impl Serve {
+    /// Runs the gate until it is told to stop.
+    pub(super) fn run(&self, path: &Path) -> anyhow::Result<()> {
+        telemetry::start_log(self.log_format)?;
+        let config = Config::load(path)?;
+        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(server::run(config))
+    }
 }
