@@ -53,6 +53,8 @@ pub mod app_password;
 pub mod audit;
 #[cfg(feature = "server")]
 pub mod factor;
+#[cfg(feature = "server")]
+pub mod meters;
 // F3: who gets in
 #[cfg(feature = "server")]
 pub mod gate;

@@ -19,6 +19,7 @@ use super::limits::{Networks, RawLimits};
 use super::listener::RawListener;
 use super::login::LoginRewrite;
 use super::master::MasterStyle;
+use super::metrics::RawMetrics;
 use super::policy::{FactorKind, RawPolicy};
 use super::portal::RawPortal;
 use super::reference::Reference;
@@ -46,6 +47,7 @@ pub fn schema() -> Value {
     add("limits", section::<RawLimits>(&mut generator));
     add("portal", section::<RawPortal>(&mut generator));
     add("audit", section::<RawAudit>(&mut generator));
+    add("metrics", section::<RawMetrics>(&mut generator));
     describe(&mut sections);
     let mut schema = object(Value::Object(sections), &["server", "tls", "listener", "upstream"]);
     if let Some(schema) = schema.as_object_mut() {

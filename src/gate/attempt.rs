@@ -26,6 +26,7 @@ use crate::audit::event::{Credential, Login, Outcome};
 use crate::audit::{Audit, Event};
 use crate::base::{Address, AppPasswordId, Clock, LoginName, Monotonic};
 use crate::config::WhenFull;
+use crate::meters::Meters;
 use crate::protocol::{Credentials, Mechanism};
 
 /// Where attempts are settled and recorded.
@@ -42,6 +43,8 @@ pub(super) struct Desk {
     pub(super) when_full: WhenFull,
     /// Time.
     pub(super) clock: Arc<dyn Clock>,
+    /// What is counted.
+    pub(super) meters: Arc<Meters>,
 }
 
 impl Desk {
@@ -154,6 +157,7 @@ impl OpenAttempt {
     pub(super) async fn close(mut self, settle: Settle, outcome: Outcome, reason: String) -> bool {
         self.settle(settle);
         self.closed = true;
+        self.desk.meters.attempt(self.origin.protocol, outcome);
         let (tally, account) = (&self.desk.tally, self.recorded_account());
         if self.unseen && !tally.count(self.origin.client, &account, outcome, &*self.desk.clock) {
             return true;
@@ -207,7 +211,7 @@ impl OpenAttempt {
             protocol = %self.origin.protocol,
             client.ip = %self.origin.client,
             account,
-            ?outcome,
+            outcome = outcome.as_str(),
             reason,
             "login"
         );
@@ -238,6 +242,7 @@ impl Drop for OpenAttempt {
         if let Some(hold) = self.hold.take().filter(|_| self.at_stake) {
             hold.charge_undecided();
         }
+        self.desk.meters.attempt(self.origin.protocol, Outcome::Unavailable);
         let reason = "the connection ended before the answer".to_owned();
         let event = self.event(self.recorded_account(), Outcome::Unavailable, reason);
         self.desk.record_later(event);

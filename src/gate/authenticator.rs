@@ -25,12 +25,13 @@ use super::uses::Uses;
 use super::verdict::{Consequences, Kind, No};
 use super::watch::{self, Watch};
 use crate::account::{Accounts, Directory};
-use crate::app_password::AppPasswords;
+use crate::app_password::{AppPasswords, Argon2Figures};
 use crate::audit::event::{Guessing, Outcome, Pattern, RefusedLogins};
 use crate::audit::{Audit, Event};
 use crate::base::key::KEY_LEN;
-use crate::base::{Clock, Monotonic, Secret, UpstreamName, random};
+use crate::base::{Clock, Monotonic, Protocol, Secret, UpstreamName, random};
 use crate::config::{Limits, Policies, WhenFull};
+use crate::meters::Meters;
 use crate::protocol::{Credentials, Refusal};
 use crate::store::Store;
 
@@ -79,6 +80,7 @@ impl Authenticator {
                 audit: on.audit,
                 when_full: on.when_full,
                 clock: Arc::clone(&clock),
+                meters: Meters::new(on.upstreams.iter().map(|upstream| upstream.name.clone())),
             }),
             accounts: Accounts::new(on.store.clone(), Arc::clone(&clock)),
             store: on.store,
@@ -103,6 +105,24 @@ impl Authenticator {
             argon2_runs: std::sync::atomic::AtomicUsize::new(0),
         };
         Self { gate: Arc::new(gate) }
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn meters(&self) -> &Arc<Meters> {
+        &self.gate.desk.meters
+    }
+
+    /// How many sessions there are now, by protocol.
+    #[must_use]
+    pub fn sessions(&self) -> [(Protocol, u64); Protocol::ALL.len()] {
+        self.gate.registry.counts()
+    }
+
+    /// What the argon2 threads have to do.
+    #[must_use]
+    pub fn argon2(&self) -> Argon2Figures {
+        self.gate.app_passwords.argon2()
     }
 
     /// Judges one attempt; what it refuses is recorded already.
@@ -164,7 +184,13 @@ impl Authenticator {
         let desk = &self.gate.desk;
         for sum in desk.tally.take(only_due, &*desk.clock) {
             let RefusedLogins { network, account, outcome, count, .. } = &sum;
-            tracing::info!(network, account, ?outcome, count, "more logins were refused unseen");
+            tracing::info!(
+                network,
+                account,
+                outcome = outcome.as_str(),
+                count,
+                "more logins were refused unseen"
+            );
             desk.record(Event::RefusedLogins(sum)).await;
         }
     }

@@ -239,6 +239,8 @@ impl Gate {
         // Before any proof, because a row that somebody changed proves nothing.
         let scope = self.app_passwords.scope(row).map_err(|why| tampered(case, row, why))?;
         let cached = self.proofs().look_up(case.presented, row, self.now());
+        let meters = &self.desk.meters;
+        if cached.is_some() { &meters.proofs_found } else { &meters.proofs_missed }.add(1);
         let proof = match cached {
             Some(proof) => proof,
             None => self.prove(attempt, case, row, candidate, scope).await?,
@@ -315,6 +317,7 @@ impl Gate {
     ) -> Result<Leave, No> {
         match self.proofs().look_up_alone(case.presented, self.now()) {
             Some(proof) => {
+                self.desk.meters.proofs_found.add(1);
                 attempt.account_exists = true;
                 let leave = self.by_proof(attempt, case, proof)?;
                 self.unless_seen_refused(leave)

@@ -34,7 +34,7 @@ use permits::Permits;
 use session::Door;
 use tls::{Acceptor, Certificates, TlsError};
 use upstream::Legs;
-pub use upstream::Upstreams;
+pub use upstream::{Health, Upstreams};
 
 /// What sessions may take to end once the gate stops: the relay's own limit and the last record.
 const DRAIN_MAX: Duration = Duration::from_secs(relay::DRAIN_MAX.as_secs() + 3);

@@ -22,6 +22,7 @@ use crate::config::{Limits, ListenerTls};
 use crate::gate::{
     Authenticator, Conclusion, Decision, Origin, Passage, Refused, SessionSummary, UpstreamSaid,
 };
+use crate::meters::{Handshake, UpstreamLogin};
 use crate::protocol::{
     Attempt, Channel, Dialogue, MailProtocol, Refusal, ServerDialogue, ServerSetup, Wording,
 };
@@ -51,6 +52,7 @@ pub(super) async fn serve<P: MailProtocol>(
     client: ClientAddress,
     _place: ConnectionPermit,
 ) {
+    let _counted = door.gate.meters().connected(P::PROTOCOL);
     // A network that holds too many connections already is not worth a word.
     let Some(permit) = door.permits.stranger(client) else { return };
     let admitted = Box::pin(Stranger::new(&door, client, permit).until_admitted(tcp)).await;
@@ -149,7 +151,15 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
     /// The handshake, in which the client may say whom it wants.
     async fn shake_hands(&mut self, stream: Stream) -> Option<Stream> {
         let handshake = timeout(self.door.limits.tls_deadline, self.door.acceptor.accept(stream));
-        let stream = self.patiently(handshake).await?.ok()?.ok()?;
+        let shaken = self.patiently(handshake).await?;
+        let how = match &shaken {
+            Ok(Ok(stream)) if stream.is_tls12() => Handshake::Tls12,
+            Ok(Ok(_)) => Handshake::Tls13,
+            Ok(Err(_)) => Handshake::Failed,
+            Err(_) => Handshake::TimedOut,
+        };
+        self.door.gate.meters().handshake(P::PROTOCOL, how);
+        let stream = shaken.ok()?.ok()?;
         let Told { offer, reach } = self.door.ways.told(stream.server_name());
         self.offer = offer;
         self.origin.reach = reach;
@@ -200,7 +210,14 @@ async fn judge<P: MailProtocol>(
         Decision::Admit(grant) => grant,
     };
     let login = grant.take_login();
+    let asked = Instant::now();
     let answer = door.legs.log_in(grant.upstream(), login, attempt.introduction, deadline).await;
+    let how = match &answer {
+        Answer::Yes(_) => UpstreamLogin::Accepted,
+        Answer::No => UpstreamLogin::Refused,
+        Answer::Unavailable { .. } => UpstreamLogin::Unavailable,
+    };
+    door.gate.meters().upstream_login(grant.upstream(), P::PROTOCOL, how, asked.elapsed());
     let (said, entered) = match answer {
         Answer::Yes(entered) => (UpstreamSaid::Yes, Some(entered)),
         Answer::No => (UpstreamSaid::No, None),

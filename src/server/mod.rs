@@ -9,12 +9,14 @@ mod strays;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::audit::{Audit, Event};
 use crate::config::{Config, UpstreamCredential, secret_file};
 use crate::gate::{Authenticator, Dependencies, UpstreamRules};
 use crate::proxy::{Bound, Upstreams, descriptors};
 use crate::site::Site;
+use crate::telemetry::{WatchListener, Watched};
 use chores::{watch_sessions, write_uses};
 use signals::until_told_to_stop;
 use strays::warn_of_strays;
@@ -27,6 +29,7 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
     config.limits.connections = descriptors::fit(config.limits.connections);
     // First what fails most often and costs nothing: addresses, certificates, upstream settings.
     let bound = Bound::new(&config)?;
+    let watching = config.metrics.as_ref().map(|metrics| WatchListener::bind(metrics.listen)).transpose()?;
     let upstreams = Arc::new(Upstreams::new(&config)?);
     let rules = upstream_rules(&config)?;
     let site = Site::open(config).await?;
@@ -54,6 +57,23 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
     audit.append(Event::Started { version: version.clone() }).await?;
     for (protocol, address) in bound.addresses() {
         tracing::info!(%protocol, %address, "listening");
+    }
+    // Dropping the set ends it, when nothing is left to be watched.
+    let mut watchers = JoinSet::new();
+    if let Some(listener) = watching {
+        if let Ok(address) = listener.address() {
+            tracing::info!(%address, "listening for metrics and health");
+        }
+        let watched = Watched {
+            gate: Arc::clone(&gate),
+            upstreams: Arc::clone(&upstreams),
+            audit: audit.clone(),
+            when_full: site.config.audit.when_full,
+            store: site.store.clone(),
+            started: site.clock.now(),
+            closing: closing.clone(),
+        };
+        watchers.spawn(listener.serve(watched));
     }
     tracing::info!(version, hostname = site.config.server.hostname, "serving");
 

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use mailward::config::reference::{Entry, Piece, Reference};
 use mailward::config::schema;
+use mailward::telemetry::table::{Kind, METRICS, Metric};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -15,6 +16,41 @@ use super::site::run;
 #[test]
 fn the_page_of_all_settings_says_what_reference_and_types_say() {
     is_as_generated("docs/admin/configuration.md", &configuration_page());
+}
+
+#[test]
+fn the_page_of_metrics_has_each_of_them() {
+    is_as_generated("docs/admin/metrics.md", &metrics_page());
+}
+
+#[test]
+fn dashboard_and_alerts_ask_for_metrics_that_there_are() {
+    let named = |text: &str| {
+        let words = text.split(|sign: char| !(sign.is_ascii_alphanumeric() || sign == '_'));
+        let ours = words.filter(|word| word.starts_with("mailward_") || word.starts_with("process_"));
+        ours.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let read = |path: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let dashboard: Value = serde_json::from_str(&read("docs/admin/grafana/mailward.json")).unwrap();
+    let mut questions = vec![];
+    for panel in dashboard["panels"].as_array().unwrap() {
+        let targets = panel["targets"].as_array().into_iter().flatten();
+        questions.extend(targets.map(|target| target["expr"].as_str().unwrap().to_owned()));
+    }
+    assert!(questions.len() > 15, "{questions:?}");
+    questions.extend(read("docs/admin/grafana/alerts.yaml").lines().map(str::to_owned));
+    let mut unseen: Vec<_> = METRICS.iter().map(|metric| metric.name).collect();
+    for name in questions.iter().flat_map(|question| named(question)) {
+        let of_histogram = ["_bucket", "_sum", "_count"].iter().find_map(|ending| name.strip_suffix(ending));
+        let known = |metric: &&Metric| {
+            metric.name == name || (metric.kind == Kind::Histogram && Some(metric.name) == of_histogram)
+        };
+        let metric = METRICS.iter().find(known).unwrap_or_else(|| panic!("there is no `{name}`"));
+        unseen.retain(|other| *other != metric.name);
+    }
+    // What is there for a closer look.
+    unseen.retain(|name| !["mailward_audit_syncs_total", "mailward_audit_records_total"].contains(name));
+    assert_eq!(unseen, [] as [&str; 0], "on no panel");
 }
 
 #[test]
@@ -64,6 +100,31 @@ pub(crate) fn is_as_generated(path: &str, wanted: &str) {
         "`{path}` has drifted, first in line {}: write it anew with MAILWARD_BLESS=1",
         1 + differing.unwrap_or_else(|| found.lines().count().min(wanted.lines().count()))
     );
+}
+
+fn metrics_page() -> String {
+    let mut page = String::from(
+        "# Metrics and health\n\nWith a `[metrics]` section the gate answers over HTTP on an address of its own, `127.0.0.1:9464` by \
+         default. There is no password: let only those reach it who watch.\n\n\
+         | path | says |\n|---|---|\n\
+         | `/metrics` | the numbers below, for Prometheus |\n\
+         | `/healthz` | 200 while the process answers: restart it when it does not |\n\
+         | `/readyz` | 200 while this node can let people in, else 503; why not stands in `reasons`: it drains, the database does \
+         not answer, the audit trail cannot be written. For a balancer, which then sends clients to another node. An upstream that \
+         is down is in `upstreams_down` and does not count, because it is down for all nodes: clients hear *come again later* \
+         from any |\n\n\
+         [`grafana/mailward.json`](grafana/mailward.json) is a dashboard to import, [`grafana/alerts.yaml`](grafana/alerts.yaml) holds \
+         rules to begin with. Counters begin at 0 when the gate starts. No label can be chosen by who connects, and none is \
+         an account: for who it was, ask `mailward audit search`.\n\n\
+         <!-- Generated from src/telemetry/table.rs: change that, then run\n     \
+         MAILWARD_BLESS=1 cargo nextest run --test cli generated -->\n\n\
+         | metric | kind | labels | says |\n|---|---|---|---|\n",
+    );
+    for Metric { name, kind, labels, help } in METRICS {
+        let labels: Vec<_> = labels.iter().map(|(name, values)| format!("`{name}`: {values}")).collect();
+        writeln!(page, "| `{name}` | {} | {} | {help} |", kind.as_str(), labels.join("; ")).unwrap();
+    }
+    page
 }
 
 fn configuration_page() -> String {

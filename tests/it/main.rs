@@ -27,4 +27,5 @@ mod support;
 mod threats;
 mod transparency;
 mod upstream;
+mod watching;
 mod xclient;

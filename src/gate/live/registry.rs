@@ -13,6 +13,7 @@ use super::Cause;
 use crate::base::{
     AccountId, Address, AppPasswordId, ClientAddress, Protocol, SessionId, Timestamp, UpstreamName,
 };
+use crate::meters::Bytes;
 
 /// Accounts whose last change is remembered one by one; beyond that all count as changed.
 const CHANGED_MAX: usize = 16_384;
@@ -38,17 +39,27 @@ pub(in crate::gate) struct Session {
 pub struct Traffic {
     from_client: AtomicU64,
     to_client: AtomicU64,
+    /// Of all sessions of its protocol.
+    together: Arc<Bytes>,
 }
 
 impl Traffic {
+    /// None yet; what moves is counted in `together`, too.
+    #[must_use]
+    pub fn counted_in(together: &Arc<Bytes>) -> Self {
+        Self { together: Arc::clone(together), ..Self::default() }
+    }
+
     /// So many more went to the upstream.
     pub fn moved_from_client(&self, bytes: u64) {
         self.from_client.fetch_add(bytes, Ordering::Relaxed);
+        self.together.from_client.add(bytes);
     }
 
     /// So many more went to the client.
     pub fn moved_to_client(&self, bytes: u64) {
         self.to_client.fetch_add(bytes, Ordering::Relaxed);
+        self.together.to_client.add(bytes);
     }
 
     /// So far: from the client, to the client.
@@ -67,6 +78,8 @@ pub(in crate::gate) struct Registry {
 #[derive(Default)]
 struct Inner {
     live: HashMap<AccountId, Vec<Entry>>,
+    /// How many these are, in the order of [`Protocol::ALL`].
+    counts: [u64; Protocol::ALL.len()],
     /// Only of those that expire.
     expiries: BTreeSet<(Timestamp, AccountId, SessionId)>,
     /// Begun and not listed yet.
@@ -126,8 +139,15 @@ impl Registry {
             inner.expiries.insert((at, session.account, session.id));
         }
         inner.begun.insert(session.id, session.account);
+        *inner.count(session.protocol) += 1;
         drop(inner);
         Some(Place { registry: Arc::clone(self), session, ended })
+    }
+
+    /// How many there are now.
+    pub(in crate::gate) fn counts(&self) -> [(Protocol, u64); Protocol::ALL.len()] {
+        let mut inner = self.locked();
+        Protocol::ALL.map(|protocol| (protocol, *inner.count(protocol)))
     }
 
     /// The present moment; see [`Registry::changed_since`].
@@ -247,6 +267,7 @@ impl Registry {
         if of_account.is_empty() {
             inner.live.remove(&session.account);
         }
+        *inner.count(session.protocol) -= 1;
         if let Some(at) = entry.expires_at {
             inner.expiries.remove(&(at, session.account, session.id));
         }
@@ -261,6 +282,15 @@ impl Registry {
 }
 
 impl Inner {
+    fn count(&mut self, protocol: Protocol) -> &mut u64 {
+        let [imap, pop3, smtp] = &mut self.counts;
+        match protocol {
+            Protocol::Imap => imap,
+            Protocol::Pop3 => pop3,
+            Protocol::Smtp => smtp,
+        }
+    }
+
     fn entry(&mut self, account: AccountId, id: SessionId) -> Option<&mut Entry> {
         self.live.get_mut(&account)?.iter_mut().find(|entry| entry.session.id == id)
     }
@@ -340,7 +370,9 @@ mod tests {
         let held = [10, 11].map(|n| registry.enter(session(n, false), Some(at(5))).unwrap());
         assert!(registry.enter(session(12, false), None).is_none());
         assert!(registry.enter(session(20, false), None).is_some(), "each account has its own");
+        assert_eq!(registry.counts(), [(Protocol::Imap, 2), (Protocol::Pop3, 0), (Protocol::Smtp, 0)]);
         drop(held);
+        assert_eq!(registry.counts()[0], (Protocol::Imap, 0));
         let inner = registry.locked();
         assert!(inner.live.is_empty() && inner.expiries.is_empty(), "nothing is held for those who left");
         assert!(

@@ -62,6 +62,17 @@ impl Stream {
         }
     }
 
+    /// Whether it is TLS 1.2 that protects it.
+    #[must_use]
+    pub fn is_tls12(&self) -> bool {
+        match &self.0 {
+            Kind::Plain(_) => false,
+            Kind::Secured(tls) => {
+                tls.get_ref().1.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2)
+            }
+        }
+    }
+
     /// The socket under a stream that has no TLS yet.
     fn into_plain(self) -> io::Result<TcpStream> {
         match self.0 {

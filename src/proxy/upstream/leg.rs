@@ -12,9 +12,9 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::dial::dial;
-use super::{Answer, Entered, Failure};
+use super::{Answer, Entered, Failure, Health};
 use crate::base::UpstreamName;
-use crate::config::{self, Endpoint, EndpointTls};
+use crate::config::{self, Endpoint, EndpointTls, HostPort};
 use crate::protocol::{
     ClientDialogue, ClientSetup, Dialogue, MailProtocol, Purpose, Trouble, UpstreamLogin, UpstreamReply,
 };
@@ -78,6 +78,17 @@ impl<P: MailProtocol> Leg<P> {
     /// Whose it is.
     pub(super) fn upstream(&self) -> &UpstreamName {
         &self.reach.upstream
+    }
+
+    /// How it is.
+    pub(super) fn health(&self) -> Health {
+        let (host, port) = (self.reach.endpoint.host.clone(), self.reach.endpoint.port);
+        Health {
+            upstream: self.reach.upstream.clone(),
+            protocol: P::PROTOCOL,
+            address: HostPort { host, port }.to_string(),
+            up: self.up.load(Ordering::Relaxed),
+        }
     }
 
     /// What it offered when it last answered, however long ago.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::base::UpstreamName;
+use crate::base::{Protocol, UpstreamName};
 use crate::config::{self, Config};
 use crate::protocol::imap::Imap;
 use crate::protocol::pop3::Pop3;
@@ -53,6 +53,13 @@ impl Upstreams {
         })
     }
 
+    /// Whether each protocol of each upstream answered when it was last asked for anything.
+    #[must_use]
+    pub fn health(&self) -> Vec<Health> {
+        let all = [self.imap.health(), self.pop3.health(), self.smtp.health()];
+        all.into_iter().flatten().collect()
+    }
+
     /// Returns when every upstream was asked what it offers, or after two seconds.
     pub(super) async fn first_heard(&self) {
         let all = async { tokio::join!(self.imap.learn(), self.pop3.learn(), self.smtp.learn()) };
@@ -64,6 +71,19 @@ impl Upstreams {
     pub(super) async fn keep_learning(self: Arc<Self>) {
         tokio::join!(self.imap.keep_learning(), self.pop3.keep_learning(), self.smtp.keep_learning());
     }
+}
+
+/// How one address of an upstream is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Whose.
+    pub upstream: UpstreamName,
+    /// What is spoken there.
+    pub protocol: Protocol,
+    /// `host:port`
+    pub address: String,
+    /// Whether it answered when it was last asked for anything.
+    pub up: bool,
 }
 
 /// Every upstream that speaks one protocol. Cheap to clone.
@@ -181,6 +201,10 @@ impl<P: MailProtocol> Legs<P> {
     pub(super) fn ways(&self, listed: &[UpstreamName]) -> Ways<P> {
         let Shared { legs, names, offerings } = &*self.0;
         offerings.ways(legs, if listed.is_empty() { names } else { listed })
+    }
+
+    fn health(&self) -> Vec<Health> {
+        self.0.legs.iter().map(Leg::health).collect()
     }
 
     fn leg(&self, upstream: &UpstreamName) -> Option<&Leg<P>> {

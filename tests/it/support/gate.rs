@@ -14,7 +14,7 @@ use super::config::{Door, GateConfig};
 use super::run::{Outcome, run};
 use super::script::wait_or_kill;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_mailward");
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_mailward");
 
 /// A start takes well under a second; a debug build on a busy machine may need several.
 const START_DEADLINE: Duration = Duration::from_secs(20);
@@ -29,6 +29,8 @@ pub(crate) struct Gate {
     directory: TempDir,
     /// `MAILWARD_LOG`, for the gate and its commands.
     log_level: Option<&'static str>,
+    /// `MAILWARD_LOG_FORMAT`
+    log_format: Option<&'static str>,
 }
 
 /// An app password as `app-password create --json` prints it.
@@ -59,12 +61,17 @@ impl Gate {
     pub(crate) fn prepare(config: GateConfig) -> Self {
         let directory = TempDir::new().expect("a temporary directory");
         let doors = config.write(directory.path());
-        Self { child: None, doors, directory, log_level: None }
+        Self { child: None, doors, directory, log_level: None, log_format: None }
     }
 
     /// Logs that much from its next start on.
     pub(crate) fn log_at(&mut self, level: &'static str) {
         self.log_level = Some(level);
+    }
+
+    /// Logs in that format from its next start on.
+    pub(crate) fn log_as(&mut self, format: &'static str) {
+        self.log_format = Some(format);
     }
 
     /// Starts it on the data that is there, as after a stop.
@@ -75,6 +82,7 @@ impl Gate {
         let errors = log.try_clone().expect("the gate's log file");
         let child = Command::new(BINARY)
             .envs(self.log_level.map(|level| ("MAILWARD_LOG", level)))
+            .envs(self.log_format.map(|format| ("MAILWARD_LOG_FORMAT", format)))
             .arg("--config")
             .arg(self.config_file())
             .arg("serve")
@@ -191,7 +199,8 @@ impl Gate {
         self.directory.path().join("ca.pem")
     }
 
-    fn config_file(&self) -> PathBuf {
+    /// Its configuration.
+    pub(crate) fn config_file(&self) -> PathBuf {
         self.directory.path().join("mailward.toml")
     }
 

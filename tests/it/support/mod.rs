@@ -17,9 +17,10 @@ mod wire;
 
 pub(crate) use config::{GATE_NAME, GateConfig, UpstreamTls};
 pub(crate) use fake::{Answer, Fake, Manner, Script, eventually};
-pub(crate) use gate::{AppPassword, Gate};
+pub(crate) use gate::{AppPassword, BINARY, Gate};
 pub(crate) use guest::{Guest, Mail, PROTOCOLS, b64, log_in, on_each_protocol, plain};
 pub(crate) use legacy::{LegacyOptions, LegacyServer};
+pub(crate) use ports::Port;
 pub(crate) use postgres::Postgres;
 pub(crate) use run::{Outcome, client, run};
 pub(crate) use wire::{Wire, trusting};
