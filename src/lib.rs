@@ -63,6 +63,8 @@ pub mod gate;
 pub mod proxy;
 // F5: composition
 #[cfg(feature = "server")]
+pub mod doctor;
+#[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "server")]
 pub mod site;

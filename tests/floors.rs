@@ -14,7 +14,7 @@ const FLOORS: &[&[&str]] = &[
     &["account", "app_password", "audit", "factor", "meters"],
     &["gate"],
     &["proxy"],
-    &["server", "site", "telemetry"],
+    &["doctor", "server", "site", "telemetry"],
     &["cli"],
 ];
 

@@ -280,6 +280,7 @@ mod tests {
             connect_deadline: Duration::from_secs(5),
             login_deadline: Duration::from_secs(30),
             refresh: Duration::from_secs(600),
+            max_connections: 0,
             failures_in_all: config::Rate { burst: 1000, per: Duration::from_secs(60) },
             failures_per_account: config::Rate { burst: 1000, per: Duration::from_secs(60) },
         }

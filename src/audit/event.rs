@@ -132,6 +132,22 @@ pub enum Event {
         /// Who did it.
         by: Actor,
     },
+    /// An upstream showed a certificate that was not taken: no password is sent there until it shows another. One record
+    /// for as long as it shows the same.
+    UpstreamCertificateRefused {
+        /// Which.
+        upstream: UpstreamName,
+        /// What it speaks there.
+        protocol: Protocol,
+        /// Where, as `host:port`.
+        address: String,
+        /// What would have been taken, in words.
+        expected: String,
+        /// SHA-256 of the key that was found, as `pin_sha256` would have it; none if there was none to be read.
+        found: Option<String>,
+        /// Why it was not taken.
+        reason: String,
+    },
     /// The first record of every chain, written by the trail itself.
     ChainStarted {
         /// Its name, which is also its file's.

@@ -234,6 +234,10 @@ fn detail(event: &Event) -> String {
         | Event::MailboxPasswordResealed { labels, upstream, by, .. } => {
             format!("{} at `{upstream}`, {}", labels.join(" "), by_whom(by))
         }
+        Event::UpstreamCertificateRefused { upstream, protocol, address, found, reason, .. } => {
+            let found = found.as_ref().map(|key| format!(", found key {key}")).unwrap_or_default();
+            format!("{protocol} of `{upstream}` at {address}: {reason}{found}")
+        }
         Event::Started { version } => format!("version {version}"),
         Event::Stopped | Event::ChainEnded => String::new(),
         Event::ChainStarted { chain } => chain.clone(),

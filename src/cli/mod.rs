@@ -11,6 +11,7 @@ mod audit;
 mod completions;
 mod config;
 mod context;
+mod doctor;
 mod factor;
 mod failure;
 mod init;
@@ -38,6 +39,7 @@ use audit::AuditCommand;
 use completions::Completions;
 use config::ConfigCommand;
 use context::Context;
+use doctor::Doctor;
 use factor::FactorCommand;
 use init::Init;
 use man::Man;
@@ -60,6 +62,7 @@ enum Command {
     /// Set up a gate: look at the mail server, write configuration, certificate and database
     Init(Init),
     Serve(Serve),
+    Doctor(Doctor),
     #[command(subcommand)]
     Config(ConfigCommand),
     #[command(subcommand)]
@@ -108,6 +111,7 @@ impl Cli {
         match self.command {
             Command::Init(init) => here(init.run(&self.config)),
             Command::Serve(serve) => serve.run(&self.config),
+            Command::Doctor(doctor) => here(doctor.run(&self.config)),
             Command::Config(command) => command.run(&self.config),
             Command::Account(command) => on_site(&self.config, async |site| command.run(site).await),
             Command::Factor(command) => on_site(&self.config, async |site| command.run(site).await),

@@ -14,7 +14,7 @@ use super::count::Count;
 use super::database::RawDatabase;
 use super::domain::{DomainText, PatternText};
 use super::duration::DurationText;
-use super::endpoint::{HostPort, Pin};
+use super::endpoint::{HostPort, Pins};
 use super::limits::{Networks, RawLimits};
 use super::listener::RawListener;
 use super::login::LoginRewrite;
@@ -189,7 +189,7 @@ written_as! {
     Day: { "type": "string", "format": "date" },
     Url: { "type": "string", "pattern": "^https?://.+" },
     HostPort: { "type": "string", "pattern": "^(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9.-]+):[0-9]+$" },
-    Pin: { "type": "string" },
+    Pins: { "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" }, "minItems": 1 }] },
     Count: { "type": "integer", "minimum": 1, "maximum": 4_294_967_295_u32 },
     DurationText: { "type": "string", "pattern": "^(0|[0-9]+ *(ms|s|m|h|d|w))$" },
     Networks: { "type": "array", "items": { "type": "string" } },

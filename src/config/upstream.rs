@@ -60,6 +60,8 @@ pub struct Upstream {
     pub login_deadline: Duration,
     /// How often what it offers is learned again.
     pub refresh: Duration,
+    /// Sessions and logins under way that it may have from this process, over all protocols; 0: any number.
+    pub max_connections: u32,
     /// Failed logins that it may see, before the gate keeps passwords to itself. 60 in 1 min.
     pub failures_in_all: Rate,
     /// The same for one account. 10 in 10 min.
@@ -141,6 +143,8 @@ pub(super) struct RawUpstream {
     login_deadline: DurationText,
     #[serde(default = "ten_minutes", deserialize_with = "duration::longer_than_zero")]
     refresh: DurationText,
+    #[serde(default)]
+    max_connections: u32,
     #[serde(default = "sixty_in_a_minute")]
     failures_in_all: RawRate,
     #[serde(default = "ten_in_ten_minutes")]
@@ -208,6 +212,7 @@ impl RawUpstream {
             connect_deadline: self.connect_deadline.0,
             login_deadline: self.login_deadline.0,
             refresh: self.refresh.0,
+            max_connections: self.max_connections,
             failures_in_all: self.failures_in_all.rate(),
             failures_per_account: self.failures_per_account.rate(),
         })
@@ -363,6 +368,7 @@ impl From<&Upstream> for RawUpstream {
             connect_deadline: DurationText(upstream.connect_deadline),
             login_deadline: DurationText(upstream.login_deadline),
             refresh: DurationText(upstream.refresh),
+            max_connections: upstream.max_connections,
             failures_in_all: upstream.failures_in_all.into(),
             failures_per_account: upstream.failures_per_account.into(),
             master,

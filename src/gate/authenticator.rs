@@ -11,7 +11,7 @@ use super::attempt::{Desk, OpenAttempt};
 use super::budget::Budgets;
 use super::grant::{Conclusion, Decision, Grant, Origin, Refused, UpstreamSaid};
 use super::limiter::Limiter;
-use super::live::{Ear, Listing, Registry};
+use super::live::{Ear, Listing, Registry, SessionFigures};
 use super::outage::Outages;
 use super::passage::{Passage, SessionSummary};
 use super::password_memory::PasswordMemory;
@@ -113,10 +113,10 @@ impl Authenticator {
         &self.gate.desk.meters
     }
 
-    /// How many sessions there are now, by protocol.
+    /// How many sessions there are now, and what all have moved, by protocol.
     #[must_use]
-    pub fn sessions(&self) -> [(Protocol, u64); Protocol::ALL.len()] {
-        self.gate.registry.counts()
+    pub fn sessions(&self) -> [(Protocol, SessionFigures); Protocol::ALL.len()] {
+        self.gate.registry.figures()
     }
 
     /// What the argon2 threads have to do.
@@ -150,6 +150,11 @@ impl Authenticator {
             tracing::error!(%error, "the gate failed to conclude an attempt");
             Conclusion::Refuse(Refused { refusal: Refusal::Unavailable, not_before: Duration::ZERO })
         })
+    }
+
+    /// Records what happened that no attempt is behind; what cannot be written is said in the log.
+    pub async fn record(&self, event: Event) {
+        self.gate.desk.record(event).await;
     }
 
     /// Records the end of a session and gives its place back.

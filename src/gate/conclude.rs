@@ -11,7 +11,7 @@ use super::attempt::OpenAttempt;
 use super::authenticator::Gate;
 use super::grant::{Basis, Conclusion, Grant, Refused, UpstreamSaid};
 use super::judge::{Known, unreadable};
-use super::live::{Cause, Place, Session, Traffic};
+use super::live::{Cause, Place, Session};
 use super::passage::Passage;
 use super::policy::{Plan, Then};
 use super::verdict::{Kind, No, Settle};
@@ -187,7 +187,7 @@ impl Gate {
             app_password: entrant.app_password,
             upstream: located.upstream,
             since: self.desk.clock.now(),
-            traffic: Arc::new(Traffic::counted_in(self.desk.meters.bytes(origin.protocol))),
+            traffic: Arc::default(),
         };
         let Some(place) = self.registry.enter(session, entrant.expires_at) else {
             let no = No::proven(Refusal::Unavailable, "the account has as many sessions as it may have");

@@ -74,12 +74,14 @@ impl Gate {
         };
         attempt.domain_is_named = rules.names(located.address.domain());
         // Whoever the account is, or a guesser would learn whom the gate asks the upstream about.
-        if way == Way::Misled {
+        if let Some(obstacle) = way.obstacle() {
             self.note_existence(attempt, &located.address).await;
             self.take_turn(attempt, None).await?;
-            return Err(No::undecided(
-                "its upstream lacks what the client was told under another's hostname",
-            ));
+            if way != Way::Misled {
+                // All hear it without anybody asking: there is nothing to wait for that somebody found out before.
+                self.outages().answered(&located.upstream, attempt.origin.protocol);
+            }
+            return Err(No::undecided(obstacle));
         }
         let presented = Presented { account: located.address.as_str(), password: &credentials.password };
         let case = Case { located: &located, rules, presented };
@@ -267,7 +269,8 @@ impl Gate {
         self.argon2_runs.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         attempt.at_stake = true;
         let proven = self.app_passwords.prove(row, candidate).await;
-        attempt.at_stake = false;
+        // A wrong one stays at stake until it is charged: its client may leave before.
+        attempt.at_stake = matches!(proven, Ok(None));
         let proven = match proven {
             Ok(Some(proven)) => proven,
             Ok(None) => {

@@ -46,7 +46,7 @@ mod tests;
 
 pub use authenticator::{Authenticator, Dependencies};
 pub use grant::{Conclusion, Decision, Grant, Origin, Refused, UpstreamSaid};
-pub use live::{Cause, EndError, LiveSessions, Traffic};
+pub use live::{Cause, EndError, LiveSessions, SessionFigures, Traffic};
 pub use passage::{Passage, SessionSummary};
-pub use reach::{Reach, Way};
+pub use reach::{Flag, Led, Reach, Way};
 pub use upstream_login::{UnusableUpstream, UpstreamRules};

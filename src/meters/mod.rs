@@ -92,15 +92,6 @@ impl UpstreamLogin {
     }
 }
 
-/// The bytes of all sessions of a protocol.
-#[derive(Debug, Default)]
-pub struct Bytes {
-    /// Towards the upstreams.
-    pub from_client: Counter,
-    /// Towards the clients.
-    pub to_client: Counter,
-}
-
 /// Everything that is counted in one process.
 #[derive(Debug)]
 pub struct Meters {
@@ -117,7 +108,6 @@ struct OfProtocol {
     attempts: [Counter; OUTCOMES.len()],
     handshakes: [Counter; Handshake::ALL.len()],
     connections: Counter,
-    bytes: Arc<Bytes>,
 }
 
 /// What is counted of one protocol of one upstream.
@@ -170,12 +160,6 @@ impl Meters {
     pub fn connected(self: &Arc<Self>, protocol: Protocol) -> Connected {
         self.of(protocol).connections.add(1);
         Connected { meters: Arc::clone(self), protocol }
-    }
-
-    /// Where the sessions of `protocol` count their bytes.
-    #[must_use]
-    pub fn bytes(&self, protocol: Protocol) -> &Arc<Bytes> {
-        &self.of(protocol).bytes
     }
 
     /// A login at `upstream` ended after `took`.

@@ -7,6 +7,7 @@
 mod buffers;
 pub mod descriptors;
 pub mod driver;
+pub mod examine;
 pub mod listener;
 pub mod permits;
 pub mod relay;
@@ -21,9 +22,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::audit::Event;
 use crate::base::{Clock, Protocol};
 use crate::config::{self, Config, Limits};
 use crate::gate::Authenticator;
@@ -34,7 +36,7 @@ use permits::Permits;
 use session::Door;
 use tls::{Acceptor, Certificates, TlsError};
 use upstream::Legs;
-pub use upstream::{Health, Upstreams};
+pub use upstream::Upstreams;
 
 /// What sessions may take to end once the gate stops: the relay's own limit and the last record.
 const DRAIN_MAX: Duration = Duration::from_secs(relay::DRAIN_MAX.as_secs() + 3);
@@ -123,6 +125,7 @@ impl Bound {
         };
         // Dropping the set ends what is left of it.
         let mut learning = JoinSet::new();
+        learning.spawn(record(upstreams.events(), Arc::clone(&common.gate)));
         upstreams.first_heard().await;
         learning.spawn(Arc::clone(&upstreams).keep_learning());
         let mut doors = JoinSet::new();
@@ -138,6 +141,14 @@ impl Bound {
             tracing::warn!("sessions were still open when the gate stopped");
         }
         Ok(())
+    }
+}
+
+/// Records what the upstreams tell.
+async fn record(events: Option<mpsc::UnboundedReceiver<Event>>, gate: Arc<Authenticator>) {
+    let Some(mut events) = events else { return };
+    while let Some(event) = events.recv().await {
+        gate.record(event).await;
     }
 }
 

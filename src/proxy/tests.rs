@@ -105,6 +105,7 @@ fn configuration(legacy: &Legacy, authority: &Authority, doors: &[(Protocol, Lis
         policies: Policies { default: policy, domains: Default::default() },
         limits: limits(),
         portal: None,
+        metrics: None,
         audit: Audit { directory: "/nowhere".into(), when_full: WhenFull::Refuse },
     }
 }
@@ -120,10 +121,10 @@ impl Client {
     async fn secure(self, authority: &Authority, port: u16) -> Self {
         let trusted = Endpoint {
             ca_file: Some(authority.ca_file()),
-            server_name: NAME.to_owned(),
+            server_name: Some(NAME.to_owned()),
             ..endpoint(port, EndpointTls::Implicit)
         };
-        Self(Connector::new(&trusted).unwrap().connect(self.0).await.unwrap())
+        Self(Connector::new(&trusted, NAME).unwrap().connect(self.0).await.unwrap())
     }
 
     async fn say(&mut self, text: &str) {

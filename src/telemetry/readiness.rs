@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::Watched;
 use crate::config::WhenFull;
+use crate::proxy::upstream::HealthState;
 
 /// The database has this long for its answer.
 const ANSWER_MAX: Duration = Duration::from_secs(1);
@@ -60,8 +61,10 @@ impl Readiness {
             when_full: watched.when_full,
         }
         .reasons();
-        let down = watched.upstreams.health().into_iter().filter(|health| !health.up);
-        let upstreams_down = down.map(|health| format!("{}/{}", health.upstream, health.protocol)).collect();
+        let down = watched.upstreams.health().into_iter().filter(|health| health.state == HealthState::Down);
+        let upstreams_down = down
+            .map(|health| format!("{}/{} at {}", health.upstream, health.protocol, health.address))
+            .collect();
         Self { ready: reasons.is_empty(), reasons, upstreams_down }
     }
 }

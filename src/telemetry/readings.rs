@@ -5,6 +5,7 @@ use super::process::Process;
 use super::readiness::Readiness;
 use super::{Watched, table};
 use crate::audit::Figures;
+use crate::proxy::upstream::{HealthState, Load};
 
 /// The page for Prometheus.
 pub(super) async fn page(watched: &Watched) -> String {
@@ -31,21 +32,25 @@ fn counted(watched: &Watched, page: &mut Page) {
     for (protocol, count) in meters.connections() {
         page.count(&table::CONNECTIONS, &[protocol.as_str()], count);
     }
-    for (protocol, count) in watched.gate.sessions() {
-        page.count(&table::SESSIONS, &[protocol.as_str()], count);
+    let sessions = watched.gate.sessions();
+    for (protocol, figures) in &sessions {
+        page.count(&table::SESSIONS, &[protocol.as_str()], figures.sessions);
     }
-    for (protocol, _) in watched.gate.sessions() {
-        let bytes = meters.bytes(protocol);
-        page.count(&table::BYTES, &[protocol.as_str(), "from_client"], bytes.from_client.so_far());
-        page.count(&table::BYTES, &[protocol.as_str(), "to_client"], bytes.to_client.so_far());
+    for (protocol, figures) in &sessions {
+        page.count(&table::BYTES, &[protocol.as_str(), "from_client"], figures.from_client);
+        page.count(&table::BYTES, &[protocol.as_str(), "to_client"], figures.to_client);
     }
 }
 
 fn upstreams(watched: &Watched, page: &mut Page) {
     let health = watched.upstreams.health();
     for one in &health {
-        let labels = [one.upstream.0.as_str(), one.protocol.as_str(), one.address.as_str()];
-        page.number(&table::UPSTREAM_UP, &labels, u8::from(one.up));
+        let address = one.address.to_string();
+        let labels = [one.upstream.0.as_str(), one.protocol.as_str(), address.as_str()];
+        page.number(&table::UPSTREAM_UP, &labels, u8::from(one.state != HealthState::Down));
+    }
+    for Load { upstream, connections, .. } in watched.upstreams.load() {
+        page.number(&table::UPSTREAM_CONNECTIONS, &[upstream.0.as_str()], connections);
     }
     // Protocols that an upstream does not speak would be rows of zeros.
     let mut logins = watched.gate.meters().upstreams();

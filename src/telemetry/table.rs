@@ -67,7 +67,9 @@ metrics! {
         "Bytes relayed between logged-in clients and their upstreams."
     UPSTREAM_UP Gauge "mailward_upstream_up"
         [UPSTREAM, PROTOCOL, ("address", "`host:port` of the configuration")]
-        "Whether the upstream answered when it was last asked for anything: 1 or 0."
+        "Whether the server answers, as far as is known: 1 or 0. One that failed once is still up."
+    UPSTREAM_CONNECTIONS Gauge "mailward_upstream_connections" [UPSTREAM]
+        "Connections of the gate to the upstream: sessions, and logins under way."
     UPSTREAM_LOGINS Counter "mailward_upstream_logins_total"
         [UPSTREAM, PROTOCOL, ("result", "`accepted`, `refused`, `unavailable`")]
         "Logins at the upstream, by its answer."

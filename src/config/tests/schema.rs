@@ -136,6 +136,7 @@ fn faults(schema: &Value, value: &Value) -> Vec<String> {
                     rule.as_array().unwrap().iter().filter(|rule| self::faults(rule, value).is_empty());
                 taken.count() == 1
             }
+            "anyOf" => rule.as_array().unwrap().iter().any(|rule| self::faults(rule, value).is_empty()),
             "required" => value.as_object().is_none_or(|fields| {
                 rule.as_array().unwrap().iter().all(|key| fields.contains_key(key.as_str().unwrap()))
             }),

@@ -13,7 +13,6 @@ use super::Cause;
 use crate::base::{
     AccountId, Address, AppPasswordId, ClientAddress, Protocol, SessionId, Timestamp, UpstreamName,
 };
-use crate::meters::Bytes;
 
 /// Accounts whose last change is remembered one by one; beyond that all count as changed.
 const CHANGED_MAX: usize = 16_384;
@@ -39,27 +38,17 @@ pub(in crate::gate) struct Session {
 pub struct Traffic {
     from_client: AtomicU64,
     to_client: AtomicU64,
-    /// Of all sessions of its protocol.
-    together: Arc<Bytes>,
 }
 
 impl Traffic {
-    /// None yet; what moves is counted in `together`, too.
-    #[must_use]
-    pub fn counted_in(together: &Arc<Bytes>) -> Self {
-        Self { together: Arc::clone(together), ..Self::default() }
-    }
-
     /// So many more went to the upstream.
     pub fn moved_from_client(&self, bytes: u64) {
         self.from_client.fetch_add(bytes, Ordering::Relaxed);
-        self.together.from_client.add(bytes);
     }
 
     /// So many more went to the client.
     pub fn moved_to_client(&self, bytes: u64) {
         self.to_client.fetch_add(bytes, Ordering::Relaxed);
-        self.together.to_client.add(bytes);
     }
 
     /// So far: from the client, to the client.
@@ -67,6 +56,17 @@ impl Traffic {
     pub fn so_far(&self) -> (u64, u64) {
         (self.from_client.load(Ordering::Relaxed), self.to_client.load(Ordering::Relaxed))
     }
+}
+
+/// The sessions of one protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionFigures {
+    /// How many there are now.
+    pub sessions: u64,
+    /// Bytes towards the upstreams so far, of those that have ended, too.
+    pub from_client: u64,
+    /// Bytes towards the clients.
+    pub to_client: u64,
 }
 
 /// All of them.
@@ -78,8 +78,8 @@ pub(in crate::gate) struct Registry {
 #[derive(Default)]
 struct Inner {
     live: HashMap<AccountId, Vec<Entry>>,
-    /// How many these are, in the order of [`Protocol::ALL`].
-    counts: [u64; Protocol::ALL.len()],
+    /// How many these are, and what those before them have moved; in the order of [`Protocol::ALL`].
+    figures: [SessionFigures; Protocol::ALL.len()],
     /// Only of those that expire.
     expiries: BTreeSet<(Timestamp, AccountId, SessionId)>,
     /// Begun and not listed yet.
@@ -139,15 +139,23 @@ impl Registry {
             inner.expiries.insert((at, session.account, session.id));
         }
         inner.begun.insert(session.id, session.account);
-        *inner.count(session.protocol) += 1;
+        inner.figures_of(session.protocol).sessions += 1;
         drop(inner);
         Some(Place { registry: Arc::clone(self), session, ended })
     }
 
-    /// How many there are now.
-    pub(in crate::gate) fn counts(&self) -> [(Protocol, u64); Protocol::ALL.len()] {
+    /// How many there are now, and what all have moved so far.
+    pub(in crate::gate) fn figures(&self) -> [(Protocol, SessionFigures); Protocol::ALL.len()] {
         let mut inner = self.locked();
-        Protocol::ALL.map(|protocol| (protocol, *inner.count(protocol)))
+        let mut figures = Protocol::ALL.map(|protocol| (protocol, *inner.figures_of(protocol)));
+        for entry in inner.live.values().flatten() {
+            let (from_client, to_client) = entry.session.traffic.so_far();
+            for (_, figures) in figures.iter_mut().filter(|(protocol, _)| *protocol == entry.session.protocol) {
+                figures.from_client += from_client;
+                figures.to_client += to_client;
+            }
+        }
+        figures
     }
 
     /// The present moment; see [`Registry::changed_since`].
@@ -267,7 +275,11 @@ impl Registry {
         if of_account.is_empty() {
             inner.live.remove(&session.account);
         }
-        *inner.count(session.protocol) -= 1;
+        let (from_client, to_client) = session.traffic.so_far();
+        let figures = inner.figures_of(session.protocol);
+        figures.sessions -= 1;
+        figures.from_client += from_client;
+        figures.to_client += to_client;
         if let Some(at) = entry.expires_at {
             inner.expiries.remove(&(at, session.account, session.id));
         }
@@ -282,8 +294,8 @@ impl Registry {
 }
 
 impl Inner {
-    fn count(&mut self, protocol: Protocol) -> &mut u64 {
-        let [imap, pop3, smtp] = &mut self.counts;
+    fn figures_of(&mut self, protocol: Protocol) -> &mut SessionFigures {
+        let [imap, pop3, smtp] = &mut self.figures;
         match protocol {
             Protocol::Imap => imap,
             Protocol::Pop3 => pop3,
@@ -370,9 +382,7 @@ mod tests {
         let held = [10, 11].map(|n| registry.enter(session(n, false), Some(at(5))).unwrap());
         assert!(registry.enter(session(12, false), None).is_none());
         assert!(registry.enter(session(20, false), None).is_some(), "each account has its own");
-        assert_eq!(registry.counts(), [(Protocol::Imap, 2), (Protocol::Pop3, 0), (Protocol::Smtp, 0)]);
         drop(held);
-        assert_eq!(registry.counts()[0], (Protocol::Imap, 0));
         let inner = registry.locked();
         assert!(inner.live.is_empty() && inner.expiries.is_empty(), "nothing is held for those who left");
         assert!(
@@ -381,6 +391,19 @@ mod tests {
         );
         drop(inner);
         assert!(registry.enter(session(10, false), None).is_some());
+    }
+
+    #[test]
+    fn what_sessions_have_moved_stays_counted_when_they_leave() {
+        let registry = registry();
+        let held = [10, 20].map(|n| registry.enter(session(n, false), None).unwrap());
+        held[0].session().traffic.moved_from_client(5);
+        held[1].session().traffic.moved_to_client(7);
+        let imap = |sessions| SessionFigures { sessions, from_client: 5, to_client: 7 };
+        assert_eq!(registry.figures()[0], (Protocol::Imap, imap(2)));
+        assert_eq!(registry.figures()[1], (Protocol::Pop3, SessionFigures::default()));
+        drop(held);
+        assert_eq!(registry.figures()[0], (Protocol::Imap, imap(0)));
     }
 
     #[test]

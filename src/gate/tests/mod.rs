@@ -309,6 +309,7 @@ fn upstream(settings: &Settings) -> config::Upstream {
         connect_deadline: Duration::from_secs(5),
         login_deadline: Duration::from_secs(30),
         refresh: Duration::from_secs(600),
+        max_connections: 0,
         failures_in_all: settings.failures_in_all,
         failures_per_account: settings.failures_per_account,
     }
@@ -344,7 +345,7 @@ fn origin(protocol: Protocol, host: u8) -> Origin {
         session: SessionId(uuid::Uuid::from_bytes(random::bytes())),
         protocol,
         client: ClientAddress::new([192, 0, 2, host].into()),
-        reach: Reach::new([(UpstreamName("legacy".to_owned()), Way::Open)]),
+        reach: Reach::new([Led::to(UpstreamName("legacy".to_owned()))]),
     }
 }
 
