@@ -44,6 +44,19 @@ pub enum Event {
         /// Who did it.
         by: Actor,
     },
+    /// Bound to an upstream, or to none: then it is where its domain leads.
+    AccountUpstreamChanged {
+        /// Address.
+        account: String,
+        /// Where it was.
+        from: UpstreamName,
+        /// Where it is.
+        to: UpstreamName,
+        /// Whether it is bound there now.
+        bound: bool,
+        /// Who did it.
+        by: Actor,
+    },
     /// A second factor was bound.
     FactorBound {
         /// Address.
@@ -313,7 +326,7 @@ pub struct SessionEnd {
     /// Bytes from the upstream to the client.
     pub bytes_to_client: u64,
     /// Why it ended: `client_closed`, `upstream_closed`, `idle`, `drained`, `error`; or what it rested on is no more:
-    /// `revoked`, `expired`, `out_of_scope`, `suspended`, `removed`, `factor_bound`; or `ended_by_admin`.
+    /// `revoked`, `expired`, `out_of_scope`, `suspended`, `removed`, `factor_bound`, `upstream_withdrawn`; or `ended_by_admin`.
     pub reason: String,
 }
 

@@ -24,6 +24,7 @@ mod records;
 mod reseal;
 mod serve;
 mod session;
+mod upstream;
 mod users;
 mod when;
 

@@ -14,10 +14,10 @@ use super::document::{Document, Raw};
 use super::domain::{DomainPattern, DomainText, PatternText};
 use super::duration::{self, DurationText};
 use super::endpoint::{Endpoint, RawEndpoint};
+use super::forward_client::ForwardClient;
 use super::limits::{Rate, RawRate};
 use super::login::LoginRewrite;
 use super::master::{Master, RawMaster};
-use super::planned::{Off, Planned};
 use super::schema;
 use super::server::is_hostname;
 use super::sub_address::SubAddressDelimiter;
@@ -54,6 +54,8 @@ pub struct Upstream {
     pub pop3: Option<Endpoint>,
     /// SMTP submission.
     pub smtp: Option<Endpoint>,
+    /// How it hears where a client comes from.
+    pub forward_client: ForwardClient,
     /// Dial, TLS and greeting together.
     pub connect_deadline: Duration,
     /// From the greeting to the answer to the login.
@@ -62,6 +64,8 @@ pub struct Upstream {
     pub refresh: Duration,
     /// Sessions and logins under way that it may have from this process, over all protocols; 0: any number.
     pub max_connections: u32,
+    /// Upstreams whose mailbox passwords are good here, too.
+    pub same_passwords_as: Vec<UpstreamName>,
     /// Failed logins that it may see, before the gate keeps passwords to itself. 60 in 1 min.
     pub failures_in_all: Rate,
     /// The same for one account. 10 in 10 min.
@@ -137,6 +141,8 @@ pub(super) struct RawUpstream {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<RawEndpoint>")]
     smtp: Option<Spanned<RawEndpoint>>,
+    #[serde(default)]
+    forward_client: ForwardClient,
     #[serde(default = "five_seconds", deserialize_with = "duration::longer_than_zero")]
     connect_deadline: DurationText,
     #[serde(default = "thirty_seconds", deserialize_with = "duration::longer_than_zero")]
@@ -145,6 +151,8 @@ pub(super) struct RawUpstream {
     refresh: DurationText,
     #[serde(default)]
     max_connections: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "names")]
+    same_passwords_as: Vec<String>,
     #[serde(default = "sixty_in_a_minute")]
     failures_in_all: RawRate,
     #[serde(default = "ten_in_ten_minutes")]
@@ -162,9 +170,7 @@ enum RawCredential {
     Master,
 }
 
-impl Raw for RawUpstream {
-    const PLANNED: &'static [Planned] = &[Planned { key: "forward_client", off: Off::Word("none") }];
-}
+impl Raw for RawUpstream {}
 
 impl RawUpstream {
     /// Notes in `document` what does not fit together; then there is no upstream.
@@ -191,7 +197,7 @@ impl RawUpstream {
             raw.into_inner().check(base).map_err(|text| document.problem(&span, &text)).ok()
         };
         let (imap, pop3, smtp) = (endpoint(self.imap), endpoint(self.pop3), endpoint(self.smtp));
-        Some(Upstream {
+        let upstream = Upstream {
             name: UpstreamName(self.name.into_inner()),
             domains: self.domains.get_ref().iter().map(|text| text.get_ref().pattern()).collect(),
             default_domain: self.default_domain.map(|text| text.into_inner().domain),
@@ -209,26 +215,33 @@ impl RawUpstream {
             imap,
             pop3,
             smtp,
+            forward_client: self.forward_client,
             connect_deadline: self.connect_deadline.0,
             login_deadline: self.login_deadline.0,
             refresh: self.refresh.0,
             max_connections: self.max_connections,
+            same_passwords_as: self.same_passwords_as.into_iter().map(UpstreamName).collect(),
             failures_in_all: self.failures_in_all.rate(),
             failures_per_account: self.failures_per_account.rate(),
-        })
+        };
+        upstream.forward_client.check(&upstream, span, document);
+        Some(upstream)
     }
 
     fn check_domains(&self, document: &mut Document<'_>) {
         let domains = self.domains.get_ref();
-        if domains.is_empty() {
+        if domains.is_empty()
+            && let Some(alias) = self.domain_aliases.first()
+        {
             document.problem(
-                &self.domains.span(),
-                "`domains` of `[[upstream]]` is empty\nhint: write the mail domains that it serves, or `\"*\"` for every other",
+                &alias.span(),
+                "`domain_aliases` lead to an upstream that has no `domains`\nhint: write them where the domain is served; accounts that are bound to this one keep their names",
             );
         }
         if let Some(default) = &self.default_domain {
             let wanted = &default.get_ref().domain;
-            if !self.serves(wanted) {
+            // Without domains it says whose bare names the server knows.
+            if !domains.is_empty() && !self.serves(wanted) {
                 document.problem(
                     &default.span(),
                     &format!(
@@ -249,7 +262,8 @@ impl RawUpstream {
         let Some(login) = &self.login else { return };
         let several = match self.domains.get_ref().as_slice() {
             [one] => matches!(one.get_ref(), PatternText::Any),
-            [] => false,
+            // Accounts of any domain may be bound to it; of bare names `Directory::at` takes care.
+            [] => login.get_ref().carries_domain(),
             [_, _, ..] => true,
         };
         if several && !login.get_ref().keeps_domains_apart() {
@@ -365,10 +379,12 @@ impl From<&Upstream> for RawUpstream {
             imap: endpoint(&upstream.imap),
             pop3: endpoint(&upstream.pop3),
             smtp: endpoint(&upstream.smtp),
+            forward_client: upstream.forward_client,
             connect_deadline: DurationText(upstream.connect_deadline),
             login_deadline: DurationText(upstream.login_deadline),
             refresh: DurationText(upstream.refresh),
             max_connections: upstream.max_connections,
+            same_passwords_as: upstream.same_passwords_as.iter().map(|name| name.0.clone()).collect(),
             failures_in_all: upstream.failures_in_all.into(),
             failures_per_account: upstream.failures_per_account.into(),
             master,
@@ -394,15 +410,26 @@ fn nowhere<T>(value: T) -> Spanned<T> {
     Spanned::new(0..0, value)
 }
 
-/// Short, and free of what would need quoting in a log or a command.
 fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Spanned<String>, D::Error> {
     let name = Spanned::<String>::deserialize(deserializer)?;
-    let text = name.get_ref();
+    check_name(name.get_ref())?;
+    Ok(name)
+}
+
+/// They may be of upstreams that are gone.
+fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let names = Vec::<String>::deserialize(deserializer)?;
+    names.iter().try_for_each(|name| check_name(name))?;
+    Ok(names)
+}
+
+/// Short, and free of what would need quoting in a log or a command.
+fn check_name<E: Error>(text: &str) -> Result<(), E> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     if (1..=64).contains(&text.len()) && text.bytes().all(plain) {
-        return Ok(name);
+        return Ok(());
     }
-    Err(D::Error::custom(format!(
+    Err(E::custom(format!(
         "`{text}` is no name\nhint: write up to 64 letters, digits, `-`, `_` or `.`; never change it later, sealed passwords are bound to it"
     )))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::certificates::Facts;
 use super::{Area, Mark, Report};
 use crate::base::{Clock, Protocol};
-use crate::config::{Config, Endpoint, EndpointTls, HostPort, Upstream};
+use crate::config::{Config, Endpoint, EndpointTls, ForwardClient, HostPort, Upstream};
 use crate::proxy::examine::{Words, words};
 use crate::proxy::upstream::Failure;
 
@@ -18,7 +18,7 @@ pub(super) async fn look(config: &Config, clock: &dyn Clock, report: &mut Report
             for address in &endpoint.addresses {
                 // One after the other: to some servers several connections at once look like an attack.
                 let at_most = upstream.connect_deadline + Duration::from_secs(5);
-                let heard = words(protocol, endpoint, address, &config.server.hostname, at_most).await;
+                let heard = words(upstream, protocol, address, &config.server.hostname, at_most).await;
                 tell(upstream, protocol, endpoint, address, heard, clock.now().unix_seconds(), report);
             }
         }
@@ -65,7 +65,7 @@ fn tell(
     if let Some(facts) = words.certificate.as_deref().and_then(Facts::read) {
         tell_certificate(endpoint, &subject, &facts, now, report);
     }
-    tell_trust(protocol, &subject, &words, report);
+    tell_trust(upstream.forward_client, protocol, &subject, &words, report);
 }
 
 fn tell_certificate(endpoint: &Endpoint, subject: &str, facts: &Facts, now: i64, report: &mut Report) {
@@ -92,9 +92,23 @@ fn tell_certificate(endpoint: &Endpoint, subject: &str, facts: &Facts, now: i64,
 
 /// A server that trusts an address lets it say for whom it speaks, and says so in what it offers (Postfix, Dovecot's
 /// POP3). IMAP has no word for it.
-fn tell_trust(protocol: Protocol, subject: &str, words: &Words, report: &mut Report) {
+fn tell_trust(forward: ForwardClient, protocol: Protocol, subject: &str, words: &Words, report: &mut Report) {
     const DOUBT: &str = "sees every failed login as the gate's own, so that its penalty for one may hit all";
-    if words.offers("XCLIENT") {
+    match forward {
+        ForwardClient::ProxyV2 => {
+            report.good(AREA, subject, "takes the PROXY header that says where a client comes from");
+            return;
+        }
+        ForwardClient::None => {
+            let found =
+                format!("is not told where clients come from (`forward_client = \"none\"`): it {DOUBT}");
+            let hint = "set it to \"auto\" and let the server trust the gate's address, or keep `failures_in_all` of the upstream below what the server bans at";
+            report.doubtful(AREA, subject, found, hint);
+            return;
+        }
+        ForwardClient::Auto | ForwardClient::Id | ForwardClient::Xclient => {}
+    }
+    if words.offers_xclient() {
         report.good(AREA, subject, "trusts the gate's address: it offers XCLIENT");
         return;
     }
@@ -103,7 +117,7 @@ fn tell_trust(protocol: Protocol, subject: &str, words: &Words, report: &mut Rep
             format!(
                 "whether it trusts the gate's address cannot be heard over IMAP; one that does not {DOUBT}"
             ),
-            "Dovecot: `login_trusted_networks` must have the gate's address (over POP3 it then offers XCLIENT)",
+            "Dovecot: `login_trusted_networks` must have the gate's address (over POP3 it then offers XCLIENT): docs/admin/client-addresses.md",
         ),
         Protocol::Pop3 => (
             format!("does not offer XCLIENT, so it does not trust the gate's address: it {DOUBT}"),

@@ -40,6 +40,7 @@ mod upstream_login;
 mod uses;
 mod verdict;
 mod watch;
+mod whereabouts;
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ mod generated;
 mod names;
 mod reseal;
 mod site;
+mod upstream;
 
 use std::fs;
 use std::net::TcpListener;
@@ -93,7 +94,16 @@ fn accounts_live_as_they_are_told() {
     let list = site.json(&["account", "list", "--json"]);
     assert_eq!(
         keys(&list[0]),
-        ["address", "bound_factors", "created_at", "last_login_at", "must_bind", "state", "upstream"]
+        [
+            "address",
+            "bound_factors",
+            "bound_upstream",
+            "created_at",
+            "last_login_at",
+            "must_bind",
+            "state",
+            "upstream"
+        ]
     );
     site.run(&["account", "suspend", "anna"]).succeeded();
     assert_eq!(site.json(&["account", "show", "anna", "--json"])["state"], "suspended");

@@ -9,12 +9,14 @@
 
 mod canaries;
 mod clients;
+mod failover;
 mod first_light;
 mod guessing;
 mod habits;
 mod matrix;
 mod names;
 mod on_postgres;
+mod origin;
 mod processes;
 mod refusals;
 mod segments;

@@ -150,7 +150,8 @@ impl Registry {
         let mut figures = Protocol::ALL.map(|protocol| (protocol, *inner.figures_of(protocol)));
         for entry in inner.live.values().flatten() {
             let (from_client, to_client) = entry.session.traffic.so_far();
-            for (_, figures) in figures.iter_mut().filter(|(protocol, _)| *protocol == entry.session.protocol) {
+            for (_, figures) in figures.iter_mut().filter(|(protocol, _)| *protocol == entry.session.protocol)
+            {
                 figures.from_client += from_client;
                 figures.to_client += to_client;
             }

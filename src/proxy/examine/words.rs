@@ -13,8 +13,8 @@ use tokio::time::{Instant, timeout_at};
 use super::super::tls::{Connector, Stream};
 use super::super::upstream::{Failure, dial};
 use crate::base::Protocol;
-use crate::config::{Endpoint, EndpointTls, HostPort};
-use crate::protocol::Trouble;
+use crate::config::{Endpoint, EndpointTls, ForwardClient, HostPort, Upstream};
+use crate::protocol::{Trouble, proxy_header};
 
 /// The longest line, and the most of them, that is listened to.
 const LINE_MAX: u64 = 8192;
@@ -23,6 +23,8 @@ const LINES_MAX: usize = 100;
 /// What was heard.
 #[derive(Clone, Debug)]
 pub struct Words {
+    /// The first line, on whichever leg.
+    pub greeting: String,
     /// Capabilities or keywords as last listed, on the protected leg.
     pub offer: Vec<String>,
     /// The certificate that was taken, where there is TLS.
@@ -32,6 +34,12 @@ pub struct Words {
 }
 
 impl Words {
+    /// Whether `XCLIENT` is taken from the gate's address: it stands in the list, or in the greeting of Dovecot's POP3.
+    #[must_use]
+    pub fn offers_xclient(&self) -> bool {
+        self.offers("XCLIENT") || self.greeting.to_ascii_uppercase().contains("[XCLIENT]")
+    }
+
     /// Whether `word` is in the list, in any case, whatever follows it.
     #[must_use]
     pub fn offers(&self, word: &str) -> bool {
@@ -40,26 +48,32 @@ impl Words {
     }
 }
 
-/// Listens to the server of `endpoint` at `address`, as `own_name`, for `at_most` that long.
+/// Listens to the server of `upstream` at `address`, as `own_name`, for `at_most` that long.
 ///
 /// # Errors
 /// [`Failure`]
 pub async fn words(
+    upstream: &Upstream,
     protocol: Protocol,
-    endpoint: &Endpoint,
     address: &HostPort,
     own_name: &str,
     at_most: Duration,
 ) -> Result<Words, Failure> {
     let begun = Instant::now();
     let by = begun + at_most;
-    let tcp = dial(address, by).await?;
-    let heard = timeout_at(by, listen(protocol, endpoint, address, own_name, Stream::plain(tcp))).await;
-    let (offer, certificate) = heard.map_err(|_| Failure::Silent("answer"))??;
-    Ok(Words { offer, certificate, took: begun.elapsed() })
+    let endpoint = upstream.endpoint(protocol).ok_or(Failure::NotServed)?;
+    let mut tcp = dial(address, by).await?;
+    let listening = async {
+        if upstream.forward_client == ForwardClient::ProxyV2 {
+            // For nobody: it is the gate itself that asks.
+            tcp.write_all(&proxy_header::v2(None)).await.map_err(Failure::Broken)?;
+        }
+        listen(protocol, endpoint, address, own_name, Stream::plain(tcp)).await
+    };
+    let mut words = timeout_at(by, listening).await.map_err(|_| Failure::Silent("answer"))??;
+    words.took = begun.elapsed();
+    Ok(words)
 }
-
-type Heard = (Vec<String>, Option<CertificateDer<'static>>);
 
 async fn listen(
     protocol: Protocol,
@@ -67,13 +81,13 @@ async fn listen(
     address: &HostPort,
     own_name: &str,
     mut stream: Stream,
-) -> Result<Heard, Failure> {
+) -> Result<Words, Failure> {
     let connector = || Connector::new(endpoint, endpoint.name_of(address)).map_err(io::Error::other);
     if endpoint.tls == EndpointTls::Implicit {
         stream = secure(&connector().map_err(Failure::Handshake)?, stream).await?;
     }
     let mut talk = Talk { stream: BufReader::new(stream), protocol };
-    talk.reply("").await?;
+    let greeting = talk.reply("").await?.lines.into_iter().next().unwrap_or_default();
     if endpoint.tls == EndpointTls::Starttls {
         if protocol == Protocol::Smtp {
             talk.ask(&format!("EHLO {own_name}")).await?;
@@ -95,7 +109,7 @@ async fn listen(
     let goodbye = if protocol == Protocol::Imap { "bye LOGOUT\r\n" } else { "QUIT\r\n" };
     let _ = talk.stream.write_all(goodbye.as_bytes()).await;
     let _ = talk.stream.flush().await;
-    Ok((offered(protocol, &reply.lines), certificate))
+    Ok(Words { greeting, offer: offered(protocol, &reply.lines), certificate, took: Duration::ZERO })
 }
 
 async fn secure(connector: &Connector, stream: Stream) -> Result<Stream, Failure> {

@@ -13,7 +13,7 @@ use crate::config::{
     DomainPattern, Endpoint, EndpointTls, HostPort, LoginRewrite, SubAddressDelimiter, Upstream,
     UpstreamCredential,
 };
-use crate::protocol::UpstreamLogin;
+use crate::protocol::{ClientOrigin, Ends, UpstreamLogin};
 use crate::proxy::tls::{Acceptor, Stream};
 
 /// What the fake upstream does when a client connects.
@@ -142,10 +142,12 @@ pub(in crate::proxy) fn upstream(endpoint: Endpoint) -> Upstream {
         imap: None,
         pop3: Some(endpoint),
         smtp: None,
+        forward_client: Default::default(),
         connect_deadline: Duration::from_millis(500),
         login_deadline: Duration::from_millis(500),
         refresh: Duration::from_secs(600),
         max_connections: 0,
+        same_passwords_as: Vec::new(),
         failures_in_all: crate::config::Rate { burst: 1000, per: Duration::from_secs(60) },
         failures_per_account: crate::config::Rate { burst: 1000, per: Duration::from_secs(60) },
     }
@@ -157,4 +159,10 @@ pub(in crate::proxy) fn login() -> UpstreamLogin {
         authorize_as: None,
         password: Password::new(b"canary-secret".to_vec()).unwrap(),
     }
+}
+
+/// For whom a login may be.
+pub(in crate::proxy) fn client() -> ClientOrigin {
+    let ends = Ends::new("192.0.2.7:51234".parse().unwrap(), "192.0.2.1:993".parse().unwrap());
+    ClientOrigin { ends, session: 1 }
 }

@@ -130,16 +130,16 @@ fn key_hash(certificate: &CertificateDer<'_>) -> Option<[u8; 32]> {
 /// Short, and without what changes by itself from one moment to the next: that would be news each time.
 pub(super) fn in_words(error: &rustls::Error) -> String {
     use CertificateError as E;
-    match error {
-        rustls::Error::InvalidCertificate(why) => match why {
-            E::ApplicationVerificationFailure => "its key is not the pinned one".to_owned(),
-            E::Expired | E::ExpiredContext { .. } => "it has expired".to_owned(),
-            E::NotValidYet | E::NotValidYetContext { .. } => "it is not valid yet".to_owned(),
-            E::NotValidForName | E::NotValidForNameContext { .. } => "it is for another name".to_owned(),
-            E::UnknownIssuer => "its issuer is not trusted".to_owned(),
-            E::Revoked => "it was revoked".to_owned(),
-            other => format!("{other:?}"),
-        },
-        other => other.to_string(),
-    }
+    let rustls::Error::InvalidCertificate(why) = error else { return error.to_string() };
+    let known = [
+        (matches!(why, E::ApplicationVerificationFailure), "its key is not the pinned one"),
+        (matches!(why, E::Expired | E::ExpiredContext { .. }), "it has expired"),
+        (matches!(why, E::NotValidYet | E::NotValidYetContext { .. }), "it is not valid yet"),
+        (matches!(why, E::NotValidForName | E::NotValidForNameContext { .. }), "it is for another name"),
+        (matches!(why, E::UnknownIssuer), "its issuer is not trusted"),
+        (matches!(why, E::BadSignature), "it was not signed by the issuer that it names"),
+        (matches!(why, E::Revoked), "it was revoked"),
+    ];
+    let words = known.into_iter().find(|(is_it, _)| *is_it).map(|(_, words)| words.to_owned());
+    words.unwrap_or_else(|| format!("{why:?}"))
 }

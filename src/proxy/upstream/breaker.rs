@@ -34,6 +34,9 @@ const PAUSE_FIRST: Duration = Duration::from_secs(1);
 /// comes back is noticed as soon as its users would try again.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
+/// A look takes both deadlines at most; whoever began one may have been stopped.
+const LOOK_MAX: Duration = Duration::from_secs(60);
+
 /// What is known of one server.
 #[derive(Debug)]
 pub(super) struct Breaker {
@@ -44,9 +47,19 @@ pub(super) struct Breaker {
 #[derive(Clone, Copy, Debug)]
 enum State {
     Well,
-    InDoubt { failures: u32, look_at: Instant },
-    Down { pause: Duration, look_at: Instant },
-    OnTrial { pause: Duration },
+    InDoubt {
+        failures: u32,
+        look_at: Instant,
+    },
+    Down {
+        pause: Duration,
+        look_at: Instant,
+    },
+    /// `look_at`: for when nobody finished the look.
+    OnTrial {
+        pause: Duration,
+        look_at: Instant,
+    },
 }
 
 /// How a server stands, for those who choose one.
@@ -99,28 +112,29 @@ impl Breaker {
     /// When there should be a look; none where the usual time will do.
     pub(super) fn look_at(&self) -> Option<Instant> {
         match self.state {
-            State::Well | State::OnTrial { .. } => None,
-            State::InDoubt { look_at, .. } | State::Down { look_at, .. } => Some(look_at),
+            State::Well => None,
+            State::InDoubt { look_at, .. } | State::Down { look_at, .. } | State::OnTrial { look_at, .. } => {
+                Some(look_at)
+            }
         }
     }
 
     /// A look begins.
-    pub(super) fn look_begins(&mut self) {
+    pub(super) fn look_begins(&mut self, now: Instant) {
         if let State::Down { pause, .. } = self.state {
-            self.state = State::OnTrial { pause };
+            self.state = State::OnTrial { pause, look_at: now + LOOK_MAX };
         }
     }
 
     /// It did what a server does.
     pub(super) fn succeeded(&mut self, asked: Asked, now: Instant) -> Option<Change> {
         match (self.state, asked) {
-            (State::Well, _) => None,
             (State::InDoubt { .. }, _) => {
                 self.state = State::Well;
                 None
             }
-            // It began before the fall, or was let in by a session that the server remembers.
-            (State::Down { .. } | State::OnTrial { .. }, Asked::ForAClient) => None,
+            // A login that is let in by one who is down began before the fall, or resumed a session.
+            (State::Well, _) | (State::Down { .. } | State::OnTrial { .. }, Asked::ForAClient) => None,
             (State::Down { .. } | State::OnTrial { .. }, Asked::ToSee) => {
                 *self = Self::new(now);
                 Some(Change::Rose)
@@ -134,7 +148,7 @@ impl Breaker {
             (State::Well, _) => self.doubt(1, now),
             (State::InDoubt { failures, .. }, _) => self.doubt(failures + 1, now),
             (State::Down { .. } | State::OnTrial { .. }, Asked::ForAClient) => None,
-            (State::Down { pause, .. } | State::OnTrial { pause }, Asked::ToSee) => {
+            (State::Down { pause, .. } | State::OnTrial { pause, .. }, Asked::ToSee) => {
                 let pause = (pause * 2).min(PAUSE_MAX);
                 self.state = State::Down { pause, look_at: now + pause };
                 None
@@ -207,12 +221,13 @@ mod tests {
         for pause in [1000, 2000, 4000, 5000, 5000, 5000] {
             assert_eq!(breaker.look_at(), Some(now + ms(pause)));
             now += ms(pause);
-            breaker.look_begins();
-            assert_eq!((breaker.standing(), breaker.look_at()), (Standing::Down, None), "one at a time");
+            breaker.look_begins(now);
+            assert_eq!(breaker.standing(), Standing::Down);
+            assert_eq!(breaker.look_at(), Some(now + LOOK_MAX), "one at a time, unless nobody finishes it");
             assert_eq!(breaker.failed(Asked::ToSee, now), None, "it was said already");
         }
         assert_eq!(breaker.since(), since);
-        breaker.look_begins();
+        breaker.look_begins(now);
         assert_eq!(breaker.succeeded(Asked::ToSee, now), Some(Change::Rose));
         assert_eq!((breaker.standing(), breaker.since()), (Standing::Well, now));
         breaker = fallen(now);
@@ -225,7 +240,7 @@ mod tests {
         let mut breaker = fallen(now);
         for trial in [false, true] {
             if trial {
-                breaker.look_begins();
+                breaker.look_begins(now);
             }
             let look_at = breaker.look_at();
             assert_eq!(breaker.failed(Asked::ForAClient, now + ms(900)), None);
@@ -241,7 +256,7 @@ mod tests {
         assert_eq!(breaker.unmasked(Asked::ForAClient, now), Some(Change::Fell));
         assert_eq!(breaker.succeeded(Asked::ForAClient, now), None);
         assert_eq!(breaker.standing(), Standing::Down);
-        breaker.look_begins();
+        breaker.look_begins(now);
         assert_eq!(breaker.unmasked(Asked::ToSee, now), None);
         assert_eq!(breaker.look_at(), Some(now + ms(2000)));
         assert_eq!(breaker.succeeded(Asked::ToSee, now), Some(Change::Rose));

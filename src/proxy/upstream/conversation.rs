@@ -5,11 +5,13 @@
 
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::Failure;
 use super::breaker::Asked;
 use super::dial::dial;
+use super::forwarding::Forwarder;
 use super::server::Server;
 use crate::base::UpstreamName;
 use crate::config::EndpointTls;
@@ -25,6 +27,8 @@ pub(super) struct Reach {
     pub(super) login_deadline: Duration,
     /// What the gate calls itself.
     pub(super) own_name: String,
+    /// How they hear where a client comes from.
+    pub(super) forwarder: Forwarder,
 }
 
 /// Until when.
@@ -58,8 +62,9 @@ impl Reach {
         let answer_by = now + self.connect_deadline + self.login_deadline;
         let patience = Patience { connect_by: now + self.connect_deadline, answer_by };
         let mut dialogue = self.dialogue::<P>(Purpose::Learn);
+        let header = self.forwarder.header(None);
         let Answered { mut stream, reply, connected_in } =
-            self.converse::<P>(server, &mut dialogue, Asked::ToSee, patience).await?;
+            self.converse::<P>(server, &mut dialogue, Asked::ToSee, header.as_deref(), patience).await?;
         match reply {
             UpstreamReply::Learned(offer) => {
                 // It leaves politely; what was learned stands, whatever comes of that.
@@ -79,17 +84,20 @@ impl Reach {
         P::Client::new(ClientSetup { starttls, purpose, own_name: self.own_name.clone() })
     }
 
-    /// Connects and talks until the server has answered what the dialogue is for.
+    /// Connects, says `header` and talks until the server has answered what the dialogue is for.
     pub(super) async fn converse<P: MailProtocol>(
         &self,
         server: &Server,
         dialogue: &mut P::Client,
         asked: Asked,
+        header: Option<&[u8]>,
         patience: Patience,
     ) -> Result<Answered<P>, Failure> {
         let begun = Instant::now();
         let connect_by = patience.connect_by.min(patience.answer_by);
-        let opening = timeout_at(connect_by, self.open::<P>(server, dialogue, asked, connect_by)).await;
+        let connection = self.connect(server, header, connect_by);
+        let opening = async { self.open::<P>(connection.await?, server, dialogue, asked).await };
+        let opening = timeout_at(connect_by, opening).await;
         let (mut stream, early) = opening.map_err(|_| Failure::Silent("greet"))??;
         let connected_in = begun.elapsed();
         if let Some(reply) = early {
@@ -104,21 +112,24 @@ impl Reach {
         }
     }
 
-    /// A connection to `server`, on which nothing was said yet. What a server must hear before anything else goes here.
-    async fn connect(&self, server: &Server, by: Instant) -> Result<Stream, Failure> {
-        Ok(Stream::plain(dial(&server.address, by).await?))
+    /// A connection to `server`, on which nothing was said but what stands in front of everything.
+    async fn connect(&self, server: &Server, header: Option<&[u8]>, by: Instant) -> Result<Stream, Failure> {
+        let mut stream = Stream::plain(dial(&server.address, by).await?);
+        if let Some(header) = header {
+            stream.write_all(header).await.map_err(Failure::Broken)?;
+        }
+        Ok(stream)
     }
 
-    /// Connects and shakes hands, up to the point where the server has greeted and the leg is as protected as
+    /// Shakes hands, up to the point where the server has greeted and the leg is as protected as
     /// it must be. Some servers answer everything with their greeting: then that is the reply.
     async fn open<P: MailProtocol>(
         &self,
+        mut stream: Stream,
         server: &Server,
         dialogue: &mut P::Client,
         asked: Asked,
-        by: Instant,
     ) -> Result<(Stream, Option<UpstreamReply<P>>), Failure> {
-        let mut stream = self.connect(server, by).await?;
         let mut protected = match (self.tls, &server.connector) {
             (EndpointTls::Implicit, Some(connector)) => {
                 stream = secure(connector, stream, asked).await?;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::breaker::{Asked, Change, Standing};
 use super::conversation::{Answered, Patience, Reach};
+use super::forwarding::Forwarder;
 use super::health::Health;
 use super::seats::Seats;
 use super::server::{News, Server};
@@ -20,7 +21,8 @@ use crate::base::UpstreamName;
 use crate::config::{self, show_pin};
 use crate::gate::Flag;
 use crate::protocol::{
-    ClientDialogue, Dialogue, MailProtocol, Offered, Purpose, Trouble, UpstreamLogin, UpstreamReply,
+    ClientDialogue, ClientOrigin, Dialogue, MailProtocol, Offered, Purpose, Trouble, UpstreamLogin,
+    UpstreamReply,
 };
 use crate::proxy::tls::{RefusedCertificate, TlsError};
 
@@ -65,6 +67,7 @@ impl<P: MailProtocol> Leg<P> {
             connect_deadline: upstream.connect_deadline,
             login_deadline: upstream.login_deadline,
             own_name: own_name.to_owned(),
+            forwarder: Forwarder::new(upstream.forward_client),
         };
         Ok(Some(Self {
             reach,
@@ -119,17 +122,21 @@ impl<P: MailProtocol> Leg<P> {
         })
     }
 
-    /// Logs in, by `by` at the latest.
+    /// Logs in, for `client` if there is one, by `by` at the latest.
     ///
     /// All servers together have `connect_deadline`: each gets its share of what the ones before it left.
     pub(super) async fn log_in(
         &self,
         login: UpstreamLogin,
         introduction: P::Introduction,
+        client: Option<ClientOrigin>,
         by: Instant,
     ) -> Answer<P> {
         let unasked = |failure| Answer::Unavailable { failure, credential_sent: false };
         let Some(seat) = self.seats.take() else { return unasked(Failure::Full) };
+        let forwarder = &self.reach.forwarder;
+        let header = forwarder.header(client);
+        let client = forwarder.in_dialogue(P::PROTOCOL, client);
         let connect_by = by.min(Instant::now() + self.reach.connect_deadline);
         let servers = self.in_order();
         let mut left = u32::try_from(servers.len()).unwrap_or(u32::MAX);
@@ -138,10 +145,19 @@ impl<P: MailProtocol> Leg<P> {
             let now = Instant::now();
             let share = connect_by.saturating_duration_since(now) / left.max(1);
             left = left.saturating_sub(1);
-            let purpose = Purpose::LogIn { login: login.duplicate(), introduction: introduction.clone() };
+            let (login, introduction) = (login.duplicate(), introduction.clone());
+            let purpose = Purpose::LogIn { login, introduction, client };
             let mut dialogue = self.reach.dialogue::<P>(purpose);
             let patience = Patience { connect_by: now + share, answer_by: by };
-            let answered = self.reach.converse::<P>(server, &mut dialogue, Asked::ForAClient, patience).await;
+            let conversation = self.reach.converse::<P>(
+                server,
+                &mut dialogue,
+                Asked::ForAClient,
+                header.as_deref(),
+                patience,
+            );
+            let answered = conversation.await;
+            forwarder.note(&self.reach.upstream, P::PROTOCOL, dialogue.forwarding());
             let credential_sent = dialogue.credential_sent();
             let failure = match answered {
                 Ok(Answered { stream, reply: UpstreamReply::LoggedIn(welcome), connected_in }) => {
@@ -236,11 +252,11 @@ impl<P: MailProtocol> Leg<P> {
         }
         match news.change {
             Some(Change::Fell) => {
-                let reason = server.last_failure();
+                let (reason, hint) = (server.last_failure(), self.reach.forwarder.hint());
                 if others == 0 {
-                    tracing::warn!(%upstream, %protocol, %address, reason, "upstream is down");
+                    tracing::warn!(%upstream, %protocol, %address, reason, hint, "upstream is down");
                 } else {
-                    tracing::warn!(%upstream, %protocol, %address, reason, others, "a server of the upstream is down, the others are asked");
+                    tracing::warn!(%upstream, %protocol, %address, reason, hint, others, "a server of the upstream is down, the others are asked");
                 }
             }
             Some(Change::Rose) => {
@@ -263,7 +279,8 @@ impl<P: MailProtocol> Leg<P> {
             expected,
             found,
             reason = why,
-            "upstream shows a certificate that is refused, and no password is sent there\nhint: if you changed it, correct `ca_file`, `server_name` or `pin_sha256` (`found` is what to pin); if not, find out who answers at this address"
+            hint = "if you changed it, correct `ca_file`, `server_name` or `pin_sha256` (`found` is what to pin); if not, find out who answers at this address",
+            "upstream shows a certificate that is refused, and no password is sent there"
         );
         let event = Event::UpstreamCertificateRefused {
             upstream: upstream.clone(),
@@ -317,7 +334,8 @@ mod tests {
     }
 
     async fn log_in(leg: &Leg<Fake>) -> Answer<Fake> {
-        leg.log_in(testing::login(), (), Instant::now() + Duration::from_secs(5)).await
+        leg.log_in(testing::login(), (), Some(testing::client()), Instant::now() + Duration::from_secs(5))
+            .await
     }
 
     /// The failure, which must come within both deadlines (and a little for the machine).
@@ -638,5 +656,45 @@ mod tests {
         drop(entered);
         assert!(enters(&leg).await);
         assert_eq!(server.heard().matches("LOGIN").count(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_header_stands_in_front_of_everything_and_says_for_whom() {
+        let proxied = |port| {
+            let how = config::ForwardClient::ProxyV2;
+            let settings =
+                config::Upstream { forward_client: how, ..upstream(endpoint(port, EndpointTls::None)) };
+            leg_and_trail(&settings).0
+        };
+        // What it takes for a line ends within the signature; the rest is before the login.
+        let script = vec![Play::Hear, Play::Say("hello FROM\r\n"), Play::Wait];
+        let server = FakeUpstream::play(script).await;
+        let leg = proxied(server.port);
+        assert!(leg.look(0).await);
+        server.hears("QUIT\r\n").await;
+        let local = crate::protocol::proxy_header::v2(None);
+        assert!(server.heard.lock().unwrap().starts_with(&local), "no client's");
+        server.heard.lock().unwrap().clear();
+        assert!(matches!(log_in(&leg).await, Answer::Unavailable { failure: Failure::Slow, .. }));
+        let header = crate::protocol::proxy_header::v2(Some(testing::client().ends));
+        let expected = [&header[..], b"LOGIN ann canary-secret\r\n"].concat();
+        assert_eq!(*server.heard.lock().unwrap(), expected, "and nothing in the dialogue");
+    }
+
+    #[tokio::test]
+    async fn the_dialogue_says_for_whom_only_where_it_is_to() {
+        for (how, expected) in [
+            (config::ForwardClient::Auto, "FROM 192.0.2.7:51234\r\nLOGIN ann canary-secret\r\n"),
+            (config::ForwardClient::None, "LOGIN ann canary-secret\r\n"),
+        ] {
+            let server = FakeUpstream::play(vec![Play::Say("hello FROM\r\n"), Play::Wait]).await;
+            let settings = config::Upstream {
+                forward_client: how,
+                ..upstream(endpoint(server.port, EndpointTls::None))
+            };
+            let leg = leg_and_trail(&settings).0;
+            assert!(matches!(log_in(&leg).await, Answer::Unavailable { .. }));
+            assert_eq!(server.heard(), expected, "{how:?}");
+        }
     }
 }

@@ -10,6 +10,7 @@ mod breaker;
 mod check;
 mod conversation;
 mod dial;
+mod forwarding;
 pub mod health;
 mod leg;
 mod offering;
@@ -32,7 +33,7 @@ use crate::config::{self, Config};
 use crate::protocol::imap::Imap;
 use crate::protocol::pop3::Pop3;
 use crate::protocol::smtp::Smtp;
-use crate::protocol::{MailProtocol, Output, Refusal, Trouble, UpstreamLogin};
+use crate::protocol::{ClientOrigin, MailProtocol, Output, Refusal, Trouble, UpstreamLogin};
 use crate::proxy::tls::{RefusedCertificate, Stream, TlsError};
 pub(super) use dial::dial;
 pub use health::{Health, HealthState, LastFailure, Load};
@@ -209,8 +210,10 @@ impl Failure {
             | Self::Handshake(_)
             | Self::Certificate { .. }
             | Self::Silent(_)
-            | Self::Said(Trouble::StartTls | Trouble::PreAuthenticated | Trouble::Garbage(_)) => true,
-            Self::Broken(_) | Self::Slow | Self::Said(Trouble::Closed | Trouble::Said(_)) => !credential_sent,
+            | Self::Said(Trouble::StartTls | Trouble::PreAuthenticated) => true,
+            Self::Broken(_)
+            | Self::Slow
+            | Self::Said(Trouble::Closed | Trouble::Garbage(_) | Trouble::Said(_)) => !credential_sent,
             Self::Down(_)
             | Self::Full
             | Self::NotServed
@@ -320,16 +323,17 @@ impl<P: MailProtocol> Legs<P> {
         while all.join_next().await.is_some() {}
     }
 
-    /// Logs in at `upstream`, by `by` at the latest.
+    /// Logs in at `upstream`, for `client` if there is one, by `by` at the latest.
     pub(super) async fn log_in(
         &self,
         upstream: &UpstreamName,
         login: UpstreamLogin,
         introduction: P::Introduction,
+        client: Option<ClientOrigin>,
         by: Instant,
     ) -> Answer<P> {
         match self.leg(upstream) {
-            Some(leg) => leg.log_in(login, introduction, by).await,
+            Some(leg) => leg.log_in(login, introduction, client, by).await,
             None => Answer::Unavailable { failure: Failure::NotServed, credential_sent: false },
         }
     }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::Failure;
 use super::conversation::Reach;
+use super::forwarding::Forwarder;
 use super::server::Server;
 use crate::base::{Protocol, UpstreamName};
-use crate::config::{Endpoint, EndpointTls, HostPort};
+use crate::config::{Endpoint, EndpointTls, ForwardClient, HostPort};
 use crate::protocol::imap::Imap;
 use crate::protocol::pop3::Pop3;
 use crate::protocol::smtp::Smtp;
@@ -101,6 +102,7 @@ async fn try_leg<P: MailProtocol>(
         connect_deadline: CONNECT_DEADLINE,
         login_deadline: ANSWER_DEADLINE,
         own_name: "localhost".to_owned(),
+        forwarder: Forwarder::new(ForwardClient::None),
     };
     if tls == EndpointTls::None {
         return Ok(reach.look::<P>(&Server::with(address, None)).await.map(|_| None));

@@ -48,7 +48,8 @@ impl Seats {
                 tracing::warn!(
                     upstream = %self.upstream,
                     max_connections = most,
-                    "upstream has as many connections as it may: whoever comes now is turned away\nhint: see `mailward session list`; raise `max_connections` if the server can take more"
+                    hint = "see `mailward session list`; raise `max_connections` if the server can take more",
+                    "upstream has as many connections as it may: whoever comes now is turned away"
                 );
             }
         }

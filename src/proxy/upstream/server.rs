@@ -113,24 +113,21 @@ impl Server {
         let now = Instant::now();
         let mut lately = self.lately();
         lately.failure = Some((failure.to_string(), now));
-        let change = match failure {
-            Failure::Certificate { refused, .. } => {
-                lately.refused = Some(refused.clone());
-                lately.breaker.unmasked(asked, now)
-            }
-            _ => lately.breaker.failed(asked, now),
-        };
-        let refused = match failure {
-            Failure::Certificate { refused, .. } if lately.is_news(refused, now) => {
+        let mut news = News::default();
+        if let Failure::Certificate { refused, .. } = failure {
+            news.change = lately.breaker.unmasked(asked, now);
+            lately.refused = Some(refused.clone());
+            if lately.is_news(refused, now) {
                 lately.told = Some((refused.clone(), now));
                 lately.well_since = false;
-                Some(refused.clone())
+                news.refused = Some(refused.clone());
             }
-            _ => None,
-        };
+        } else {
+            news.change = lately.breaker.failed(asked, now);
+        }
         drop(lately);
         self.sooner.notify_one();
-        News { change, refused }
+        news
     }
 
     /// Asks for a look now.
@@ -160,7 +157,7 @@ impl Server {
 
     /// A look begins.
     pub(super) fn look_begins(&self) {
-        self.lately().breaker.look_begins();
+        self.lately().breaker.look_begins(Instant::now());
     }
 
     /// What is known of it.

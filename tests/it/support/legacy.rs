@@ -50,6 +50,11 @@ impl LegacyOptions {
         self.with("--xclient")
     }
 
+    /// Expects a PROXY header in front of everything from 127.0.0.1.
+    pub(crate) fn expecting_a_proxy_header(self) -> Self {
+        self.with("--proxy-header")
+    }
+
     /// No login before TLS.
     pub(crate) fn requiring_tls(self) -> Self {
         self.with("--require-tls")
@@ -151,6 +156,18 @@ impl LegacyServer {
             }
         }
         self.options.arguments = arguments;
+        self.start_again();
+    }
+
+    /// Where its files are.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Gives it another key and certificate, by an authority of the same name that nobody knows.
+    pub(crate) fn renew_certificate(&mut self) {
+        self.stop();
+        self.as_root("rm -rf tls");
         self.start_again();
     }
 
