@@ -40,17 +40,17 @@ pub fn schema() -> Value {
     add("database", section::<RawDatabase>(&mut generator));
     add(
         "tls",
-        object(json!({ "certificate": list(section::<RawCertificate>(&mut generator)) }), &["certificate"]),
+        object(&json!({ "certificate": list(&section::<RawCertificate>(&mut generator)) }), &["certificate"]),
     );
-    add("listener", list(section::<RawListener>(&mut generator)));
-    add("upstream", list(section::<RawUpstream>(&mut generator)));
+    add("listener", list(&section::<RawListener>(&mut generator)));
+    add("upstream", list(&section::<RawUpstream>(&mut generator)));
     add("policy", policy(section::<RawPolicy>(&mut generator)));
     add("limits", section::<RawLimits>(&mut generator));
     add("portal", section::<RawPortal>(&mut generator));
     add("audit", section::<RawAudit>(&mut generator));
     add("metrics", section::<RawMetrics>(&mut generator));
     describe(&mut sections);
-    let mut schema = object(Value::Object(sections), &["server", "tls", "listener", "upstream"]);
+    let mut schema = object(&Value::Object(sections), &["server", "tls", "listener", "upstream"]);
     if let Some(schema) = schema.as_object_mut() {
         schema.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
         schema.insert("title".into(), "mailward.toml".into());
@@ -64,11 +64,11 @@ fn section<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
     schema
 }
 
-fn list(items: Value) -> Value {
+fn list(items: &Value) -> Value {
     json!({ "type": "array", "items": items, "minItems": 1 })
 }
 
-fn object(properties: Value, required: &[&str]) -> Value {
+fn object(properties: &Value, required: &[&str]) -> Value {
     json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
 }
 

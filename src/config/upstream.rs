@@ -109,7 +109,7 @@ pub(super) struct RawUpstream {
     #[serde(deserialize_with = "name")]
     #[schemars(with = "schema::Name")]
     name: Spanned<String>,
-    #[schemars(with = "Vec<PatternText>", length(min = 1))]
+    #[schemars(with = "Vec<PatternText>")]
     domains: Spanned<Vec<Spanned<PatternText>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<DomainText>")]

@@ -104,7 +104,7 @@ fn look_at_data(config: &Config, data_dir: &Metadata, report: &mut Report) {
             format!("chown --reference={directory} {subject}"),
         ),
         Ok(_) => {
-            report.good(AREA, subject, "only its owner may read the key file: is a copy kept elsewhere?")
+            report.good(AREA, subject, "only its owner may read the key file: is a copy kept elsewhere?");
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => report.doubtful(
             AREA,

@@ -62,7 +62,7 @@ fn from_here(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(any) if any.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(any) if any.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        own => own,
+        own @ (IpAddr::V4(_) | IpAddr::V6(_)) => own,
     };
     SocketAddr::new(ip, address.port())
 }

@@ -205,12 +205,10 @@ async fn targets(name: &str, resolver: &TokioResolver) -> Result<Vec<Target>, St
         Err(error) if error.is_no_records_found() => return Ok(vec![]),
         Err(error) => return Err(error.to_string()),
     };
-    let targets = found.answers().iter().filter_map(|record| match &record.data {
-        RData::SRV(srv) => Some(Target {
-            host: srv.target.to_ascii().trim_end_matches('.').to_ascii_lowercase(),
-            port: srv.port,
-        }),
-        _ => None,
+    let targets = found.answers().iter().filter_map(|record| {
+        let RData::SRV(srv) = &record.data else { return None };
+        let host = srv.target.to_ascii().trim_end_matches('.').to_ascii_lowercase();
+        Some(Target { host, port: srv.port })
     });
     Ok(targets.collect())
 }

@@ -16,7 +16,7 @@ pub(super) async fn look(config: &Config, report: &mut Report) {
     let subject = config.database.to_string();
     match look_at(&config.database).await {
         Ok(Look::Current) => {
-            report.good(AREA, subject, format!("answers, and has all tables{}", size(config)))
+            report.good(AREA, subject, format!("answers, and has all tables{}", size(config)));
         }
         Ok(Look::Absent) => report.good(AREA, subject, "is not there yet: the first start makes it"),
         Ok(Look::Behind(count)) => {

@@ -217,7 +217,7 @@ fn default_of(schema: &Value, entry: &Entry) -> Option<(String, String)> {
             let fields: Vec<_> = fields.iter().map(|(key, value)| format!("{key} = {value}")).collect();
             format!("{{ {} }}", fields.join(", "))
         }
-        other => other.to_string(),
+        other @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => other.to_string(),
     };
     Some((key, default))
 }

@@ -24,7 +24,6 @@ fn what_the_reader_takes_is_valid_and_what_it_refuses_is_not() {
         ("address = [\"10.0.0.5:143\"]", "address = []"),
         ("address = [\"10.0.0.5:143\"]", "address = [\"10.0.0.5\"]"),
         ("name = \"legacy\"", "name = \"the old one\""),
-        ("domains = [\"example.org\"]", "domains = []"),
         ("name = \"legacy\"", "name = \"legacy\"\nrefresh = \"10\""),
         ("name = \"legacy\"", "name = \"legacy\"\ncredential = \"open\""),
         ("[[listener]]", "[limits]\nconnections = 0\n[[listener]]"),
