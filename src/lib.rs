@@ -58,6 +58,8 @@ pub mod app_password;
 pub mod audit;
 #[cfg(feature = "server")]
 pub mod factor;
+#[cfg(feature = "server")]
+pub mod meters;
 // F3: who gets in
 #[cfg(feature = "server")]
 pub mod gate;
@@ -65,6 +67,8 @@ pub mod gate;
 #[cfg(feature = "server")]
 pub mod proxy;
 // F5: composition
+#[cfg(feature = "server")]
+pub mod doctor;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "server")]

@@ -35,6 +35,7 @@ pub use create::{CreateError, Created, NAME_MAX};
 pub use reseal::{LeftAlone, ResealError, Resealed, WhyLeftAlone};
 pub use revoke::RevokeError;
 pub use stale::Probe;
+pub use workers::Argon2Figures;
 
 /// Makes, proves, lists and revokes app passwords.
 pub struct AppPasswords {
@@ -138,6 +139,12 @@ pub enum Tampered {
 }
 
 impl AppPasswords {
+    /// What its argon2 threads have to do.
+    #[must_use]
+    pub fn argon2(&self) -> Argon2Figures {
+        self.workers.figures()
+    }
+
     /// With argon2 on a bounded pool of its own.
     #[must_use]
     pub fn new(store: Store, key: Arc<SiteKey>, clock: Arc<dyn Clock>) -> Self {

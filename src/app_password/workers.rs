@@ -4,6 +4,7 @@
 //! so threads, memory and queue are bounded, a full queue says so at once, and work that nobody waits for any
 //! more is not done.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -25,6 +26,22 @@ const QUEUE_PER_THREAD: usize = 64;
 /// A bounded pool of argon2 threads. They end when it is dropped.
 pub(super) struct Workers {
     queue: SyncSender<Job>,
+    figures: Arc<Figures>,
+}
+
+#[derive(Default)]
+struct Figures {
+    waiting: AtomicU64,
+    turned_away: AtomicU64,
+}
+
+/// What the threads have to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Argon2Figures {
+    /// Candidates in the queue now.
+    pub waiting: u64,
+    /// Candidates that found no place in it so far.
+    pub turned_away: u64,
 }
 
 struct Job {
@@ -44,15 +61,17 @@ impl Workers {
     pub(super) fn with(threads: usize, queue: usize) -> Self {
         let (sender, receiver) = sync_channel(queue);
         let receiver = Arc::new(Mutex::new(receiver));
+        let figures = Arc::<Figures>::default();
         for _ in 0..threads {
-            let receiver = Arc::clone(&receiver);
-            let spawned = thread::Builder::new().name("argon2".to_owned()).spawn(move || work(&receiver));
+            let (receiver, figures) = (Arc::clone(&receiver), Arc::clone(&figures));
+            let begun = move || work(&receiver, &figures);
+            let spawned = thread::Builder::new().name("argon2".to_owned()).spawn(begun);
             if let Err(error) = spawned {
                 // Without any thread the receiver is gone, and every job is told `Busy`.
                 tracing::error!(%error, "cannot start an argon2 thread");
             }
         }
-        Self { queue: sender }
+        Self { queue: sender, figures }
     }
 
     /// Stretches `candidate`; dropping the future takes the job back if no thread has begun it.
@@ -62,17 +81,32 @@ impl Workers {
     pub(super) async fn stretch(&self, kdf: Kdf, candidate: &Candidate) -> Result<Stretched, Busy> {
         let (answer, stretched) = oneshot::channel();
         let symbols = Secret::new(candidate.symbols().to_vec());
-        self.queue.try_send(Job { kdf, symbols, answer }).map_err(|_| Busy)?;
+        // Before it is queued: a thread may take it at once.
+        self.figures.waiting.fetch_add(1, Ordering::Relaxed);
+        if self.queue.try_send(Job { kdf, symbols, answer }).is_err() {
+            self.figures.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.figures.turned_away.fetch_add(1, Ordering::Relaxed);
+            return Err(Busy);
+        }
         stretched.await.map_err(|_| Busy)
+    }
+
+    pub(super) fn figures(&self) -> Argon2Figures {
+        let Figures { waiting, turned_away } = &*self.figures;
+        Argon2Figures {
+            waiting: waiting.load(Ordering::Relaxed),
+            turned_away: turned_away.load(Ordering::Relaxed),
+        }
     }
 }
 
-fn work(queue: &Mutex<Receiver<Job>>) {
+fn work(queue: &Mutex<Receiver<Job>>, figures: &Figures) {
     let mut memory = Memory::default();
     loop {
         // A thread that fell over while it held the lock held nothing but the lock.
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Job { kdf, symbols, answer }) = job else { return };
+        figures.waiting.fetch_sub(1, Ordering::Relaxed);
         if answer.is_closed() {
             continue;
         }
@@ -99,7 +133,7 @@ mod tests {
     /// A pool whose threads take nothing, so that what is queued stays queued.
     fn asleep(queue: usize) -> (Workers, Receiver<Job>) {
         let (queue, receiver) = sync_channel(queue);
-        (Workers { queue }, receiver)
+        (Workers { queue, figures: Arc::default() }, receiver)
     }
 
     #[test]
@@ -109,6 +143,7 @@ mod tests {
         let mut waiting = [0, 1].map(|_| Box::pin(workers.stretch(kdf.clone(), &candidate)));
         assert!(waiting.iter_mut().all(|future| poll(future.as_mut()).is_pending()));
         assert!(matches!(poll(pin!(workers.stretch(kdf, &candidate))), Poll::Ready(Err(Busy))));
+        assert_eq!(workers.figures(), Argon2Figures { waiting: 2, turned_away: 1 });
     }
 
     #[test]
@@ -126,9 +161,10 @@ mod tests {
         for _ in 0..1_000 {
             let _ = poll(pin!(workers.stretch(Kdf::fresh(), &Candidate::draw())));
         }
+        let figures = Arc::clone(&workers.figures);
         drop(workers);
         let began = std::time::Instant::now();
-        work(&Mutex::new(receiver));
+        work(&Mutex::new(receiver), &figures);
         // A thousand of them would take at least five seconds on any machine there is.
         assert!(began.elapsed() < std::time::Duration::from_secs(2));
     }

@@ -12,8 +12,9 @@ use tokio::sync::watch;
 
 use super::file::Tip;
 use super::index::{self, FollowError};
-use crate::base::SiteKey;
+use super::writer::Counters;
 use crate::base::key::Purpose;
+use crate::base::{Clock, SiteKey};
 use crate::store::{AuditHead, AuditMark, Store};
 
 /// The least time between two passes: under load one write to the database serves all records of so long.
@@ -28,6 +29,8 @@ pub(super) struct Follower {
     pub(super) store: Store,
     pub(super) key: Arc<SiteKey>,
     pub(super) tips: watch::Receiver<Vec<Tip>>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 impl Follower {
@@ -41,10 +44,12 @@ impl Follower {
         loop {
             // Asked before the pass, so that a pass follows the last record in any case.
             let writer_is_gone = self.tips.has_changed().is_err();
+            self.counters.behind_since.begin(self.clock.monotonic());
             let passed = self.pass(&mut anchored, &mut indexed, all_chains).await;
             all_chains &= passed.is_err();
             match &passed {
                 Ok(()) => {
+                    self.counters.behind_since.set(None);
                     if std::mem::take(&mut failing) {
                         tracing::info!("audit heads and index are written again");
                     }

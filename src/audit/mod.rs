@@ -46,7 +46,7 @@ pub use index::FollowError;
 pub use report::{ChainReport, Note, Problem, Report};
 pub use search::search;
 pub use verify::verify;
-use writer::{Counters, Message, Request, Writer};
+use writer::{Counters, Message, Request, Since, Writer};
 
 /// How long [`Audit::close`] waits for a database that does not answer. What is not indexed or anchored then is
 /// in the file all the same.
@@ -90,6 +90,10 @@ pub struct Figures {
     pub syncs: u64,
     /// Records that could not be written.
     pub failures: u64,
+    /// How long ago the last record was that could not be written; none once one could again.
+    pub failing: Option<Duration>,
+    /// How long the oldest record has been waiting that the database does not know of yet.
+    pub lag: Duration,
 }
 
 impl Audit {
@@ -114,8 +118,15 @@ impl Audit {
         let (writer, tips) = Writer::new(directory.clone(), chain, Arc::clone(&clock), Arc::clone(&counters));
         let named = std::thread::Builder::new().name("audit-writer".to_owned());
         named.spawn(move || writer.run(requests)).map_err(failed)?;
-        let follower =
-            Follower { place: place::of(&directory), directory, store, key: Arc::clone(&key), tips };
+        let follower = Follower {
+            place: place::of(&directory),
+            directory,
+            store,
+            key: Arc::clone(&key),
+            tips,
+            counters: Arc::clone(&counters),
+            clock: Arc::clone(&clock),
+        };
         let follower = Arc::new(Mutex::new(Some(tokio::spawn(follower.run()))));
         Ok(Self { queue, follower, counters, key, clock })
     }
@@ -172,8 +183,12 @@ impl Audit {
     /// For metrics.
     #[must_use]
     pub fn figures(&self) -> Figures {
-        let Counters { records, syncs, failures } = &*self.counters;
+        let Counters { records, syncs, failures, failed_at, behind_since } = &*self.counters;
+        let now = self.clock.monotonic();
+        let age = |since: &Since| since.read().map(|since| now.since(since));
         Figures {
+            failing: age(failed_at),
+            lag: age(behind_since).unwrap_or_default(),
             records: records.load(Ordering::Relaxed),
             syncs: syncs.load(Ordering::Relaxed),
             failures: failures.load(Ordering::Relaxed),

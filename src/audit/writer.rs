@@ -5,14 +5,14 @@
 //! does the next group: the slower the disk, the fewer syncs.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::file::{ChainFile, Tip};
 use super::{AuditError, Event};
-use crate::base::{Clock, Timestamp};
+use crate::base::{Clock, Monotonic, Timestamp};
 
 /// How many records wait at most; whoever comes then waits for a place. Less than a MiB.
 pub(super) const QUEUE: usize = 1024;
@@ -40,6 +40,28 @@ pub(super) struct Counters {
     pub(super) records: AtomicU64,
     pub(super) syncs: AtomicU64,
     pub(super) failures: AtomicU64,
+    /// When the last record could not be written, until one could.
+    pub(super) failed_at: Since,
+    /// Since when the database has not been told of some record.
+    pub(super) behind_since: Since,
+}
+
+/// A moment that something began, while it lasts.
+#[derive(Default)]
+pub(super) struct Since(Mutex<Option<Monotonic>>);
+
+impl Since {
+    pub(super) fn set(&self, moment: Option<Monotonic>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = moment;
+    }
+
+    pub(super) fn begin(&self, now: Monotonic) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(now);
+    }
+
+    pub(super) fn read(&self) -> Option<Monotonic> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 pub(super) struct Writer {
@@ -109,12 +131,14 @@ impl Writer {
         match &result {
             Ok(()) => {
                 self.counters.records.fetch_add(events.len() as u64, Ordering::Relaxed);
+                self.counters.failed_at.set(None);
                 if std::mem::take(&mut self.failing) {
                     tracing::info!("the audit trail is written again");
                 }
             }
             Err(error) => {
                 self.counters.failures.fetch_add(events.len() as u64, Ordering::Relaxed);
+                self.counters.failed_at.set(Some(self.clock.monotonic()));
                 if !std::mem::replace(&mut self.failing, true) {
                     tracing::error!("{error}");
                 }

@@ -1,4 +1,4 @@
-//! `mailward config check` and `config show`
+//! `mailward config check`, `config show` and `config schema`
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use super::output;
 use crate::account::Directory;
-use crate::config::{Config, show};
+use crate::config::{Config, schema, show};
 
 /// The configuration file
 #[derive(Subcommand)]
@@ -15,17 +15,28 @@ pub(super) enum ConfigCommand {
     Check,
     /// Print what is in force, defaults included, as a file; secrets are masked
     Show,
+    /// Print the JSON schema of the file, for editors and for programs that write one
+    Schema,
 }
 
 impl ConfigCommand {
     pub(super) fn run(&self, path: &Path) -> anyhow::Result<()> {
-        let config = Config::load(path)?;
-        Directory::new(&config.upstreams)?;
         match self {
-            Self::Check => output::line(&format!("{} is right: {}", path.display(), summary(&config))),
-            Self::Show => output::print(&show::to_toml(&config)?),
+            Self::Check => {
+                let summary = summary(&load(path)?);
+                output::line(&format!("{} is right: {summary}", path.display()))
+            }
+            Self::Show => output::print(&show::to_toml(&load(path)?)?),
+            Self::Schema => output::json(&schema()),
         }
     }
+}
+
+/// With all that commands and gate check when they start.
+fn load(path: &Path) -> anyhow::Result<Config> {
+    let config = Config::load(path)?;
+    Directory::new(&config.upstreams)?;
+    Ok(config)
 }
 
 fn summary(config: &Config) -> String {

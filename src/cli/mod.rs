@@ -8,12 +8,15 @@
 mod account;
 mod app_password;
 mod audit;
+mod completions;
 mod config;
 mod context;
+mod doctor;
 mod factor;
 mod failure;
 mod init;
 mod mailbox;
+mod man;
 mod output;
 mod planned;
 mod prompt;
@@ -34,10 +37,14 @@ use crate::config::DEFAULT_PATH;
 use account::AccountCommand;
 use app_password::AppPasswordCommand;
 use audit::AuditCommand;
+use completions::Completions;
 use config::ConfigCommand;
 use context::Context;
+use doctor::Doctor;
 use factor::FactorCommand;
 use init::Init;
+use man::Man;
+use serve::Serve;
 use session::SessionCommand;
 
 /// The gate in front of a mail server: app passwords and second factors for IMAP, POP3 and SMTP
@@ -55,8 +62,8 @@ struct Cli {
 enum Command {
     /// Set up a gate: look at the mail server, write configuration, certificate and database
     Init(Init),
-    /// Run the gate in the foreground
-    Serve,
+    Serve(Serve),
+    Doctor(Doctor),
     #[command(subcommand)]
     Config(ConfigCommand),
     #[command(subcommand)]
@@ -69,6 +76,8 @@ enum Command {
     Session(SessionCommand),
     #[command(subcommand)]
     Audit(AuditCommand),
+    Completions(Completions),
+    Man(Man),
 }
 
 /// How records are printed.
@@ -102,13 +111,16 @@ impl Cli {
     fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Init(init) => here(init.run(&self.config)),
-            Command::Serve => serve::run(&self.config),
+            Command::Serve(serve) => serve.run(&self.config),
+            Command::Doctor(doctor) => here(doctor.run(&self.config)),
             Command::Config(command) => command.run(&self.config),
             Command::Account(command) => on_site(&self.config, async |site| command.run(site).await),
             Command::Factor(command) => on_site(&self.config, async |site| command.run(site).await),
             Command::AppPassword(command) => on_site(&self.config, async |site| command.run(site).await),
             Command::Session(command) => on_site(&self.config, async |site| command.run(site).await),
             Command::Audit(command) => on_site(&self.config, async |site| command.run(site).await),
+            Command::Completions(completions) => completions.run(),
+            Command::Man(man) => man.run(),
         }
     }
 }

@@ -226,19 +226,10 @@ impl Attempt {
                 one.protocol.to_string(),
                 one.ip.clone(),
                 one.program.clone().unwrap_or_default(),
-                outcome(one.outcome).to_owned(),
+                one.outcome.as_str().to_owned(),
                 one.reason.clone(),
             ]);
         }
         table
-    }
-}
-
-fn outcome(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Admitted => "admitted",
-        Outcome::Refused => "refused",
-        Outcome::Limited => "limited",
-        Outcome::Unavailable => "unavailable",
     }
 }

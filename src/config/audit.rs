@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::document::Raw;
@@ -18,7 +19,7 @@ pub struct Audit {
 }
 
 /// What happens to mail logins when a record cannot be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WhenFull {
     /// They are refused as unavailable.
@@ -28,7 +29,7 @@ pub enum WhenFull {
     Continue,
 }
 
-#[derive(Default, Deserialize, Serialize)]
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawAudit {
     #[serde(default, deserialize_with = "paths::optional_path", skip_serializing_if = "Option::is_none")]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use schemars::JsonSchema;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -35,7 +36,7 @@ impl Endpoint {
 }
 
 /// How the leg to an upstream is protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EndpointTls {
     /// Not at all: for loopback and trusted wires.
@@ -46,10 +47,11 @@ pub enum EndpointTls {
     Implicit,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawEndpoint {
     #[serde(deserialize_with = "addresses", serialize_with = "as_list")]
+    #[schemars(length(min = 1))]
     address: Vec<HostPort>,
     tls: EndpointTls,
     #[serde(default, deserialize_with = "server_name", skip_serializing_if = "Option::is_none")]
@@ -177,7 +179,7 @@ fn server_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Stri
 }
 
 /// SHA-256 hashes, one or a list of several: two servers have two keys, and a key that is about to change has a next.
-struct Pins(Vec<[u8; 32]>);
+pub(super) struct Pins(Vec<[u8; 32]>);
 
 impl<'de> Deserialize<'de> for Pins {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

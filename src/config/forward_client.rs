@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::document::Document;
 use super::upstream::Upstream;
 
 /// How a server hears where a client comes from. Whatever it is told is the gate's own knowledge.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ForwardClient {
     /// In the protocol's own way where the server offers it: IMAP `ID`, POP3 and SMTP `XCLIENT`.

@@ -2,15 +2,17 @@
 
 use std::net::SocketAddr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::document::Raw;
 use super::networks::Networks;
+use super::schema;
 use crate::base::{NetworkList, Protocol, UpstreamName};
 
 /// How TLS begins on a listener.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ListenerTls {
     /// From the first byte (993, 995, 465, 994).
@@ -34,14 +36,16 @@ pub struct Listener {
     pub proxy_protocol_from: NetworkList,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawListener {
     protocol: Protocol,
     #[serde(deserialize_with = "address")]
+    #[schemars(with = "schema::SocketAddress")]
     address: SocketAddr,
     tls: ListenerTls,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
     upstreams: Vec<Spanned<String>>,
     #[serde(default, deserialize_with = "balancers")]
     proxy_protocol_from: Networks,
@@ -82,7 +86,7 @@ impl From<&Listener> for RawListener {
     }
 }
 
-fn address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+pub(super) fn address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(|_| {
         serde::de::Error::custom(format!(

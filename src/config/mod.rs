@@ -16,6 +16,7 @@ mod planned;
 mod problem;
 mod relations;
 mod running;
+mod schema;
 
 pub mod aliases;
 pub mod audit;
@@ -27,8 +28,10 @@ pub mod limits;
 pub mod listener;
 pub mod login;
 pub mod master;
+pub mod metrics;
 pub mod policy;
 pub mod portal;
+pub mod reference;
 pub mod secret_file;
 pub mod server;
 pub mod show;
@@ -50,9 +53,12 @@ pub use limits::{Limits, Rate};
 pub use listener::{Listener, ListenerTls};
 pub use login::LoginRewrite;
 pub use master::{Master, MasterStyle};
+pub use metrics::Metrics;
 pub use policy::{AfterUnbind, FactorKind, Policies, Policy, Requirement};
 pub use portal::Portal;
 pub use problem::{ConfigError, Problem};
+pub use reference::{Entry, Reference};
+pub use schema::schema;
 pub use server::Server;
 pub use sub_address::SubAddressDelimiter;
 pub use tls::CertificateFiles;
@@ -63,7 +69,7 @@ use database::RawDatabase;
 use document::{Document, Section};
 use limits::RawLimits;
 use listener::RawListener;
-use planned::Planned;
+use metrics::RawMetrics;
 use portal::RawPortal;
 use server::RawServer;
 use tls::RawCertificate;
@@ -95,14 +101,13 @@ pub struct Config {
     pub portal: Option<Portal>,
     /// `[audit]`
     pub audit: Audit,
+    /// `[metrics]`
+    pub metrics: Option<Metrics>,
 }
 
 /// The sections that a file may have.
-const SECTIONS: [&str; 9] =
-    ["server", "database", "tls", "listener", "upstream", "policy", "limits", "portal", "audit"];
-
-/// Sections whose feature is not built yet.
-const PLANNED_SECTIONS: [Planned; 1] = [Planned::key("metrics")];
+const SECTIONS: [&str; 10] =
+    ["server", "database", "tls", "listener", "upstream", "policy", "limits", "portal", "audit", "metrics"];
 
 impl Config {
     /// Reads the file at `path`.
@@ -134,7 +139,7 @@ impl Config {
     /// First every section for itself, then what they say about each other: the second would only repeat
     /// the mistakes of the first.
     fn assemble<'t>(document: &mut Document<'t>, mut root: Section<'t>, base: &Path) -> Option<Self> {
-        let has_portal = root.table.contains_key("portal");
+        let [has_portal, has_metrics] = ["portal", "metrics"].map(|key| root.table.contains_key(key));
         let server: Option<RawServer> = document.section(&mut root, "server");
         let database: Option<RawDatabase> = document.section(&mut root, "database");
         let certificates = certificates(document, &mut root);
@@ -144,7 +149,9 @@ impl Config {
         let limits: Option<(_, RawLimits)> = document.spanned_section(&mut root, "limits");
         let portal: Option<RawPortal> = if has_portal { document.section(&mut root, "portal") } else { None };
         let audit: Option<RawAudit> = document.section(&mut root, "audit");
-        document.refuse_rest(&root, &SECTIONS, &PLANNED_SECTIONS);
+        let metrics: Option<RawMetrics> =
+            if has_metrics { document.section(&mut root, "metrics") } else { None };
+        document.refuse_rest(&root, &SECTIONS, &[]);
         if !document.is_clean() {
             return None;
         }
@@ -175,6 +182,7 @@ impl Config {
             policies,
             limits: limits?,
             portal: portal.map(Portal::from),
+            metrics: metrics.map(Metrics::from),
         })
     }
 }

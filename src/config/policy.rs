@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use time::{Month, PrimitiveDateTime, Time};
@@ -14,6 +15,7 @@ use super::document::{Document, Raw, Section};
 use super::domain;
 use super::duration::DurationText;
 use super::planned::{Off, Planned};
+use super::schema;
 use crate::base::{Domain, Timestamp};
 
 /// The rules of every domain.
@@ -85,7 +87,7 @@ impl FactorKind {
 }
 
 /// What unbinding the last factor does to app passwords.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AfterUnbind {
     /// They are revoked.
@@ -95,12 +97,13 @@ pub enum AfterUnbind {
 }
 
 /// The rules as written; what a domain's section leaves out is as in `[policy]`.
-#[derive(Clone, Default, Deserialize, Serialize)]
+#[derive(Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawPolicy {
     #[serde(skip_serializing_if = "Option::is_none")]
     second_factor: Option<RawRequirement>,
     #[serde(deserialize_with = "day", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Day>")]
     required_since: Option<Datetime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     grace_period: Option<DurationText>,
@@ -112,7 +115,7 @@ pub(super) struct RawPolicy {
     app_passwords_per_account: Option<Count>,
 }
 
-#[derive(Clone, Copy, Deserialize, Serialize)]
+#[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum RawRequirement {
     Optional,

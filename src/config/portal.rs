@@ -1,9 +1,11 @@
 //! `[portal]`: for now only where it will be, for the hints in refusals.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::document::Raw;
 use super::planned::Planned;
+use super::schema;
 
 /// The self-service portal.
 #[derive(Clone, Debug)]
@@ -12,10 +14,11 @@ pub struct Portal {
     pub public_url: String,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawPortal {
     #[serde(deserialize_with = "public_url")]
+    #[schemars(with = "schema::Url")]
     public_url: String,
 }
 

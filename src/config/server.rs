@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::document::Raw;
 use super::duration::{self, DurationText};
-use super::paths;
+use super::{paths, schema};
 use crate::base::Language;
 
 /// Who we are and where we keep things.
@@ -40,10 +41,11 @@ const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
 /// Nobody waits longer for a restart.
 const DRAIN_MAX: Duration = Duration::from_secs(600);
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawServer {
     #[serde(deserialize_with = "hostname")]
+    #[schemars(with = "schema::HostName")]
     hostname: String,
     #[serde(default = "default_data_dir", deserialize_with = "paths::some_path")]
     data_dir: PathBuf,
@@ -53,7 +55,7 @@ pub(super) struct RawServer {
     drain: DurationText,
 }
 
-#[derive(Clone, Copy, Default, Deserialize, Serialize)]
+#[derive(Clone, Copy, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum RawLanguage {
     #[default]

@@ -9,6 +9,7 @@ use super::audit::RawAudit;
 use super::database::RawDatabase;
 use super::limits::RawLimits;
 use super::listener::RawListener;
+use super::metrics::RawMetrics;
 use super::policy::{Policies, RawPolicy};
 use super::portal::RawPortal;
 use super::server::RawServer;
@@ -27,6 +28,8 @@ struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     portal: Option<RawPortal>,
     audit: RawAudit,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<RawMetrics>,
 }
 
 #[derive(Serialize)]
@@ -66,6 +69,7 @@ pub fn to_toml(config: &Config) -> Result<String, toml::ser::Error> {
         limits: (&config.limits).into(),
         portal: config.portal.as_ref().map(Into::into),
         audit: (&config.audit).into(),
+        metrics: config.metrics.as_ref().map(Into::into),
     };
     toml::to_string(&raw)
 }

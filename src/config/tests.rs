@@ -2,13 +2,13 @@
 
 mod origin;
 mod reference;
+mod schema;
 
 use std::path::Path;
 use std::time::Duration;
 
+use super::reference::REFERENCE;
 use super::*;
-
-const REFERENCE: &str = include_str!("../../config/mailward.toml");
 
 const SHORTEST: &str = r#"
 [server]
@@ -251,7 +251,6 @@ fn what_is_not_built_yet_is_never_taken_silently() {
             "[portal]\npublic_url = \"https://a\"\nlisten = \"[::]:443\"",
             "line 17: `listen` in `[portal]` is not built yet\nhint: remove it",
         ),
-        ("[metrics]\nlisten = \"127.0.0.1:9464\"", "line 15: `metrics` is not built yet\nhint: remove it"),
         ("[audit]\nretention = \"400d\"", "line 16: `retention` in `[audit]` is not built yet"),
         ("[audit]\nreserve = \"256MiB\"", "line 16: `reserve` in `[audit]` is not built yet"),
         ("[policy]\nrecommended = [\"totp\"]", "line 16: `recommended` in `[policy]` is not built yet"),

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::document::Raw;
@@ -16,7 +17,7 @@ pub struct CertificateFiles {
     pub key: PathBuf,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawCertificate {
     #[serde(deserialize_with = "paths::some_path")]

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use toml::Spanned;
@@ -17,6 +18,7 @@ use super::forward_client::ForwardClient;
 use super::limits::{Rate, RawRate};
 use super::login::LoginRewrite;
 use super::master::{Master, RawMaster};
+use super::schema;
 use super::server::is_hostname;
 use super::sub_address::SubAddressDelimiter;
 use crate::base::{Domain, Protocol, UpstreamName};
@@ -83,7 +85,7 @@ impl Upstream {
 }
 
 /// Which accounts an upstream has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AccountAdmission {
     /// An account appears at its first successful mailbox-password login.
@@ -101,33 +103,43 @@ pub enum UpstreamCredential {
     Master(Master),
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawUpstream {
     #[serde(deserialize_with = "name")]
+    #[schemars(with = "schema::Name")]
     name: Spanned<String>,
+    #[schemars(with = "Vec<PatternText>")]
     domains: Spanned<Vec<Spanned<PatternText>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<DomainText>")]
     default_domain: Option<Spanned<DomainText>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<DomainText>")]
     domain_aliases: Vec<Spanned<DomainText>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "hostnames")]
+    #[schemars(with = "Vec<schema::HostName>")]
     hostnames: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<PathBuf>")]
     aliases_file: Option<Spanned<PathBuf>>,
     #[serde(default)]
     sub_address_delimiter: SubAddressDelimiter,
     #[serde(skip_serializing_if = "Option::is_none")]
     accounts: Option<AccountAdmission>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<LoginRewrite>")]
     login: Option<Spanned<LoginRewrite>>,
     #[serde(default)]
     credential: RawCredential,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<RawEndpoint>")]
     imap: Option<Spanned<RawEndpoint>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<RawEndpoint>")]
     pop3: Option<Spanned<RawEndpoint>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<RawEndpoint>")]
     smtp: Option<Spanned<RawEndpoint>>,
     #[serde(default)]
     forward_client: ForwardClient,
@@ -146,10 +158,11 @@ pub(super) struct RawUpstream {
     #[serde(default = "ten_in_ten_minutes")]
     failures_per_account: RawRate,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<RawMaster>")]
     master: Option<Spanned<RawMaster>>,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum RawCredential {
     #[default]

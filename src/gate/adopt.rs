@@ -22,6 +22,7 @@ impl Gate {
         let limits = &rules.limits;
         self.desk.turns.adopt(limits);
         self.budgets.adopt(&rules.upstreams);
+        self.desk.meters.adopt(rules.upstreams.iter().map(|upstream| upstream.name.clone()));
         self.watch.adopt(&limits.exempt);
         self.registry.allow(limits.sessions_per_account);
         self.proofs().keep_for(limits.proof_cache);

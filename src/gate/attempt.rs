@@ -29,6 +29,7 @@ use crate::audit::event::{Credential, Login, Outcome};
 use crate::audit::{Audit, Event};
 use crate::base::{Address, AppPasswordId, Clock, LoginName, Monotonic, UpstreamName};
 use crate::config::WhenFull;
+use crate::meters::Meters;
 use crate::protocol::{Credentials, Mechanism};
 
 /// Where attempts are settled and recorded.
@@ -45,6 +46,8 @@ pub(super) struct Desk {
     pub(super) clock: Arc<dyn Clock>,
     /// What holds now.
     pub(super) rules: InForce,
+    /// What is counted.
+    pub(super) meters: Arc<Meters>,
 }
 
 impl Desk {
@@ -167,6 +170,7 @@ impl OpenAttempt {
     pub(super) async fn close(mut self, settle: Settle, outcome: Outcome, reason: String) -> bool {
         self.settle(settle);
         self.closed = true;
+        self.desk.meters.attempt(self.origin.protocol, outcome);
         let Some(event) = self.event(outcome, reason) else { return true };
         let desk = Arc::clone(&self.desk);
         drop(self);
@@ -227,7 +231,7 @@ impl OpenAttempt {
             protocol = %self.origin.protocol,
             client.ip = %self.origin.client,
             account,
-            ?outcome,
+            outcome = outcome.as_str(),
             reason,
             "login"
         );
@@ -258,6 +262,7 @@ impl Drop for OpenAttempt {
         if let Some(hold) = self.hold.take().filter(|_| self.at_stake) {
             hold.charge_undecided();
         }
+        self.desk.meters.attempt(self.origin.protocol, Outcome::Unavailable);
         let reason = "the connection ended before the answer".to_owned();
         if let Some(event) = self.event(Outcome::Unavailable, reason) {
             self.desk.record_later(event);

@@ -11,7 +11,7 @@ use super::attempt::{Desk, OpenAttempt};
 use super::budget::Budgets;
 use super::grant::{Conclusion, Decision, Grant, Origin, Refused, UpstreamSaid};
 use super::limiter::Limiter;
-use super::live::{Ear, Listing, Registry};
+use super::live::{Ear, Listing, Registry, SessionFigures};
 use super::outage::Outages;
 use super::passage::{Passage, SessionSummary};
 use super::password_memory::PasswordMemory;
@@ -25,11 +25,13 @@ use super::uses::Uses;
 use super::verdict::{Consequences, Fate, Kind, No};
 use super::watch::{self, Watch};
 use crate::account::Accounts;
-use crate::app_password::AppPasswords;
+use crate::app_password::{AppPasswords, Argon2Figures};
 use crate::audit::event::{Guessing, Outcome, Pattern, RefusedLogins};
 use crate::audit::{Audit, Event};
 use crate::base::key::KEY_LEN;
-use crate::base::{Clock, Monotonic, Secret, UpstreamName, random};
+use crate::base::{Clock, Monotonic, Protocol, Secret, UpstreamName, random};
+use crate::config::WhenFull;
+use crate::meters::Meters;
 use crate::protocol::{Credentials, Refusal};
 use crate::store::Store;
 
@@ -84,12 +86,37 @@ impl Authenticator {
                 tally: Tally::default(),
                 audit: on.audit,
                 clock,
+                meters: Meters::new(rules.upstreams.iter().map(|upstream| upstream.name.clone())),
                 rules: InForce::new(on.rules),
             }),
             #[cfg(test)]
             argon2_runs: std::sync::atomic::AtomicUsize::new(0),
         };
         Self { gate: Arc::new(gate) }
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn meters(&self) -> &Arc<Meters> {
+        &self.gate.desk.meters
+    }
+
+    /// How many sessions there are now, and what all have moved, by protocol.
+    #[must_use]
+    pub fn sessions(&self) -> [(Protocol, SessionFigures); Protocol::ALL.len()] {
+        self.gate.registry.figures()
+    }
+
+    /// What the argon2 threads have to do.
+    #[must_use]
+    pub fn argon2(&self) -> Argon2Figures {
+        self.gate.app_passwords.argon2()
+    }
+
+    /// What happens to logins when the trail cannot be written.
+    #[must_use]
+    pub fn when_full(&self) -> WhenFull {
+        self.gate.rules().when_full
     }
 
     /// Judges one attempt; what it refuses is recorded already.
@@ -156,7 +183,13 @@ impl Authenticator {
         let desk = &self.gate.desk;
         for sum in desk.tally.take(only_due, &*desk.clock) {
             let RefusedLogins { network, account, outcome, count, .. } = &sum;
-            tracing::info!(network, account, ?outcome, count, "more logins were refused unseen");
+            tracing::info!(
+                network,
+                account,
+                outcome = outcome.as_str(),
+                count,
+                "more logins were refused unseen"
+            );
             desk.record(Event::RefusedLogins(sum)).await;
         }
     }

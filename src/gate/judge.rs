@@ -259,6 +259,8 @@ impl Gate {
         let scope = self.app_passwords.scope(row).map_err(|why| tampered(case, row, why))?;
         let presented = case.presented(candidate);
         let cached = self.proofs().look_up(presented, row, self.now());
+        let meters = &self.desk.meters;
+        if cached.is_some() { &meters.proofs_found } else { &meters.proofs_missed }.add(1);
         let barred = then == Then::TellSuspended || scope.is_over(self.desk.clock.now());
         let proof = match cached {
             Some(proof) if barred || !proof.barred => proof,
@@ -354,6 +356,7 @@ impl Gate {
         let proof = presented.and_then(|presented| self.proofs().look_up_alone(presented, self.now()));
         match proof {
             Some(proof) => {
+                self.desk.meters.proofs_found.add(1);
                 attempt.account_exists = true;
                 let (leave, _) = self.by_proof(attempt, case, proof).await?;
                 self.unless_seen_refused(leave)

@@ -15,7 +15,7 @@ const EACH: u64 = 2;
 /// more than `connections`, and at least one.
 #[must_use]
 pub fn fit(connections: u32) -> u32 {
-    let wanted = KEPT + u64::from(connections) * EACH;
+    let wanted = needed(connections);
     let granted = raise(wanted);
     let fitting = fitting(connections, granted);
     if fitting < connections {
@@ -27,6 +27,18 @@ pub fn fit(connections: u32) -> u32 {
         );
     }
     fitting
+}
+
+/// How many descriptors so many connections need.
+#[must_use]
+pub fn needed(connections: u32) -> u64 {
+    KEPT + u64::from(connections) * EACH
+}
+
+/// How many this process could have.
+#[must_use]
+pub fn most() -> u64 {
+    getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX)
 }
 
 /// Raises the soft limit as far as the hard one allows and `wanted` needs; what holds then.

@@ -10,6 +10,7 @@ pub mod descriptors;
 mod doors;
 mod drain;
 pub mod driver;
+pub mod examine;
 pub mod inherited;
 pub mod listener;
 pub mod permits;
@@ -63,7 +64,7 @@ pub struct Prepared {
 pub struct Proxy {
     doors: Doors,
     acceptors: Arc<Acceptors>,
-    upstreams: Arc<Upstreams>,
+    upstreams: watch::Sender<Arc<Upstreams>>,
     /// What upstreams offer is learned until this is dropped.
     learning: JoinSet<()>,
     /// What they tell is recorded, for as long as there are sessions of theirs.
@@ -159,7 +160,7 @@ impl Proxy {
         let mut proxy = Self {
             doors,
             acceptors: Arc::clone(&prepared.acceptors),
-            upstreams: Arc::clone(&prepared.upstreams),
+            upstreams: watch::Sender::new(Arc::clone(&prepared.upstreams)),
             learning: JoinSet::new(),
             recording: JoinSet::new(),
             drain: prepared.drain,
@@ -184,7 +185,7 @@ impl Proxy {
         } else {
             Arc::new(Acceptors::new(certificates)?)
         };
-        let upstreams = Arc::new(Upstreams::new_after(&self.upstreams, config)?);
+        let upstreams = Arc::new(Upstreams::new_after(&self.upstreams.borrow(), config)?);
         let addresses = config.listeners.iter().map(|door| door.address);
         let sockets = addresses.clone().zip(self.doors.lacking(addresses));
         let bind = |(address, lacks): (SocketAddr, bool)| lacks.then(|| listener::bind(address)).transpose();
@@ -198,21 +199,22 @@ impl Proxy {
     pub fn adopt(&mut self, prepared: Prepared) -> Vec<SocketAddr> {
         let Prepared { listeners, acceptors, upstreams, limits, wording, drain } = prepared;
         self.common.permits.adopt(&limits);
-        (self.acceptors, self.upstreams, self.drain) = (acceptors, upstreams, drain);
+        self.upstreams.send_replace(Arc::clone(&upstreams));
+        (self.acceptors, self.drain) = (acceptors, drain);
         let wanted = listeners.into_iter().map(|(listener, socket)| {
             let serve = match listener.protocol {
-                Protocol::Imap => self.behind(&listener, &self.upstreams.imap, &limits, &wording),
-                Protocol::Pop3 => self.behind(&listener, &self.upstreams.pop3, &limits, &wording),
-                Protocol::Smtp => self.behind(&listener, &self.upstreams.smtp, &limits, &wording),
+                Protocol::Imap => self.behind(&listener, &upstreams.imap, &limits, &wording),
+                Protocol::Pop3 => self.behind(&listener, &upstreams.pop3, &limits, &wording),
+                Protocol::Smtp => self.behind(&listener, &upstreams.smtp, &limits, &wording),
             };
             Wanted { address: listener.address, socket, serve }
         });
         let wanted = wanted.collect();
         // Dropping the set ends what is left of it.
         self.learning = JoinSet::new();
-        self.learning.spawn(Arc::clone(&self.upstreams).keep_learning());
+        self.learning.spawn(Arc::clone(&upstreams).keep_learning());
         while self.recording.try_join_next().is_some() {}
-        self.recording.spawn(record(self.upstreams.events(), Arc::clone(&self.common.gate)));
+        self.recording.spawn(record(upstreams.events(), Arc::clone(&self.common.gate)));
         self.doors.adopt(wanted)
     }
 
@@ -241,6 +243,12 @@ impl Proxy {
             closing: closing.clone(),
         });
         Arc::new(move |tcp, client, place| Box::pin(session::serve(Arc::clone(&door), tcp, client, place)))
+    }
+
+    /// The upstreams of the configuration that is in force, now and later.
+    #[must_use]
+    pub fn upstreams(&self) -> watch::Receiver<Arc<Upstreams>> {
+        self.upstreams.subscribe()
     }
 
     /// Whether somebody accepts at every door.

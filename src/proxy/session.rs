@@ -25,6 +25,7 @@ use crate::config::{Limits, ListenerTls};
 use crate::gate::{
     Authenticator, Conclusion, Decision, Origin, Passage, Refused, SessionSummary, UpstreamSaid,
 };
+use crate::meters::{Handshake, UpstreamLogin};
 use crate::protocol::{
     Attempt, Channel, ClientOrigin, Dialogue, Ends, MailProtocol, Refusal, ServerDialogue, ServerSetup,
     Wording,
@@ -58,6 +59,7 @@ pub(super) async fn serve<P: MailProtocol>(
     peer: ClientAddress,
     _place: ConnectionPermit,
 ) {
+    let _counted = door.gate.meters().connected(P::PROTOCOL);
     let admitted = Box::pin(until_admitted(&door, tcp, peer)).await;
     let Some(Admitted { mut passage, mut relay, seat: _seat }) = admitted else { return };
     let since = Instant::now();
@@ -196,11 +198,19 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
         let handshake = async {
             tokio::select! {
                 biased;
-                shaken = handshake => shaken.ok(),
+                shaken = handshake => Some(shaken),
                 () = stop => None,
             }
         };
-        let stream = self.patiently(handshake).await??.ok()?;
+        let shaken = self.patiently(handshake).await??;
+        let how = match &shaken {
+            Ok(Ok(stream)) if stream.is_tls12() => Handshake::Tls12,
+            Ok(Ok(_)) => Handshake::Tls13,
+            Ok(Err(_)) => Handshake::Failed,
+            Err(_) => Handshake::TimedOut,
+        };
+        self.door.gate.meters().handshake(P::PROTOCOL, how);
+        let stream = shaken.ok()?.ok()?;
         let Told { offer, reach } = self.door.ways.told(stream.server_name());
         self.offer = offer;
         self.origin.reach = reach;
@@ -253,8 +263,15 @@ async fn judge<P: MailProtocol>(
         Decision::Admit(grant) => grant,
     };
     let login = grant.take_login();
+    let asked = Instant::now();
     let answer =
         door.legs.log_in(grant.upstream(), login, attempt.introduction, Some(client), deadline).await;
+    let how = match &answer {
+        Answer::Yes(_) => UpstreamLogin::Accepted,
+        Answer::No => UpstreamLogin::Refused,
+        Answer::Unavailable { .. } => UpstreamLogin::Unavailable,
+    };
+    door.gate.meters().upstream_login(grant.upstream(), P::PROTOCOL, how, asked.elapsed());
     let (said, entered) = match answer {
         Answer::Yes(entered) => (UpstreamSaid::Yes, Some(entered)),
         Answer::No => (UpstreamSaid::No, None),

@@ -107,6 +107,7 @@ fn configuration(legacy: &Legacy, authority: &Authority, doors: &[(Protocol, Lis
         policies: Policies { default: policy, domains: Default::default() },
         limits: limits(),
         portal: None,
+        metrics: None,
         audit: Audit { directory: "/nowhere".into(), when_full: WhenFull::Refuse },
     }
 }

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::audit::{Audit, Event};
@@ -28,6 +29,7 @@ use crate::gate::{Authenticator, Dependencies};
 use crate::proxy::inherited::Inherited;
 use crate::proxy::{Prepared, Proxy, descriptors};
 use crate::site::Site;
+use crate::telemetry::{WatchListener, Watched};
 use chores::{Watches, write_uses};
 use notify::ServiceManager;
 use orders::{Order, Orders};
@@ -49,6 +51,7 @@ pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyho
     let mut orders = Orders::listen(reloader.files()).await?;
     config.limits.connections = descriptors::fit(config.limits.connections);
     // First what fails most often and costs nothing: addresses, certificates, upstream settings.
+    let watching = config.metrics.as_ref().map(|metrics| WatchListener::bind(metrics.listen)).transpose()?;
     let prepared = Prepared::first(&config, inherited)?;
     let site = Site::open(config).await?;
     let rules = rules(&site.config, Arc::clone(&site.directory))?;
@@ -75,7 +78,23 @@ pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyho
     for (protocol, address) in prepared.addresses() {
         tracing::info!(%protocol, %address, "listening");
     }
-    let mut proxy = Proxy::open(prepared, Arc::clone(&gate), Arc::clone(&site.clock), closing).await;
+    let mut proxy = Proxy::open(prepared, Arc::clone(&gate), Arc::clone(&site.clock), closing.clone()).await;
+    // Dropping the set ends it, when nothing is left to be watched.
+    let mut watchers = JoinSet::new();
+    if let Some(listener) = watching {
+        if let Ok(address) = listener.address() {
+            tracing::info!(%address, "listening for metrics and health");
+        }
+        let watched = Watched {
+            gate: Arc::clone(&gate),
+            upstreams: proxy.upstreams(),
+            audit: audit.clone(),
+            store: site.store.clone(),
+            started: site.clock.now(),
+            closing,
+        };
+        watchers.spawn(listener.serve(watched));
+    }
     tracing::info!(version, hostname = site.config.server.hostname, "serving");
     manager.ready("serving");
 

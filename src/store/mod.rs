@@ -14,6 +14,7 @@ mod audit;
 mod changes;
 mod factors;
 mod live_sessions;
+mod look;
 mod moment;
 mod open;
 pub mod record;
@@ -24,6 +25,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use look::{Look, look};
 pub use record::*;
 
 /// A pool of connections to the database of this site. Cheap to clone.

@@ -17,11 +17,11 @@ use super::{Store, StoreError};
 use crate::base::{new_file, owner};
 use crate::config;
 
-static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
-static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");
+pub(super) static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
+pub(super) static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");
 
 /// How long a statement waits for a connection. A client waits behind it: soon *unavailable* is better than late.
-const ACQUIRE_DEADLINE: Duration = Duration::from_secs(3);
+pub(super) const ACQUIRE_DEADLINE: Duration = Duration::from_secs(3);
 
 /// How long a SQLite statement waits for other processes' (or connections') writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

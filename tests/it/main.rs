@@ -30,4 +30,5 @@ mod support;
 mod threats;
 mod transparency;
 mod upstream;
+mod watching;
 mod xclient;

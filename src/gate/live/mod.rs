@@ -23,6 +23,6 @@ mod service;
 pub(super) use hear::Ear;
 pub(super) use listing::Listing;
 pub use over::Cause;
-pub use registry::Traffic;
 pub(super) use registry::{Moment, Place, Registry, Session};
+pub use registry::{SessionFigures, Traffic};
 pub use service::{EndError, LiveSessions};

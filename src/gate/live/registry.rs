@@ -58,6 +58,17 @@ impl Traffic {
     }
 }
 
+/// The sessions of one protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionFigures {
+    /// How many there are now.
+    pub sessions: u64,
+    /// Bytes towards the upstreams so far, of those that have ended, too.
+    pub from_client: u64,
+    /// Bytes towards the clients.
+    pub to_client: u64,
+}
+
 /// All of them.
 pub(in crate::gate) struct Registry {
     inner: Mutex<Inner>,
@@ -68,6 +79,8 @@ struct Inner {
     /// Sessions of one account.
     most: u32,
     live: HashMap<AccountId, Vec<Entry>>,
+    /// How many these are, and what those before them have moved; in the order of [`Protocol::ALL`].
+    figures: [SessionFigures; Protocol::ALL.len()],
     /// Only of those that expire.
     expiries: BTreeSet<(Timestamp, AccountId, SessionId)>,
     /// Begun and not listed yet.
@@ -133,8 +146,24 @@ impl Registry {
             inner.expiries.insert((at, session.account, session.id));
         }
         inner.begun.insert(session.id, session.account);
+        inner.figures_of(session.protocol).sessions += 1;
         drop(inner);
         Some(Place { registry: Arc::clone(self), session, ended })
+    }
+
+    /// How many there are now, and what all have moved so far.
+    pub(in crate::gate) fn figures(&self) -> [(Protocol, SessionFigures); Protocol::ALL.len()] {
+        let mut inner = self.locked();
+        let mut figures = Protocol::ALL.map(|protocol| (protocol, *inner.figures_of(protocol)));
+        for entry in inner.live.values().flatten() {
+            let (from_client, to_client) = entry.session.traffic.so_far();
+            for (_, figures) in figures.iter_mut().filter(|(protocol, _)| *protocol == entry.session.protocol)
+            {
+                figures.from_client += from_client;
+                figures.to_client += to_client;
+            }
+        }
+        figures
     }
 
     /// The present moment; see [`Registry::changed_since`].
@@ -265,6 +294,11 @@ impl Registry {
         if of_account.is_empty() {
             inner.live.remove(&session.account);
         }
+        let (from_client, to_client) = session.traffic.so_far();
+        let figures = inner.figures_of(session.protocol);
+        figures.sessions -= 1;
+        figures.from_client += from_client;
+        figures.to_client += to_client;
         if let Some(at) = entry.expires_at {
             inner.expiries.remove(&(at, session.account, session.id));
         }
@@ -279,6 +313,15 @@ impl Registry {
 }
 
 impl Inner {
+    fn figures_of(&mut self, protocol: Protocol) -> &mut SessionFigures {
+        let [imap, pop3, smtp] = &mut self.figures;
+        match protocol {
+            Protocol::Imap => imap,
+            Protocol::Pop3 => pop3,
+            Protocol::Smtp => smtp,
+        }
+    }
+
     fn entry(&mut self, account: AccountId, id: SessionId) -> Option<&mut Entry> {
         self.live.get_mut(&account)?.iter_mut().find(|entry| entry.session.id == id)
     }
@@ -367,6 +410,19 @@ mod tests {
         );
         drop(inner);
         assert!(registry.enter(session(10, false), None).is_some());
+    }
+
+    #[test]
+    fn what_sessions_have_moved_stays_counted_when_they_leave() {
+        let registry = registry();
+        let held = [10, 20].map(|n| registry.enter(session(n, false), None).unwrap());
+        held[0].session().traffic.moved_from_client(5);
+        held[1].session().traffic.moved_to_client(7);
+        let imap = |sessions| SessionFigures { sessions, from_client: 5, to_client: 7 };
+        assert_eq!(registry.figures()[0], (Protocol::Imap, imap(2)));
+        assert_eq!(registry.figures()[1], (Protocol::Pop3, SessionFigures::default()));
+        drop(held);
+        assert_eq!(registry.figures()[0], (Protocol::Imap, imap(0)));
     }
 
     #[test]

@@ -115,7 +115,10 @@ fn load_pair(files: &CertificateFiles) -> Result<(Pair, Vec<String>), TlsError> 
 }
 
 /// Every certificate of a PEM file; at least one.
-pub(super) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+///
+/// # Errors
+/// [`TlsError`] naming the file.
+pub fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let unreadable = |source| TlsError::Unreadable { path: path.to_owned(), source };
     let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
         .map_err(unreadable)?

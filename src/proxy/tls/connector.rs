@@ -3,16 +3,17 @@
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 
 use super::certificates::read_certificates;
 use super::socket::Socket;
-use super::verifier::{Expected, KeyVerifier, Noting, RefusedCertificate};
+use super::verifier::{Expected, KeyVerifier, Noting, RefusedCertificate, in_words};
 use super::{Stream, TlsError, UNSENT_MAX, provider};
 use crate::config::{Endpoint, show_pin};
 
@@ -137,6 +138,22 @@ impl Connector {
         // Of several handshakes at once any will do: they are with one server.
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// Whether whoever trusts what this machine trusts would take `chain`, leaf first, for `name` at `now` (seconds since
+/// 1970).
+///
+/// # Errors
+/// Why not, in words.
+pub fn known_to_the_public(chain: &[CertificateDer<'_>], name: &str, now: u64) -> Result<(), String> {
+    let Some((leaf, intermediates)) = chain.split_first() else { return Err("there is none".to_owned()) };
+    let name = ServerName::try_from(name).map_err(|error| error.to_string())?;
+    let verifier = WebPkiServerVerifier::builder_with_provider(system_roots(), provider())
+        .build()
+        .map_err(|error| error.to_string())?;
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
+    let judged = verifier.verify_server_cert(leaf, intermediates, &name, &[], now);
+    judged.map(drop).map_err(|error| in_words(&error))
 }
 
 /// The roots that the system trusts, read once; Mozilla's where the system has none.

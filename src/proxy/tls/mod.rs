@@ -17,14 +17,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 pub use acceptor::Acceptor;
 pub(super) use acceptor::Acceptors;
-pub use certificates::Certificates;
-pub use connector::Connector;
+pub use certificates::{Certificates, read_certificates};
 pub(super) use connector::seen;
+pub use connector::{Connector, known_to_the_public};
 use socket::Socket;
 pub use verifier::RefusedCertificate;
 
@@ -61,6 +62,26 @@ impl Stream {
                 tokio_rustls::TlsStream::Server(stream) => stream.get_ref().1.server_name(),
                 tokio_rustls::TlsStream::Client(_) => None,
             },
+        }
+    }
+
+    /// The certificate that the peer has shown.
+    #[must_use]
+    pub fn peer_certificate(&self) -> Option<CertificateDer<'static>> {
+        match &self.0 {
+            Kind::Plain(_) => None,
+            Kind::Secured(tls) => Some(tls.get_ref().1.peer_certificates()?.first()?.clone().into_owned()),
+        }
+    }
+
+    /// Whether it is TLS 1.2 that protects it.
+    #[must_use]
+    pub fn is_tls12(&self) -> bool {
+        match &self.0 {
+            Kind::Plain(_) => false,
+            Kind::Secured(tls) => {
+                tls.get_ref().1.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2)
+            }
         }
     }
 

@@ -128,7 +128,7 @@ fn key_hash(certificate: &CertificateDer<'_>) -> Option<[u8; 32]> {
 }
 
 /// Short, and without what changes by itself from one moment to the next: that would be news each time.
-fn in_words(error: &rustls::Error) -> String {
+pub(super) fn in_words(error: &rustls::Error) -> String {
     use CertificateError as E;
     let rustls::Error::InvalidCertificate(why) = error else { return error.to_string() };
     let known = [

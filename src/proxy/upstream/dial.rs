@@ -11,7 +11,7 @@ use crate::config::HostPort;
 use crate::proxy::listener::prepare;
 
 /// Tries the addresses of the name one after the other, so that a dead one costs its share of the time only.
-pub(super) async fn dial(server: &HostPort, by: Instant) -> Result<TcpStream, Failure> {
+pub(in crate::proxy) async fn dial(server: &HostPort, by: Instant) -> Result<TcpStream, Failure> {
     let resolving = timeout_at(by, lookup_host((server.host.as_str(), server.port)));
     let resolved = resolving.await.map_err(|_| Failure::Resolve(io::ErrorKind::TimedOut.into()))?;
     let addresses: Vec<SocketAddr> = resolved.map_err(Failure::Resolve)?.collect();

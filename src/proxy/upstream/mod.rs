@@ -36,6 +36,7 @@ use crate::protocol::pop3::Pop3;
 use crate::protocol::smtp::Smtp;
 use crate::protocol::{ClientOrigin, MailProtocol, Output, Refusal, Trouble, UpstreamLogin};
 use crate::proxy::tls::{RefusedCertificate, Stream, TlsError};
+pub(super) use dial::dial;
 pub use health::{Health, HealthState, LastFailure, Load};
 use leg::{Leg, Trail};
 use offering::Offerings;

@@ -16,7 +16,7 @@ use super::fake::eventually;
 use super::run::{Outcome, run};
 use super::script::wait_or_kill;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_mailward");
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_mailward");
 
 /// A start takes well under a second; a debug build on a busy machine may need several.
 const START_DEADLINE: Duration = Duration::from_secs(20);
@@ -74,6 +74,11 @@ impl Gate {
     /// Gives it that variable from its next start on.
     pub(crate) fn set_variable(&mut self, name: &'static str, value: String) {
         self.environment.push((name, value));
+    }
+
+    /// Logs in that format from its next start on.
+    pub(crate) fn log_as(&mut self, format: &'static str) {
+        self.set_variable("MAILWARD_LOG_FORMAT", format.to_owned());
     }
 
     /// Starts it on the data that is there, as after a stop.
@@ -266,7 +271,8 @@ impl Gate {
         self.directory.path().join("ca.pem")
     }
 
-    fn config_file(&self) -> PathBuf {
+    /// Its configuration.
+    pub(crate) fn config_file(&self) -> PathBuf {
         self.directory.path().join("mailward.toml")
     }
 

@@ -19,7 +19,7 @@ mod wire;
 pub(crate) use balancer::{BALANCER, Balancer};
 pub(crate) use config::{GATE_NAME, GateConfig, UpstreamTls, write_certificates};
 pub(crate) use fake::{Answer, Fake, Manner, Script, eventually};
-pub(crate) use gate::{AppPassword, Gate};
+pub(crate) use gate::{AppPassword, BINARY, Gate};
 pub(crate) use guest::{Guest, Mail, PROTOCOLS, b64, log_in, on_each_protocol, plain};
 pub(crate) use legacy::{LegacyOptions, LegacyServer};
 pub(crate) use ports::Port;
