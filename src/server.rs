@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::account::Stray;
 use crate::audit::{Audit, Event};
-use crate::config::{Config, UpstreamCredential, secret_file};
+use crate::config::{Config, UpstreamCredential, WhenFull, secret_file};
 use crate::gate::{Authenticator, Dependencies, UpstreamRules};
 use crate::proxy::{Bound, Upstreams, descriptors};
 use crate::site::Site;
@@ -44,7 +44,7 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
     let rules = upstream_rules(&config)?;
     let site = Site::open(config).await?;
     warn_of_strays(&site).await?;
-    let audit = site.audit().await?;
+    let audit = site.audit_of_logins().await?;
     let gate = Arc::new(Authenticator::new(Dependencies {
         store: site.store.clone(),
         app_passwords: Arc::new(site.app_passwords()),
@@ -64,7 +64,12 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
     let watches = watch_sessions(&gate);
     let signals = tokio::spawn(until_told_to_stop(close));
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    audit.append(Event::Started { version: version.clone() }).await?;
+    match audit.append(Event::Started { version: version.clone() }).await {
+        Err(error) if site.config.audit.when_full == WhenFull::Continue => {
+            tracing::error!(error = &error as &dyn std::error::Error, "the start is not in the trail");
+        }
+        recorded => recorded?,
+    }
     for (protocol, address) in bound.addresses() {
         tracing::info!(%protocol, %address, "listening");
     }

@@ -133,7 +133,8 @@ impl Site {
 }
 
 async fn audit(directory: &TempDir, store: &Store, key: &Arc<SiteKey>, clock: &Arc<ManualClock>) -> Audit {
-    let settings = config::Audit { directory: directory.path().join("audit"), when_full: WhenFull::Refuse };
+    let settings =
+        config::Audit { directory: directory.path().join("audit"), when_full: WhenFull::Refuse, reserve: 0 };
     Audit::open(&settings, store.clone(), key.clone(), clock.clone()).await.unwrap()
 }
 

@@ -14,6 +14,7 @@ mod paths;
 mod planned;
 mod problem;
 mod relations;
+mod size;
 
 pub mod aliases;
 pub mod audit;

@@ -14,7 +14,8 @@ use super::config::{Door, GateConfig};
 use super::run::{Outcome, run};
 use super::script::wait_or_kill;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_mailward");
+/// The program itself.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_mailward");
 
 /// A start takes well under a second; a debug build on a busy machine may need several.
 const START_DEADLINE: Duration = Duration::from_secs(20);
@@ -27,8 +28,8 @@ pub(crate) struct Gate {
     child: Option<Child>,
     doors: Vec<Door>,
     directory: TempDir,
-    /// `MAILWARD_LOG`, for the gate and its commands.
-    log_level: Option<&'static str>,
+    /// What its environment has more than that of the tests.
+    environment: Vec<(&'static str, String)>,
 }
 
 /// An app password as `app-password create --json` prints it.
@@ -59,12 +60,17 @@ impl Gate {
     pub(crate) fn prepare(config: GateConfig) -> Self {
         let directory = TempDir::new().expect("a temporary directory");
         let doors = config.write(directory.path());
-        Self { child: None, doors, directory, log_level: None }
+        Self { child: None, doors, directory, environment: Vec::new() }
     }
 
     /// Logs that much from its next start on.
     pub(crate) fn log_at(&mut self, level: &'static str) {
-        self.log_level = Some(level);
+        self.set_environment("MAILWARD_LOG", level);
+    }
+
+    /// Has that variable in its environment from its next start on.
+    pub(crate) fn set_environment(&mut self, name: &'static str, value: &str) {
+        self.environment.push((name, value.to_owned()));
     }
 
     /// Starts it on the data that is there, as after a stop.
@@ -74,7 +80,7 @@ impl Gate {
             File::options().create(true).append(true).open(self.log_file()).expect("the gate's log file");
         let errors = log.try_clone().expect("the gate's log file");
         let child = Command::new(BINARY)
-            .envs(self.log_level.map(|level| ("MAILWARD_LOG", level)))
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .arg("--config")
             .arg(self.config_file())
             .arg("serve")
@@ -106,15 +112,24 @@ impl Gate {
 
     /// What its process holds in memory of its own, in KiB (proportional set size).
     pub(crate) fn memory_kib(&self) -> f64 {
-        let id = self.child.as_ref().expect("a running gate").id();
-        let rollup = fs::read_to_string(format!("/proc/{id}/smaps_rollup")).expect("its memory");
+        let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid())).expect("its memory");
         let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).expect("its PSS");
         line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().expect("a running gate").id()
     }
 
     /// Asks it to end as an administrator would (SIGTERM) and waits. Returns its exit code, if it had one in time.
     pub(crate) fn stop(&mut self) -> Option<i32> {
         self.signal("TERM");
+        self.end()
+    }
+
+    /// Waits until it has ended, having been asked to. Returns its exit code, if it had one in time.
+    pub(crate) fn end(&mut self) -> Option<i32> {
         self.child.take().and_then(|mut child| wait_or_kill(&mut child, END_DEADLINE))
     }
 
@@ -191,7 +206,8 @@ impl Gate {
         self.directory.path().join("ca.pem")
     }
 
-    fn config_file(&self) -> PathBuf {
+    /// Its configuration.
+    pub(crate) fn config_file(&self) -> PathBuf {
         self.directory.path().join("mailward.toml")
     }
 

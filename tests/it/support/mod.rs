@@ -5,13 +5,13 @@
 
 mod config;
 mod fake;
-mod gate;
+pub(crate) mod gate;
 mod guest;
 mod legacy;
-mod ports;
+pub(crate) mod ports;
 mod postgres;
 mod run;
-mod script;
+pub(crate) mod script;
 pub(crate) mod table;
 mod wire;
 
