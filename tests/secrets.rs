@@ -506,6 +506,24 @@ async fn a_code_is_good_once_and_no_earlier_one_after_it() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_back_makes_no_code_good_again() {
+    let site = Site::open().await;
+    let alice = site.account("alice").await;
+    let enrolment = bind(&site, &alice).await;
+    let before = code(&site, &enrolment, 0);
+    site.clock.advance(Duration::from_secs(600));
+    let now = code(&site, &enrolment, 0);
+    site.factors.verify_totp(alice.id, &now).await.unwrap();
+    // Ten minutes earlier, by another clock: `before` is the code of that moment, and nobody ever used it.
+    let earlier = Factors::new(site.store.clone(), site.key.clone(), Arc::new(ManualClock::default()));
+    for code in [&before, &now] {
+        assert!(matches!(earlier.verify_totp(alice.id, code).await, Err(FactorError::WrongCode)));
+    }
+    site.clock.advance(Duration::from_secs(30));
+    site.factors.verify_totp(alice.id, &code(&site, &enrolment, 0)).await.unwrap();
+}
+
+#[tokio::test]
 async fn of_fifty_uses_of_one_code_at_once_one_succeeds() {
     let site = Arc::new(Site::open().await);
     let alice = site.account("alice").await;
