@@ -1,11 +1,13 @@
 //! The process may open no more files.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::table::UNAVAILABLE;
-use crate::support::{Guest, Mail, PROTOCOLS, Wire, eventually, log_in, run};
+use crate::support::{Guest, Mail, PROTOCOLS, eventually, log_in, run};
 use crate::world::{ADA, MAILBOX_PASSWORD, People, apart};
 
 fn limit_descriptors(people: &People, limit: u64) {
@@ -64,29 +66,59 @@ fn without_descriptors_the_gate_rests_tells_nobody_that_he_is_wrong_and_recovers
     people.gate.cli(&["audit", "verify"]).success();
 }
 
+/// Many who connect and say nothing, in a process of their own.
+struct Flood {
+    child: Child,
+}
+
+impl Flood {
+    /// They wait until they are told where to go.
+    fn gather() -> Self {
+        // From a few networks: where all is full, the oldest stranger of the fullest network makes room.
+        let script = "import socket\n\
+                      port = int(input())\n\
+                      all = [socket.create_connection(('127.0.0.1', port), 5, ('127.0.2.%d' % (n % 8 + 1), 0)) \
+                      for n in range(600)]\n\
+                      print(len(all), flush=True)\n\
+                      input()";
+        let mut command = Command::new("/usr/bin/python3");
+        command.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        Self { child: command.spawn().expect("a flood") }
+    }
+
+    /// They are all connected when this returns.
+    fn come(&mut self, port: u16) {
+        let input = self.child.stdin.as_mut().expect("a pipe");
+        input.write_all(format!("{port}\n").as_bytes()).expect("they hear");
+        let mut line = String::new();
+        let said = BufReader::new(self.child.stdout.as_mut().expect("a pipe")).read_line(&mut line);
+        assert!(said.is_ok() && line == "600\n", "only {line} came");
+    }
+}
+
+impl Drop for Flood {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// A system that gives few descriptors: connections are bounded by them, and the rest is for database and trail.
 #[test]
 fn a_flood_of_connections_leaves_database_and_trail_their_own() {
     apart(|| {
+        // Before anybody else is limited.
+        let mut flood = Flood::gather();
         let (mut people, ()) = People::arrive(
             |config| config.set(&["limits", "preauth_per_network"], 10_000),
-            // The gate inherits it; and this world ends with the test.
             |_| {
-                drop(
-                    run("prlimit", &["--pid", &std::process::id().to_string(), "--nofile=400:400"], "")
-                        .success(),
-                )
+                // The gate inherits it; and this world ends with the test.
+                let ourselves = std::process::id().to_string();
+                run("prlimit", &["--pid", &ourselves, "--nofile=400:400"], "").success();
             },
         );
         assert!(people.gate.log().contains("fewer descriptors than"), "{}", people.gate.log());
-
-        let port = people.gate.port("imap", true);
-        // From a few networks: where one is full, its oldest stranger makes room.
-        let connect = |number: u8| {
-            let wire = Wire::try_open_from(Ipv4Addr::new(127, 0, 2, number % 8), "127.0.0.1", port);
-            wire.expect("a place in the queue")
-        };
-        let flood = (0..200).map(connect).collect::<Vec<_>>();
+        flood.come(people.gate.port("imap", true));
         for _ in 0..5 {
             for mail in PROTOCOLS {
                 let reply = log_in(&people.gate, mail, ADA, &people.known.password);
