@@ -46,7 +46,8 @@ impl Drop for Strace {
 /// The arguments of `strace` that start a command whose call is met by `injection`.
 pub(crate) fn started_with(injection: &str) -> Vec<String> {
     let calls = injection.split(':').next().unwrap_or_default();
-    let options = ["--follow-forks", "--output=/dev/null", "--seccomp-bpf"].map(str::to_owned);
+    // Not with `--seccomp-bpf`: a call that is to be the second or later one is not met then.
+    let options = ["--follow-forks", "--output=/dev/null"].map(str::to_owned);
     [&options[..], &[format!("--trace={calls}"), format!("--inject={injection}")]].concat()
 }
 
