@@ -120,11 +120,10 @@ impl Header {
             return Ok(Progress::More(self));
         }
         let said = match (version_and_command, family) {
-            (0x20, _) => Said::Nobody,
             (0x21, 0x11) => ends::<4>(rest)?,
             (0x21, 0x21) => ends::<16>(rest)?,
-            // Unspecified, or a Unix socket at the balancer.
-            (0x21, 0x00 | 0x31) => Said::Nobody,
+            // Its own connection; one of an unspecified family, or over a Unix socket of the balancer's.
+            (0x20, _) | (0x21, 0x00 | 0x31) => Said::Nobody,
             _ => return Err(Fault::Malformed),
         };
         Ok(Progress::Complete(said))

@@ -6,13 +6,13 @@
 //! upstreams alike.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
+use super::seldom::Seldom;
 use crate::base::{ClientAddress, NetworkList};
 use crate::protocol::Ends;
 use crate::protocol::proxy_header::{Fault, Header, Progress, Said};
@@ -20,8 +20,8 @@ use crate::protocol::proxy_header::{Fault, Header, Progress, Said};
 /// Who must say whom they pass on, at one listener.
 pub(super) struct Arrivals {
     balancers: NetworkList,
-    /// The last word about the balancers was that one said nothing that can be read.
-    silent: AtomicBool,
+    /// That one of them says nothing that can be read.
+    silent: Seldom,
 }
 
 /// Why a balancer's connection is of no use.
@@ -40,7 +40,7 @@ enum Unclear {
 impl Arrivals {
     /// Those in `balancers` must send a header.
     pub(super) fn new(balancers: NetworkList) -> Self {
-        Self { balancers, silent: AtomicBool::new(false) }
+        Self { balancers, silent: Seldom::default() }
     }
 
     /// The ends of the client's connection, whose peer is `peer`; `None` where it is over already. A balancer has
@@ -57,20 +57,12 @@ impl Arrivals {
         if !self.balancers.contains(peer) {
             return Some(own);
         }
-        let said = timeout(at_most, read(tcp)).await.unwrap_or(Err(Unclear::Slow));
-        match said {
+        match timeout(at_most, read(tcp)).await.unwrap_or(Err(Unclear::Slow)) {
             Ok(None) => None,
-            Ok(Some(said)) => {
-                if self.silent.swap(false, Ordering::Relaxed) {
-                    tracing::info!(balancer = %peer, "a balancer says again whom it passes on");
-                }
-                match said {
-                    Said::Client(ends) => Some(ends),
-                    Said::Nobody => Some(own),
-                }
-            }
+            Ok(Some(Said::Client(ends))) => Some(ends),
+            Ok(Some(Said::Nobody)) => Some(own),
             Err(unclear) => {
-                if !self.silent.swap(true, Ordering::Relaxed) {
+                if self.silent.is_due(Instant::now()) {
                     tracing::warn!(
                         balancer = %peer, listener = %here, reason = %unclear,
                         hint = "let it send the PROXY protocol, or take it out of `proxy_protocol_from`",
@@ -180,17 +172,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_must_say_and_does_not_is_of_no_use_and_that_is_told_once() {
-        let arrivals = trusting("127.0.0.1");
-        // Whether somebody is there is all that some balancers want to know.
-        assert_eq!(arrives(&arrivals, &[]).await, None);
-        assert!(!arrivals.silent.load(Ordering::Relaxed), "worth no word");
+    async fn who_must_say_and_does_not_is_of_no_use_and_that_is_told() {
         for said in [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"a LOGIN b c\r\n", &LINE[..20]] {
+            let arrivals = trusting("127.0.0.1");
             assert_eq!(arrives(&arrivals, &[said]).await, None);
-            assert!(arrivals.silent.load(Ordering::Relaxed));
+            assert!(!arrivals.silent.is_due(Instant::now()), "it was told");
         }
-        assert!(arrives(&arrivals, &[LINE]).await.is_some());
-        assert!(!arrivals.silent.load(Ordering::Relaxed));
+        // Whether somebody is there is all that some balancers want to know.
+        let arrivals = trusting("127.0.0.1");
+        assert_eq!(arrives(&arrivals, &[]).await, None);
+        assert!(arrivals.silent.is_due(Instant::now()), "worth no word");
     }
 
     #[tokio::test]

@@ -61,8 +61,10 @@ pub struct AccountRecord {
     /// Folded address, unique.
     #[sqlx(try_from = "String")]
     pub address: Address,
-    /// The upstream it belongs to.
+    /// The upstream that its domain led to when it appeared.
     pub upstream: UpstreamName,
+    /// The upstream that it was bound to, wherever its domain leads.
+    pub bound_upstream: Option<UpstreamName>,
     /// Where it stands.
     #[sqlx(try_from = "String")]
     pub state: AccountState,

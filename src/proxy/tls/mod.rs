@@ -25,6 +25,7 @@ pub use certificates::Certificates;
 pub use connector::Connector;
 pub(super) use connector::seen;
 use socket::Socket;
+pub use verifier::RefusedCertificate;
 
 /// Ciphertext that one connection may hold while its peer does not read. The library's own limit is twice as
 /// much; one relay buffer and its record headers fit in this.

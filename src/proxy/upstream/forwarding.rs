@@ -1,34 +1,26 @@
 //! How one upstream hears where its clients come from, and whether it listens.
 //!
 //! What it is told is the gate's own knowledge. An upstream that does not take it lets its users in all the same
-//! (docs/decisions/0082-an-upstream-that-does-not-listen.md); the log says so once.
+//! (docs/decisions/0082-an-upstream-that-does-not-listen.md); the log says so now and then.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::time::Instant;
 
 use crate::base::{Protocol, UpstreamName};
 use crate::config::ForwardClient;
 use crate::protocol::{ClientOrigin, Forwarding, proxy_header};
+use crate::proxy::seldom::Seldom;
 
 /// One protocol of one upstream.
 pub(super) struct Forwarder {
     how: ForwardClient,
-    /// The last word about it was that it does not listen.
-    deaf: AtomicBool,
-}
-
-/// What is worth saying of an upstream that hears where a client comes from.
-#[derive(Debug, PartialEq, Eq)]
-enum News {
-    /// It no longer does, for this reason.
-    Deaf(String),
-    /// It does again.
-    Hears,
+    /// That it does not listen.
+    deaf: Seldom,
 }
 
 impl Forwarder {
     /// As the administrator wants it.
     pub(super) fn new(how: ForwardClient) -> Self {
-        Self { how, deaf: AtomicBool::new(false) }
+        Self { how, deaf: Seldom::default() }
     }
 
     /// What a dialogue in `protocol` is to tell of `client`, if telling is its part.
@@ -62,30 +54,24 @@ impl Forwarder {
         )
     }
 
-    /// Says once when the upstream stops and begins to take where clients come from.
+    /// Says now and then that the upstream does not take where clients come from; some take it of some clients only, such
+    /// as those with IPv4.
     pub(super) fn note(&self, upstream: &UpstreamName, protocol: Protocol, forwarding: Forwarding) {
-        match self.news(forwarding) {
-            Some(News::Deaf(reason)) => {
-                let hint = "let it trust the gate's address, or set `forward_client`; see docs/admin/client-addresses.md";
-                tracing::warn!(%upstream, %protocol, reason, hint, "upstream does not take where clients come from");
-            }
-            Some(News::Hears) => {
-                tracing::info!(%upstream, %protocol, "upstream takes where clients come from again");
-            }
-            None => {}
+        if let Some(reason) = self.complaint(forwarding, Instant::now()) {
+            let hint = "let it trust the gate's address, or set `forward_client`; see docs/admin/client-addresses.md";
+            tracing::warn!(%upstream, %protocol, reason, hint, "upstream does not take where clients come from");
         }
     }
 
-    /// Under `auto` an upstream that offers no way is asked for nothing.
-    fn news(&self, forwarding: Forwarding) -> Option<News> {
+    /// Why it does not, if that is to be said. Under `auto` an upstream that offers no way is asked for nothing.
+    fn complaint(&self, forwarding: Forwarding, now: Instant) -> Option<String> {
         let reason = match forwarding {
-            Forwarding::NotTried => return None,
+            Forwarding::NotTried | Forwarding::Told => return None,
             Forwarding::NotOffered if self.how == ForwardClient::Auto => return None,
             Forwarding::NotOffered => "it does not offer a way to be told".to_owned(),
             Forwarding::Declined(text) => format!("it said `{text}`"),
-            Forwarding::Told => return self.deaf.swap(false, Ordering::Relaxed).then_some(News::Hears),
         };
-        (!self.deaf.swap(true, Ordering::Relaxed)).then_some(News::Deaf(reason))
+        self.deaf.is_due(now).then_some(reason)
     }
 }
 
@@ -128,19 +114,19 @@ mod tests {
     }
 
     #[test]
-    fn an_upstream_that_does_not_listen_is_told_of_once() {
+    fn an_upstream_that_does_not_listen_is_told_of_now_and_then() {
+        let now = Instant::now();
         let forwarder = Forwarder::new(ForwardClient::Auto);
         let no = || Forwarding::Declined("550 no".to_owned());
         for quiet in [Forwarding::NotTried, Forwarding::NotOffered, Forwarding::Told] {
-            assert_eq!(forwarder.news(quiet), None);
+            assert_eq!(forwarder.complaint(quiet, now), None);
         }
-        assert_eq!(forwarder.news(no()), Some(News::Deaf("it said `550 no`".to_owned())));
-        assert_eq!(forwarder.news(no()), None);
-        assert_eq!(forwarder.news(Forwarding::Told), Some(News::Hears));
-        assert_eq!(forwarder.news(Forwarding::Told), None);
+        assert_eq!(forwarder.complaint(no(), now), Some("it said `550 no`".to_owned()));
+        assert_eq!(forwarder.complaint(Forwarding::Told, now), None);
+        assert_eq!(forwarder.complaint(no(), now), None, "it takes some and declines others");
         // Who asks for one way wants to know that it is not there.
         let asked = Forwarder::new(ForwardClient::Xclient);
-        assert!(matches!(asked.news(Forwarding::NotOffered), Some(News::Deaf(_))));
-        assert_eq!(asked.news(Forwarding::NotOffered), None);
+        assert!(asked.complaint(Forwarding::NotOffered, now).is_some());
+        assert_eq!(asked.complaint(Forwarding::NotOffered, now), None);
     }
 }

@@ -3,7 +3,7 @@
 use super::{admitted, guest, is_named, logins, loopback, visit};
 use crate::support::{
     BALANCER, Fake, GATE_NAME, Gate, GateConfig, Guest, LegacyOptions, LegacyServer, Mail, Manner, PROTOCOLS,
-    UpstreamTls, Wire, eventually,
+    Script, UpstreamTls, Wire, eventually,
 };
 
 const EACH_TLS: [UpstreamTls; 3] = [UpstreamTls::None, UpstreamTls::Starttls, UpstreamTls::Implicit];
@@ -97,15 +97,18 @@ fn servers_that_trust_nobody_let_in_all_the_same() {
 }
 
 #[test]
-fn an_ipv6_client_is_named_to_servers_on_ipv4() {
+fn an_ipv6_client_is_named_to_servers_on_ipv4_if_they_know_ipv6_at_all() {
     let options = LegacyOptions::default().trusting_the_gate().fast_auth();
-    let legacy = LegacyServer::start(options.with("--postfix").with("inet_protocols = all"));
-    let gate = Gate::start(GateConfig::in_front_of(&legacy).behind(&[BALANCER]));
-    for mail in PROTOCOLS {
-        let mut wire = Wire::open_from(loopback(77), "127.0.0.1", gate.port(mail.name(), true));
-        wire.send("PROXY TCP6 2001:db8::7 2001:db8::1 51234 993\r\n");
-        let _wire = visit(guest(wire, &gate, mail, true), &legacy, mail);
-        is_named(&legacy, mail, "2001:db8::7");
+    for (protocols, named) in [("all", "2001:db8::7"), ("ipv4", "127.0.0.1")] {
+        let setting = format!("inet_protocols = {protocols}");
+        let legacy = LegacyServer::start(options.clone().with("--postfix").with(&setting));
+        let gate = Gate::start(GateConfig::in_front_of(&legacy).behind(&[BALANCER]));
+        for (mail, named) in [(Mail::Imap, "2001:db8::7"), (Mail::Pop3, "2001:db8::7"), (Mail::Smtp, named)] {
+            let mut wire = Wire::open_from(loopback(77), "127.0.0.1", gate.port(mail.name(), true));
+            wire.send("PROXY TCP6 2001:db8::7 2001:db8::1 51234 993\r\n");
+            let _wire = visit(guest(wire, &gate, mail, true), &legacy, mail);
+            is_named(&legacy, mail, named);
+        }
     }
 }
 
@@ -113,7 +116,7 @@ fn an_ipv6_client_is_named_to_servers_on_ipv4() {
 #[test]
 fn an_upstream_that_declines_to_hear_it_is_logged_once_and_the_login_goes_on() {
     let fakes = PROTOCOLS.map(Fake::start);
-    let scripts: [fn(&str, &[String]) -> Option<Vec<u8>>; 3] = [
+    let scripts: [Script; 3] = [
         |line, _| {
             let answer = match line.split_once(' ').unwrap_or((line, "")) {
                 ("", _) => "* OK [CAPABILITY IMAP4rev1 ID AUTH=PLAIN SASL-IR] ready\r\n",
