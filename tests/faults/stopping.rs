@@ -32,7 +32,7 @@ fn mailbox(legacy: &LegacyServer, user: &str, password: &str) -> String {
 
 #[test]
 fn messages_in_flight_arrive_whole_and_once_and_half_a_message_does_not() {
-    const LINES: usize = 20;
+    const LINES: usize = 12;
     let legacy = LegacyServer::start(LegacyOptions::default().fast_auth());
     let mut gate = Gate::start(GateConfig::in_front_of(&legacy).uncounted());
     let (user, password) = legacy.user(0);
@@ -43,7 +43,7 @@ fn messages_in_flight_arrive_whole_and_once_and_half_a_message_does_not() {
     gate.signal("TERM");
     let told = Instant::now();
     for line in 1..LINES {
-        thread::sleep(Duration::from_millis(100));
+        thread::sleep(Duration::from_millis(40));
         for wire in &mut whole {
             wire.send(format!("line {line}\r\n"));
         }

@@ -32,7 +32,10 @@ fn times_sent(people: &People) -> Vec<usize> {
 /// Breaks the servers in one way after the other. `sent` says whether they get as far as hearing a credential.
 fn each_way_is_temporary(ways: &[(&str, fn(Mail) -> Manner)], sent: usize) {
     let mut people = in_a_hurry();
-    for (number, (what, manner)) in ways.iter().enumerate() {
+    let unavailable = |people: &People| people.records(&["--event", "login", "--outcome", "unavailable"]);
+    for (what, manner) in ways {
+        let recorded = unavailable(&people);
+        let asked = people.fakes.iter().map(Fake::conversations).collect::<Vec<_>>();
         for fake in &people.fakes {
             fake.behave(manner(fake.mail()));
         }
@@ -43,15 +46,18 @@ fn each_way_is_temporary(ways: &[(&str, fn(Mail) -> Manner)], sent: usize) {
             before.iter().zip(&now).all(|(before, now)| *now == before + sent),
             "{what}: {before:?} {now:?}"
         );
+        for (fake, asked) in people.fakes.iter().zip(asked) {
+            assert!(fake.conversations() > asked, "{what}: {:?} was not asked", fake.mail());
+        }
         people.hear_unavailable("newcomer", "a guess", CONNECT + LOGIN + MARGIN);
-        let unavailable = people.records(&["--event", "login", "--outcome", "unavailable"]);
-        assert_eq!(unavailable, (number + 1) * 6, "{what}: each is on record");
+        assert_eq!(unavailable(&people), recorded + 6, "{what}: each is on record");
+        // A server that failed twice is not asked for a while.
+        for fake in &people.fakes {
+            fake.behave(Manner::friendly(fake.mail()));
+        }
+        people.are_let_in_soon();
     }
     people.sessions_go_on();
-    for fake in &people.fakes {
-        fake.behave(Manner::friendly(fake.mail()));
-    }
-    people.are_let_in_again();
     assert_eq!(people.records(&["--event", "mailbox_password_stale"]), 0);
 }
 
@@ -126,7 +132,7 @@ fn a_server_that_cannot_be_reached_is_given_up_after_five_seconds() {
         // Not sooner than a failure shows, whoever it is.
         people.hear_unavailable(ADA, "a guess", Duration::from_secs(12));
         mend_the_network();
-        people.are_let_in_again();
+        people.are_let_in_soon();
         people.sessions_go_on();
         assert_eq!(people.records(&["--event", "login", "--outcome", "unavailable"]), 6);
     });
