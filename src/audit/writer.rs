@@ -137,7 +137,7 @@ impl Writer {
         }
         if !closing.is_empty() && self.chain.is_some() {
             let last = [(self.clock.now(), &Event::ChainEnded)];
-            let ended = self.from_reserve(&last);
+            let ended = self.append_from_reserve(&last);
             let _ = self.note(1, ended);
         }
         drop(self); // the last tip is out
@@ -162,7 +162,7 @@ impl Writer {
             if let Err(error) = &result {
                 self.turn_away(group, &AuditError::write(&self.ground.directory, error));
             }
-            result = self.from_reserve(&events_of(group));
+            result = self.append_from_reserve(&events_of(group));
         }
         let result = self.note(group.len(), result);
         for request in group.drain(..) {
@@ -203,7 +203,7 @@ impl Writer {
     }
 
     /// Appends what matters to a disk that is full.
-    fn from_reserve(&mut self, events: &[(Timestamp, &Event)]) -> io::Result<()> {
+    fn append_from_reserve(&mut self, events: &[(Timestamp, &Event)]) -> io::Result<()> {
         let bytes = RECORD_BYTES.saturating_mul(events.len() as u64 + 1);
         for _ in 0..TRIES {
             // First, for another process may have made room.
