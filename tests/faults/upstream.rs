@@ -29,8 +29,11 @@ fn times_sent(people: &People) -> Vec<usize> {
     heard.map(|heard| secrets.iter().map(|secret| heard.matches(secret).count()).sum()).collect()
 }
 
+/// What it is called, and how a server behaves then.
+type Way = (&'static str, fn(Mail) -> Manner);
+
 /// Breaks the servers in one way after the other. `sent` says whether they get as far as hearing a credential.
-fn each_way_is_temporary(ways: &[(&str, fn(Mail) -> Manner)], sent: usize) {
+fn each_way_is_temporary(ways: &[Way], sent: usize) {
     let mut people = in_a_hurry();
     let unavailable = |people: &People| people.records(&["--event", "login", "--outcome", "unavailable"]);
     for (what, manner) in ways {
