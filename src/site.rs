@@ -15,7 +15,7 @@ use crate::app_password::AppPasswords;
 use crate::audit::{Audit, AuditError};
 use crate::base::key::Purpose;
 use crate::base::{Clock, SiteKey, SystemClock};
-use crate::config::Config;
+use crate::config::{Config, WhenFull};
 use crate::factor::Factors;
 use crate::gate::LiveSessions;
 use crate::store::Store;
@@ -93,6 +93,18 @@ impl Site {
     pub async fn audit(&self) -> Result<Audit, AuditError> {
         let (store, key, clock) = (self.store.clone(), Arc::clone(&self.key), Arc::clone(&self.clock));
         Audit::open(&self.config.audit, store, key, clock).await
+    }
+
+    /// The same for a gate that goes on without records, if the configuration wants it so.
+    ///
+    /// # Errors
+    /// [`AuditError`]
+    pub async fn audit_of_logins(&self) -> Result<Audit, AuditError> {
+        let (store, key, clock) = (self.store.clone(), Arc::clone(&self.key), Arc::clone(&self.clock));
+        match self.config.audit.when_full {
+            WhenFull::Refuse => Audit::open(&self.config.audit, store, key, clock).await,
+            WhenFull::Continue => Audit::open_later(&self.config.audit, store, key, clock).await,
+        }
     }
 
     /// Ends what was opened.

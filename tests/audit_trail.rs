@@ -558,7 +558,8 @@ impl Sound for Report {
 }
 
 async fn at_site(directory: &Path) -> (config::Audit, Store) {
-    let settings = config::Audit { directory: directory.join("audit"), when_full: config::WhenFull::Refuse };
+    let settings =
+        config::Audit { directory: directory.join("audit"), when_full: config::WhenFull::Refuse, reserve: 0 };
     let database = config::Database::Sqlite(directory.join("mailward.db"));
     (settings, Store::open(&database).await.unwrap())
 }

@@ -133,7 +133,8 @@ impl Site {
 }
 
 async fn audit(directory: &TempDir, store: &Store, key: &Arc<SiteKey>, clock: &Arc<ManualClock>) -> Audit {
-    let settings = config::Audit { directory: directory.path().join("audit"), when_full: WhenFull::Refuse };
+    let settings =
+        config::Audit { directory: directory.path().join("audit"), when_full: WhenFull::Refuse, reserve: 0 };
     Audit::open(&settings, store.clone(), key.clone(), clock.clone()).await.unwrap()
 }
 
@@ -502,6 +503,24 @@ async fn a_code_is_good_once_and_no_earlier_one_after_it() {
     assert!(matches!(verify(0).await, Err(FactorError::WrongCode)), "used a step ago, as the one ahead");
     site.clock.advance(Duration::from_secs(30));
     verify(0).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_makes_no_code_good_again() {
+    let site = Site::open().await;
+    let alice = site.account("alice").await;
+    let enrolment = bind(&site, &alice).await;
+    let before = code(&site, &enrolment, 0);
+    site.clock.advance(Duration::from_secs(600));
+    let now = code(&site, &enrolment, 0);
+    site.factors.verify_totp(alice.id, &now).await.unwrap();
+    // Ten minutes earlier, by another clock: `before` is the code of that moment, and nobody ever used it.
+    let earlier = Factors::new(site.store.clone(), site.key.clone(), Arc::new(ManualClock::default()));
+    for code in [&before, &now] {
+        assert!(matches!(earlier.verify_totp(alice.id, code).await, Err(FactorError::WrongCode)));
+    }
+    site.clock.advance(Duration::from_secs(30));
+    site.factors.verify_totp(alice.id, &code(&site, &enrolment, 0)).await.unwrap();
 }
 
 #[tokio::test]

@@ -189,6 +189,38 @@ pub enum Event {
     Stopped,
 }
 
+impl Event {
+    /// Whether it is recorded from the reserve while the disk is full: successes and changes are. What a stranger can
+    /// cause without end is not, or he could use the reserve up.
+    pub(super) fn matters(&self) -> bool {
+        match self {
+            Self::Login(login) => login.outcome == Outcome::Admitted,
+            Self::RefusedLogins(_) | Self::GuessingNoticed(_) => false,
+            Self::SessionEnd(_)
+            | Self::AccountAdded { .. }
+            | Self::AccountSuspended { .. }
+            | Self::AccountResumed { .. }
+            | Self::AccountRemoved { .. }
+            | Self::FactorBound { .. }
+            | Self::FactorUnbound { .. }
+            | Self::AppPasswordCreated { .. }
+            | Self::AppPasswordRevoked { .. }
+            | Self::SessionEndAsked { .. }
+            | Self::AccountUpstreamChanged { .. }
+            | Self::UpstreamCertificateRefused { .. }
+            | Self::MailboxPasswordStale { .. }
+            | Self::MailboxPasswordTaken { .. }
+            | Self::MailboxPasswordResealed { .. }
+            | Self::ChainStarted { .. }
+            | Self::ChainEnded
+            | Self::ConfigurationReloaded { .. }
+            | Self::ReloadFailed { .. }
+            | Self::Started { .. }
+            | Self::Stopped => true,
+        }
+    }
+}
+
 /// Who did something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]

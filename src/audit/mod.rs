@@ -22,6 +22,7 @@ mod index;
 mod place;
 mod record;
 mod report;
+mod reserve;
 mod search;
 mod verify;
 mod writer;
@@ -46,7 +47,7 @@ pub use index::FollowError;
 pub use report::{ChainReport, Note, Problem, Report};
 pub use search::search;
 pub use verify::verify;
-use writer::{Counters, Message, Request, Since, Writer};
+use writer::{Counters, Ground, Message, Request, Since, Writer};
 
 /// How long [`Audit::close`] waits for a database that does not answer. What is not indexed or anchored then is
 /// in the file all the same.
@@ -107,15 +108,47 @@ impl Audit {
         key: Arc<SiteKey>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, AuditError> {
-        let directory = settings.directory.clone();
-        let failed = |error| AuditError::write(&settings.directory, &error);
-        let (made, now) = (directory.clone(), clock.now());
-        let chain = tokio::task::spawn_blocking(move || ChainFile::create(&made, now)).await;
-        let chain = chain.map_err(std::io::Error::other).and_then(|made| made).map_err(failed)?;
+        let now = clock.now();
+        let ground = Ground::new(settings);
+        let begun = ground.clone();
+        let chain = tokio::task::spawn_blocking(move || begun.begin(now)).await;
+        let chain = chain.map_err(std::io::Error::other).and_then(|made| made);
+        let chain = chain.map_err(|error| AuditError::write(&settings.directory, &error))?;
+        Self::start(ground, Some(chain), store, key, clock)
+    }
 
+    /// The same for a gate whose logins go on without records: where the trail cannot be written yet, that is logged,
+    /// and records are refused until it can.
+    ///
+    /// # Errors
+    /// [`AuditError`] when no thread can be started.
+    pub async fn open_later(
+        settings: &config::Audit,
+        store: Store,
+        key: Arc<SiteKey>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, AuditError> {
+        match Self::open(settings, store.clone(), Arc::clone(&key), Arc::clone(&clock)).await {
+            Ok(audit) => Ok(audit),
+            Err(error) => {
+                tracing::error!("{error}");
+                Self::start(Ground::new(settings), None, store, key, clock)
+            }
+        }
+    }
+
+    fn start(
+        ground: Ground,
+        chain: Option<ChainFile>,
+        store: Store,
+        key: Arc<SiteKey>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, AuditError> {
+        let directory = ground.directory.clone();
+        let failed = |error| AuditError::write(&directory, &error);
         let (queue, requests) = mpsc::channel(writer::QUEUE);
         let counters = Arc::<Counters>::default();
-        let (writer, tips) = Writer::new(directory.clone(), chain, Arc::clone(&clock), Arc::clone(&counters));
+        let (writer, tips) = Writer::new(ground, chain, Arc::clone(&clock), Arc::clone(&counters));
         let named = std::thread::Builder::new().name("audit-writer".to_owned());
         named.spawn(move || writer.run(requests)).map_err(failed)?;
         let follower = Follower {

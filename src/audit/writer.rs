@@ -3,22 +3,38 @@
 //!
 //! A thread of its own, because it does nothing but wait for the disk. While it waits the queue grows, and so
 //! does the next group: the slower the disk, the fewer syncs.
+//!
+//! When the disk is full, what matters is written from the [`Reserve`], and the rest is not; see there.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::file::{ChainFile, Tip};
+use super::reserve::{Reserve, is_full};
 use super::{AuditError, Event};
 use crate::base::{Clock, Monotonic, Timestamp};
+use crate::config;
 
 /// How many records wait at most; whoever comes then waits for a place. Less than a MiB.
 pub(super) const QUEUE: usize = 1024;
 
 /// How many records share one sync at most, so that a full queue is answered in steps.
 const GROUP: usize = 512;
+
+/// What a record may take, name and program of a client included. Cutting more off the reserve than is needed costs
+/// little, and less makes another try.
+const RECORD_BYTES: u64 = 4096;
+
+/// How often the reserve is cut for one group at most: others may take what was given back.
+const TRIES: usize = 4;
+
+/// How often a full disk is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What comes in.
 pub(super) enum Message {
@@ -64,8 +80,15 @@ impl Since {
     }
 }
 
+/// Where chains begin.
+#[derive(Clone)]
+pub(super) struct Ground {
+    pub(super) directory: PathBuf,
+    reserve: Reserve,
+}
+
 pub(super) struct Writer {
-    directory: PathBuf,
+    ground: Ground,
     /// None after a failure that ended the chain: the next group tries to start another.
     chain: Option<ChainFile>,
     /// The last durable record of every chain of this process, the current one's last.
@@ -73,17 +96,47 @@ pub(super) struct Writer {
     counters: Arc<Counters>,
     clock: Arc<dyn Clock>,
     failing: bool,
+    /// Only what matters is written, because the disk is full; when it was last looked at.
+    rationed: Option<Monotonic>,
+}
+
+impl Ground {
+    pub(super) fn new(settings: &config::Audit) -> Self {
+        let directory = settings.directory.clone();
+        Self { reserve: Reserve::new(&directory, settings.reserve), directory }
+    }
+
+    /// Begins the chain of a process: where the disk is full from the reserve. Fills that, where there is room.
+    pub(super) fn begin(self, at: Timestamp) -> io::Result<ChainFile> {
+        let chain = match ChainFile::create(&self.directory, at) {
+            Err(error) if is_full(&error) && self.reserve.give(RECORD_BYTES)? => {
+                ChainFile::create(&self.directory, at)?
+            }
+            chain => chain?,
+        };
+        match self.reserve.fill() {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!(
+                directory = %self.directory.display(),
+                "the disk has too little room for `audit.reserve`\nhint: a flood of refused logins may keep others off the trail once it is full"
+            ),
+            Err(error) => tracing::warn!(%error, "the reserve of the audit trail cannot be kept"),
+        }
+        Ok(chain)
+    }
 }
 
 impl Writer {
     pub(super) fn new(
-        directory: PathBuf,
-        chain: ChainFile,
+        ground: Ground,
+        chain: Option<ChainFile>,
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
     ) -> (Self, watch::Receiver<Vec<Tip>>) {
-        let (tips, watched) = watch::channel(vec![chain.tip().clone()]);
-        (Self { directory, chain: Some(chain), tips, counters, clock, failing: false }, watched)
+        let tip = chain.as_ref().map(|chain| chain.tip().clone());
+        let (tips, watched) = watch::channel(tip.into_iter().collect());
+        let failing = chain.is_none();
+        (Self { ground, chain, tips, counters, clock, failing, rationed: None }, watched)
     }
 
     /// Until everybody who could append is gone, or somebody closes.
@@ -105,8 +158,9 @@ impl Writer {
             self.commit(&mut group);
         }
         if !closing.is_empty() && self.chain.is_some() {
-            let at = self.clock.now();
-            let _ = self.append(&[(at, &Event::ChainEnded)]);
+            let last = [(self.clock.now(), &Event::ChainEnded)];
+            let ended = self.append_from_reserve(&last);
+            let _ = self.note(1, ended);
         }
         drop(self); // the last tip is out
         for done in closing {
@@ -116,28 +170,90 @@ impl Writer {
 
     /// Empties `group`, telling each whether its record is durable. Who no longer listens is recorded all the same.
     fn commit(&mut self, group: &mut Vec<Request>) {
+        self.look_for_room();
+        if self.rationed.is_some() {
+            let full = io::Error::from(io::ErrorKind::StorageFull);
+            self.turn_away(group, &AuditError::write(&self.ground.directory, &full));
+        }
         if group.is_empty() {
             return;
         }
-        let events: Vec<_> = group.iter().map(|request| (request.at, &request.event)).collect();
-        let result = self.append(&events);
+        let mut result = self.try_append(&events_of(group));
+        if result.as_ref().is_err_and(is_full) && self.ground.reserve.is_wanted() {
+            self.ration();
+            if let Err(error) = &result {
+                self.turn_away(group, &AuditError::write(&self.ground.directory, error));
+            }
+            result = self.append_from_reserve(&events_of(group));
+        }
+        let result = self.note(group.len(), result);
         for request in group.drain(..) {
             let _ = request.done.send(result.clone());
         }
     }
 
-    fn append(&mut self, events: &[(Timestamp, &Event)]) -> Result<(), AuditError> {
-        let result = self.try_append(events);
+    /// From now on only what matters is written.
+    fn ration(&mut self) {
+        if self.rationed.replace(self.clock.monotonic()).is_none() {
+            tracing::error!(
+                directory = %self.ground.directory.display(),
+                "the disk of the audit trail is full: refused logins are not recorded, successes and changes are as long as `audit.reserve` lasts\nhint: make room"
+            );
+        }
+    }
+
+    /// Whether there is room for all again.
+    fn look_for_room(&mut self) {
+        let now = self.clock.monotonic();
+        if self.rationed.is_some_and(|at| now.since(at) >= LOOK_EVERY) {
+            self.rationed = match self.ground.reserve.fill() {
+                Ok(true) => {
+                    tracing::info!("the disk of the audit trail has room again, and its reserve is whole");
+                    None
+                }
+                Ok(false) | Err(_) => Some(now),
+            };
+        }
+    }
+
+    /// Takes what does not matter out of `group`, telling each why it is not recorded.
+    fn turn_away(&self, group: &mut Vec<Request>, error: &AuditError) {
+        for request in group.extract_if(.., |request| !request.event.matters()) {
+            self.counters.failures.fetch_add(1, Ordering::Relaxed);
+            let _ = request.done.send(Err(error.clone()));
+        }
+    }
+
+    /// Appends what matters to a disk that is full.
+    fn append_from_reserve(&mut self, events: &[(Timestamp, &Event)]) -> io::Result<()> {
+        let bytes = RECORD_BYTES.saturating_mul(events.len() as u64 + 1);
+        for _ in 0..TRIES {
+            // First, for another process may have made room.
+            match self.try_append(events) {
+                Err(error) if is_full(&error) => {
+                    if !self.ground.reserve.give(bytes)? {
+                        return Err(error);
+                    }
+                }
+                done => return done,
+            }
+        }
+        self.try_append(events)
+    }
+
+    /// Counts what became of so many records, and says so where it changes.
+    fn note(&mut self, count: usize, appended: io::Result<()>) -> Result<(), AuditError> {
+        let result = appended.map_err(|error| AuditError::write(&self.ground.directory, &error));
         match &result {
             Ok(()) => {
-                self.counters.records.fetch_add(events.len() as u64, Ordering::Relaxed);
+                self.counters.records.fetch_add(count as u64, Ordering::Relaxed);
                 self.counters.failed_at.set(None);
                 if std::mem::take(&mut self.failing) {
                     tracing::info!("the audit trail is written again");
                 }
             }
             Err(error) => {
-                self.counters.failures.fetch_add(events.len() as u64, Ordering::Relaxed);
+                self.counters.failures.fetch_add(count as u64, Ordering::Relaxed);
                 self.counters.failed_at.set(Some(self.clock.monotonic()));
                 if !std::mem::replace(&mut self.failing, true) {
                     tracing::error!("{error}");
@@ -147,11 +263,13 @@ impl Writer {
         result
     }
 
-    fn try_append(&mut self, events: &[(Timestamp, &Event)]) -> Result<(), AuditError> {
+    fn try_append(&mut self, events: &[(Timestamp, &Event)]) -> io::Result<()> {
+        if events.is_empty() {
+            return Ok(());
+        }
         let mut chain = match self.chain.take() {
             Some(chain) => chain,
-            None => ChainFile::create(&self.directory, self.clock.now())
-                .map_err(|error| AuditError::write(&self.directory, &error))?,
+            None => ChainFile::create(&self.ground.directory, self.clock.now())?,
         };
         self.counters.syncs.fetch_add(1, Ordering::Relaxed);
         let appended = chain.append(events.iter().copied());
@@ -163,8 +281,12 @@ impl Writer {
             _ => tips.push(tip),
         });
         self.chain = usable.then_some(chain);
-        appended.map_err(|error| AuditError::write(&self.directory, &error.source))
+        appended.map_err(|error| error.source)
     }
+}
+
+fn events_of(group: &[Request]) -> Vec<(Timestamp, &Event)> {
+    group.iter().map(|request| (request.at, &request.event)).collect()
 }
 
 #[cfg(test)]
@@ -173,10 +295,23 @@ mod tests {
     use crate::audit::verify::check_file;
     use crate::base::ManualClock;
 
+    impl Writer {
+        fn append(&mut self, events: &[(Timestamp, &Event)]) -> Result<(), AuditError> {
+            let appended = self.try_append(events);
+            self.note(events.len(), appended)
+        }
+    }
+
     fn writer(directory: &std::path::Path) -> (Writer, watch::Receiver<Vec<Tip>>) {
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::default());
-        let chain = ChainFile::create(directory, clock.now()).unwrap();
-        Writer::new(directory.to_owned(), chain, clock, Arc::default())
+        let settings = config::Audit {
+            directory: directory.to_owned(),
+            when_full: config::WhenFull::Refuse,
+            reserve: 0,
+        };
+        let ground = Ground::new(&settings);
+        let chain = ground.clone().begin(clock.now()).unwrap();
+        Writer::new(ground, Some(chain), clock, Arc::default())
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::document::Raw;
 use super::paths;
 use super::planned::Planned;
+use super::size::SizeText;
 
 /// Where the trail is kept.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub struct Audit {
     pub directory: PathBuf,
     /// What happens to mail logins when a record cannot be written.
     pub when_full: WhenFull,
+    /// Bytes of disk that are kept for successes and changes; none are if zero.
+    pub reserve: u64,
 }
 
 /// What happens to mail logins when a record cannot be written.
@@ -29,28 +32,39 @@ pub enum WhenFull {
     Continue,
 }
 
-#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawAudit {
     #[serde(default, deserialize_with = "paths::optional_path", skip_serializing_if = "Option::is_none")]
     directory: Option<PathBuf>,
     #[serde(default)]
     when_full: WhenFull,
+    #[serde(default = "reserve")]
+    reserve: SizeText,
+}
+
+/// Some half a million records.
+fn reserve() -> SizeText {
+    SizeText(256 << 20)
 }
 
 impl Raw for RawAudit {
-    const PLANNED: &'static [Planned] = &[Planned::key("retention"), Planned::key("reserve")];
+    const PLANNED: &'static [Planned] = &[Planned::key("retention")];
 }
 
 impl RawAudit {
     pub(super) fn check(self, base: &Path, data_dir: &Path) -> Audit {
         let directory = self.directory.map_or_else(|| data_dir.join("audit"), |path| base.join(path));
-        Audit { directory, when_full: self.when_full }
+        Audit { directory, when_full: self.when_full, reserve: self.reserve.0 }
     }
 }
 
 impl From<&Audit> for RawAudit {
     fn from(audit: &Audit) -> Self {
-        Self { directory: Some(audit.directory.clone()), when_full: audit.when_full }
+        Self {
+            directory: Some(audit.directory.clone()),
+            when_full: audit.when_full,
+            reserve: SizeText(audit.reserve),
+        }
     }
 }

@@ -17,6 +17,7 @@ mod problem;
 mod relations;
 mod running;
 mod schema;
+mod size;
 
 pub mod aliases;
 pub mod audit;

@@ -25,6 +25,7 @@ use super::policy::{FactorKind, RawPolicy};
 use super::portal::RawPortal;
 use super::reference::Reference;
 use super::server::RawServer;
+use super::size::SizeText;
 use super::sub_address::SubAddressDelimiter;
 use super::tls::RawCertificate;
 use super::upstream::RawUpstream;
@@ -192,6 +193,7 @@ written_as! {
     HostPort: { "type": "string", "pattern": "^(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9.-]+):[0-9]+$" },
     Pins: { "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" }, "minItems": 1 }] },
     Count: { "type": "integer", "minimum": 1, "maximum": 4_294_967_295_u32 },
+    SizeText: { "type": "string", "pattern": "^(0|[0-9]+ *(B|KiB|MiB|GiB|TiB))$" },
     DurationText: { "type": "string", "pattern": "^(0|[0-9]+ *(ms|s|m|h|d|w))$" },
     Networks: { "type": "array", "items": { "type": "string" } },
     LoginRewrite: { "type": "string" },

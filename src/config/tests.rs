@@ -62,6 +62,7 @@ fn the_shortest_file_has_every_default() {
     );
     assert_eq!(config.audit.directory, Path::new("/var/lib/mailward/audit"));
     assert_eq!(config.audit.when_full, WhenFull::Refuse);
+    assert_eq!(config.audit.reserve, 256 << 20);
     assert_eq!(config.policies.default.second_factor, Requirement::Optional);
     assert_eq!(config.policies.default.app_passwords_per_account, 20);
     assert_eq!(config.limits.per_network, Rate { burst: 20, per: Duration::from_secs(600) });
@@ -245,6 +246,12 @@ fn each_mistake_in_a_value_is_named_with_its_line_and_key() {
 }
 
 #[test]
+fn a_size_needs_its_unit() {
+    let told = problem_with("[audit]\nreserve = \"256MB\"");
+    assert!(told.starts_with("line 16: `reserve` in `[audit]`: `256MB` is no size\nhint: "), "{told}");
+}
+
+#[test]
 fn what_is_not_built_yet_is_never_taken_silently() {
     for (more, expected) in [
         (
@@ -252,7 +259,6 @@ fn what_is_not_built_yet_is_never_taken_silently() {
             "line 17: `listen` in `[portal]` is not built yet\nhint: remove it",
         ),
         ("[audit]\nretention = \"400d\"", "line 16: `retention` in `[audit]` is not built yet"),
-        ("[audit]\nreserve = \"256MiB\"", "line 16: `reserve` in `[audit]` is not built yet"),
         ("[policy]\nrecommended = [\"totp\"]", "line 16: `recommended` in `[policy]` is not built yet"),
         ("[policy]\nenrol_from = [\"::/0\"]", "line 16: `enrol_from` in `[policy]` is not built yet"),
         ("[policy]\ntrusted_device = \"7d\"", "line 16: `trusted_device` in `[policy]` is not built yet"),

@@ -131,7 +131,7 @@ pub(super) fn prepare(tcp: &TcpStream) -> io::Result<()> {
 
 /// No descriptor (of the process, of the system) or no memory: EMFILE, ENFILE, ENOBUFS, ENOMEM of Linux,
 /// which have no stable kind.
-fn is_exhausted(error: &io::Error) -> bool {
+pub(super) fn is_exhausted(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(24 | 23 | 105 | 12))
 }
 

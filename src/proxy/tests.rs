@@ -108,7 +108,7 @@ fn configuration(legacy: &Legacy, authority: &Authority, doors: &[(Protocol, Lis
         limits: limits(),
         portal: None,
         metrics: None,
-        audit: Audit { directory: "/nowhere".into(), when_full: WhenFull::Refuse },
+        audit: Audit { directory: "/nowhere".into(), when_full: WhenFull::Refuse, reserve: 0 },
     }
 }
 

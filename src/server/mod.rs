@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::audit::{Audit, Event};
-use crate::config::Config;
+use crate::config::{Config, WhenFull};
 use crate::gate::{Authenticator, Dependencies};
 use crate::proxy::inherited::Inherited;
 use crate::proxy::{Prepared, Proxy, descriptors};
@@ -59,7 +59,7 @@ pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyho
     if let Some(error) = prepared.out_of_date(site.clock.now()) {
         tracing::warn!("clients will complain: {error}");
     }
-    let audit = site.audit().await?;
+    let audit = site.audit_of_logins().await?;
     let gate = Arc::new(Authenticator::new(Dependencies {
         store: site.store.clone(),
         app_passwords: Arc::new(site.app_passwords()),
@@ -74,7 +74,12 @@ pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyho
     gate.hear_changes().await;
     let watches = Watches::start(&gate, &site.clock);
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    audit.append(Event::Started { version: version.clone() }).await?;
+    match audit.append(Event::Started { version: version.clone() }).await {
+        Err(error) if gate.when_full() == WhenFull::Continue => {
+            tracing::error!(error = &error as &dyn std::error::Error, "the start is not in the trail");
+        }
+        recorded => recorded?,
+    }
     for (protocol, address) in prepared.addresses() {
         tracing::info!(%protocol, %address, "listening");
     }

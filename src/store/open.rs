@@ -11,7 +11,7 @@ use std::time::Duration;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::{Store, StoreError};
 use crate::base::{new_file, owner};
@@ -74,10 +74,20 @@ async fn open_sqlite(path: &Path) -> Result<Store, StoreError> {
     let pool = SqlitePoolOptions::new()
         .max_connections(SQLITE_CONNECTIONS)
         .acquire_timeout(ACQUIRE_DEADLINE)
+        .after_release(|connection, _| Box::pin(is_reusable(connection)))
         .connect_lazy_with(options);
     SQLITE_MIGRATIONS.run(&pool).await.map_err(classify_migration)?;
     drop(lock);
     Ok(Store::Sqlite(pool))
+}
+
+/// Whether nothing of what it was last used for is left. A write that failed (a full disk, an I/O error) may have ended
+/// its transaction in SQLite already; the rollback behind it then fails, and sqlx would take the connection to be within
+/// a transaction for ever, in which no other can begin.
+async fn is_reusable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // A rollback waits in its queue.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// Makes the directory and the file where there is none, and returns the lock under which of several processes

@@ -145,8 +145,11 @@ impl Site {
         let database = config::Database::Sqlite(directory.path().join("mailward.db"));
         let store = Store::open(&database).await.unwrap();
         let gates_store = Store::open(&database).await.unwrap();
-        let trail =
-            config::Audit { directory: directory.path().join("audit"), when_full: settings.when_full };
+        let trail = config::Audit {
+            directory: directory.path().join("audit"),
+            when_full: settings.when_full,
+            reserve: 0,
+        };
         let told_time: Arc<dyn Clock> = clock.clone();
         let audit = Audit::open(&trail, store.clone(), key.clone(), told_time.clone()).await.unwrap();
         let app_passwords = Arc::new(AppPasswords::new(store.clone(), key, told_time.clone()));

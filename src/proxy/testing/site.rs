@@ -31,7 +31,7 @@ impl Site {
         let database = Database::Sqlite(directory.path().join("mailward.db"));
         let store = Store::open(&database).await.unwrap();
         let when_full = WhenFull::Refuse;
-        let trail = config::Audit { directory: directory.path().join("audit"), when_full };
+        let trail = config::Audit { directory: directory.path().join("audit"), when_full, reserve: 0 };
         let audit = Audit::open(&trail, store.clone(), Arc::clone(&key), Arc::clone(&clock)).await.unwrap();
         let policy = Policy {
             second_factor: Requirement::Optional,

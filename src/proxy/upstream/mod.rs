@@ -35,6 +35,7 @@ use crate::protocol::imap::Imap;
 use crate::protocol::pop3::Pop3;
 use crate::protocol::smtp::Smtp;
 use crate::protocol::{ClientOrigin, MailProtocol, Output, Refusal, Trouble, UpstreamLogin};
+use crate::proxy::listener::is_exhausted;
 use crate::proxy::tls::{RefusedCertificate, Stream, TlsError};
 pub(super) use dial::dial;
 pub use health::{Health, HealthState, LastFailure, Load};
@@ -231,9 +232,9 @@ impl Failure {
     /// hang-up may be its answer to that.
     fn is_the_servers(&self, credential_sent: bool) -> bool {
         match self {
-            Self::Resolve(_)
-            | Self::Connect(_)
-            | Self::Handshake(_)
+            // A gate that has no descriptor left knows nothing about the server.
+            Self::Resolve(error) | Self::Connect(error) => !is_exhausted(error),
+            Self::Handshake(_)
             | Self::Certificate { .. }
             | Self::Silent(_)
             | Self::Said(Trouble::StartTls | Trouble::PreAuthenticated) => true,

@@ -51,8 +51,8 @@ fn the_service_manager_hears_of_every_state() {
     let upstream = Fake::start(Mail::Imap);
     let manager = Manager::new();
     let mut gate = Gate::prepare(GateConfig::in_front_of_fakes(&[&upstream], UpstreamTls::None));
-    gate.set_variable("NOTIFY_SOCKET", manager.path.clone());
-    gate.set_variable("WATCHDOG_USEC", "600000".to_owned());
+    gate.set_environment("NOTIFY_SOCKET", &manager.path);
+    gate.set_environment("WATCHDOG_USEC", "600000");
     gate.start_again();
     assert_eq!(manager.news(), "READY=1\nSTATUS=serving\n");
     let begun = Instant::now();
@@ -89,7 +89,7 @@ fn secrets_may_be_handed_over_by_the_service_manager() {
     let mut gate = Gate::prepare(config);
     let secret = gate.directory().join("master.secret");
     let credentials = TempDir::new().expect("a directory");
-    gate.set_variable("CREDENTIALS_DIRECTORY", credentials.path().display().to_string());
+    gate.set_environment("CREDENTIALS_DIRECTORY", &credentials.path().display().to_string());
     gate.edit(&secret.display().to_string(), "credential:master");
     gate.start_with_sockets(&[]);
     assert_eq!(gate.ended(), Some(1));
@@ -112,9 +112,9 @@ fn a_watchdog_that_is_meant_for_another_process_is_not_fed() {
     let upstream = Fake::start(Mail::Imap);
     let manager = Manager::new();
     let mut gate = Gate::prepare(GateConfig::in_front_of_fakes(&[&upstream], UpstreamTls::None));
-    gate.set_variable("NOTIFY_SOCKET", manager.path.clone());
-    gate.set_variable("WATCHDOG_USEC", "300000".to_owned());
-    gate.set_variable("WATCHDOG_PID", "1".to_owned());
+    gate.set_environment("NOTIFY_SOCKET", &manager.path);
+    gate.set_environment("WATCHDOG_USEC", "300000");
+    gate.set_environment("WATCHDOG_PID", "1");
     gate.start_again();
     assert!(manager.heard().starts_with("READY=1\n"));
     gate.stop();

@@ -241,6 +241,7 @@ impl GateConfig {
             .preset(&["server", "data_dir"], place("data"))
             .preset(&["database", "url"], format!("sqlite://{}", place("data/mailward.db")))
             .preset(&["audit", "directory"], place("data/audit"))
+            .preset(&["audit", "reserve"], "1MiB")
             .preset(&["tls", "certificate"], vec![Value::Table(certificate)]);
         let listeners = config.doors.iter().map(|door| door.listener(&config.balancers)).collect::<Vec<_>>();
         config.table.insert("listener".into(), Value::Array(listeners));

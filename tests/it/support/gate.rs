@@ -16,6 +16,7 @@ use super::fake::eventually;
 use super::run::{Outcome, run};
 use super::script::wait_or_kill;
 
+/// The program itself.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_mailward");
 
 /// A start takes well under a second; a debug build on a busy machine may need several.
@@ -29,9 +30,7 @@ pub(crate) struct Gate {
     child: Option<Child>,
     doors: Vec<Door>,
     directory: TempDir,
-    /// `MAILWARD_LOG`, for the gate and its commands.
-    log_level: Option<&'static str>,
-    /// What else it finds in its environment.
+    /// What its environment has more than that of the tests.
     environment: Vec<(&'static str, String)>,
 }
 
@@ -63,22 +62,22 @@ impl Gate {
     pub(crate) fn prepare(config: GateConfig) -> Self {
         let directory = TempDir::new().expect("a temporary directory");
         let doors = config.write(directory.path());
-        Self { child: None, doors, directory, log_level: None, environment: Vec::new() }
+        Self { child: None, doors, directory, environment: Vec::new() }
     }
 
     /// Logs that much from its next start on.
     pub(crate) fn log_at(&mut self, level: &'static str) {
-        self.log_level = Some(level);
+        self.set_environment("MAILWARD_LOG", level);
     }
 
-    /// Gives it that variable from its next start on.
-    pub(crate) fn set_variable(&mut self, name: &'static str, value: String) {
-        self.environment.push((name, value));
+    /// Has that variable in its environment from its next start on.
+    pub(crate) fn set_environment(&mut self, name: &'static str, value: &str) {
+        self.environment.push((name, value.to_owned()));
     }
 
     /// Logs in that format from its next start on.
     pub(crate) fn log_as(&mut self, format: &'static str) {
-        self.set_variable("MAILWARD_LOG_FORMAT", format.to_owned());
+        self.set_environment("MAILWARD_LOG_FORMAT", format);
     }
 
     /// Starts it on the data that is there, as after a stop.
@@ -112,7 +111,6 @@ impl Gate {
             File::options().create(true).append(true).open(self.log_file()).expect("the gate's log file");
         let errors = log.try_clone().expect("the gate's log file");
         let child = command
-            .envs(self.log_level.map(|level| ("MAILWARD_LOG", level)))
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .arg("--config")
             .arg(self.config_file())
@@ -144,15 +142,24 @@ impl Gate {
 
     /// What its process holds in memory of its own, in KiB (proportional set size).
     pub(crate) fn memory_kib(&self) -> f64 {
-        let id = self.child.as_ref().expect("a running gate").id();
-        let rollup = fs::read_to_string(format!("/proc/{id}/smaps_rollup")).expect("its memory");
+        let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid())).expect("its memory");
         let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).expect("its PSS");
         line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().expect("a running gate").id()
     }
 
     /// Asks it to end as an administrator would (SIGTERM) and waits. Returns its exit code, if it had one in time.
     pub(crate) fn stop(&mut self) -> Option<i32> {
         self.signal("TERM");
+        self.end()
+    }
+
+    /// Waits until it has ended, having been asked to. Returns its exit code, if it had one in time.
+    pub(crate) fn end(&mut self) -> Option<i32> {
         self.child.take().and_then(|mut child| wait_or_kill(&mut child, END_DEADLINE))
     }
 

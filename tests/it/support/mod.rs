@@ -6,13 +6,13 @@
 mod balancer;
 mod config;
 mod fake;
-mod gate;
+pub(crate) mod gate;
 mod guest;
 mod legacy;
-mod ports;
+pub(crate) mod ports;
 mod postgres;
 mod run;
-mod script;
+pub(crate) mod script;
 pub(crate) mod table;
 mod wire;
 

@@ -35,14 +35,20 @@ impl Wire {
 
     /// Connects from another loopback address: to the server a client of another network.
     pub(crate) fn open_from(source: Ipv4Addr, host: &str, port: u16) -> Self {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        socket.bind(&SocketAddr::from((source, 0)).into()).expect("a loopback address");
+        Self::try_open_from(source, host, port)
+            .unwrap_or_else(|error| panic!("nobody at {host}, port {port}: {error}"))
+    }
+
+    /// The same, where nobody may be there.
+    pub(crate) fn try_open_from(source: Ipv4Addr, host: &str, port: u16) -> io::Result<Self> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.bind(&SocketAddr::from((source, 0)).into())?;
         let target = SocketAddr::from((host.parse::<Ipv4Addr>().expect("an address"), port));
-        socket.connect(&target.into()).unwrap_or_else(|error| panic!("nobody at {target}: {error}"));
+        socket.connect(&target.into())?;
         let stream = TcpStream::from(socket);
-        stream.set_read_timeout(Some(DEADLINE)).expect("a deadline");
-        stream.set_nodelay(true).expect("no delay");
-        Self { stream: Stream::Clear(stream), received: Vec::new() }
+        stream.set_read_timeout(Some(DEADLINE))?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream: Stream::Clear(stream), received: Vec::new() })
     }
 
     /// Shakes hands as a TLS client that trusts the certificates in `ca` and expects `name`.

@@ -1,0 +1,147 @@
+//! The civil clock of the machine jumps; the monotonic one, as ever, does not.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+use crate::support::gate::BINARY;
+use crate::support::table::{EXPIRED, TOO_MANY};
+use crate::support::{Gate, Guest, Mail, PROTOCOLS, Wire, eventually, log_in, run};
+use crate::world::{ADA, MAILBOX_PASSWORD, People};
+
+const HOUR: i64 = 3600;
+const DAY: i64 = 24 * HOUR;
+
+/// A gate's idea of the time.
+struct Clock {
+    file: PathBuf,
+    environment: Vec<(&'static str, String)>,
+}
+
+impl Clock {
+    /// Of a gate that has not started yet.
+    fn of(gate: &Gate) -> Self {
+        let library = fs::read_dir("/usr/lib").expect("libraries").filter_map(Result::ok);
+        let library = library.map(|entry| entry.path().join("faketime/libfaketimeMT.so.1"));
+        let library = library.into_iter().find(|path| path.exists()).expect("libfaketime is installed");
+        let file = gate.directory().join("clock");
+        let environment = vec![
+            ("LD_PRELOAD", library.display().to_string()),
+            ("FAKETIME_TIMESTAMP_FILE", file.display().to_string()),
+            ("FAKETIME_NO_CACHE", "1".to_owned()),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+            ("NO_FAKE_STAT", "1".to_owned()),
+        ];
+        let clock = Self { file, environment };
+        clock.jump_to(0);
+        clock
+    }
+
+    /// So many seconds from now, or before.
+    fn jump_to(&self, seconds: i64) {
+        let beside = self.file.with_extension("next");
+        fs::write(&beside, format!("{seconds:+}")).expect("the time");
+        fs::rename(beside, &self.file).expect("the time");
+    }
+
+    /// Runs one of the gate's commands at its time.
+    fn cli(&self, config: &Path, arguments: &[&str]) -> String {
+        let variables = self.environment.iter().map(|(name, value)| format!("{name}={value}"));
+        let config = config.display().to_string();
+        let words = [BINARY, "--config", &config].into_iter().chain(arguments.iter().copied());
+        let words = variables.chain(words.map(str::to_owned)).collect::<Vec<_>>();
+        run("env", &words, "").success()
+    }
+}
+
+/// People whose gate has a clock of its own.
+fn arrive(change: impl FnOnce(crate::support::GateConfig) -> crate::support::GateConfig) -> (People, Clock) {
+    let (mut people, clock) = People::arrive(change, Clock::of);
+    people.gate.stop();
+    for (name, value) in &clock.environment {
+        people.gate.set_environment(name, value);
+    }
+    people.gate.start_again();
+    people.come_in();
+    (people, clock)
+}
+
+/// The time of the newest record, as the trail has it.
+fn newest(people: &People, clock: &Clock) -> String {
+    let found = clock.cli(&people.gate.config_file(), &["audit", "search", "--event", "login", "--json"]);
+    let found = serde_json::from_str::<serde_json::Value>(&found).expect("records");
+    let times = found.as_array().expect("records").iter().filter_map(|record| record["at"].as_str());
+    times.max().expect("a record").to_owned()
+}
+
+#[test]
+fn whoever_has_failed_too_often_waits_as_long_whatever_the_clock_says() {
+    let (people, clock) =
+        arrive(|config| config.set(&["limits", "exempt"], Vec::<String>::new()).failures(1000, 3));
+    let stranger = |number: usize| {
+        let mut guest = Guest::from(Ipv4Addr::new(127, 0, 0, 9), &people.gate, Mail::Smtp);
+        guest.log_in(ADA, &format!("guess {number}"))
+    };
+    let heard = (0..4).map(stranger).collect::<Vec<_>>();
+    TOO_MANY.check(Mail::Smtp, heard.last().expect("the last"));
+    let today = newest(&people, &clock);
+    for (number, jump) in [2 * HOUR, 400 * DAY, 0, -2 * HOUR, -400 * DAY].into_iter().enumerate() {
+        clock.jump_to(jump);
+        TOO_MANY.check(Mail::Smtp, &stranger(10 + number));
+        for mail in PROTOCOLS {
+            let reply = log_in(&people.gate, mail, ADA, &people.known.password);
+            assert!(mail.is_yes(&reply), "at {jump:+} s: {reply}");
+        }
+        if jump > 0 {
+            assert_ne!(newest(&people, &clock)[..13], today[..13], "the gate's clock has not jumped");
+        }
+    }
+    clock.jump_to(0);
+    people.gate.cli(&["audit", "verify"]).success();
+}
+
+#[test]
+fn what_has_expired_is_over_at_once_and_a_clock_that_is_set_back_brings_no_session_back() {
+    let (mut people, clock) = arrive(|config| config);
+    let short = people.gate.app_password(ADA, MAILBOX_PASSWORD, &["--expires", "1h"]);
+    let enter = || -> Wire {
+        let mut guest = Guest::at(&people.gate, Mail::Imap);
+        let reply = guest.log_in(ADA, &short.password);
+        assert!(Mail::Imap.is_yes(&reply), "{reply}");
+        guest.wire
+    };
+    let mut first = enter();
+    clock.jump_to(2 * HOUR);
+    let rest = first.rest();
+    assert!(!rest.contains(" OK "), "{rest}");
+    for mail in PROTOCOLS {
+        EXPIRED.check(mail, &log_in(&people.gate, mail, ADA, &short.password));
+    }
+    // By the clock it is good again; what was ended is not.
+    clock.jump_to(0);
+    assert!(first.next_line().is_none());
+    let mut second = enter();
+    clock.jump_to(-DAY);
+    assert!(second.imap("n", "NOOP").contains("n OK"));
+    let third = enter();
+    clock.jump_to(2 * HOUR);
+    for mut wire in [second, third] {
+        wire.rest();
+    }
+    eventually("each end is on record", || people.records(&["--event", "session_end"]) >= 3);
+    let ends = people.gate.cli(&["audit", "search", "--event", "session_end", "--json"]).json();
+    let expired = ends.as_array().expect("records").iter().filter(|end| end["reason"] == "expired").count();
+    assert_eq!(expired, 3, "{ends}");
+    people.are_let_in_again();
+    people.sessions_go_on();
+    people.gate.cli(&["audit", "verify"]).success();
+
+    // Chains are named after the time at which they begin: one that seems older than its elders is as good.
+    clock.jump_to(-400 * DAY);
+    people.gate.stop();
+    people.gate.start_again();
+    people.come_in();
+    people.gate.cli(&["audit", "verify"]).success();
+    assert_eq!(people.gate.stop(), Some(0));
+    people.gate.cli(&["audit", "verify"]).success();
+}

@@ -1,0 +1,4 @@
+//! The database is locked, full, read-only, slow or gone.
+
+mod postgres;
+mod sqlite;

@@ -1,0 +1,212 @@
+//! The disk of the audit trail is full, or does not keep what it was given.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::support::table::UNAVAILABLE;
+use crate::support::{GateConfig, Mail, PROTOCOLS, b64, eventually, log_in};
+use crate::world::{ADA, MAILBOX_PASSWORD, People, Strace, Tmpfs, apart};
+
+/// On a disk of its own: what fits into the last block of a file still fits when that is full.
+fn trail_of_its_own(config: GateConfig, when_full: &str, reserve: &str) -> GateConfig {
+    config
+        .set(&["audit", "directory"], "trail")
+        .set(&["audit", "when_full"], when_full)
+        .set(&["audit", "reserve"], reserve)
+}
+
+fn arrive(when_full: &'static str, reserve: &'static str) -> (People, Tmpfs) {
+    People::arrive(
+        |config| trail_of_its_own(config, when_full, reserve),
+        |gate| Tmpfs::mount(&gate.directory().join("trail"), "1m"),
+    )
+}
+
+fn logs_in(people: &People) -> bool {
+    let reply = log_in(&people.gate, Mail::Imap, ADA, &people.known.password);
+    let yes = Mail::Imap.is_yes(&reply);
+    if !yes {
+        UNAVAILABLE.check(Mail::Imap, &reply);
+    }
+    yes
+}
+
+/// How often Ada was let in, by the trail.
+fn admitted(people: &People) -> usize {
+    people.records(&["--account", ADA, "--outcome", "admitted"])
+}
+
+/// How many times she is let in until she is not any more.
+fn logins_until_the_end(people: &People) -> usize {
+    let count = (0..2000).find(|_| !logs_in(people));
+    count.expect("the disk is never full")
+}
+
+/// Somebody guesses, another password each time. Whether he hears that it does not work just now.
+fn guess(people: &People) -> bool {
+    let guess = b64(format!("{:?}", Instant::now()));
+    let reply = log_in(&people.gate, Mail::Pop3, ADA, &guess);
+    assert!(reply.starts_with("-ERR "), "{reply}");
+    reply.contains("[SYS/TEMP]")
+}
+
+fn changes_are_refused(people: &People) {
+    let labels = people.labels();
+    for command in [
+        &["account", "suspend", ADA][..],
+        &["account", "add", "someone@example.test"],
+        &["factor", "unbind", ADA, "--reason", "a test"],
+        &["app-password", "revoke", ADA, &people.never_used.id],
+    ] {
+        let outcome = people.gate.cli(command);
+        assert!(outcome.status != 0 && outcome.stdout.is_empty(), "{outcome:?}");
+        assert!(outcome.stderr.contains("audit"), "it says why: {outcome:?}");
+    }
+    assert_ne!(people.make_one().status, 0);
+    assert_eq!(people.labels(), labels);
+    let shown = people.gate.cli(&["account", "show", ADA, "--json"]).json();
+    assert_eq!((&shown["state"], &shown["bound_factors"]), (&"active".into(), &1.into()), "{shown}");
+    assert_ne!(people.gate.cli(&["account", "show", "someone@example.test"]).status, 0);
+}
+
+fn is_as_if_nothing_had_been(people: &mut People) {
+    people.are_let_in_again();
+    people.newcomers_are_let_in("newcomer");
+    people.make_one().success();
+    people.sessions_go_on();
+    people.gate.cli(&["audit", "verify"]).success();
+}
+
+#[test]
+fn without_a_reserve_nobody_gets_in_and_nothing_is_changed_until_there_is_room() {
+    apart(|| {
+        let (mut people, disk) = arrive("refuse", "0");
+        let before = admitted(&people);
+        let filled = disk.fill();
+        let told = logins_until_the_end(&people);
+        // Refusals are shorter, and may still fit.
+        let unrecorded = (0..30).filter(|_| guess(&people)).count();
+        assert!(unrecorded > 10, "only {unrecorded} of 30 refusals did not fit");
+        people.hear_unavailable(ADA, &people.known.password, Duration::from_secs(5));
+        people.hear_unavailable("newcomer", MAILBOX_PASSWORD, Duration::from_secs(5));
+        people.sessions_go_on();
+        changes_are_refused(&people);
+        assert!(people.gate.log().contains("ERROR the audit trail in"), "{}", people.gate.log());
+        drop(filled);
+        eventually("there is room", || logs_in(&people));
+        assert_eq!(admitted(&people), before + told + 1, "each that was told of, and no other");
+        is_as_if_nothing_had_been(&mut people);
+    });
+}
+
+#[test]
+fn where_mail_matters_more_it_goes_on_without_records_and_nothing_is_changed() {
+    apart(|| {
+        let (mut people, disk) = arrive("continue", "0");
+        let filled = disk.fill();
+        for _ in 0..12 {
+            people.are_let_in_again();
+        }
+        people.newcomers_are_let_in("newcomer");
+        people.sessions_go_on();
+        assert!(people.gate.log().contains("ERROR an audit record is lost"), "{}", people.gate.log());
+        changes_are_refused(&people);
+        // Not even a start needs the trail then.
+        people.gate.kill();
+        people.gate.start_again();
+        people.are_let_in_again();
+        assert!(people.gate.log().contains("the start is not in the trail"), "{}", people.gate.log());
+        drop(filled);
+        people.come_in();
+        let before = admitted(&people);
+        people.are_let_in_again();
+        assert_eq!(admitted(&people), before + 3, "they are recorded again");
+        is_as_if_nothing_had_been(&mut people);
+    });
+}
+
+/// Refusals fill the disk; successes and changes have the reserve.
+#[test]
+fn whoever_fills_the_disk_with_refusals_silences_neither_successes_nor_changes() {
+    apart(|| {
+        let (mut people, disk) = arrive("refuse", "384KiB");
+        let reserve = people.gate.directory().join("trail/reserve");
+        let held = || fs::metadata(&reserve).map_or(0, |file| file.len());
+        assert_eq!(held(), 384 << 10);
+        let filled = disk.fill();
+        let refused = (0..100).find(|_| guess(&people)).expect("refusals are not recorded for ever");
+        assert!(people.gate.log().contains("the disk of the audit trail is full"), "{}", people.gate.log());
+
+        let (logins, changes) = (admitted(&people), people.records(&["--event", "account_suspended"]));
+        for round in 0..10 {
+            people.are_let_in_again();
+            assert!(guess(&people), "no refusal has any of the reserve, after {refused} and {round}");
+        }
+        people.sessions_go_on();
+        for command in ["suspend", "resume"] {
+            people.gate.cli(&["account", command, ADA]).success();
+        }
+        people.make_one().success();
+        assert_eq!(admitted(&people), logins + 30);
+        assert_eq!(people.records(&["--event", "account_suspended"]), changes + 1);
+        assert!((1..384 << 10).contains(&held()), "{} bytes are left", held());
+        eventually("Ada may come in again", || logs_in(&people));
+
+        // It is not without end either.
+        logins_until_the_end(&people);
+        assert_eq!(held(), 0);
+        people.hear_unavailable("newcomer", MAILBOX_PASSWORD, Duration::from_secs(5));
+        people.gate.cli(&["audit", "verify"]).success();
+
+        drop(filled);
+        eventually("there is room", || logs_in(&people));
+        eventually("the reserve is filled again", || logs_in(&people) && held() == 384 << 10);
+        assert!(!guess(&people), "refusals are recorded again");
+        people.come_in();
+        is_as_if_nothing_had_been(&mut people);
+    });
+}
+
+fn chains(people: &People) -> Vec<PathBuf> {
+    let files = fs::read_dir(people.gate.directory().join("trail")).expect("the trail");
+    let mut files = files.map(|entry| entry.expect("a file").path()).collect::<Vec<_>>();
+    files.retain(|path| path.extension().is_some_and(|ending| ending == "jsonl"));
+    files.sort();
+    files
+}
+
+/// The kernel says once that what was written is not on the disk, and may say yes the next time: the file is not
+/// written again, and nobody was told of what it lost.
+#[test]
+fn a_record_that_the_disk_did_not_keep_was_not_written_and_the_trail_goes_on_in_another_file() {
+    apart(|| {
+        let (mut people, ()) = People::arrive(|config| trail_of_its_own(config, "refuse", "64KiB"), |_| ());
+        let before = (admitted(&people), chains(&people).len());
+        let biggest =
+            chains(&people).into_iter().max_by_key(|path| fs::metadata(path).map_or(0, |file| file.len()));
+        let biggest = biggest.expect("the gate's chain").display().to_string();
+        let broken = Strace::attach(people.gate.pid(), &["fdatasync:error=EIO"], &[&biggest]);
+        assert!(!logs_in(&people), "it was not kept");
+        assert!(logs_in(&people), "it is kept in another file");
+        drop(broken);
+        assert!(logs_in(&people));
+        assert_eq!(admitted(&people), before.0 + 2, "each that was told of, and no other");
+        assert_eq!(chains(&people).len(), before.1 + 1);
+        assert!(people.gate.log().contains("Input/output error"), "{}", people.gate.log());
+        people.gate.cli(&["audit", "verify"]).success();
+
+        // Nothing can be kept: nobody gets in, and nobody is told that he is wrong.
+        let broken = Strace::attach(people.gate.pid(), &["fdatasync,fsync:error=EIO"], &[]);
+        people.hear_unavailable(ADA, &people.known.password, Duration::from_secs(15));
+        people.hear_unavailable("newcomer", MAILBOX_PASSWORD, Duration::from_secs(15));
+        people.sessions_go_on();
+        drop(broken);
+        assert_eq!(admitted(&people), before.0 + 2);
+        for mail in PROTOCOLS {
+            let reply = log_in(&people.gate, mail, ADA, &people.known.password);
+            assert!(mail.is_yes(&reply), "{reply}");
+        }
+        is_as_if_nothing_had_been(&mut people);
+    });
+}

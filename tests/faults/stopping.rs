@@ -1,0 +1,75 @@
+//! The gate is told to stop while people are at it.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::support::{Gate, GateConfig, Guest, LegacyOptions, LegacyServer, Mail, Wire, eventually};
+
+/// A client in the middle of a message with that subject, to himself.
+fn writing(gate: &Gate, user: &str, password: &str, subject: &str) -> Wire {
+    let mut guest = Guest::at(gate, Mail::Smtp);
+    let reply = guest.log_in(user, password);
+    assert!(Mail::Smtp.is_yes(&reply), "{reply}");
+    let mut wire = guest.wire;
+    for (command, code) in
+        [(format!("MAIL FROM:<{user}>"), "250"), (format!("RCPT TO:<{user}>"), "250"), ("DATA".into(), "354")]
+    {
+        let reply = wire.command(&command);
+        assert!(reply.starts_with(code), "{command}: {reply}");
+    }
+    wire.send(format!("Subject: {subject}\r\n\r\nline 0\r\n"));
+    wire
+}
+
+/// All that is in the mailbox, by the old server itself.
+fn mailbox(legacy: &LegacyServer, user: &str, password: &str) -> String {
+    let mut wire = Wire::open(legacy.host(), legacy.port("imap"));
+    wire.line();
+    assert!(wire.imap("a", &format!("LOGIN {user} \"{password}\"")).contains("a OK"));
+    assert!(wire.imap("b", "SELECT INBOX").contains("b OK"));
+    wire.imap("c", "FETCH 1:* BODY.PEEK[]")
+}
+
+#[test]
+fn messages_in_flight_arrive_whole_and_once_and_half_a_message_does_not() {
+    const LINES: usize = 12;
+    let legacy = LegacyServer::start(LegacyOptions::default().fast_auth());
+    let mut gate = Gate::start(GateConfig::in_front_of(&legacy).uncounted());
+    let (user, password) = legacy.user(0);
+    let mut whole =
+        (0..4).map(|number| writing(&gate, user, password, &format!("whole {number}"))).collect::<Vec<_>>();
+    let mut half = writing(&gate, user, password, "half");
+
+    gate.signal("TERM");
+    let told = Instant::now();
+    for line in 1..LINES {
+        thread::sleep(Duration::from_millis(40));
+        for wire in &mut whole {
+            wire.send(format!("line {line}\r\n"));
+        }
+    }
+    let port = gate.port("smtp", true);
+    assert!(
+        Wire::try_open_from(std::net::Ipv4Addr::LOCALHOST, "127.0.0.1", port).is_err(),
+        "it takes nobody"
+    );
+    for wire in &mut whole {
+        let reply = wire.command(".");
+        assert!(reply.starts_with("250 "), "{reply}");
+    }
+    half.rest();
+    assert_eq!(gate.end(), Some(0), "an orderly end");
+    assert!(told.elapsed() < Duration::from_secs(16), "{:?} to stop", told.elapsed());
+
+    let mut found = String::new();
+    eventually("all have arrived", || {
+        found = mailbox(&legacy, user, password);
+        (0..4).all(|number| found.contains(&format!("Subject: whole {number}\r\n")))
+    });
+    for line in 0..LINES {
+        assert_eq!(found.matches(&format!("line {line}\r\n")).count(), 4, "{found}");
+    }
+    assert_eq!(found.matches("Subject: whole").count(), 4, "each once: {found}");
+    assert!(!found.contains("Subject: half"), "{found}");
+    gate.cli(&["audit", "verify"]).success();
+}

@@ -1,0 +1,204 @@
+//! Those who are behind the gate when something breaks.
+
+use std::net::Ipv4Addr;
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::support::table::UNAVAILABLE;
+use crate::support::{
+    AppPassword, Fake, GATE_NAME, Gate, GateConfig, Guest, Mail, Outcome, PROTOCOLS, UpstreamTls, Wire,
+    log_in, on_each_protocol, plain,
+};
+
+/// Has a second factor and app passwords.
+pub(crate) const ADA: &str = "ada@example.test";
+
+/// Hers. The servers take any.
+pub(crate) const MAILBOX_PASSWORD: &str = "the mailbox password";
+
+/// A gate in front of servers that let everybody in, and Ada, who is logged in on each protocol.
+pub(crate) struct People {
+    pub(crate) gate: Gate,
+    pub(crate) fakes: Vec<Fake>,
+    /// An app password that was proven a moment ago.
+    pub(crate) known: AppPassword,
+    /// One that was never used.
+    pub(crate) never_used: AppPassword,
+    /// What her authenticator knows.
+    pub(crate) secret: String,
+    sessions: Vec<(Mail, Wire)>,
+}
+
+impl People {
+    /// With a configuration that is `changed`, and on disks that are `prepared` before the gate starts.
+    pub(crate) fn arrive<D>(
+        change: impl FnOnce(GateConfig) -> GateConfig,
+        prepare: impl FnOnce(&Gate) -> D,
+    ) -> (Self, D) {
+        let fakes = PROTOCOLS.map(Fake::start).into_iter().collect::<Vec<_>>();
+        let config =
+            GateConfig::in_front_of_fakes(&fakes.iter().collect::<Vec<_>>(), UpstreamTls::None).uncounted();
+        let mut gate = Gate::prepare(change(config));
+        let prepared = prepare(&gate);
+        gate.start_again();
+        let [known, never_used] = [(); 2].map(|()| gate.app_password(ADA, MAILBOX_PASSWORD, &[]));
+        let secret = gate.bind_totp(ADA);
+        let mut people = Self { gate, fakes, known, never_used, secret, sessions: Vec::new() };
+        // What was changed just now is heard of within a second, and ends what was proven before.
+        thread::sleep(Duration::from_millis(800));
+        people.come_in();
+        (people, prepared)
+    }
+
+    /// Ada logs in on each protocol, and stays.
+    pub(crate) fn come_in(&mut self) {
+        let sessions = PROTOCOLS.map(|mail| {
+            let mut guest = Guest::at(&self.gate, mail);
+            let reply = guest.log_in(ADA, &self.known.password);
+            assert!(mail.is_yes(&reply), "{mail:?}: {reply}");
+            (mail, guest.wire)
+        });
+        self.sessions = sessions.into();
+    }
+
+    /// Whoever is in notices nothing.
+    pub(crate) fn sessions_go_on(&mut self) {
+        for (mail, wire) in &mut self.sessions {
+            let reply = match mail {
+                Mail::Imap => wire.imap("n", "NOOP"),
+                Mail::Pop3 | Mail::Smtp => wire.ask("NOOP"),
+            };
+            assert!(["n OK", "+OK", "250 "].iter().any(|yes| reply.starts_with(yes)), "{mail:?}: {reply}");
+        }
+    }
+
+    /// Ada gets in on each protocol, once the gate has found out that the server is well.
+    pub(crate) fn are_let_in_soon(&self) {
+        on_each_protocol(|mail| {
+            let mut heard = String::new();
+            for _ in 0..100 {
+                heard = log_in(&self.gate, mail, ADA, &self.known.password);
+                if mail.is_yes(&heard) {
+                    return;
+                }
+                UNAVAILABLE.check(mail, &heard);
+                thread::sleep(Duration::from_millis(100));
+            }
+            panic!("not within ten seconds: {mail:?}: {heard}");
+        });
+    }
+
+    /// Ada gets in on each protocol.
+    pub(crate) fn are_let_in_again(&self) {
+        self.are_let_in(&self.known.password);
+    }
+
+    /// The same with that app password.
+    pub(crate) fn are_let_in(&self, password: &str) {
+        on_each_protocol(|mail| {
+            let reply = log_in(&self.gate, mail, ADA, password);
+            assert!(mail.is_yes(&reply), "{mail:?}: {reply}");
+        });
+    }
+
+    /// So does somebody who was never here before.
+    pub(crate) fn newcomers_are_let_in(&self, name: &str) {
+        on_each_protocol(|mail| {
+            let reply = log_in(&self.gate, mail, &newcomer(name, mail), MAILBOX_PASSWORD);
+            assert!(mail.is_yes(&reply), "{mail:?}: {reply}");
+        });
+    }
+
+    /// Whoever logs in so hears on each protocol that this does not work just now, and nothing else, in that time.
+    pub(crate) fn hear_unavailable(&self, user: &str, password: &str, within: Duration) {
+        on_each_protocol(|mail| {
+            let begun = Instant::now();
+            let user = if user.contains('@') { user.to_owned() } else { newcomer(user, mail) };
+            UNAVAILABLE.check(mail, &log_in(&self.gate, mail, &user, password));
+            assert!(begun.elapsed() < within, "{mail:?}: {:?} for a temporary failure", begun.elapsed());
+        });
+    }
+
+    /// Tries to make an app password. What is printed of one that was not made is nothing.
+    pub(crate) fn make_one(&self) -> Outcome {
+        let command = ["app-password", "create", ADA, "--name", "Another", "--mailbox-password-stdin"];
+        let made = self.gate.cli_with_input(&command, &format!("{MAILBOX_PASSWORD}\n"));
+        assert_eq!(made.stdout.is_empty(), made.status != 0, "{made:?}");
+        made
+    }
+
+    /// The labels of all of Ada's app passwords.
+    pub(crate) fn labels(&self) -> Vec<String> {
+        let list = self.gate.cli(&["app-password", "list", ADA, "--json"]).json();
+        let labels = list.as_array().expect("a list").iter().map(|row| row["label"].as_str());
+        labels.map(|label| label.expect("a label").to_owned()).collect()
+    }
+
+    /// How many records there are of that kind.
+    pub(crate) fn records(&self, arguments: &[&str]) -> usize {
+        let found = self.gate.cli(&[&["audit", "search", "--json"], arguments].concat()).json();
+        found.as_array().expect("records").len()
+    }
+}
+
+/// An account for each protocol, so that they do not get in each other's way.
+fn newcomer(name: &str, mail: Mail) -> String {
+    format!("{name}-{}@example.test", mail.name())
+}
+
+/// Logs in again and again, each time as somebody else, until `until`, and returns who was told yes. Whoever was not
+/// was told that it does not work just now, or nothing at all.
+pub(crate) fn told_unavailable_or_in(
+    gate: &Gate,
+    name: &str,
+    until: impl Fn() -> bool + Sync,
+) -> Vec<String> {
+    let told = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for mail in PROTOCOLS {
+            let (told, until) = (&told, &until);
+            scope.spawn(move || {
+                for number in 0.. {
+                    if until() {
+                        return;
+                    }
+                    let user = newcomer(&format!("{name}{number}"), mail);
+                    match try_to_log_in(gate, mail, &user) {
+                        Some(reply) if mail.is_yes(&reply) => told.lock().expect("no panic").push(user),
+                        Some(reply) => assert!(!says_wrong(mail, &reply), "{user} heard {reply}"),
+                        None => {}
+                    }
+                }
+            });
+        }
+    });
+    told.into_inner().expect("no panic")
+}
+
+/// What a gate says that may end at any moment.
+fn try_to_log_in(gate: &Gate, mail: Mail, user: &str) -> Option<String> {
+    let wire = Wire::try_open_from(Ipv4Addr::LOCALHOST, "127.0.0.1", gate.port(mail.name(), true)).ok()?;
+    let mut wire = wire.try_secure(&gate.ca_file(), GATE_NAME).ok()?;
+    wire.next_line()?;
+    let verb = match mail {
+        Mail::Imap => "TAG AUTHENTICATE",
+        Mail::Pop3 => "AUTH",
+        Mail::Smtp => {
+            wire.try_send("EHLO client.test\r\n").ok()?;
+            while wire.next_line()?.starts_with("250-") {}
+            "AUTH"
+        }
+    };
+    wire.try_send(format!("{verb} PLAIN {}\r\n", plain(user, MAILBOX_PASSWORD))).ok()?;
+    wire.next_line()
+}
+
+/// The words for a wrong password.
+fn says_wrong(mail: Mail, reply: &str) -> bool {
+    match mail {
+        Mail::Imap => reply.contains("[AUTHENTICATIONFAILED]"),
+        Mail::Pop3 => reply.contains("[AUTH]"),
+        Mail::Smtp => reply.starts_with("535"),
+    }
+}
