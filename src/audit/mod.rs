@@ -31,6 +31,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -130,7 +131,15 @@ impl Audit {
     pub async fn append(&self, event: Event) -> Result<(), AuditError> {
         let (done, answer) = oneshot::channel();
         let request = Box::new(Request { event, at: self.clock.now(), done });
-        self.queue.send(Message::Append(request)).await.map_err(|_| AuditError::Closed)?;
+        match self.queue.try_send(Message::Append(request)) {
+            Ok(()) => {}
+            Err(TrySendError::Closed(_)) => return Err(AuditError::Closed),
+            // It waits for its place by itself, whatever becomes of the one who appended.
+            Err(TrySendError::Full(message)) => {
+                let queue = self.queue.clone();
+                tokio::spawn(async move { drop(queue.send(message).await) });
+            }
+        }
         answer.await.unwrap_or(Err(AuditError::Closed))
     }
 

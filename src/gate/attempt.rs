@@ -45,16 +45,11 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    /// Records `event` durably; whether the client may be told what it says. The write is a task of its own:
-    /// a client that leaves meanwhile does not tear it.
+    /// Records `event` durably; whether the client may be told what it says. A client that leaves meanwhile does not
+    /// tear the write.
     pub(super) async fn record(&self, event: Event) -> bool {
-        let audit = self.audit.clone();
-        let recorded = match tokio::spawn(async move { audit.append(event).await }).await {
-            Ok(Ok(())) => return true,
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
-        };
-        tracing::error!(error = recorded, when_full = ?self.when_full, "an audit record is lost");
+        let Err(error) = self.audit.append(event).await else { return true };
+        tracing::error!(%error, when_full = ?self.when_full, "an audit record is lost");
         match self.when_full {
             WhenFull::Refuse => false,
             WhenFull::Continue => true,

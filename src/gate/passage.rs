@@ -33,6 +33,11 @@ impl Passage {
         Self { desk: Arc::clone(desk), place, began: desk.clock.monotonic(), recorded: false }
     }
 
+    /// It could not be recorded that anybody was let in: then nobody is, and there is no end to record.
+    pub(super) fn never_began(mut self) {
+        self.recorded = true;
+    }
+
     /// Whose session it is.
     #[must_use]
     pub fn account(&self) -> &Address {

@@ -74,6 +74,8 @@ async fn open_sqlite(path: &Path) -> Result<Store, StoreError> {
     let pool = SqlitePoolOptions::new()
         .max_connections(SQLITE_CONNECTIONS)
         .acquire_timeout(ACQUIRE_DEADLINE)
+        // A file does not hang up: asking first would be a second question for each one.
+        .test_before_acquire(false)
         .connect_lazy_with(options);
     SQLITE_MIGRATIONS.run(&pool).await.map_err(classify_migration)?;
     drop(lock);

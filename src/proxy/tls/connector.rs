@@ -1,25 +1,26 @@
 //! The client's side of TLS, towards upstreams.
 
+use std::future::poll_fn;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{UnbufferedClientConnection, WebPkiServerVerifier};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
-use tokio_rustls::TlsConnector;
+use tokio::io::AsyncWriteExt;
 
 use super::certificates::read_certificates;
-use super::socket::Socket;
+use super::secured::Secured;
 use super::verifier::{Expected, KeyVerifier};
-use super::{Stream, TlsError, UNSENT_MAX, provider};
+use super::{Kind, Stream, TlsError, provider};
 use crate::config::Endpoint;
 
 /// Shakes hands with one upstream and resumes earlier sessions with it. Cheap to clone.
 #[derive(Clone)]
 pub struct Connector {
-    tls: TlsConnector,
+    config: Arc<ClientConfig>,
     name: ServerName<'static>,
 }
 
@@ -67,7 +68,7 @@ impl Connector {
             .with_no_client_auth();
         let name = ServerName::try_from(server_name.to_owned())
             .map_err(|_| TlsError::BadServerName(server_name.to_owned()))?;
-        Ok(Self { tls: TlsConnector::from(Arc::new(config)), name })
+        Ok(Self { config: Arc::new(config), name })
     }
 
     /// Shakes hands on a stream that has no TLS yet. The caller sets the time limit.
@@ -75,10 +76,14 @@ impl Connector {
     /// # Errors
     /// The handshake's failure, a certificate that was not accepted included.
     pub async fn connect(&self, stream: Stream) -> io::Result<Stream> {
-        let socket = Socket::unbounded(stream.into_plain()?);
-        let limit = |session: &mut rustls::ClientConnection| session.set_buffer_limit(Some(UNSENT_MAX));
-        let handshake = self.tls.connect_with(self.name.clone(), socket, limit);
-        Ok(Stream::secured(tokio_rustls::TlsStream::from(Box::pin(handshake).await?)))
+        let tls = UnbufferedClientConnection::new(Arc::clone(&self.config), self.name.clone());
+        let mut secured = Box::new(Secured::new(stream.into_plain()?, tls.map_err(io::Error::other)?));
+        // An upstream that an administrator chose: the library's own limits are enough.
+        let mut left = usize::MAX;
+        poll_fn(|cx| secured.poll_handshake(cx, &mut left, || ())).await?;
+        // It greets only after it heard the end of the handshake.
+        secured.flush().await?;
+        Ok(Stream(Kind::Upstream(secured)))
     }
 }
 
