@@ -9,7 +9,8 @@
 //! Follow a phone that connects to port 993. Each step names the room of the house where it happens.
 //!
 //! 1. **A connection.** [`proxy::listener`] accepts, takes one of `limits.connections` places and spawns a
-//!    task. Nothing slow happens in the accept loop, so one stubborn peer cannot keep the next one out.
+//!    task. Nothing slow happens in the accept loop, so one stubborn peer cannot keep the next one out. A balancer
+//!    that the listener names says in a PROXY header whom it passes on; that is the client's address from then on.
 //! 2. **A channel.** [`proxy::tls`] shakes hands, with the certificate that the client's SNI asks for. The
 //!    handshake and all that follows, up to the hand-over, run under one deadline that bytes do not extend.
 //! 3. **A conversation.** [`proxy::session`] feeds the bytes to a [`protocol::Dialogue`], a state machine
@@ -20,9 +21,10 @@
 //!    a place with the limiter, reads where the account stands ([`store::Store::standing`]), asks the pure
 //!    policy what to do, and proves an app password if there is one to prove ([`app_password`]).
 //! 5. **A grant.** If the gate is willing, it gives a [`gate::Grant`]: the one thing that can log in upstream
-//!    for this client. [`proxy::upstream`] dials, checks the certificate, drives the client-side dialogue, and
-//!    brings back the upstream's word. A *no* is a no only if the upstream said it definitely; whatever else
-//!    goes wrong is a temporary failure, and nobody is told that a right password is wrong.
+//!    for this client. [`proxy::upstream`] dials, checks the certificate, drives the client-side dialogue (which
+//!    says where the client comes from, if the upstream is to know), and brings back the upstream's word. A *no*
+//!    is a no only if the upstream said it definitely; whatever else goes wrong is a temporary failure, and nobody
+//!    is told that a right password is wrong.
 //! 6. **A record.** [`gate::Authenticator::conclude`] writes the attempt's one [`audit`] record, durably, and
 //!    only then gives the client's answer: a [`gate::Passage`], or the refusal in the protocol's own words.
 //! 7. **A relay.** With the passage in hand [`proxy::relay`] copies bytes until one side ends. Both dialogues

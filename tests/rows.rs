@@ -78,7 +78,10 @@ fn missing(test: &str) -> Option<String> {
         return Some(format!("`{test}` is ignored"));
     }
     let runs = ["test]", "test(", "#[rstest", "#[case"];
-    let is_test = attributes.iter().any(|line| runs.iter().any(|mark| line.contains(mark)));
+    // The store's contract lists its cases in a macro, which makes a test of each for either database.
+    let listed = format!("{function},");
+    let is_test = attributes.iter().any(|line| runs.iter().any(|mark| line.contains(mark)))
+        || lines.iter().any(|line| line.trim() == listed);
     (!is_test).then(|| format!("`{test}` is no test"))
 }
 

@@ -40,6 +40,10 @@ pub(crate) const UPSTREAM_SETUPS: [&str; 8] = [
     "login: \u{e9} c4n(ary\u{7801}",
 ];
 
+/// In an input's `kind`: the upstream is to hear where the client comes from. The rest of it chooses how the client
+/// introduced itself.
+pub(crate) const TELLS_ORIGIN: u8 = 0x80;
+
 /// How attempts may be answered.
 pub(crate) const ANSWERS: [&str; 11] = [
     "refuse not-let-in",
@@ -99,8 +103,12 @@ pub(crate) fn client<P: Written>(bytes: &[u8]) {
     let Some(input) = Input::read(bytes) else { return };
     let (side, factory) = upstream_side::<P>();
     let setup = UPSTREAM_SETUPS[usize::from(input.setup) % UPSTREAM_SETUPS.len()];
-    let introduction = P::introductions()[usize::from(input.kind) % P::introductions().len()];
-    let header = Script::parse("setup".to_owned(), &format!("{setup}\n{introduction}"), side).header;
+    let introduction = usize::from(input.kind & !TELLS_ORIGIN) % P::introductions().len();
+    let introduction = P::introductions()[introduction];
+    let tells = input.kind & TELLS_ORIGIN != 0;
+    let origin = if tells { "client: 192.0.2.7:51234 to [2001:db8::1]:993" } else { "" };
+    let header =
+        Script::parse("setup".to_owned(), &format!("{setup}\n{introduction}\n{origin}"), side).header;
     // An upstream that says a password knows it.
     let knows = shows_canary(&input.all());
     let lines = lines(&input);

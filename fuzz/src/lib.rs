@@ -17,6 +17,7 @@ mod imap_words;
 mod input;
 #[path = "../../tests/transcripts/pop3_words.rs"]
 mod pop3_words;
+mod proxy_header;
 #[cfg(test)]
 mod replay;
 mod sasl;
@@ -49,13 +50,14 @@ pub static HEAP: AtomicUsize = AtomicUsize::new(0);
 pub type Check = fn(&[u8]);
 
 /// The targets by name.
-pub const TARGETS: [(&str, Check); 10] = [
+pub const TARGETS: [(&str, Check); 11] = [
     ("imap_client", dialogue::client::<Imap>),
     ("imap_framing", framing::check),
     ("imap_guard", imap_guard::check),
     ("imap_server", dialogue::server::<Imap>),
     ("pop3_client", dialogue::client::<Pop3>),
     ("pop3_server", dialogue::server::<Pop3>),
+    ("proxy_header", proxy_header::check),
     ("sasl", sasl::check),
     ("smtp_client", dialogue::client::<Smtp>),
     ("smtp_guard", smtp_guard::check),

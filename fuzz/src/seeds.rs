@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::dialogue::{ANSWERS, CANARY, CLIENT_SETUPS, UPSTREAM_SETUPS};
+use crate::dialogue::{ANSWERS, CANARY, CLIENT_SETUPS, TELLS_ORIGIN, UPSTREAM_SETUPS};
 use crate::input::write;
 use crate::script::{Act, Script, Side};
 
@@ -17,6 +17,7 @@ pub(crate) fn of(target: &str) -> Vec<(String, Vec<u8>)> {
         Some(("imap", "framing")) => transcripts("imap", Side::Server),
         Some(("imap", _)) => numbered(imap_guard()),
         Some(("smtp", _)) => numbered(smtp_guard()),
+        Some(("proxy", _)) => numbered(proxy_headers()),
         _ => numbered(sasl()),
     }
 }
@@ -57,9 +58,10 @@ fn seed(script: &Script, side: Side) -> Vec<u8> {
     // With an offer, or an introduction, if the transcript has one.
     let offered = usize::from(!script.header.all("offer").is_empty()) * CLIENT_SETUPS.len();
     let introduced = usize::from(!script.header.all("intro").is_empty());
+    let told = header("client").map_or(0, |_| usize::from(TELLS_ORIGIN));
     let (setup, kind) = match side {
         Side::Server => (setup.unwrap_or_default() + offered, 0),
-        Side::Client => (setup.unwrap_or_default(), introduced),
+        Side::Client => (setup.unwrap_or_default(), introduced | told),
     };
     let mut flights: Vec<Vec<u8>> = Vec::new();
     for (_, act) in &script.acts {
@@ -142,6 +144,23 @@ fn smtp_guard() -> Vec<Vec<u8>> {
             .map(|said| said.as_bytes().to_vec()),
     ));
     seeds
+}
+
+fn proxy_headers() -> Vec<Vec<u8>> {
+    let v2 = |rest: &[u8]| [b"\r\n\r\n\0\r\nQUIT\n", rest].concat();
+    let addresses = b"\xc0\0\x02\x07\xc0\0\x02\x01\xc8\x22\x03\xe1";
+    vec![
+        b"PROXY TCP4 192.0.2.7 192.0.2.1 51234 993\r\n\x16\x03\x01".to_vec(),
+        b"PROXY TCP6 2001:db8::7 ::ffff:192.0.2.1 51234 0\r\na NOOP\r\n".to_vec(),
+        b"PROXY UNKNOWN ffff::ffff ffff::ffff 65535 65535\r\n".to_vec(),
+        b"PROXY UNKNOWN\r\nPROXY UNKNOWN\r\n".to_vec(),
+        v2(b"\x20\0\0\0\x16\x03\x01"),
+        v2(&[b"\x21\x11\0\x0c", &addresses[..], b"a NOOP\r\n"].concat()),
+        v2(&[b"\x21\x11\0\x10", &addresses[..], b"\x04\0\x01x"].concat()),
+        v2(&[b"\x21\x21\0\x24", &[0x20; 32][..], b"\xc8\x22\x03\xe1"].concat()),
+        v2(b"\x21\x31\0\x01x"),
+        v2(b"\x21\x12\x02\x09"),
+    ]
 }
 
 fn sasl() -> Vec<Vec<u8>> {

@@ -277,6 +277,7 @@ mod tests {
             imap: None,
             pop3: None,
             smtp: None,
+            forward_client: Default::default(),
             connect_deadline: Duration::from_secs(5),
             login_deadline: Duration::from_secs(30),
             refresh: Duration::from_secs(600),

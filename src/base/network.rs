@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 /// Where a client connects from; an IPv4-mapped IPv6 address is the IPv4 address it maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -76,6 +76,12 @@ impl NetworkList {
         self.0.is_empty()
     }
 
+    /// Whether one of its networks is the whole of IPv4 or IPv6.
+    #[must_use]
+    pub fn holds_everybody(&self) -> bool {
+        self.0.iter().any(|net| net.prefix_len() == 0)
+    }
+
     /// Reads one network per item.
     ///
     /// # Errors
@@ -88,7 +94,20 @@ impl NetworkList {
 fn parse_network(text: &str) -> Result<IpNet, InvalidNetwork> {
     let text = text.trim();
     let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-    net.map(|net| net.trunc()).map_err(|_| InvalidNetwork(text.to_owned()))
+    net.map(|net| unmapped(net.trunc())).map_err(|_| InvalidNetwork(text.to_owned()))
+}
+
+/// Clients' addresses are canonical, so networks must be: one of IPv4-mapped addresses is the IPv4 network.
+fn unmapped(net: IpNet) -> IpNet {
+    let (IpAddr::V4(address), Some(prefix)) =
+        (net.network().to_canonical(), net.prefix_len().checked_sub(96))
+    else {
+        return net;
+    };
+    match net {
+        IpNet::V6(_) => Ipv4Net::new(address, prefix).map_or(net, IpNet::V4),
+        IpNet::V4(_) => net,
+    }
 }
 
 impl FromStr for NetworkList {
@@ -128,6 +147,12 @@ mod tests {
         assert!(list.contains(client("::ffff:192.0.2.200")) && list.contains(client("2001:db8::1")));
         assert!(!list.contains(client("192.0.3.1")) && !list.contains(client("2001:db8::2")));
         assert_eq!(list.to_string(), "192.0.2.0/24,2001:db8::1/128");
+        let mapped: NetworkList = "::ffff:192.0.2.0/120,::ffff:192.0.3.1,::ffff:0:0/95".parse().unwrap();
+        assert_eq!(mapped.to_string(), "192.0.2.0/24,192.0.3.1/32,::fffe:0:0/95");
+        assert!(mapped.contains(client("192.0.2.7")) && !mapped.contains(client("192.0.4.1")));
+        let everybody =
+            ["0.0.0.0/0", "::/0", "::ffff:0:0/96"].map(|text| text.parse::<NetworkList>().unwrap());
+        assert!(everybody.iter().all(NetworkList::holds_everybody) && !mapped.holds_everybody());
         assert!("192.0.2.0/33".parse::<NetworkList>().is_err());
     }
 }

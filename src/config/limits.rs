@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::count::Count;
 use super::document::Raw;
 use super::duration::{self, DurationText};
+use super::networks::Networks;
 use crate::base::NetworkList;
 
 /// `{ burst, per }`: so many failures at once, regained evenly over the time.
@@ -160,23 +161,6 @@ impl From<&Limits> for RawLimits {
             tls_deadline: DurationText(limits.tls_deadline),
             proof_cache: DurationText(limits.proof_cache),
         }
-    }
-}
-
-/// A list of networks, one text each.
-struct Networks(NetworkList);
-
-impl<'de> Deserialize<'de> for Networks {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let items = Vec::<String>::deserialize(deserializer)?;
-        NetworkList::parse_items(items.iter().map(String::as_str)).map(Self).map_err(D::Error::custom)
-    }
-}
-
-impl Serialize for Networks {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = self.0.to_string();
-        serializer.collect_seq(text.split(',').filter(|item| !item.is_empty()))
     }
 }
 

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::document::Raw;
-use super::planned::{Off, Planned};
-use crate::base::{Protocol, UpstreamName};
+use super::networks::Networks;
+use crate::base::{NetworkList, Protocol, UpstreamName};
 
 /// How TLS begins on a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -30,6 +30,8 @@ pub struct Listener {
     pub tls: ListenerTls,
     /// The upstreams that it leads to; every one if this is empty.
     pub upstreams: Vec<UpstreamName>,
+    /// Who must say with a PROXY header whom it passes on: balancers. Nobody else may send one.
+    pub proxy_protocol_from: NetworkList,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -41,11 +43,11 @@ pub(super) struct RawListener {
     tls: ListenerTls,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     upstreams: Vec<Spanned<String>>,
+    #[serde(default, deserialize_with = "balancers")]
+    proxy_protocol_from: Networks,
 }
 
-impl Raw for RawListener {
-    const PLANNED: &'static [Planned] = &[Planned { key: "proxy_protocol_from", off: Off::Empty }];
-}
+impl Raw for RawListener {}
 
 impl RawListener {
     /// What it speaks, and the names of the upstreams that it leads to, with their places.
@@ -57,14 +59,26 @@ impl RawListener {
 impl From<RawListener> for Listener {
     fn from(raw: RawListener) -> Self {
         let upstreams = raw.upstreams.into_iter().map(|name| UpstreamName(name.into_inner())).collect();
-        Self { protocol: raw.protocol, address: raw.address, tls: raw.tls, upstreams }
+        Self {
+            protocol: raw.protocol,
+            address: raw.address,
+            tls: raw.tls,
+            upstreams,
+            proxy_protocol_from: raw.proxy_protocol_from.0,
+        }
     }
 }
 
 impl From<&Listener> for RawListener {
     fn from(listener: &Listener) -> Self {
         let upstreams = listener.upstreams.iter().map(|name| Spanned::new(0..0, name.0.clone())).collect();
-        Self { protocol: listener.protocol, address: listener.address, tls: listener.tls, upstreams }
+        Self {
+            protocol: listener.protocol,
+            address: listener.address,
+            tls: listener.tls,
+            upstreams,
+            proxy_protocol_from: Networks(listener.proxy_protocol_from.clone()),
+        }
     }
 }
 
@@ -75,4 +89,15 @@ fn address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SocketAd
             "`{text}` is no address to listen on\nhint: write an IP address and a port, such as `[::]:993` (every address, IPv4 too) or `192.0.2.1:993`"
         ))
     })
+}
+
+/// Whoever must send a header can claim to come from anywhere: that cannot be everybody.
+fn balancers<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Networks, D::Error> {
+    let networks = Networks::deserialize(deserializer)?;
+    if networks.0.holds_everybody() {
+        return Err(serde::de::Error::custom(
+            "this is everybody, and whoever is listed can claim to come from anywhere\nhint: list the addresses that your balancers connect from",
+        ));
+    }
+    Ok(networks)
 }

@@ -1,5 +1,6 @@
 //! The whole file: what an administrator is told about mistakes.
 
+mod origin;
 mod reference;
 
 use std::path::Path;
@@ -222,14 +223,6 @@ fn each_mistake_in_a_value_is_named_with_its_line_and_key() {
 fn what_is_not_built_yet_is_never_taken_silently() {
     for (more, expected) in [
         (
-            "forward_client = \"auto\"",
-            "line 15: `forward_client` in `[[upstream]]` is not built yet\nhint: remove it or set it to `\"none\"`",
-        ),
-        (
-            "[[listener]]\nprotocol = \"imap\"\naddress = \"[::]:1\"\ntls = \"implicit\"\nproxy_protocol_from = [\"::/0\"]",
-            "line 19: `proxy_protocol_from` in `[[listener]]` is not built yet",
-        ),
-        (
             "[portal]\npublic_url = \"https://a\"\nlisten = \"[::]:443\"",
             "line 17: `listen` in `[portal]` is not built yet\nhint: remove it",
         ),
@@ -248,7 +241,7 @@ fn what_is_not_built_yet_is_never_taken_silently() {
         let told = problem_with(more);
         assert!(told.starts_with(expected), "{told}\n  instead of\n{expected}");
     }
-    let harmless = "forward_client = \"none\"\n";
+    let harmless = "[policy]\ntrusted_device = \"0\"\n";
     parse(&format!("{SHORTEST}{harmless}"));
 }
 

@@ -13,10 +13,10 @@ use super::document::{Document, Raw};
 use super::domain::{DomainPattern, DomainText, PatternText};
 use super::duration::{self, DurationText};
 use super::endpoint::{Endpoint, RawEndpoint};
+use super::forward_client::ForwardClient;
 use super::limits::{Rate, RawRate};
 use super::login::LoginRewrite;
 use super::master::{Master, RawMaster};
-use super::planned::{Off, Planned};
 use super::server::is_hostname;
 use super::sub_address::SubAddressDelimiter;
 use crate::base::{Domain, Protocol, UpstreamName};
@@ -52,6 +52,8 @@ pub struct Upstream {
     pub pop3: Option<Endpoint>,
     /// SMTP submission.
     pub smtp: Option<Endpoint>,
+    /// How it hears where a client comes from.
+    pub forward_client: ForwardClient,
     /// Dial, TLS and greeting together.
     pub connect_deadline: Duration,
     /// From the greeting to the answer to the login.
@@ -123,6 +125,8 @@ pub(super) struct RawUpstream {
     pop3: Option<Spanned<RawEndpoint>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     smtp: Option<Spanned<RawEndpoint>>,
+    #[serde(default)]
+    forward_client: ForwardClient,
     #[serde(default = "five_seconds", deserialize_with = "duration::longer_than_zero")]
     connect_deadline: DurationText,
     #[serde(default = "thirty_seconds", deserialize_with = "duration::longer_than_zero")]
@@ -145,9 +149,7 @@ enum RawCredential {
     Master,
 }
 
-impl Raw for RawUpstream {
-    const PLANNED: &'static [Planned] = &[Planned { key: "forward_client", off: Off::Word("none") }];
-}
+impl Raw for RawUpstream {}
 
 impl RawUpstream {
     /// Notes in `document` what does not fit together; then there is no upstream.
@@ -174,7 +176,7 @@ impl RawUpstream {
             raw.into_inner().check(base).map_err(|text| document.problem(&span, &text)).ok()
         };
         let (imap, pop3, smtp) = (endpoint(self.imap), endpoint(self.pop3), endpoint(self.smtp));
-        Some(Upstream {
+        let upstream = Upstream {
             name: UpstreamName(self.name.into_inner()),
             domains: self.domains.get_ref().iter().map(|text| text.get_ref().pattern()).collect(),
             default_domain: self.default_domain.map(|text| text.into_inner().domain),
@@ -192,12 +194,15 @@ impl RawUpstream {
             imap,
             pop3,
             smtp,
+            forward_client: self.forward_client,
             connect_deadline: self.connect_deadline.0,
             login_deadline: self.login_deadline.0,
             refresh: self.refresh.0,
             failures_in_all: self.failures_in_all.rate(),
             failures_per_account: self.failures_per_account.rate(),
-        })
+        };
+        upstream.forward_client.check(&upstream, span, document);
+        Some(upstream)
     }
 
     fn check_domains(&self, document: &mut Document<'_>) {
@@ -347,6 +352,7 @@ impl From<&Upstream> for RawUpstream {
             imap: endpoint(&upstream.imap),
             pop3: endpoint(&upstream.pop3),
             smtp: endpoint(&upstream.smtp),
+            forward_client: upstream.forward_client,
             connect_deadline: DurationText(upstream.connect_deadline),
             login_deadline: DurationText(upstream.login_deadline),
             refresh: DurationText(upstream.refresh),

@@ -263,7 +263,8 @@ impl Gate {
         self.argon2_runs.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         attempt.at_stake = true;
         let proven = self.app_passwords.prove(row, candidate).await;
-        attempt.at_stake = false;
+        // A wrong one stays at stake until it is charged: its client may leave before.
+        attempt.at_stake = matches!(proven, Ok(None));
         let proven = match proven {
             Ok(Some(proven)) => proven,
             Ok(None) => {

@@ -14,8 +14,10 @@ pub mod guard;
 pub mod imap;
 pub mod input;
 pub mod lines;
+pub mod origin;
 pub mod output;
 pub mod pop3;
+pub mod proxy_header;
 pub mod sasl;
 pub mod smtp;
 pub mod stranger;
@@ -29,6 +31,7 @@ use zeroize::Zeroizing;
 pub use crate::base::Language;
 use crate::base::{LoginName, Password, Protocol};
 pub use guard::{Forward, RelayGuard, Violation};
+pub use origin::{ClientOrigin, Ends, Forwarding};
 pub use sasl::Mechanism;
 pub use wording::Wording;
 
@@ -213,6 +216,8 @@ pub enum Purpose<I> {
         login: UpstreamLogin,
         /// What the client said about itself.
         introduction: I,
+        /// Where it comes from, if this dialogue is to say so where the upstream offers a way.
+        client: Option<ClientOrigin>,
     },
 }
 
@@ -234,6 +239,9 @@ pub trait ClientDialogue<P: MailProtocol>: Dialogue<Event = UpstreamReply<P>> {
 
     /// Whether any byte of the password was handed out by `step`: from then on silence is no longer free.
     fn credential_sent(&self) -> bool;
+
+    /// What became so far of telling the upstream where the client comes from.
+    fn forwarding(&self) -> Forwarding;
 }
 
 /// How a conversation with an upstream ended.

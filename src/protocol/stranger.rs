@@ -1,4 +1,5 @@
-//! Clients that speak another protocol than the port's: a browser, a port scanner, TLS on a plain port.
+//! Clients that speak another protocol than the port's: a browser, a port scanner, TLS on a plain port, a balancer
+//! (or who pretends to be one) that nobody asked where its clients come from.
 //!
 //! They are hung up on and nothing they sent is echoed, so that no web page can make a browser act as a mail
 //! client with words of its own.
@@ -10,10 +11,22 @@ pub fn is_tls(received: &[u8]) -> bool {
     received.first() == Some(&0x16)
 }
 
+/// Whether `line` is nothing that a mail client says: an HTTP request or (a part of) a PROXY header.
+#[must_use]
+pub fn is_foreign(line: &[u8]) -> bool {
+    is_http(line) || is_proxy_header(line)
+}
+
+/// Whether `line` begins as a header of version 1 of the PROXY protocol, or is the third line of one of version 2, a
+/// lone NUL; the first two are empty, and an empty line alone shows nothing.
+fn is_proxy_header(line: &[u8]) -> bool {
+    let starts = [&b"PROXY TCP4 "[..], b"PROXY TCP6 ", b"PROXY UNKNOWN"];
+    line == b"\0" || starts.iter().any(|start| line.starts_with(start))
+}
+
 /// Whether `line` is an HTTP request line (RFC 9112 section 3): one of the methods that browsers use, with a path;
 /// or any method at all, with a version behind its target.
-#[must_use]
-pub fn is_http(line: &[u8]) -> bool {
+fn is_http(line: &[u8]) -> bool {
     const METHODS: [&[u8]; 9] =
         [b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"CONNECT", b"PATCH", b"PRI"];
     let mut words = line.splitn(3, |b| *b == b' ');
@@ -48,6 +61,13 @@ mod tests {
             b"",
         ] {
             assert!(!is_http(line), "{line:?}");
+        }
+        for line in [&b"PROXY TCP4 192.0.2.66 192.0.2.1 1 2"[..], b"PROXY UNKNOWN", b"PROXY TCP6 ::1", b"\0"]
+        {
+            assert!(is_foreign(line), "{line:?}");
+        }
+        for line in [&b"PROXY LOGIN a b"[..], b"proxy TCP4 ", b"\0\0", b"PROXY TCP4", b"NOOP"] {
+            assert!(!is_foreign(line), "{line:?}");
         }
         assert!(is_tls(b"\x16\x03\x01") && !is_tls(b"QUIT") && !is_tls(b""));
     }

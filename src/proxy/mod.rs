@@ -4,12 +4,14 @@
 //! bytes and keeps time; what a line means is the dialogues' to know, and who may pass is the gate's. It must
 //! never open a relay without a [`crate::gate::Passage`], and never log content.
 
+mod arrival;
 mod buffers;
 pub mod descriptors;
 pub mod driver;
 pub mod listener;
 pub mod permits;
 pub mod relay;
+mod seldom;
 pub mod session;
 #[cfg(test)]
 mod testing;
@@ -28,6 +30,7 @@ use crate::base::{Clock, Protocol};
 use crate::config::{self, Config, Limits};
 use crate::gate::Authenticator;
 use crate::protocol::{MailProtocol, Wording};
+use arrival::Arrivals;
 use buffers::Buffers;
 pub use listener::BindError;
 use permits::Permits;
@@ -151,6 +154,7 @@ impl Common {
     ) -> Result<(), TlsError> {
         let door = Arc::new(Door {
             acceptor: Acceptor::new(Arc::clone(&self.certificates), P::PROTOCOL)?,
+            arrivals: Arrivals::new(listener.proxy_protocol_from.clone()),
             tls: listener.tls,
             wording: Arc::clone(&self.wording),
             limits: Arc::clone(&self.limits),

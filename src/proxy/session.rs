@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
+use super::arrival::Arrivals;
 use super::buffers::Buffers;
 use super::driver::{Turn, drive, settle};
 use super::permits::{ConnectionPermit, Permits, StrangerPermit};
@@ -23,12 +24,14 @@ use crate::gate::{
     Authenticator, Conclusion, Decision, Origin, Passage, Refused, SessionSummary, UpstreamSaid,
 };
 use crate::protocol::{
-    Attempt, Channel, Dialogue, MailProtocol, Refusal, ServerDialogue, ServerSetup, Wording,
+    Attempt, Channel, ClientOrigin, Dialogue, Ends, MailProtocol, Refusal, ServerDialogue, ServerSetup,
+    Wording,
 };
 
 /// What the connections of one listener share.
 pub(super) struct Door<P: MailProtocol> {
     pub(super) acceptor: Acceptor,
+    pub(super) arrivals: Arrivals,
     pub(super) tls: ListenerTls,
     pub(super) wording: Arc<Wording>,
     pub(super) limits: Arc<Limits>,
@@ -48,18 +51,41 @@ pub(super) struct Door<P: MailProtocol> {
 pub(super) async fn serve<P: MailProtocol>(
     door: Arc<Door<P>>,
     tcp: TcpStream,
-    client: ClientAddress,
+    peer: ClientAddress,
     _place: ConnectionPermit,
 ) {
-    // A network that holds too many connections already is not worth a word.
-    let Some(permit) = door.permits.stranger(client) else { return };
-    let admitted = Box::pin(Stranger::new(&door, client, permit).until_admitted(tcp)).await;
+    let admitted = Box::pin(until_admitted(&door, tcp, peer)).await;
     let Some(Admitted { mut passage, mut relay }) = admitted else { return };
     let since = Instant::now();
     let mut closing = door.closing.clone();
     let reason = relay.run(Patience::new(door.limits.idle), &mut closing, passage.ended()).await;
     let summary = SessionSummary { duration: since.elapsed(), reason: reason.as_str() };
     door.gate.session_ended(passage, summary).await;
+}
+
+/// All that precedes a session, of which there may be none.
+async fn until_admitted<P: MailProtocol>(
+    door: &Door<P>,
+    mut tcp: TcpStream,
+    peer: ClientAddress,
+) -> Option<Admitted> {
+    // Nobody's time begins anew because a balancer took its own.
+    let deadline = Instant::now() + door.limits.auth_deadline;
+    let ends = arrive(door, &mut tcp, peer).await?;
+    // A network that holds too many connections already is not worth a word.
+    let permit = door.permits.stranger(ClientAddress::new(ends.client().ip()))?;
+    Stranger::new(door, ends, permit, deadline).until_admitted(tcp).await
+}
+
+/// Where it comes from; `None` if it is over already, or the gate stops.
+async fn arrive<P: MailProtocol>(door: &Door<P>, tcp: &mut TcpStream, peer: ClientAddress) -> Option<Ends> {
+    let mut closing = door.closing.clone();
+    let patience = door.limits.tls_deadline.min(door.limits.auth_deadline);
+    tokio::select! {
+        biased;
+        ends = door.arrivals.arrive(tcp, peer, patience) => ends,
+        _ = closing.wait_for(|closing| *closing) => None,
+    }
 }
 
 /// A session that may begin.
@@ -72,6 +98,8 @@ struct Admitted {
 struct Stranger<'a, P: MailProtocol> {
     door: &'a Door<P>,
     origin: Origin,
+    /// For the upstream.
+    client: ClientOrigin,
     /// What all upstreams offer that it may be here for.
     offer: Arc<P::Offer>,
     permit: StrangerPermit,
@@ -87,12 +115,13 @@ enum Verdict<P: MailProtocol> {
 }
 
 impl<'a, P: MailProtocol> Stranger<'a, P> {
-    fn new(door: &'a Door<P>, client: ClientAddress, permit: StrangerPermit) -> Self {
+    fn new(door: &'a Door<P>, ends: Ends, permit: StrangerPermit, deadline: Instant) -> Self {
         let session = SessionId(random::uuid(door.clock.now()));
         let Told { offer, reach } = door.ways.told(None);
-        let origin = Origin { session, protocol: P::PROTOCOL, client, reach };
-        let deadline = Instant::now() + door.limits.auth_deadline;
-        Self { door, origin, offer, permit, deadline, closing: door.closing.clone() }
+        let address = ClientAddress::new(ends.client().ip());
+        let origin = Origin { session, protocol: P::PROTOCOL, client: address, reach };
+        let client = ClientOrigin { ends, session: session.0.as_u128() };
+        Self { door, origin, client, offer, permit, deadline, closing: door.closing.clone() }
     }
 
     /// `None` when the connection ended without a session: by the client, a deadline, for want of room, or
@@ -119,7 +148,7 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
                 }
                 Turn::Event(attempt) => {
                     let arrived = Instant::now();
-                    let judging = judge(self.door, self.origin.clone(), self.deadline, attempt);
+                    let judging = judge(self.door, self.origin.clone(), self.client, self.deadline, attempt);
                     match self.patiently(judging).await? {
                         Verdict::Passed(passage, entered) => {
                             let guard = P::guard(&entered.welcome);
@@ -192,6 +221,7 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
 async fn judge<P: MailProtocol>(
     door: &Door<P>,
     origin: Origin,
+    client: ClientOrigin,
     deadline: Instant,
     attempt: Attempt<P::Introduction>,
 ) -> Verdict<P> {
@@ -200,7 +230,8 @@ async fn judge<P: MailProtocol>(
         Decision::Admit(grant) => grant,
     };
     let login = grant.take_login();
-    let answer = door.legs.log_in(grant.upstream(), login, attempt.introduction, deadline).await;
+    let answer =
+        door.legs.log_in(grant.upstream(), login, attempt.introduction, Some(client), deadline).await;
     let (said, entered) = match answer {
         Answer::Yes(entered) => (UpstreamSaid::Yes, Some(entered)),
         Answer::No => (UpstreamSaid::No, None),

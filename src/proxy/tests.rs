@@ -91,6 +91,7 @@ fn configuration(legacy: &Legacy, authority: &Authority, doors: &[(Protocol, Lis
         address,
         tls,
         upstreams: Vec::new(),
+        proxy_protocol_from: Default::default(),
     };
     Config {
         server: Server {

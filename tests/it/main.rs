@@ -15,6 +15,7 @@ mod habits;
 mod matrix;
 mod names;
 mod on_postgres;
+mod origin;
 mod processes;
 mod refusals;
 mod segments;

@@ -286,7 +286,9 @@ fn behind_a_listener_with_a_list_nobody_else_has_an_account() {
             (visit.log_in(user), began.elapsed())
         };
         let (unknown, took) = refused(("anna@nowhere.test", ANNA.1));
-        for user in [ANNA, ("nobody@university.test", "x")] {
+        // Another password on each protocol, of which the right one is one: what was refused a moment ago is not judged.
+        let tried = if mail == Mail::Imap { ANNA.1.to_owned() } else { format!("not {}", mail.name()) };
+        for user in [(ANNA.0, tried.as_str()), ("nobody@university.test", "x")] {
             let (reply, after) = refused(user);
             assert_eq!(reply, unknown, "{}", user.0);
             let later = after.saturating_sub(took).max(took.saturating_sub(after));

@@ -1,5 +1,7 @@
 //! A Postfix that trusts the gate for XCLIENT never hears one from a client, and its content passes untouched.
 
+use std::net::Ipv4Addr;
+
 use crate::support::{
     GATE_NAME, Gate, GateConfig, Guest, LegacyOptions, LegacyServer, Mail, UpstreamTls, Wire, b64,
     eventually, plain,
@@ -19,10 +21,13 @@ const FORGED: [&str; 10] = [
     "xforward addr=192.0.2.66",
 ];
 
+/// Where the clients connect from: what the gate says of them is true.
+const CLIENT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 9);
+
 /// Logged in through the gate in front of a Postfix that trusts it.
 fn logged_in(gate: &Gate, legacy: &LegacyServer) -> Wire {
     let (user, password) = legacy.user(0);
-    let mut guest = Guest::at(gate, Mail::Smtp);
+    let mut guest = Guest::from(CLIENT, gate, Mail::Smtp);
     let reply = guest.log_in(user, password);
     assert!(reply.starts_with("235 "), "{reply}");
     guest.wire
@@ -32,15 +37,20 @@ fn trusting() -> LegacyServer {
     LegacyServer::start(LegacyOptions::default().trusting_the_gate().fast_auth())
 }
 
-/// Waits for the end of the session that said QUIT, and shows that nobody spoke for somebody else in any.
+/// Waits for the end of the sessions that said QUIT, and shows that nobody spoke for somebody else in any: the one XCLIENT
+/// of each is the gate's.
 fn nobody_was_forged(legacy: &LegacyServer, sessions: usize) {
     let ended =
         |log: &str| log.lines().filter(|line| line.contains("disconnect") && line.contains("auth=1")).count();
     eventually("Postfix logs the session's end", || ended(&legacy.postfix_log()) >= sessions);
     let log = legacy.postfix_log();
-    for trace in ["xclient", "xforward", "192.0.2.66", "evil.test", "auth=2", "auth=1/2"] {
+    for trace in ["xforward", "192.0.2.66", "evil.test", "auth=2", "auth=1/2", "xclient=0/2", "xclient=1"] {
         assert!(!log.to_lowercase().contains(trace), "Postfix heard of `{trace}`:\n{log}");
     }
+    // Postfix begins to count anew when it has taken one.
+    let told =
+        log.lines().filter(|line| line.contains(&format!("[{CLIENT}]")) && line.contains(" xclient=0/1 "));
+    assert_eq!(told.count(), sessions, "{log}");
 }
 
 #[test]
@@ -152,7 +162,8 @@ fn content_that_looks_like_commands_passes_untouched() {
 fn before_login_nothing_of_it_is_offered_or_understood() {
     let legacy = trusting();
     let gate = Gate::start(GateConfig::in_front_of(&legacy));
-    let mut wire = Wire::open("127.0.0.1", gate.port("smtp", true)).secure(&gate.ca_file(), GATE_NAME);
+    let wire = Wire::open_from(CLIENT, "127.0.0.1", gate.port("smtp", true));
+    let mut wire = wire.secure(&gate.ca_file(), GATE_NAME);
     wire.line();
     let told = wire.command("EHLO client.test");
     assert!(!told.contains("XCLIENT") && !told.contains("XFORWARD"), "{told}");

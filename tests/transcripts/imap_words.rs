@@ -26,7 +26,7 @@ impl Written for Imap {
     }
 
     fn show_introduction(introduction: &Introduction) -> String {
-        let command = introduction.command("x").unwrap_or_default();
+        let command = introduction.command("x", None).unwrap_or_default();
         String::from_utf8(command).unwrap().trim_start_matches("x ID ").trim_end().to_owned()
     }
 

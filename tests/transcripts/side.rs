@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use mailward::base::{LoginName, Password};
 use mailward::protocol::{
-    Attempt, Channel, ClientDialogue, ClientSetup, Dialogue, Language, MailProtocol, Purpose, Refusal,
-    ServerDialogue, ServerSetup, Step, UpstreamLogin, UpstreamReply, Wording,
+    Attempt, Channel, ClientDialogue, ClientOrigin, ClientSetup, Dialogue, Ends, Forwarding, Language,
+    MailProtocol, Purpose, Refusal, ServerDialogue, ServerSetup, Step, UpstreamLogin, UpstreamReply, Wording,
 };
 
 use crate::script::{Header, Side};
@@ -110,6 +110,7 @@ pub(crate) fn client<P: Written>() -> (Side, Factory) {
             Some(login) => Purpose::LogIn {
                 login: upstream_login(login),
                 introduction: P::introduction(header.all("intro")),
+                client: header.one("client").map(client_origin),
             },
         };
         let setup = ClientSetup {
@@ -119,6 +120,13 @@ pub(crate) fn client<P: Written>() -> (Side, Factory) {
         };
         Box::new(Speaking::<P>(P::Client::new(setup)))
     })
+}
+
+/// `192.0.2.7:51234 to 192.0.2.1:993`
+fn client_origin(text: &str) -> ClientOrigin {
+    let (client, gate) = text.split_once(" to ").unwrap();
+    let ends = Ends::new(client.parse().unwrap(), gate.parse().unwrap());
+    ClientOrigin { ends, session: 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef }
 }
 
 fn upstream_login(text: &str) -> UpstreamLogin {
@@ -196,7 +204,7 @@ impl<P: Written> Player for Facing<P> {
         let password = credentials.password.expose().to_vec();
         let login =
             UpstreamLogin { user: credentials.login, authorize_as: None, password: credentials.password };
-        let purpose = Purpose::LogIn { login, introduction };
+        let purpose = Purpose::LogIn { login, introduction, client: None };
         let setup = ClientSetup { starttls: false, purpose, own_name: "gate.example.org".to_owned() };
         let mut upstream = Speaking::<P>(P::Client::new(setup));
         let mut sent: Vec<Vec<u8>> = Vec::new();
@@ -264,6 +272,12 @@ impl<P: Written> Player for Speaking<P> {
                 (format!("learned {}", P::show_offer(&offer)), false)
             }
             Step::Event(UpstreamReply::LoggedIn(welcome)) => {
+                facts.push(match self.0.forwarding() {
+                    Forwarding::NotTried => "forwarding not tried".to_owned(),
+                    Forwarding::NotOffered => "forwarding not offered".to_owned(),
+                    Forwarding::Told => "forwarding told".to_owned(),
+                    Forwarding::Declined(text) => format!("forwarding declined: {text}"),
+                });
                 (format!("logged-in {}", P::show_welcome(&welcome)), true)
             }
             Step::Event(UpstreamReply::Refused) => ("refused".to_owned(), true),

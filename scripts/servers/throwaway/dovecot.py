@@ -25,6 +25,7 @@ ssl_cert = <{tls}/cert.pem
 ssl_key = <{tls}/key.pem
 disable_plaintext_auth = {tls_only}
 login_trusted_networks = {trusted}
+haproxy_trusted_networks = {balancers}
 
 auth_mechanisms = plain login
 {names}auth_default_realm = {default_realm}
@@ -69,9 +70,11 @@ namespace inbox {{
 service imap-login {{
   inet_listener imap {{
     port = {imap}
+    haproxy = {haproxy}
   }}
   inet_listener imaps {{
     port = {imaps}
+    haproxy = {haproxy}
     ssl = yes
   }}
   service_count = 0
@@ -81,9 +84,11 @@ service imap-login {{
 service pop3-login {{
   inet_listener pop3 {{
     port = {pop3}
+    haproxy = {haproxy}
   }}
   inet_listener pop3s {{
     port = {pop3s}
+    haproxy = {haproxy}
     ssl = yes
   }}
   service_count = 0
@@ -173,6 +178,8 @@ def write(directory, options, host, ports, tls, queue):
             queue=queue,
             tls_only="yes" if options.require_tls else "no",
             trusted="127.0.0.1" if options.xclient else "",
+            haproxy="yes" if options.proxy_header else "no",
+            balancers="127.0.0.1" if options.proxy_header else "",
             names="" if options.default_names else ANY_NAMES,
             default_realm=options.default_realm or "",
             failure_delay="0" if options.fast_auth else "2 secs",

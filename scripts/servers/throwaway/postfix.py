@@ -50,6 +50,7 @@ smtpd_tls_auth_only = {tls_only}
 smtpd_tls_loglevel = 1
 smtpd_authorized_xclient_hosts = {trusted}
 smtpd_authorized_xforward_hosts = {trusted}
+smtpd_upstream_proxy_protocol = {proxy_protocol}
 {error_sleep}
 # What is sent is stored byte for byte, below its trace headers.
 local_header_rewrite_clients =
@@ -134,6 +135,7 @@ def write(directory, options, host, ports, tls, queue, name):
             domains=" ".join(domains),
             tls_only="yes" if options.require_tls else "no",
             trusted="127.0.0.1" if options.xclient else "",
+            proxy_protocol="haproxy" if options.proxy_header else "",
             error_sleep="smtpd_error_sleep_time = 0\n" if options.fast_auth else "",
             message_size=options.message_size,
         )

@@ -21,6 +21,7 @@ fn the_reference_parses_and_shows_the_defaults() {
     );
     assert_eq!(shown.failures_in_all, default.failures_in_all);
     assert_eq!(shown.failures_per_account, default.failures_per_account);
+    assert_eq!(shown.forward_client, default.forward_client);
     assert_eq!(shown.sub_address_delimiter, default.sub_address_delimiter);
     assert!(shown.aliases.is_none() && default.aliases.is_none());
     let (shown, default) = (&reference.policies.default, &defaults.policies.default);

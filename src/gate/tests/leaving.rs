@@ -87,8 +87,37 @@ async fn a_client_that_leaves_during_argon2_has_had_a_guess() {
         }
     }
     let next = another_with_same_label(&printed, 11);
-    assert_eq!(site.try_in(1, ALICE, &next).await.refusal(), Some(Refusal::TooManyFailures));
+    let refusal = site.try_in(1, ALICE, &next).await.refusal();
+    assert_eq!(refusal, Some(Refusal::TooManyFailures), "{:#?}", site.records("login"));
     settled(&site, "login", 11).await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_while_its_guessing_is_being_told_has_had_a_guess() {
+    let many = u8::try_from(watch::MANY).unwrap();
+    let mut settings = Settings::default();
+    settings.limits.per_network = Rate { burst: 100, per: Duration::from_secs(600) };
+    settings.limits.per_account = Rate { burst: many.into(), per: Duration::from_secs(600) };
+    let site = Site::with(settings).await;
+    let (_, printed) = site.bound_with_app_password(ALICE).await;
+    for run in 1..many {
+        let wrong = another_with_same_label(&printed, run);
+        assert_eq!(site.try_in(1, ALICE, &wrong).await.refusal(), Some(Refusal::NotLetIn));
+    }
+    let wrong = another_with_same_label(&printed, many);
+    let from = origin(Protocol::Imap, 1);
+    let mut judging = Box::pin(site.gate.judge(&from, credentials(ALICE, &wrong)));
+    while site.records("guessing_noticed").is_empty() {
+        std::future::poll_fn(|context| {
+            assert!(judging.as_mut().poll(context).is_pending(), "it must still be told of");
+            std::task::Poll::Ready(())
+        })
+        .await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    drop(judging);
+    let next = another_with_same_label(&printed, many + 1);
+    assert_eq!(site.try_in(1, ALICE, &next).await.refusal(), Some(Refusal::TooManyFailures));
 }
 
 #[tokio::test]

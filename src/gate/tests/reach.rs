@@ -72,8 +72,8 @@ async fn the_trail_says_whose_name_was_tried_at_the_wrong_listener() {
 async fn guesses_at_the_wrong_listener_count_as_any_others() {
     let site = Site::open().await;
     site.account(ALICE).await;
-    for _ in 0..10 {
-        let refused = site.try_from_listener(1, ELSEWHERE, ALICE, "wrong").await;
+    for number in 0..10 {
+        let refused = site.try_from_listener(1, ELSEWHERE, ALICE, &format!("wrong {number}")).await;
         assert_eq!(refused.refusal, Refusal::NotLetIn);
     }
     let refused = site.try_from_listener(1, ELSEWHERE, ALICE, MAILBOX).await;

@@ -23,7 +23,8 @@ use super::offer::Capabilities;
 use super::response::{self, Kind, Response, Status};
 use super::{Imap, Introduction, Offer, Welcome};
 use crate::protocol::{
-    ClientDialogue, ClientSetup, Dialogue, Output, Purpose, Step, Trouble, UpstreamLogin, UpstreamReply,
+    ClientDialogue, ClientSetup, Dialogue, Forwarding, Output, Purpose, Step, Trouble, UpstreamLogin,
+    UpstreamReply,
 };
 
 /// The most bytes that an upstream may say before the client is handed over: a long message of the day fits
@@ -53,6 +54,7 @@ pub struct Client {
     /// Untagged lines for the client, since the login began.
     untagged: Vec<u8>,
     credential_sent: bool,
+    forwarding: Forwarding,
     state: State,
 }
 
@@ -181,12 +183,17 @@ impl ClientDialogue<Imap> for Client {
             before_login: Capabilities::default(),
             untagged: Vec::new(),
             credential_sent: false,
+            forwarding: Forwarding::NotTried,
             state: State::Greeting(setup.purpose),
         }
     }
 
     fn credential_sent(&self) -> bool {
         self.credential_sent
+    }
+
+    fn forwarding(&self) -> Forwarding {
+        self.forwarding.clone()
     }
 }
 
@@ -258,8 +265,15 @@ impl Client {
     fn use_offer(&mut self, purpose: Purpose<Introduction>, capabilities: Capabilities) -> Turn {
         match purpose {
             Purpose::Learn => told(UpstreamReply::Learned(Offer::new(capabilities))),
-            Purpose::LogIn { login, introduction } => {
-                let command = introduction.command(ID).filter(|_| capabilities.has("ID"));
+            Purpose::LogIn { login, introduction, client } => {
+                let offered = capabilities.has("ID");
+                // What it answers may still take this back.
+                self.forwarding = match client {
+                    None => Forwarding::NotTried,
+                    Some(_) if offered => Forwarding::Told,
+                    Some(_) => Forwarding::NotOffered,
+                };
+                let command = introduction.command(ID, client.as_ref()).filter(|_| offered);
                 self.capabilities = Some(capabilities);
                 match command {
                     Some(command) => {
@@ -275,7 +289,12 @@ impl Client {
     fn introducing(&mut self, login: UpstreamLogin, introduction: Introduction) -> Turn {
         match self.hear(ID) {
             Heard::Nothing => (State::Introducing(login, introduction), Some(Step::NeedInput)),
-            Heard::Answer(_) => self.log_in(&login, introduction),
+            Heard::Answer(status) => {
+                if self.forwarding == Forwarding::Told && status.kind != Kind::Ok {
+                    self.forwarding = Forwarding::Declined(status.text);
+                }
+                self.log_in(&login, introduction)
+            }
             Heard::Continue => trouble(UNASKED),
             Heard::Trouble(fault) => trouble(fault),
         }
@@ -358,7 +377,7 @@ impl Client {
     /// Some servers refuse to open a mailbox unless they heard an `ID` after login.
     fn introduce_again(&mut self, text: String, introduction: &Introduction) -> Turn {
         let offered = self.capabilities.as_ref().is_some_and(|capabilities| capabilities.has("ID"));
-        match introduction.command(ID_AGAIN).filter(|_| offered) {
+        match introduction.command(ID_AGAIN, None).filter(|_| offered) {
             Some(command) => (State::IntroducingAgain(text), Some(Step::Send(Output::new(command)))),
             None => self.welcome(text),
         }
@@ -480,7 +499,7 @@ mod tests {
             authorize_as: None,
             password: Password::new(b"secret".to_vec()).unwrap(),
         };
-        let purpose = Purpose::LogIn { login, introduction: Introduction::default() };
+        let purpose = Purpose::LogIn { login, introduction: Introduction::default(), client: None };
         let mut client = Client::new(ClientSetup { starttls: false, purpose, own_name: String::new() });
         let mut sent = String::new();
         let mut reply = None;
@@ -533,7 +552,7 @@ mod tests {
                 authorize_as: None,
                 password: Password::new(b"secret".to_vec()).unwrap(),
             };
-            let purpose = Purpose::LogIn { login, introduction: Introduction::default() };
+            let purpose = Purpose::LogIn { login, introduction: Introduction::default(), client: None };
             let mut client = Client::new(ClientSetup { starttls: false, purpose, own_name: String::new() });
             client.receive(&[GREETING, b"+\r\n", end].concat());
             while !matches!(client.step(), Step::Event(_)) {}

@@ -75,9 +75,9 @@ impl Verb {
     }
 }
 
-/// Whether a message begins as an HTTP request does: such a peer is given no byte to work with.
-pub(super) fn is_http(message: &[u8]) -> bool {
-    stranger::is_http(first_line(message))
+/// Whether a message begins as an HTTP request or a PROXY header does: such a peer is given no byte to work with.
+pub(super) fn is_foreign(message: &[u8]) -> bool {
+    stranger::is_foreign(first_line(message))
 }
 
 /// Name and password of a `LOGIN` command.

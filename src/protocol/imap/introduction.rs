@@ -1,14 +1,15 @@
 //! What a client says about itself with `ID` (RFC 2971), made fit to be passed on to an upstream.
 //!
 //! The fields are hostile: an upstream that trusts the gate's address takes `x-originating-ip` and the like
-//! for the gate's word (Dovecot does), so no field that begins with `x-` survives. Nothing else that a client
-//! says here is believed by anybody.
+//! for the gate's word (Dovecot does), so no field that begins with `x-` survives, and the gate's own stand in
+//! front. Nothing else that a client says here is believed by anybody.
 
 use imap_codec::CommandCodec;
 use imap_codec::encode::Encoder;
 use imap_types::command::{Command, CommandBody};
 use imap_types::core::{IString, NString, Tag};
 
+use crate::protocol::ClientOrigin;
 use crate::protocol::clean::printable;
 
 /// RFC 2971 section 3.3: at most 30 pairs, keys of at most 30 bytes.
@@ -58,18 +59,39 @@ impl Introduction {
         self.program.as_deref()
     }
 
-    /// The `ID` command that passes the fields on, with its CRLF; `None` if the client sent none.
+    /// The `ID` command that passes the fields on, with its CRLF, behind those that say where the client comes
+    /// from; `None` if there is nothing to say.
     #[must_use]
-    pub fn command(&self, tag: &str) -> Option<Vec<u8>> {
-        let parameters = self.fields.as_ref()?.iter().filter_map(|(key, value)| {
+    pub fn command(&self, tag: &str, origin: Option<&ClientOrigin>) -> Option<Vec<u8>> {
+        if self.fields.is_none() && origin.is_none() {
+            return None;
+        }
+        let gates = origin.map(gates_fields).into_iter().flatten();
+        let clients = self.fields.iter().flatten().filter_map(|(key, value)| {
             let value = value.as_deref().map(ascii).map(IString::try_from).transpose().ok()?;
             Some((IString::try_from(key.as_str()).ok()?, NString(value)))
         });
-        let parameters: Vec<_> = parameters.collect();
+        let parameters: Vec<_> = gates.chain(clients).take(FIELDS_MAX).collect();
         let body = CommandBody::Id { parameters: (!parameters.is_empty()).then_some(parameters) };
         let command = Command { tag: Tag::try_from(tag).ok()?, body };
         Some(CommandCodec::default().encode(&command).dump())
     }
+}
+
+/// What Dovecot's login process reads of a trusted peer, and takes into its logs and limits. How often a login may be
+/// passed on (`x-proxy-ttl`) is left to its default.
+fn gates_fields(origin: &ClientOrigin) -> impl Iterator<Item = (IString<'_>, NString<'_>)> {
+    let (client, gate) = (origin.ends.client(), origin.ends.gate());
+    let fields = [
+        ("x-originating-ip", client.ip().to_string()),
+        ("x-originating-port", client.port().to_string()),
+        ("x-connected-ip", gate.ip().to_string()),
+        ("x-connected-port", gate.port().to_string()),
+        ("x-session-id", origin.session_text()),
+    ];
+    fields.into_iter().filter_map(|(key, value)| {
+        Some((IString::try_from(key).ok()?, NString(Some(IString::try_from(value).ok()?))))
+    })
 }
 
 /// A key that may be passed on.
@@ -88,13 +110,14 @@ fn ascii(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Ends;
 
     fn introduction(pairs: &[(&str, Option<&str>)]) -> Introduction {
         Introduction::new(pairs.iter().map(|(key, value)| (key.as_bytes(), value.map(str::as_bytes))))
     }
 
     fn sent(pairs: &[(&str, Option<&str>)]) -> String {
-        String::from_utf8(introduction(pairs).command("g1").unwrap()).unwrap()
+        String::from_utf8(introduction(pairs).command("g1", None).unwrap()).unwrap()
     }
 
     #[test]
@@ -130,7 +153,31 @@ mod tests {
     #[test]
     fn a_client_that_said_nil_is_passed_on_and_one_that_said_nothing_is_not() {
         assert_eq!(sent(&[]), "g1 ID NIL\r\n");
-        assert_eq!(Introduction::default().command("g1"), None);
+        assert_eq!(Introduction::default().command("g1", None), None);
+    }
+
+    #[test]
+    fn the_gates_fields_stand_in_front_and_a_client_cannot_crowd_them_out() {
+        let ends = Ends::new("192.0.2.7:51234".parse().unwrap(), "[2001:db8::1]:993".parse().unwrap());
+        let origin = ClientOrigin { ends, session: u128::MAX };
+        let sent = |introduction: &Introduction| {
+            String::from_utf8(introduction.command("g1", Some(&origin)).unwrap()).unwrap()
+        };
+        let gates = "\"x-originating-ip\" \"192.0.2.7\" \"x-originating-port\" \"51234\" \
+                     \"x-connected-ip\" \"2001:db8::1\" \"x-connected-port\" \"993\" \
+                     \"x-session-id\" \"ffffffff-ffff-ffff-ffff-ffffffffffff\"";
+        assert_eq!(sent(&Introduction::default()), format!("g1 ID ({gates})\r\n"));
+        assert_eq!(sent(&introduction(&[])), format!("g1 ID ({gates})\r\n"));
+        let forged = [("x-originating-ip", Some("192.0.2.66")), ("name", Some("Mail"))];
+        assert_eq!(sent(&introduction(&forged)), format!("g1 ID ({gates} \"name\" \"Mail\")\r\n"));
+        let keys: Vec<String> = (0..60).map(|n| format!("{n:030}")).collect();
+        let long = "\"".repeat(2000);
+        let pairs: Vec<_> = keys.iter().map(|key| (key.as_str(), Some(long.as_str()))).collect();
+        let line = sent(&introduction(&pairs));
+        assert!(
+            line.starts_with(&format!("g1 ID ({gates} ")) && line.len() < crate::protocol::input::LINE_MAX
+        );
+        assert_eq!(line.matches("\"000000").count(), FIELDS_MAX - 5);
     }
 
     #[test]

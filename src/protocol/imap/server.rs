@@ -207,9 +207,9 @@ impl Server {
             Framed::Incomplete => (State::Listening, Some(Step::NeedInput)),
             Framed::Skipped => (State::Listening, None),
             Framed::Announced { fits } => (self.announced(fits), None),
-            Framed::Message(message) if command::is_http(&message) => (State::Closed, None),
+            Framed::Message(message) if command::is_foreign(&message) => (State::Closed, None),
             Framed::Message(message) => self.obey(&message),
-            Framed::TooLong(head) if command::is_http(&head) => (State::Closed, None),
+            Framed::TooLong(head) if command::is_foreign(&head) => (State::Closed, None),
             Framed::TooLong(head) => (self.bad(Head::read(&head).tag, "Line too long"), None),
             Framed::Flood(head) => {
                 self.say(&format!("{} BAD Literal too long", Head::read(&head).tag.unwrap_or("*")));
@@ -222,7 +222,7 @@ impl Server {
     /// password in the clear.
     fn announced(&mut self, fits: bool) -> State {
         let message = self.framer.message();
-        if command::is_http(message) {
+        if command::is_foreign(message) {
             return State::Closed;
         }
         let head = Head::read(message);

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::protocol::input::{Input, LINE_MAX, Line};
 use crate::protocol::{
-    ClientDialogue, ClientSetup, Dialogue, MailProtocol, Output, Step, Trouble, UpstreamReply,
+    ClientDialogue, ClientSetup, Dialogue, Forwarding, MailProtocol, Output, Step, Trouble, UpstreamReply,
 };
 
 /// What a protocol says to an upstream's lines.
@@ -29,6 +29,9 @@ pub trait ClientScript: Sized {
 
     /// The leg is inside TLS from now on.
     fn secured(&mut self) -> Reaction<Self>;
+
+    /// What became so far of telling the upstream where the client comes from.
+    fn forwarding(&self) -> Forwarding;
 }
 
 /// What follows a line of the upstream.
@@ -100,6 +103,10 @@ impl<P: MailProtocol, S: ClientScript<Protocol = P>> ClientDialogue<P> for Clien
 
     fn credential_sent(&self) -> bool {
         self.secret_sent
+    }
+
+    fn forwarding(&self) -> Forwarding {
+        self.script.forwarding()
     }
 }
 

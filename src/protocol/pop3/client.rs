@@ -2,21 +2,26 @@
 //!
 //! ```text
 //!   Greeting ─▶ Stls ─▶ Handshake ─▶ Capa ─▶ Capability ─┬─▶ Leaving             (to learn)
-//!       └──────────────────────────────▲                 └─▶ Preface ─▶ Auth ─▶ Secret
-//!                                                              └──────▶ User ─▶ Secret
+//!       └──────────────────────────────▲                 └─▶ Xclient ─▶ Preface ─▶ Auth ─▶ Secret
+//!                                                                         └──────▶ User ─▶ Secret
 //! ```
+//!
+//! Where the client comes from is said with `XCLIENT`, which no RFC knows: Dovecot tells of it with `[XCLIENT]` in the
+//! greeting to whom it trusts, other servers in CAPA. A greeting in clear may be anybody's word; but it only makes
+//! the gate say something inside TLS that the server may decline.
 //!
 //! The upstream may be anybody: what it says is bounded, and nothing but a plain *no* to the credentials is
 //! taken for a refusal.
 
 use std::collections::VecDeque;
 
-use super::status::{Status, is_refusal, said, trouble};
+use super::status::{Status, code, is_refusal, said, trouble};
 use super::{Introduction, Offer, Pop3, Welcome, tag};
 use crate::protocol::lines::{self, ClientScript, Reaction};
+use crate::protocol::origin::{XCLIENT_USUAL, XclientStyle, xclient};
 use crate::protocol::output::secret_line;
 use crate::protocol::sasl::plain_message;
-use crate::protocol::{ClientSetup, Output, Purpose, Trouble, UpstreamLogin, UpstreamReply};
+use crate::protocol::{ClientSetup, Forwarding, Output, Purpose, Trouble, UpstreamLogin, UpstreamReply};
 
 /// The longest CAPA reply, in bytes: those met in the wild have a few hundred, the rest is an upstream that
 /// does not end.
@@ -29,6 +34,9 @@ pub type Client = lines::Client<Script>;
 pub struct Script {
     starttls: bool,
     purpose: Purpose<Introduction>,
+    /// The greeting says that `XCLIENT` is taken.
+    greeted_xclient: bool,
+    forwarding: Forwarding,
 }
 
 /// What the upstream's next line is.
@@ -44,6 +52,8 @@ pub enum Awaited {
     Auth(Capabilities),
     /// A line of the capability list; those before it, each with an LF.
     Capability(String),
+    /// The reply to where the client comes from.
+    Xclient(Capabilities),
     /// The reply to what the client asked for before login; more may follow.
     Preface(Wish, VecDeque<Wish>, Capabilities),
     /// The reply to the password.
@@ -69,19 +79,34 @@ impl ClientScript for Script {
     type Awaited = Awaited;
 
     fn new(setup: ClientSetup<Introduction>) -> Self {
-        Self { starttls: setup.starttls, purpose: setup.purpose }
+        Self {
+            starttls: setup.starttls,
+            purpose: setup.purpose,
+            greeted_xclient: false,
+            forwarding: Forwarding::NotTried,
+        }
     }
 
     fn take_line(&mut self, awaited: Awaited, line: &[u8]) -> Reaction<Self> {
         match (awaited, Status::parse(line)) {
-            (Awaited::Greeting, Status::Ok(_)) if self.starttls => ask("STLS", Awaited::Stls),
-            (Awaited::Greeting, Status::Ok(_)) => ask("CAPA", Awaited::Capa),
+            (Awaited::Greeting, Status::Ok(text)) => {
+                self.greeted_xclient = code(text).is_some_and(|code| code.eq_ignore_ascii_case(b"XCLIENT"));
+                if self.starttls { ask("STLS", Awaited::Stls) } else { ask("CAPA", Awaited::Capa) }
+            }
             (Awaited::Stls, Status::Ok(_)) => Reaction::StartTls,
             (Awaited::Stls, _) => Reaction::fail(Trouble::StartTls),
             (Awaited::Capa, Status::Ok(_)) => Reaction::Listen(Awaited::Capability(String::new())),
             // RFC 2449 is younger than many a server.
             (Awaited::Capa, Status::Err(_)) => self.heard(""),
             (Awaited::Capability(list), _) => self.list(list, line),
+            (Awaited::Xclient(capabilities), Status::Ok(_)) => {
+                self.forwarding = Forwarding::Told;
+                self.begin(capabilities)
+            }
+            (Awaited::Xclient(capabilities), Status::Err(text)) => {
+                self.forwarding = Forwarding::Declined(said(text));
+                self.begin(capabilities)
+            }
             // The client relies on it; the upstream was expected to have it.
             (Awaited::Preface(Wish::Utf8, ..), Status::Err(_)) => Reaction::fail(Trouble::OfferChanged),
             (Awaited::Preface(_, rest, capabilities), Status::Ok(_) | Status::Err(_)) => {
@@ -115,11 +140,15 @@ impl ClientScript for Script {
     fn secured(&mut self) -> Reaction<Self> {
         ask("CAPA", Awaited::Capa)
     }
+
+    fn forwarding(&self) -> Forwarding {
+        self.forwarding.clone()
+    }
 }
 
 impl Script {
     /// One line of the CAPA reply; a lone dot ends it (RFC 1939 section 3).
-    fn list(&self, mut list: String, line: &[u8]) -> Reaction<Self> {
+    fn list(&mut self, mut list: String, line: &[u8]) -> Reaction<Self> {
         if line == b"." {
             return self.heard(&list);
         }
@@ -133,16 +162,34 @@ impl Script {
     }
 
     /// The capabilities are known.
-    fn heard(&self, list: &str) -> Reaction<Self> {
-        let introduction = match &self.purpose {
+    fn heard(&mut self, list: &str) -> Reaction<Self> {
+        let client = match &self.purpose {
             Purpose::Learn => {
                 return Reaction::Tell(UpstreamReply::Learned(Offer::new(list.lines())));
             }
-            Purpose::LogIn { introduction, .. } => *introduction,
+            Purpose::LogIn { client, .. } => client.as_ref(),
         };
         let capabilities = Capabilities {
             sasl_plain: list.lines().any(offers_plain),
             lang: list.lines().any(|line| line.eq_ignore_ascii_case("LANG")),
+        };
+        let Some(client) = client else { return self.begin(capabilities) };
+        let usual = self.greeted_xclient.then_some(XCLIENT_USUAL);
+        let listed = list.lines().find_map(xclient_attributes).or(usual);
+        match listed.and_then(|listed| xclient(listed, XclientStyle::Plain, client)) {
+            Some(command) => ask(&command, Awaited::Xclient(capabilities)),
+            None => {
+                self.forwarding = Forwarding::NotOffered;
+                self.begin(capabilities)
+            }
+        }
+    }
+
+    /// What the client was granted, and then the login.
+    fn begin(&self, capabilities: Capabilities) -> Reaction<Self> {
+        let introduction = match &self.purpose {
+            Purpose::LogIn { introduction, .. } => *introduction,
+            Purpose::Learn => Introduction::default(),
         };
         let mut wishes = VecDeque::new();
         if introduction.utf8 {
@@ -193,6 +240,12 @@ impl Script {
 
 fn ask(command: &str, awaited: Awaited) -> Reaction<Script> {
     Reaction::ask(&[command.as_bytes()], awaited)
+}
+
+/// What is behind `XCLIENT` in a line of CAPA; the usual attributes where it is alone.
+fn xclient_attributes(line: &str) -> Option<&str> {
+    let (name, attributes) = line.split_once(' ').unwrap_or((line, XCLIENT_USUAL));
+    name.eq_ignore_ascii_case("XCLIENT").then_some(attributes)
 }
 
 /// `SASL` and its mechanisms (RFC 2449 section 6.3).

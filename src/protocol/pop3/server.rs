@@ -13,7 +13,7 @@ use crate::base::{LoginName, Password};
 use crate::protocol::input::LINE_MAX;
 use crate::protocol::lines::{self, Answer, ServerScript};
 use crate::protocol::sasl::{Exchange, Progress};
-use crate::protocol::stranger::is_http;
+use crate::protocol::stranger::is_foreign;
 use crate::protocol::{Attempt, Channel, Credentials, Language, Mechanism, Refusal, ServerSetup};
 
 /// The client-facing side.
@@ -60,7 +60,7 @@ impl ServerScript for Script {
     fn take_line(&mut self, awaited: Awaited, line: &[u8]) -> Answer<Self> {
         match awaited {
             Awaited::Message(mechanism, exchange) => self.progress(mechanism, exchange.answer(line)),
-            Awaited::Command | Awaited::Password(_) if is_http(line) => Answer::HangUp,
+            Awaited::Command | Awaited::Password(_) if is_foreign(line) => Answer::HangUp,
             Awaited::Command | Awaited::Password(_) => self.take_command(awaited, line),
         }
     }

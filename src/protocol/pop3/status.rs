@@ -61,7 +61,7 @@ pub(super) fn said(text: &[u8]) -> String {
 }
 
 /// The response code in brackets at the start (RFC 2449 section 8).
-fn code(text: &[u8]) -> Option<&[u8]> {
+pub(super) fn code(text: &[u8]) -> Option<&[u8]> {
     let inside = text.strip_prefix(b"[")?;
     let end = inside.iter().position(|b| *b == b']')?;
     inside.get(..end)

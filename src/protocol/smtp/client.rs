@@ -1,12 +1,16 @@
 //! What the gate says to an SMTP upstream: greeting, STARTTLS where demanded, EHLO, login.
 //!
 //! ```text
-//!   Greeting ─▶ Outside ─▶ StartTls ─▶ Handshake ─▶ Hello ─┬─▶ Leaving      (to learn)
-//!       └────────────────────────────────────────────▲     └─▶ Auth…        (to log in)
+//!   Greeting ─▶ Outside ─▶ StartTls ─▶ Handshake ─▶ Hello ─┬─▶ Leaving            (to learn)
+//!       └────────────────────────────────────────────▲     ├─▶ Auth…              (to log in)
+//!                                                    └─────┴─▶ Xclient, once
 //! ```
 //!
 //! Before the handshake the gate greets with its own name; then with the client's, so that what the upstream
 //! offers is what it offers this client. If that is less than the client was told, no credential leaves.
+//!
+//! Where the client comes from is said with Postfix's `XCLIENT` where it is offered. The upstream then begins anew as if
+//! that client had connected, so it is greeted again, and what it offers from then on counts.
 //!
 //! The upstream may be anybody: what it says is bounded, and nothing but a definite *no* to the credentials
 //! is taken for a refusal.
@@ -14,10 +18,11 @@
 use super::status::{Progress, Reply};
 use super::{Introduction, Offer, Smtp, Welcome};
 use crate::protocol::lines::{self, ClientScript, Reaction};
+use crate::protocol::origin::{XclientStyle, xclient};
 use crate::protocol::output::secret_line;
 use crate::protocol::sasl::{base64, plain_message};
 use crate::protocol::{
-    ClientSetup, Mechanism, Offered, Output, Purpose, Trouble, UpstreamLogin, UpstreamReply,
+    ClientSetup, Forwarding, Mechanism, Offered, Output, Purpose, Trouble, UpstreamLogin, UpstreamReply,
 };
 
 /// The upstream-facing side.
@@ -28,6 +33,7 @@ pub struct Script {
     starttls: bool,
     purpose: Purpose<Introduction>,
     own_name: String,
+    forwarding: Forwarding,
 }
 
 /// A line of a reply: those before it, and what it answers.
@@ -47,6 +53,8 @@ enum Question {
     StartTls,
     /// EHLO on the leg that the login is to happen on.
     Hello,
+    /// Where the client comes from; the reply to EHLO that counts if the upstream declines to hear it.
+    Xclient(Reply),
     /// AUTH; what to say at each `334`, and what the upstream offers.
     Auth(Exchange, Offer),
 }
@@ -69,13 +77,18 @@ impl ClientScript for Script {
     type Awaited = Awaited;
 
     fn new(setup: ClientSetup<Introduction>) -> Self {
-        Self { starttls: setup.starttls, purpose: setup.purpose, own_name: setup.own_name }
+        Self {
+            starttls: setup.starttls,
+            purpose: setup.purpose,
+            own_name: setup.own_name,
+            forwarding: Forwarding::NotTried,
+        }
     }
 
     fn take_line(&mut self, Awaited { question, reply }: Awaited, line: &[u8]) -> Reaction<Self> {
         match reply.take(line) {
             Progress::More(reply) => Reaction::Listen(Awaited { question, reply }),
-            Progress::Complete(reply) => self.take_reply(question, &reply),
+            Progress::Complete(reply) => self.take_reply(question, reply),
             Progress::Garbage => Reaction::fail(Trouble::Garbage("what is no answer in SMTP")),
         }
     }
@@ -83,10 +96,14 @@ impl ClientScript for Script {
     fn secured(&mut self) -> Reaction<Self> {
         self.greet()
     }
+
+    fn forwarding(&self) -> Forwarding {
+        self.forwarding.clone()
+    }
 }
 
 impl Script {
-    fn take_reply(&self, question: Question, reply: &Reply) -> Reaction<Self> {
+    fn take_reply(&mut self, question: Question, reply: Reply) -> Reaction<Self> {
         match (question, reply.code()) {
             // It wants to talk to nobody now; also in the middle of anything (RFC 5321 section 3.8).
             (_, 421) => Reaction::fail(reply.said()),
@@ -103,6 +120,14 @@ impl Script {
             // A server that does not know EHLO has no extensions (RFC 5321 section 4.1.4).
             (Question::Hello, 500 | 502) if matches!(self.purpose, Purpose::Learn) => {
                 Reaction::Tell(UpstreamReply::Learned(Offer::default()))
+            }
+            (Question::Xclient(_), 200..=299) => {
+                self.forwarding = Forwarding::Told;
+                self.greet()
+            }
+            (Question::Xclient(before), _) => {
+                self.forwarding = Forwarding::Declined(reply.said_text());
+                self.log_in(&before)
             }
             (Question::Auth(_, offer), 235) => Reaction::Tell(UpstreamReply::LoggedIn(Welcome { offer })),
             (Question::Auth(exchange, offer), 334) => self.go_on(exchange, offer),
@@ -121,12 +146,30 @@ impl Script {
     }
 
     /// The reply to EHLO is known.
-    fn heard(&self, reply: &Reply) -> Reaction<Self> {
-        let offer = Offer::new(reply.keywords());
-        let (login, introduction) = match &self.purpose {
-            Purpose::Learn => return Reaction::Tell(UpstreamReply::Learned(offer)),
-            Purpose::LogIn { login, introduction } => (login, introduction),
+    fn heard(&mut self, reply: Reply) -> Reaction<Self> {
+        let client = match &self.purpose {
+            Purpose::Learn => return Reaction::Tell(UpstreamReply::Learned(Offer::new(reply.keywords()))),
+            Purpose::LogIn { client, .. } => client.as_ref(),
         };
+        let Some(client) = client.filter(|_| self.forwarding == Forwarding::NotTried) else {
+            return self.log_in(&reply);
+        };
+        let listed = reply.keywords().find_map(xclient_attributes);
+        match listed.and_then(|listed| xclient(listed, XclientStyle::Smtp, client)) {
+            Some(command) => ask(&command, Question::Xclient(reply)),
+            None => {
+                self.forwarding = Forwarding::NotOffered;
+                self.log_in(&reply)
+            }
+        }
+    }
+
+    /// The upstream offers this, and knows of the client what it wants to know.
+    fn log_in(&self, reply: &Reply) -> Reaction<Self> {
+        let Purpose::LogIn { login, introduction, .. } = &self.purpose else {
+            return Reaction::fail(Trouble::NoMechanism);
+        };
+        let offer = Offer::new(reply.keywords());
         if introduction.told.as_ref().is_some_and(|told| !offer.keeps(told)) {
             return Reaction::fail(Trouble::OfferChanged);
         }
@@ -178,6 +221,12 @@ fn answering(question: Question) -> Awaited {
 fn message(login: &UpstreamLogin) -> Output {
     let authzid = login.authorize_as.as_ref().map_or("", |name| name.as_str());
     plain_message(authzid, login.user.as_str(), &login.password)
+}
+
+/// What is behind `XCLIENT` in an EHLO reply.
+fn xclient_attributes(line: &str) -> Option<&str> {
+    let (keyword, attributes) = line.split_once(' ')?;
+    keyword.eq_ignore_ascii_case("XCLIENT").then_some(attributes)
 }
 
 /// Whether an EHLO reply lists `mechanism`; `AUTH=` is how servers before RFC 4954 wrote it.

@@ -12,7 +12,7 @@ use crate::base::{LoginName, Password};
 use crate::protocol::clean::printable;
 use crate::protocol::lines::{self, Answer, ServerScript};
 use crate::protocol::sasl::{Exchange, Progress};
-use crate::protocol::stranger::is_http;
+use crate::protocol::stranger::is_foreign;
 use crate::protocol::{Attempt, Channel, Credentials, Mechanism, Refusal, ServerSetup};
 
 /// RFC 4954 section 4: a line of an AUTH exchange may have 12,288 octets. Other commands are held to
@@ -66,7 +66,7 @@ impl ServerScript for Script {
             Awaited::Message(introduction, mechanism, exchange) => {
                 progress(introduction, mechanism, exchange.answer(line))
             }
-            Awaited::Command if is_http(line) => Answer::HangUp,
+            Awaited::Command if is_foreign(line) => Answer::HangUp,
             Awaited::Command => self.take_command(Command::parse(line)),
         }
     }

@@ -90,8 +90,13 @@ impl Reply {
 
     /// Code and first line as they may be shown.
     pub(super) fn said(&self) -> Trouble {
+        Trouble::Said(self.said_text())
+    }
+
+    /// The same as text.
+    pub(super) fn said_text(&self) -> String {
         let text = format!("{} {}", self.code, self.first_line());
-        Trouble::Said(printable(text.as_bytes(), SAID_MAX))
+        printable(text.as_bytes(), SAID_MAX)
     }
 }
 

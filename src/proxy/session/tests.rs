@@ -1,3 +1,5 @@
+mod origin;
+
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -30,6 +32,11 @@ fn welcoming() -> Vec<Play> {
 
 impl Stage {
     async fn open(tls: ListenerTls, limits: Limits, script: Vec<Play>) -> Self {
+        Self::behind("", tls, limits, script).await
+    }
+
+    /// The same, where `balancers` must say whom they pass on.
+    async fn behind(balancers: &str, tls: ListenerTls, limits: Limits, script: Vec<Play>) -> Self {
         let upstream = FakeUpstream::play(script).await;
         let settings = testing::upstream(endpoint(upstream.port, EndpointTls::None));
         let site = Site::open(&settings, limits.clone()).await;
@@ -39,6 +46,7 @@ impl Stage {
         let legs = Legs::new(&[settings], NAME).unwrap();
         let door = Arc::new(Door::<Fake> {
             acceptor: authority.acceptor(&[NAME]),
+            arrivals: Arrivals::new(balancers.parse().unwrap()),
             tls,
             wording: wording(),
             limits: Arc::new(limits),

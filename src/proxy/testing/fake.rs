@@ -1,7 +1,7 @@
 //! A mail protocol of a few lines.
 //!
 //! ```text
-//!   S: hello <offer>      C: STARTTLS / LOGIN <user> <password> / OFFER / QUIT
+//!   S: hello <offer>      C: STARTTLS / FROM <address>, if the offer has FROM / LOGIN <user> <password> / OFFER / QUIT
 //!   S: welcome / no / busy / changed
 //! ```
 
@@ -12,8 +12,8 @@ use zeroize::Zeroizing;
 use crate::base::{LoginName, Password, Protocol};
 use crate::protocol::input::{Input, Line};
 use crate::protocol::{
-    Attempt, Channel, ClientDialogue, ClientSetup, Credentials, Dialogue, MailProtocol, Mechanism, Offered,
-    Output, Purpose, Refusal, ServerDialogue, ServerSetup, Step, Trouble, UpstreamReply,
+    Attempt, Channel, ClientDialogue, ClientSetup, Credentials, Dialogue, Forwarding, MailProtocol,
+    Mechanism, Offered, Output, Purpose, Refusal, ServerDialogue, ServerSetup, Step, Trouble, UpstreamReply,
 };
 
 pub(in crate::proxy) struct Fake;
@@ -145,6 +145,7 @@ pub(in crate::proxy) struct Client {
     sends: Vec<Vec<u8>>,
     state: State,
     credential_sent: bool,
+    forwarding: Forwarding,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -160,11 +161,16 @@ impl ClientDialogue<Fake> for Client {
     fn new(setup: ClientSetup<()>) -> Self {
         let (input, sends, state) = (Input::default(), Vec::new(), State::Greeting);
         let purpose = Some(setup.purpose);
-        Self { input, starttls: setup.starttls, purpose, sends, state, credential_sent: false }
+        let (credential_sent, forwarding) = (false, Forwarding::NotTried);
+        Self { input, starttls: setup.starttls, purpose, sends, state, credential_sent, forwarding }
     }
 
     fn credential_sent(&self) -> bool {
         self.credential_sent
+    }
+
+    fn forwarding(&self) -> Forwarding {
+        self.forwarding.clone()
     }
 }
 
@@ -176,7 +182,11 @@ impl Client {
                 self.sends.push(b"QUIT\r\n".to_vec());
                 Some(Step::Event(UpstreamReply::Learned(offer.to_owned())))
             }
-            Purpose::LogIn { login, .. } => {
+            Purpose::LogIn { login, client, .. } => {
+                if let Some(client) = client.filter(|_| offer.contains("FROM")) {
+                    self.sends.push(format!("FROM {}\r\n", client.ends.client()).into_bytes());
+                    self.forwarding = Forwarding::Told;
+                }
                 let password = String::from_utf8_lossy(login.password.expose()).into_owned();
                 self.sends.push(format!("LOGIN {} {password}\r\n", login.user.as_str()).into_bytes());
                 self.credential_sent = true;

@@ -18,7 +18,7 @@ use crate::protocol::{Language, Wording};
 pub(super) use authority::Authority;
 pub(super) use fake::{Fake, Server};
 pub(super) use site::Site;
-pub(super) use upstream::{FakeUpstream, Play, endpoint, login, upstream};
+pub(super) use upstream::{FakeUpstream, Play, client, endpoint, login, upstream};
 
 /// Both ends of one TCP connection.
 pub(super) async fn tcp_pair() -> (TcpStream, TcpStream) {

@@ -12,7 +12,7 @@ use crate::base::{LoginName, Password, UpstreamName};
 use crate::config::{
     DomainPattern, Endpoint, EndpointTls, LoginRewrite, SubAddressDelimiter, Upstream, UpstreamCredential,
 };
-use crate::protocol::UpstreamLogin;
+use crate::protocol::{ClientOrigin, Ends, UpstreamLogin};
 use crate::proxy::tls::{Acceptor, Stream};
 
 /// What the fake upstream does when a client connects.
@@ -140,6 +140,7 @@ pub(in crate::proxy) fn upstream(endpoint: Endpoint) -> Upstream {
         imap: None,
         pop3: Some(endpoint),
         smtp: None,
+        forward_client: Default::default(),
         connect_deadline: Duration::from_millis(500),
         login_deadline: Duration::from_millis(500),
         refresh: Duration::from_secs(600),
@@ -154,4 +155,10 @@ pub(in crate::proxy) fn login() -> UpstreamLogin {
         authorize_as: None,
         password: Password::new(b"canary-secret".to_vec()).unwrap(),
     }
+}
+
+/// For whom a login may be.
+pub(in crate::proxy) fn client() -> ClientOrigin {
+    let ends = Ends::new("192.0.2.7:51234".parse().unwrap(), "192.0.2.1:993".parse().unwrap());
+    ClientOrigin { ends, session: 1 }
 }

@@ -52,7 +52,7 @@ async fn check<P: MailProtocol>(
     introduction: P::Introduction,
 ) -> MailboxVerdict {
     let by = Instant::now() + legs.patience(upstream);
-    match legs.log_in(upstream, login, introduction, by).await {
+    match legs.log_in(upstream, login, introduction, None, by).await {
         Answer::Yes(entered) => {
             // The password is right, whether or not the goodbye is heard.
             let _ = timeout(GOODBYE_MAX, leave(entered)).await;

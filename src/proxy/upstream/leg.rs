@@ -8,15 +8,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::dial::dial;
+use super::forwarding::Forwarder;
 use super::{Answer, Entered, Failure};
 use crate::base::UpstreamName;
 use crate::config::{self, Endpoint, EndpointTls};
 use crate::protocol::{
-    ClientDialogue, ClientSetup, Dialogue, MailProtocol, Purpose, Trouble, UpstreamLogin, UpstreamReply,
+    ClientDialogue, ClientOrigin, ClientSetup, Dialogue, MailProtocol, Purpose, Trouble, UpstreamLogin,
+    UpstreamReply,
 };
 use crate::proxy::driver::{Turn, drive, hear, settle};
 use crate::proxy::tls::{Connector, Stream, TlsError};
@@ -47,6 +50,8 @@ pub(super) struct Reach {
     pub(super) login_deadline: Duration,
     /// What the gate calls itself.
     pub(super) own_name: String,
+    /// How it hears where a client comes from.
+    pub(super) forwarder: Forwarder,
 }
 
 impl<P: MailProtocol> Leg<P> {
@@ -64,6 +69,7 @@ impl<P: MailProtocol> Leg<P> {
             connect_deadline: upstream.connect_deadline,
             login_deadline: upstream.login_deadline,
             own_name: own_name.to_owned(),
+            forwarder: Forwarder::new(upstream.forward_client),
         };
         Ok(Some(Self {
             reach,
@@ -90,16 +96,21 @@ impl<P: MailProtocol> Leg<P> {
         self.reach.connect_deadline + self.reach.login_deadline
     }
 
-    /// Logs in, by `by` at the latest.
+    /// Logs in, for `client` if there is one, by `by` at the latest.
     pub(super) async fn log_in(
         &self,
         login: UpstreamLogin,
         introduction: P::Introduction,
+        client: Option<ClientOrigin>,
         by: Instant,
     ) -> Answer<P> {
-        let mut dialogue = self.reach.dialogue::<P>(Purpose::LogIn { login, introduction });
-        let conversation = self.reach.converse::<P>(&mut dialogue, by).await;
+        let forwarder = &self.reach.forwarder;
+        let header = forwarder.header(client);
+        let client = forwarder.in_dialogue(P::PROTOCOL, client);
+        let mut dialogue = self.reach.dialogue::<P>(Purpose::LogIn { login, introduction, client });
+        let conversation = self.reach.converse::<P>(&mut dialogue, header, by).await;
         self.note(conversation.as_ref().err());
+        forwarder.note(&self.reach.upstream, P::PROTOCOL, dialogue.forwarding());
         let failure = match conversation {
             Ok((stream, UpstreamReply::LoggedIn(welcome))) => {
                 return Answer::Yes(Entered { stream, unread: dialogue.into_unread(), welcome });
@@ -143,6 +154,7 @@ impl<P: MailProtocol> Leg<P> {
                     let (host, port) = (&self.reach.endpoint.host, self.reach.endpoint.port);
                     let hint = matches!(failure, Failure::Handshake(_))
                         .then_some("check `server_name`, `ca_file` and `pin_sha256` of this upstream");
+                    let hint = self.reach.forwarder.hint().or(hint);
                     tracing::warn!(%upstream, %protocol, host, port, reason = %failure, hint, "upstream is down");
                 }
             }
@@ -160,7 +172,7 @@ impl Reach {
     pub(super) async fn learn<P: MailProtocol>(&self) -> Result<P::Offer, Failure> {
         let by = Instant::now() + self.connect_deadline + self.login_deadline;
         let mut dialogue = self.dialogue::<P>(Purpose::Learn);
-        match self.converse::<P>(&mut dialogue, by).await? {
+        match self.converse::<P>(&mut dialogue, self.forwarder.header(None), by).await? {
             (mut stream, UpstreamReply::Learned(offer)) => {
                 // It leaves politely; what was learned stands, whatever comes of that.
                 let _ = timeout_at(by, drive(&mut stream, &mut dialogue)).await;
@@ -178,14 +190,15 @@ impl Reach {
         P::Client::new(ClientSetup { starttls, purpose, own_name: self.own_name.clone() })
     }
 
-    /// Connects and talks until the upstream has answered what the dialogue is for.
+    /// Connects, says `header` and talks until the upstream has answered what the dialogue is for.
     async fn converse<P: MailProtocol>(
         &self,
         dialogue: &mut P::Client,
+        header: Option<Vec<u8>>,
         by: Instant,
     ) -> Result<(Stream, UpstreamReply<P>), Failure> {
         let connect_by = by.min(Instant::now() + self.connect_deadline);
-        let opening = timeout_at(connect_by, self.open::<P>(dialogue)).await;
+        let opening = timeout_at(connect_by, self.open::<P>(dialogue, header)).await;
         let (mut stream, early) = opening.map_err(|_| Failure::Silent("greet"))??;
         if let Some(reply) = early {
             return Ok((stream, reply));
@@ -204,8 +217,12 @@ impl Reach {
     async fn open<P: MailProtocol>(
         &self,
         dialogue: &mut P::Client,
+        header: Option<Vec<u8>>,
     ) -> Result<(Stream, Option<UpstreamReply<P>>), Failure> {
         let mut stream = Stream::plain(dial(&self.endpoint, self.connect_deadline).await?);
+        if let Some(header) = header {
+            stream.write_all(&header).await.map_err(Failure::Broken)?;
+        }
         let mut protected = match (self.endpoint.tls, &self.connector) {
             (EndpointTls::Implicit, Some(connector)) => {
                 stream = connector.connect(stream).await.map_err(Failure::Handshake)?;
@@ -250,7 +267,8 @@ mod tests {
     }
 
     async fn log_in(leg: &Leg<Fake>) -> Answer<Fake> {
-        leg.log_in(testing::login(), (), Instant::now() + Duration::from_secs(5)).await
+        leg.log_in(testing::login(), (), Some(testing::client()), Instant::now() + Duration::from_secs(5))
+            .await
     }
 
     /// The failure, which must come within both deadlines (and a little for the machine).
@@ -393,5 +411,45 @@ mod tests {
         ));
         learner.await.unwrap().unwrap();
         assert_eq!(leg.offer().unwrap().as_str(), "NEW");
+    }
+
+    #[tokio::test]
+    async fn a_header_stands_in_front_of_everything_and_says_for_whom() {
+        let proxied = |port| {
+            let how = config::ForwardClient::ProxyV2;
+            let settings =
+                config::Upstream { forward_client: how, ..upstream(endpoint(port, EndpointTls::None)) };
+            Leg::<Fake>::new(&settings, "gate.example.org").unwrap().unwrap()
+        };
+        // What it takes for a line ends within the signature; the rest is before the login.
+        let script = vec![Play::Hear, Play::Say("hello FROM\r\n"), Play::Wait];
+        let server = FakeUpstream::play(script).await;
+        let leg = proxied(server.port);
+        leg.learn().await.unwrap();
+        server.hears("QUIT\r\n").await;
+        let local = crate::protocol::proxy_header::v2(None);
+        assert!(server.heard.lock().unwrap().starts_with(&local), "no client's");
+        server.heard.lock().unwrap().clear();
+        assert!(matches!(log_in(&leg).await, Answer::Unavailable { failure: Failure::Slow, .. }));
+        let header = crate::protocol::proxy_header::v2(Some(testing::client().ends));
+        let expected = [&header[..], b"LOGIN ann canary-secret\r\n"].concat();
+        assert_eq!(*server.heard.lock().unwrap(), expected, "and nothing in the dialogue");
+    }
+
+    #[tokio::test]
+    async fn the_dialogue_says_for_whom_only_where_it_is_to() {
+        for (how, expected) in [
+            (config::ForwardClient::Auto, "FROM 192.0.2.7:51234\r\nLOGIN ann canary-secret\r\n"),
+            (config::ForwardClient::None, "LOGIN ann canary-secret\r\n"),
+        ] {
+            let server = FakeUpstream::play(vec![Play::Say("hello FROM\r\n"), Play::Wait]).await;
+            let settings = config::Upstream {
+                forward_client: how,
+                ..upstream(endpoint(server.port, EndpointTls::None))
+            };
+            let leg = Leg::<Fake>::new(&settings, "gate.example.org").unwrap().unwrap();
+            assert!(matches!(log_in(&leg).await, Answer::Unavailable { .. }));
+            assert_eq!(server.heard(), expected, "{how:?}");
+        }
     }
 }

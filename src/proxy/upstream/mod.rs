@@ -2,6 +2,7 @@
 
 mod check;
 mod dial;
+mod forwarding;
 mod leg;
 mod offering;
 mod probe;
@@ -19,7 +20,7 @@ use crate::config::{self, Config};
 use crate::protocol::imap::Imap;
 use crate::protocol::pop3::Pop3;
 use crate::protocol::smtp::Smtp;
-use crate::protocol::{MailProtocol, Output, Refusal, Trouble, UpstreamLogin};
+use crate::protocol::{ClientOrigin, MailProtocol, Output, Refusal, Trouble, UpstreamLogin};
 use crate::proxy::tls::{Stream, TlsError};
 use leg::Leg;
 use offering::Offerings;
@@ -231,16 +232,17 @@ impl<P: MailProtocol> Legs<P> {
         while all.join_next().await.is_some() {}
     }
 
-    /// Logs in at `upstream`, by `by` at the latest.
+    /// Logs in at `upstream`, for `client` if there is one, by `by` at the latest.
     pub(super) async fn log_in(
         &self,
         upstream: &UpstreamName,
         login: UpstreamLogin,
         introduction: P::Introduction,
+        client: Option<ClientOrigin>,
         by: Instant,
     ) -> Answer<P> {
         match self.leg(upstream) {
-            Some(leg) => leg.log_in(login, introduction, by).await,
+            Some(leg) => leg.log_in(login, introduction, client, by).await,
             None => Answer::Unavailable { failure: Failure::NotServed, credential_sent: false },
         }
     }

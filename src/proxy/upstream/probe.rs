@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use super::Failure;
+use super::forwarding::Forwarder;
 use super::leg::Reach;
 use crate::base::{Protocol, UpstreamName};
-use crate::config::{Endpoint, EndpointTls};
+use crate::config::{Endpoint, EndpointTls, ForwardClient};
 use crate::protocol::imap::Imap;
 use crate::protocol::pop3::Pop3;
 use crate::protocol::smtp::Smtp;
@@ -108,6 +109,7 @@ async fn try_leg<P: MailProtocol>(
         connect_deadline: CONNECT_DEADLINE,
         login_deadline: ANSWER_DEADLINE,
         own_name: "localhost".to_owned(),
+        forwarder: Forwarder::new(ForwardClient::None),
     };
     if tls == EndpointTls::None {
         return Ok(reach(None).learn::<P>().await.map(|_| None));

@@ -156,7 +156,7 @@ fn tasks(row: &Row, gate: &Gate, user: &str, app_password: &str, home: &Path) ->
         let mut add = |mechanism, right| {
             let directory = home.join(tasks.len().to_string());
             fs::create_dir(&directory).expect("a directory");
-            let password = if right { app_password.to_owned() } else { spoilt(app_password) };
+            let password = if right { app_password.to_owned() } else { spoilt(app_password, tasks.len()) };
             let subject = format!("Letter {} by {user}", tasks.len());
             tasks.push(Task {
                 door,
@@ -182,13 +182,13 @@ fn tasks(row: &Row, gate: &Gate, user: &str, app_password: &str, home: &Path) ->
     tasks
 }
 
-/// An app password that finds the same row and is not it.
-fn spoilt(app_password: &str) -> String {
-    let other = if app_password.ends_with('a') { 'b' } else { 'a' };
-    let mut spoilt = app_password.to_owned();
-    spoilt.pop();
-    spoilt.push(other);
-    spoilt
+/// An app password that finds the same row and is not it: another one for each `number`, because one that was refused
+/// a moment ago is not judged again.
+fn spoilt(app_password: &str, number: usize) -> String {
+    let others = ["aaaa", "bbbb", "cccc", "dddd", "eeee", "ffff", "gggg", "hhhh"];
+    let other = others.into_iter().filter(|end| !app_password.ends_with(end)).nth(number % 7);
+    let kept = app_password.len() - 4;
+    format!("{}{}", &app_password[..kept], other.unwrap_or("aaaa"))
 }
 
 /// Whether a task came out as it should.

@@ -58,6 +58,8 @@ pub(crate) struct GateConfig {
     table: Table,
     doors: Vec<Door>,
     master_password: Option<String>,
+    /// Who must say with a PROXY header whom they pass on, at every door.
+    balancers: Vec<&'static str>,
 }
 
 impl GateConfig {
@@ -106,7 +108,7 @@ impl GateConfig {
                 doors.push(Door { protocol: mail.name(), implicit_tls, port, upstreams });
             }
         }
-        Self { table, doors, master_password: None }
+        Self { table, doors, master_password: None, balancers: Vec::new() }
     }
 
     /// Sets any key: `set(&["limits", "idle"], "5s")`, `set(&["upstream", "0", "login"], "local-part")`,
@@ -216,6 +218,12 @@ impl GateConfig {
         self
     }
 
+    /// Believes these networks about whom they pass on.
+    pub(crate) fn behind(mut self, balancers: &[&'static str]) -> Self {
+        self.balancers = balancers.to_vec();
+        self
+    }
+
     /// Writes the file, and the certificate and secrets that it names, into `directory`, where the gate will keep its
     /// data too. Returns the doors that it opens.
     pub(crate) fn write(mut self, directory: &Path) -> Vec<Door> {
@@ -234,7 +242,7 @@ impl GateConfig {
             .preset(&["database", "url"], format!("sqlite://{}", place("data/mailward.db")))
             .preset(&["audit", "directory"], place("data/audit"))
             .preset(&["tls", "certificate"], vec![Value::Table(certificate)]);
-        let listeners = config.doors.iter().map(Door::listener).collect::<Vec<_>>();
+        let listeners = config.doors.iter().map(|door| door.listener(&config.balancers)).collect::<Vec<_>>();
         config.table.insert("listener".into(), Value::Array(listeners));
 
         fs::create_dir_all(directory.join("data")).expect("the data directory");
@@ -252,13 +260,16 @@ impl GateConfig {
 }
 
 impl Door {
-    fn listener(&self) -> Value {
+    fn listener(&self, balancers: &[&'static str]) -> Value {
         let mut listener = Table::new();
         listener.insert("protocol".into(), self.protocol.into());
         listener.insert("address".into(), format!("127.0.0.1:{}", self.port.number).into());
         listener.insert("tls".into(), if self.implicit_tls { "implicit" } else { "starttls" }.into());
         if !self.upstreams.is_empty() {
             listener.insert("upstreams".into(), self.upstreams.clone().into());
+        }
+        if !balancers.is_empty() {
+            listener.insert("proxy_protocol_from".into(), balancers.to_vec().into());
         }
         Value::Table(listener)
     }

@@ -50,6 +50,11 @@ impl LegacyOptions {
         self.with("--xclient")
     }
 
+    /// Expects a PROXY header in front of everything from 127.0.0.1.
+    pub(crate) fn expecting_a_proxy_header(self) -> Self {
+        self.with("--proxy-header")
+    }
+
     /// No login before TLS.
     pub(crate) fn requiring_tls(self) -> Self {
         self.with("--require-tls")

@@ -3,6 +3,7 @@
 //! Whatever starts here ends when its value is dropped, and ends too when the test process is killed: the servers
 //! watch their standard input. Everything listens on loopback, on ports reserved among all tests that run at once.
 
+mod balancer;
 mod config;
 mod fake;
 mod gate;
@@ -15,6 +16,7 @@ mod script;
 pub(crate) mod table;
 mod wire;
 
+pub(crate) use balancer::{BALANCER, Balancer};
 pub(crate) use config::{GATE_NAME, GateConfig, UpstreamTls};
 pub(crate) use fake::{Answer, Fake, Manner, Script, eventually};
 pub(crate) use gate::{AppPassword, Gate};

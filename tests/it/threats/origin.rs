@@ -1,6 +1,7 @@
 //! Where a client comes from is the gate's to say: nothing that the client says about it reaches an upstream that
 //! would believe it.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::support::{
@@ -31,7 +32,7 @@ fn no_field_of_an_id_forges_an_address_at_a_dovecot_that_trusts_the_gate() {
     let legacy = LegacyServer::start(LegacyOptions::default().trusting_the_gate().fast_auth());
     let (user, password) = legacy.user(0);
     let gate = Gate::start(GateConfig::in_front_of(&legacy));
-    let mut guest = Guest::at(&gate, Mail::Imap);
+    let mut guest = Guest::from(Ipv4Addr::new(127, 0, 0, 9), &gate, Mail::Imap);
     assert!(guest.wire.imap("a", &format!("ID ({FIELDS})")).contains("a OK"));
     let value = "192.0.2.66";
     guest.wire.send(format!(
@@ -47,7 +48,7 @@ fn no_field_of_an_id_forges_an_address_at_a_dovecot_that_trusts_the_gate() {
     eventually("the session's end is logged", || legacy.dovecot_log().contains("Logged out"));
     let log = legacy.dovecot_log();
     assert!(
-        log.contains("rip=127.0.0.1")
+        log.contains("rip=127.0.0.9, lip=127.0.0.1")
             && !log.contains(&format!("rip={FORGED}"))
             && !log.contains("session=<forged>"),
         "{log}"
@@ -74,19 +75,23 @@ fn an_upstream_hears_only_the_gates_values_before_and_after_login() {
             .all(|line| line.contains("\"name\" \"evil\"") && line.contains("\"os\" \"windows\"")),
         "{heard}"
     );
-    assert!(!heard.contains("x-") && !heard.contains(FORGED), "{heard}");
+    assert!(!heard.contains(FORGED) && !heard.contains("x-forward") && !heard.contains("forged"), "{heard}");
+    let told = introduced.iter().filter(|line| line.contains("x-")).collect::<Vec<_>>();
+    assert_eq!(told.len(), 1, "before the login only: {heard}");
+    assert!(told[0].contains("\"x-originating-ip\" \"127.0.0.1\" \"x-originating-port\""), "{heard}");
+    assert_eq!(told[0].matches("\"x-").count(), 5, "{heard}");
 }
 
-/// PROXY and XCLIENT from anybody are bad commands; before the handshake they are no handshake.
+/// XCLIENT from anybody is a bad command; a PROXY header ends the connection, wherever it comes.
 #[test]
-fn a_proxy_header_or_xclient_from_a_stranger_is_a_bad_command() {
+fn xclient_from_a_stranger_is_a_bad_command_and_a_proxy_header_the_end() {
     const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x42\x7f\x00\x00\x01\x02\x9a\x03\xe1";
     let fakes = PROTOCOLS.map(Fake::start);
     let [imap, pop3, smtp] = &fakes;
     let gate = Gate::start(GateConfig::in_front_of_fakes(&[imap, pop3, smtp], UpstreamTls::None));
     for mail in PROTOCOLS {
         let v1 = "PROXY TCP4 192.0.2.66 127.0.0.1 666 993";
-        for line in [v1, "XCLIENT ADDR=192.0.2.66", "x XCLIENT ADDR=192.0.2.66"] {
+        for line in ["XCLIENT ADDR=192.0.2.66", "x XCLIENT ADDR=192.0.2.66"] {
             for inside in [false, true] {
                 let wire = Wire::open("127.0.0.1", gate.port(mail.name(), inside));
                 let mut wire = if inside { wire.secure(&gate.ca_file(), GATE_NAME) } else { wire };
@@ -103,10 +108,14 @@ fn a_proxy_header_or_xclient_from_a_stranger_is_a_bad_command() {
             let mut wire = Wire::open("127.0.0.1", gate.port(mail.name(), true));
             wire.send(header);
             assert!(!wire.rest().contains('\n'), "{mail:?}: no word before TLS");
-            let mut wire = Wire::open("127.0.0.1", gate.port(mail.name(), false));
-            wire.line();
-            wire.send([header, b"QUIT\r\nz LOGOUT\r\n"].concat());
-            assert!(!wire.rest().contains(FORGED));
+            for inside in [false, true] {
+                let wire = Wire::open("127.0.0.1", gate.port(mail.name(), inside));
+                let mut wire = if inside { wire.secure(&gate.ca_file(), GATE_NAME) } else { wire };
+                wire.line();
+                wire.send([header, b"NOOP\r\nz NOOP\r\n"].concat());
+                let rest = wire.rest();
+                assert!(!rest.contains(FORGED) && !rest.contains("OK") && !rest.contains("250"), "{rest}");
+            }
         }
         assert!(mail.is_yes(&Guest::at(&gate, mail).log_in("user0@example.test", "password")));
     }
