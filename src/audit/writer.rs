@@ -5,8 +5,8 @@
 //! does the next group: the slower the disk, the fewer syncs.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -23,6 +23,8 @@ const GROUP: usize = 512;
 /// What comes in.
 pub(super) enum Message {
     Append(Box<Request>),
+    /// Write what waits at leisure, if it is not written yet.
+    Gather,
     /// The last one: what is queued behind it is written too, then the chain ends.
     Close(oneshot::Sender<()>),
 }
@@ -32,6 +34,35 @@ pub(super) struct Request {
     pub(super) event: Event,
     pub(super) at: Timestamp,
     pub(super) done: oneshot::Sender<Result<(), AuditError>>,
+}
+
+/// Records that go with the next group, whose ever that is. `None` once the chain has ended.
+pub(super) struct Leisure(Mutex<Option<Vec<Request>>>);
+
+impl Default for Leisure {
+    fn default() -> Self {
+        Self(Mutex::new(Some(Vec::new())))
+    }
+}
+
+impl Leisure {
+    /// Adds one. Whether it is the first, or `None` where nobody will come for it.
+    pub(super) fn add(&self, request: Box<Request>) -> Option<bool> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = waiting.as_mut()?;
+        waiting.push(*request);
+        Some(waiting.len() == 1)
+    }
+
+    /// Takes all; for the last time if `ending`.
+    fn take(&self, ending: bool) -> Vec<Request> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if ending {
+            waiting.take().unwrap_or_default()
+        } else {
+            waiting.as_mut().map(std::mem::take).unwrap_or_default()
+        }
+    }
 }
 
 /// What was done, for metrics and tests.
@@ -49,6 +80,7 @@ pub(super) struct Writer {
     /// The last durable record of every chain of this process, the current one's last.
     tips: watch::Sender<Vec<Tip>>,
     counters: Arc<Counters>,
+    leisure: Arc<Leisure>,
     clock: Arc<dyn Clock>,
     failing: bool,
 }
@@ -59,9 +91,10 @@ impl Writer {
         chain: ChainFile,
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
+        leisure: Arc<Leisure>,
     ) -> (Self, watch::Receiver<Vec<Tip>>) {
         let (tips, watched) = watch::channel(vec![chain.tip().clone()]);
-        (Self { directory, chain: Some(chain), tips, counters, clock, failing: false }, watched)
+        (Self { directory, chain: Some(chain), tips, counters, leisure, clock, failing: false }, watched)
     }
 
     /// Until everybody who could append is gone, or somebody closes.
@@ -73,6 +106,7 @@ impl Writer {
             while let Some(message) = next {
                 match message {
                     Message::Append(request) => group.push(*request),
+                    Message::Gather => {}
                     Message::Close(done) => {
                         closing.push(done);
                         queue.close();
@@ -80,8 +114,11 @@ impl Writer {
                 }
                 next = if group.len() < GROUP { queue.try_recv().ok() } else { None };
             }
+            group.append(&mut self.leisure.take(false));
             self.commit(&mut group);
         }
+        group.append(&mut self.leisure.take(true));
+        self.commit(&mut group);
         if !closing.is_empty() && self.chain.is_some() {
             let at = self.clock.now();
             let _ = self.append(&[(at, &Event::ChainEnded)]);
@@ -152,7 +189,7 @@ mod tests {
     fn writer(directory: &std::path::Path) -> (Writer, watch::Receiver<Vec<Tip>>) {
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::default());
         let chain = ChainFile::create(directory, clock.now()).unwrap();
-        Writer::new(directory.to_owned(), chain, clock, Arc::default())
+        Writer::new(directory.to_owned(), chain, clock, Arc::default(), Arc::default())
     }
 
     #[test]

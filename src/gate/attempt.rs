@@ -23,7 +23,7 @@ use super::turns::Turns;
 use super::verdict::Settle;
 use crate::account::Located;
 use crate::audit::event::{Credential, Login, Outcome};
-use crate::audit::{Audit, Event};
+use crate::audit::{Audit, AuditError, Event};
 use crate::base::{Address, AppPasswordId, Clock, LoginName, Monotonic};
 use crate::config::WhenFull;
 use crate::protocol::{Credentials, Mechanism};
@@ -48,7 +48,18 @@ impl Desk {
     /// Records `event` durably; whether the client may be told what it says. A client that leaves meanwhile does not
     /// tear the write.
     pub(super) async fn record(&self, event: Event) -> bool {
-        let Err(error) = self.audit.append(event).await else { return true };
+        let appended = self.audit.append(event).await;
+        self.may_be_told(appended)
+    }
+
+    /// Records what no client is told, a little later than the rest.
+    pub(super) async fn record_at_leisure(&self, event: Event) {
+        let appended = self.audit.append_at_leisure(event).await;
+        self.may_be_told(appended);
+    }
+
+    fn may_be_told(&self, appended: Result<(), AuditError>) -> bool {
+        let Err(error) = appended else { return true };
         tracing::error!(%error, when_full = ?self.when_full, "an audit record is lost");
         match self.when_full {
             WhenFull::Refuse => false,

@@ -17,6 +17,7 @@ mod live_sessions;
 mod moment;
 mod open;
 pub mod record;
+mod several;
 mod site;
 mod stale;
 

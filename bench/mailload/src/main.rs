@@ -166,7 +166,11 @@ struct Ctx {
 /// The lines of a credentials file; the password is the rest of the line.
 fn read_credentials(path: &std::path::Path) -> Result<Vec<(String, String)>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    let rows: Vec<_> = text.lines().filter_map(|l| l.split_once(char::is_whitespace)).map(|(u, p)| (u.to_owned(), p.trim().to_owned())).collect();
+    let rows: Vec<_> = text
+        .lines()
+        .filter_map(|l| l.split_once(char::is_whitespace))
+        .map(|(u, p)| (u.to_owned(), p.trim().to_owned()))
+        .collect();
     if rows.is_empty() {
         bail!("{} holds no line \"user password\"", path.display());
     }
@@ -200,7 +204,13 @@ impl Ctx {
         (self.c.sources > 0).then(|| nth_addr(self.c.source_base, (n % self.c.sources as u64) as u32))
     }
     /// Connect and log in; Err carries the stage that failed.
-    async fn session(&self, cfg: &Arc<ClientConfig>, n: u64, src: Option<Ipv4Addr>, pass: &str) -> Result<(Conn, Duration), String> {
+    async fn session(
+        &self,
+        cfg: &Arc<ClientConfig>,
+        n: u64,
+        src: Option<Ipv4Addr>,
+        pass: &str,
+    ) -> Result<(Conn, Duration), String> {
         let t0 = Instant::now();
         let go = async {
             let mut c = Conn::open(&self.dial, cfg, src).await.map_err(|e| format!("open: {e:#}"))?;
@@ -257,7 +267,13 @@ async fn mem(ctx: &Ctx) -> proc::Mem {
     tokio::task::spawn_blocking(move || proc::mem(&p)).await.unwrap()
 }
 
-async fn logins(ctx: Arc<Ctx>, workers: usize, seconds: f64, warmup: f64, once: bool) -> Result<Map<String, Value>> {
+async fn logins(
+    ctx: Arc<Ctx>,
+    workers: usize,
+    seconds: f64,
+    warmup: f64,
+    once: bool,
+) -> Result<Map<String, Value>> {
     let errs = Arc::new(Errs::default());
     let counting = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let (stop_tx, stop_rx) = watch::channel(false);
@@ -368,7 +384,13 @@ async fn logins(ctx: Arc<Ctx>, workers: usize, seconds: f64, warmup: f64, once: 
     Ok(m)
 }
 
-async fn idle(ctx: Arc<Ctx>, steps: Vec<usize>, seconds: f64, opening: usize, warm: usize) -> Result<Map<String, Value>> {
+async fn idle(
+    ctx: Arc<Ctx>,
+    steps: Vec<usize>,
+    seconds: f64,
+    opening: usize,
+    warm: usize,
+) -> Result<Map<String, Value>> {
     if ctx.dial.proto != Protocol::Imap {
         bail!("idle needs --protocol imap");
     }
@@ -401,8 +423,16 @@ async fn idle(ctx: Arc<Ctx>, steps: Vec<usize>, seconds: f64, opening: usize, wa
         let (tx, mut rx) = tokio::sync::mpsc::unbounded_channel::<bool>();
         let add = want.saturating_sub(have);
         for _ in 0..add {
-            let (ctx, cfg, errs, alive, verified, gate, mut stop, tx) =
-                (ctx.clone(), cfg.clone(), errs.clone(), alive.clone(), verified.clone(), gate.clone(), stop_rx.clone(), tx.clone());
+            let (ctx, cfg, errs, alive, verified, gate, mut stop, tx) = (
+                ctx.clone(),
+                cfg.clone(),
+                errs.clone(),
+                alive.clone(),
+                verified.clone(),
+                gate.clone(),
+                stop_rx.clone(),
+                tx.clone(),
+            );
             js.push(tokio::spawn(async move {
                 let permit = gate.acquire_owned().await.unwrap();
                 let n = ctx.seq();
@@ -493,7 +523,13 @@ async fn idle(ctx: Arc<Ctx>, steps: Vec<usize>, seconds: f64, opening: usize, wa
         let held = th.elapsed().as_secs_f64();
         let during = mem(&ctx).await;
         let still = alive.load(Relaxed);
-        let per = |d: u64, b: u64| if still > 0 { json!(((d as f64 - b as f64) * 1024.0 / still as f64).round()) } else { Value::Null };
+        let per = |d: u64, b: u64| {
+            if still > 0 {
+                json!(((d as f64 - b as f64) * 1024.0 / still as f64).round())
+            } else {
+                Value::Null
+            }
+        };
         let mut m = Map::new();
         m.insert("sessions".into(), json!(want));
         m.insert("opened_now_alive".into(), json!(opened));
@@ -537,18 +573,26 @@ async fn throughput(ctx: Arc<Ctx>, conns: usize, seconds: f64, warmup: f64) -> R
     let mut desc = String::new();
     for _ in 0..conns {
         let n = ctx.seq();
-        let (mut c, _) = ctx.session(&cfg, n, ctx.src(n), ctx.password(n)).await.map_err(|e| anyhow::anyhow!(e))?;
+        let (mut c, _) =
+            ctx.session(&cfg, n, ctx.src(n), ctx.password(n)).await.map_err(|e| anyhow::anyhow!(e))?;
         desc = c.tls_desc.clone();
         c.imap_cmd("b1", "SELECT INBOX").await?;
         let (bytes, msgs, errs) = (bytes.clone(), msgs.clone(), errs.clone());
         js.push(tokio::spawn(async move {
             loop {
-                match c.fetch_big(|n| { bytes.fetch_add(n as u64, Relaxed); }).await {
+                match c
+                    .fetch_big(|n| {
+                        bytes.fetch_add(n as u64, Relaxed);
+                    })
+                    .await
+                {
                     Ok(0) => {
                         errs.add("no message 1 in INBOX");
                         return;
                     }
-                    Ok(_) => { msgs.fetch_add(1, Relaxed); }
+                    Ok(_) => {
+                        msgs.fetch_add(1, Relaxed);
+                    }
                     Err(e) => {
                         errs.add(&format!("{e:#}"));
                         return;
@@ -586,7 +630,8 @@ async fn throughput(ctx: Arc<Ctx>, conns: usize, seconds: f64, warmup: f64) -> R
 
 async fn latency(ctx: Arc<Ctx>, count: u64, warmup: u64) -> Result<Map<String, Value>> {
     let cfg = ctx.cfg()?;
-    let (mut c, _) = ctx.session(&cfg, 0, ctx.src(0), ctx.password(0)).await.map_err(|e| anyhow::anyhow!(e))?;
+    let (mut c, _) =
+        ctx.session(&cfg, 0, ctx.src(0), ctx.password(0)).await.map_err(|e| anyhow::anyhow!(e))?;
     for _ in 0..warmup {
         timeout(ctx.step(), c.noop()).await??;
     }
@@ -616,18 +661,30 @@ async fn latency(ctx: Arc<Ctx>, count: u64, warmup: u64) -> Result<Map<String, V
 }
 
 #[allow(clippy::too_many_arguments)]
-async fn badlogins(ctx: Arc<Ctx>, nsrc: u32, stride: u32, base: Ipv4Addr, rate: f64, cap: usize, seconds: f64, every: u64, lead: f64) -> Result<Map<String, Value>> {
+async fn badlogins(
+    ctx: Arc<Ctx>,
+    nsrc: u32,
+    stride: u32,
+    base: Ipv4Addr,
+    rate: f64,
+    cap: usize,
+    seconds: f64,
+    every: u64,
+    lead: f64,
+) -> Result<Map<String, Value>> {
     let cfg = ctx.cfg()?;
     let errs = Arc::new(Errs::default());
     let bad_errs = Arc::new(Errs::default());
     let hb = Arc::new(Mutex::new(hist()));
     let hg = Arc::new(Mutex::new(hist()));
-    let (rejected, accepted, broken) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (rejected, accepted, broken) =
+        (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let flying = Arc::new(AtomicUsize::new(0));
     let end = tokio::time::Instant::now() + Duration::from_secs_f64(lead + seconds);
     let c0 = cpu(&ctx).await;
     let flood = {
-        let (ctx, cfg, bad_errs, hb, flying) = (ctx.clone(), cfg.clone(), bad_errs.clone(), hb.clone(), flying.clone());
+        let (ctx, cfg, bad_errs, hb, flying) =
+            (ctx.clone(), cfg.clone(), bad_errs.clone(), hb.clone(), flying.clone());
         let (rejected, accepted, broken) = (rejected.clone(), accepted.clone(), broken.clone());
         tokio::spawn(async move {
             let start = tokio::time::Instant::now();
@@ -646,7 +703,8 @@ async fn badlogins(ctx: Arc<Ctx>, nsrc: u32, stride: u32, base: Ipv4Addr, rate: 
                 }
                 sent += 1;
                 peak = peak.max(flying.fetch_add(1, Relaxed) + 1);
-                let (ctx, cfg, bad_errs, hb, flying) = (ctx.clone(), cfg.clone(), bad_errs.clone(), hb.clone(), flying.clone());
+                let (ctx, cfg, bad_errs, hb, flying) =
+                    (ctx.clone(), cfg.clone(), bad_errs.clone(), hb.clone(), flying.clone());
                 let (rejected, accepted, broken) = (rejected.clone(), accepted.clone(), broken.clone());
                 tokio::spawn(async move {
                     let t0 = Instant::now();
@@ -727,7 +785,10 @@ async fn badlogins(ctx: Arc<Ctx>, nsrc: u32, stride: u32, base: Ipv4Addr, rate: 
         "broken": broken.load(Relaxed), "skipped_at_cap": skipped, "peak_in_flight": peak, "unfinished": flying.load(Relaxed),
         "reply": hj(&hb.lock().unwrap()), "errors": bad_errs.json()}),
     );
-    m.insert("good".into(), json!({"attempts": g, "ok": ok, "login": hj(&hg.lock().unwrap()), "errors": errs.json()}));
+    m.insert(
+        "good".into(),
+        json!({"attempts": g, "ok": ok, "login": hj(&hg.lock().unwrap()), "errors": errs.json()}),
+    );
     if let Some(ms) = ms {
         m.insert("server_cpu_ms_per_attempt".into(), json!(r3(ms / (sent + g).max(1) as f64)));
     }
@@ -768,12 +829,36 @@ fn main() -> Result<()> {
     let load0 = proc::loadavg();
     let m = rt.block_on(async {
         match cli.mode {
-            Mode::Logins { workers, seconds, warmup, once } => logins(ctx, workers, seconds, warmup, once).await,
-            Mode::Idle { sessions, seconds, opening, warm_logins } => idle(ctx, sessions, seconds, opening, warm_logins).await,
+            Mode::Logins { workers, seconds, warmup, once } => {
+                logins(ctx, workers, seconds, warmup, once).await
+            }
+            Mode::Idle { sessions, seconds, opening, warm_logins } => {
+                idle(ctx, sessions, seconds, opening, warm_logins).await
+            }
             Mode::Throughput { conns, seconds, warmup } => throughput(ctx, conns, seconds, warmup).await,
             Mode::Latency { count, warmup } => latency(ctx, count, warmup).await,
-            Mode::Badlogins { bad_sources, bad_stride, bad_base, rate, max_in_flight, seconds, good_every, lead } => {
-                badlogins(ctx, bad_sources, bad_stride, bad_base, rate, max_in_flight, seconds, good_every, lead).await
+            Mode::Badlogins {
+                bad_sources,
+                bad_stride,
+                bad_base,
+                rate,
+                max_in_flight,
+                seconds,
+                good_every,
+                lead,
+            } => {
+                badlogins(
+                    ctx,
+                    bad_sources,
+                    bad_stride,
+                    bad_base,
+                    rate,
+                    max_in_flight,
+                    seconds,
+                    good_every,
+                    lead,
+                )
+                .await
             }
         }
     });

@@ -41,6 +41,10 @@ impl Acceptor {
         // `smtp` there merely turns away who asks for something else.
         config.alpn_protocols = vec![protocol.as_str().as_bytes().to_vec()];
         config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
+        // Clients mostly name AES-256 first and mean nothing by it; see `provider`.
+        config.ignore_client_order = true;
+        // One for each connection that a client makes: it always has one left for the next.
+        config.send_tls13_tickets = 1;
         config.session_storage = ServerSessionMemoryCache::new(REMEMBERED_SESSIONS);
         Ok(Self(Arc::new(config)))
     }

@@ -15,6 +15,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use rustls::CipherSuite;
 use rustls::client::UnbufferedClientConnection;
 use rustls::crypto::CryptoProvider;
 use rustls::server::UnbufferedServerConnection;
@@ -104,9 +105,23 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// aws-lc-rs with X25519MLKEM768 first, so that what is recorded today stays closed to tomorrow's machines.
+/// aws-lc-rs with X25519MLKEM768 first, so that what is recorded today stays closed to tomorrow's machines, and AES-128
+/// before AES-256 (RFC 9325 section 4.2 lists it first, too): its handshakes hash with SHA-256, which processors do
+/// themselves, and its records take a fifth less work.
 fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+    // Stable: what is not named keeps its place behind them.
+    provider.cipher_suites.sort_by_key(|suite| {
+        let first = [
+            CipherSuite::TLS13_AES_128_GCM_SHA256,
+            CipherSuite::TLS13_AES_256_GCM_SHA384,
+            CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
+            CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+            CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        ];
+        first.iter().position(|first| *first == suite.suite()).unwrap_or(first.len())
+    });
+    Arc::new(provider)
 }
 
 /// What is wrong with the TLS part of the configuration.
