@@ -5,6 +5,7 @@
 //! gate has not concluded.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
@@ -139,7 +140,8 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
         let offer = Arc::clone(&self.offer);
         let mut dialogue = P::Server::new(ServerSetup { wording, offer, channel });
         loop {
-            match self.patiently(drive(&mut stream, &mut dialogue)).await?.ok()? {
+            let turn = self.patiently(pin!(drive(&mut stream, &mut dialogue))).await?.ok()?;
+            match turn {
                 Turn::Input { .. } | Turn::Closed => return None,
                 Turn::StartTls => {
                     stream = self.shake_hands(stream).await?;
@@ -148,7 +150,9 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
                 }
                 Turn::Event(attempt) => {
                     let arrived = Instant::now();
-                    let judging = judge(self.door, self.origin.clone(), self.client, self.deadline, attempt);
+                    // In a place of its own: it is by far the largest of what a connection waits for.
+                    let judging =
+                        Box::pin(judge(self.door, self.origin.clone(), self.client, self.deadline, attempt));
                     match self.patiently(judging).await? {
                         Verdict::Passed(passage, entered) => {
                             let guard = P::guard(&entered.welcome);
@@ -156,7 +160,7 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
                         }
                         Verdict::Refused(refused) => {
                             // A delay that would outlast the deadline ends with it, unanswered.
-                            self.patiently(sleep_until(arrived + refused.not_before)).await?;
+                            self.patiently(pin!(sleep_until(arrived + refused.not_before))).await?;
                             dialogue.refuse(refused.refusal);
                         }
                     }
@@ -165,8 +169,8 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
         }
     }
 
-    /// Runs `work` as long as this connection may stay.
-    async fn patiently<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+    /// Runs `work` as long as this connection may stay. What is not small stays where it is: it would be copied.
+    async fn patiently<T>(&mut self, work: impl Future<Output = T> + Unpin) -> Option<T> {
         tokio::select! {
             biased;
             done = timeout_at(self.deadline, work) => done.ok(),
@@ -177,7 +181,7 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
 
     /// The handshake, in which the client may say whom it wants.
     async fn shake_hands(&mut self, stream: Stream) -> Option<Stream> {
-        let handshake = timeout(self.door.limits.tls_deadline, self.door.acceptor.accept(stream));
+        let handshake = pin!(timeout(self.door.limits.tls_deadline, self.door.acceptor.accept(stream)));
         let stream = self.patiently(handshake).await?.ok()?.ok()?;
         let Told { offer, reach } = self.door.ways.told(stream.server_name());
         self.offer = offer;
@@ -197,7 +201,7 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
         dialogue.admit(entered.welcome);
         let not_begun = tokio::select! {
             biased;
-            told = self.patiently(settle(&mut stream, &mut dialogue)) => {
+            told = async { self.patiently(pin!(settle(&mut stream, &mut dialogue))).await } => {
                 let told = matches!(told, Some(Ok(Turn::Input { .. })));
                 (!told).then_some(Reason::ClientClosed)
             }

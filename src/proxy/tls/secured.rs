@@ -41,6 +41,9 @@ pub(super) const WRITTEN_AT_ONCE: usize = 4 * RECORD;
 /// Room for those and for a key update in front of them; a fifth record where the caller's bytes are not aligned.
 const SCRATCH: usize = WRITTEN_AT_ONCE + 5 * RECORD_OVERHEAD;
 
+/// What a server mostly says in a handshake before it has to listen.
+const HANDSHAKE_SAYS: usize = 4096;
+
 thread_local! {
     /// Where records are on their way through. Taken for a moment, never across an await.
     static SCRATCHES: RefCell<Scratch> = RefCell::new(Scratch { incoming: vec![0; SCRATCH], outgoing: vec![0; SCRATCH] });
@@ -381,6 +384,10 @@ fn encode<D>(mut data: EncodeTlsData<'_, D>, outgoing: &mut Vec<u8>) {
     // It tells how much room it needs when it is given none.
     if let Err(EncodeError::InsufficientSize(needs)) = data.encode(&mut []) {
         let from = outgoing.len();
+        if from == 0 {
+            // A handshake says several things in a row.
+            outgoing.reserve_exact(needs.required_size.max(HANDSHAKE_SAYS));
+        }
         outgoing.resize(from + needs.required_size, 0);
         if data.encode(outgoing.get_mut(from..).unwrap_or_default()).is_err() {
             outgoing.truncate(from);
