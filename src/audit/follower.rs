@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::file::Tip;
 use super::index::{self, FollowError};
@@ -19,7 +20,11 @@ use crate::store::{AuditHead, AuditMark, Store};
 /// The least time between two passes: under load one write to the database serves all records of so long.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// The same, while the database does not answer.
+/// The least time between two looks at what the index lacks: each writes pages all over its four trees, and what shares a
+/// look shares pages. Whoever searches looks first.
+const INDEX_PAUSE: Duration = Duration::from_secs(1);
+
+/// The least time between two passes while the database does not answer.
 const RETRY: Duration = Duration::from_secs(1);
 
 pub(super) struct Follower {
@@ -38,11 +43,18 @@ impl Follower {
         let mut indexed = HashMap::new();
         let mut failing = false;
         let mut all_chains = true;
+        let mut indexed_at = None;
         loop {
             // Asked before the pass, so that a pass follows the last record in any case.
             let writer_is_gone = self.tips.has_changed().is_err();
-            let passed = self.pass(&mut anchored, &mut indexed, all_chains).await;
+            let index = writer_is_gone
+                || all_chains
+                || indexed_at.is_none_or(|at: Instant| at.elapsed() >= INDEX_PAUSE);
+            let passed = self.pass(&mut anchored, index.then_some(&mut indexed), all_chains).await;
             all_chains &= passed.is_err();
+            if index && passed.is_ok() {
+                indexed_at = Some(Instant::now());
+            }
             match &passed {
                 Ok(()) => {
                     if std::mem::take(&mut failing) {
@@ -62,8 +74,11 @@ impl Follower {
             if writer_is_gone {
                 return;
             }
-            if passed.is_ok() && self.tips.changed().await.is_err() {
-                continue;
+            match (&passed, index) {
+                (Ok(()), true) if self.tips.changed().await.is_err() => continue,
+                // The index lacks something, whether more comes or not.
+                (Ok(()), false) => drop(tokio::time::timeout(INDEX_PAUSE, self.tips.changed()).await),
+                (Ok(()), true) | (Err(_), _) => {}
             }
             let pause = if passed.is_ok() { PAUSE } else { RETRY };
             // Ends early when the writer is gone: a command that wrote one record must not linger.
@@ -74,7 +89,7 @@ impl Follower {
     async fn pass(
         &mut self,
         anchored: &mut HashMap<String, i64>,
-        indexed: &mut HashMap<String, AuditMark>,
+        indexed: Option<&mut HashMap<String, AuditMark>>,
         all_chains: bool,
     ) -> Result<(), FollowError> {
         let tips = self.tips.borrow_and_update().clone();
@@ -84,6 +99,7 @@ impl Follower {
                 anchored.insert(tip.chain.clone(), tip.sequence);
             }
         }
+        let Some(indexed) = indexed else { return Ok(()) };
         for tip in &tips {
             let mark = indexed.remove(&tip.chain).unwrap_or_else(|| index::beginning(&tip.chain));
             let mark = index::follow(&self.directory, mark, &self.store).await?;

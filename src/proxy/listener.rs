@@ -54,7 +54,7 @@ fn open(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    prepare_listener(SockRef::from(&socket))?;
+    prepare_listener(&SockRef::from(&socket))?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
 }
@@ -85,7 +85,7 @@ pub(super) async fn accept_all<F>(
     F: Future<Output = ()> + Send + 'static,
 {
     // Once more, for a socket that somebody else opened.
-    if let Err(error) = prepare_listener(SockRef::from(&listener)) {
+    if let Err(error) = prepare_listener(&SockRef::from(&listener)) {
         tracing::error!(%error, "connections cannot be set up for small replies and keepalive");
     }
     let mut exhausted = false;
@@ -129,7 +129,7 @@ pub(super) fn prepare(tcp: &TcpStream) -> io::Result<()> {
 }
 
 /// The same for all that will be accepted there: Linux hands it on to each, which spares five calls of the system.
-fn prepare_listener(socket: SockRef<'_>) -> io::Result<()> {
+fn prepare_listener(socket: &SockRef<'_>) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&KEEPALIVE)
 }

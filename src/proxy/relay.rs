@@ -335,7 +335,7 @@ impl Relay {
     }
 
     async fn say_goodbye(&mut self, patience: Duration) {
-        let both = async { tokio::join!(self.client.stream.shutdown(), self.upstream.stream.shutdown()) };
+        let both = async { tokio::join!(self.client.say_goodbye(), self.upstream.say_goodbye()) };
         // A peer that is gone or does not read misses the goodbye: nothing is lost by it.
         let _ = tokio::time::timeout(patience, both).await;
     }
@@ -437,6 +437,11 @@ impl Side {
             self.unflushed = false;
         }
         Ok(!self.unflushed)
+    }
+
+    /// Unless it knows already.
+    async fn say_goodbye(&mut self) -> io::Result<()> {
+        if self.told_end { Ok(()) } else { self.stream.shutdown().await }
     }
 
     /// Once the other side has `ended` and nothing waits, passes the end on.
