@@ -49,6 +49,7 @@ contract! {
     every_statement_is_understood,
     of_many_who_add_an_account_one_does,
     accounts_are_listed_by_address_without_tombstones,
+    an_account_is_bound_to_an_upstream_until_it_is_unbound_or_removed,
     suspending_and_resuming_touch_living_accounts_only,
     a_removed_account_that_had_a_factor_comes_back_as_must_bind,
     a_removed_account_without_a_factor_comes_back_free,
@@ -119,6 +120,7 @@ async fn of_many_who_add_an_account_one_does(database: Database) {
             id: first.id,
             address: address("ada"),
             upstream: upstream(),
+            bound_upstream: None,
             state: AccountState::Active,
             must_bind: false,
             created_at: at(1),
@@ -140,6 +142,25 @@ async fn accounts_are_listed_by_address_without_tombstones(database: Database) {
     let listed: Vec<_> = listed.iter().map(|s| (s.account.address.local(), s.bound_factors)).collect();
     assert_eq!(listed, [("ada", 0), ("b-ob", 0), ("bob", 0), ("zoe", 1), ("élise", 0)]);
     assert_eq!(store.standing(&address("nobody")).await.unwrap(), None);
+}
+
+async fn an_account_is_bound_to_an_upstream_until_it_is_unbound_or_removed(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let (ada, bob) = (add(&store, "ada").await, add(&store, "bob").await);
+    let elsewhere = UpstreamName("elsewhere".into());
+    let bound = async |name| store.standing(&address(name)).await.unwrap().unwrap().account.bound_upstream;
+    assert_eq!((bound("ada").await, store.bound_upstreams().await.unwrap()), (None, vec![]));
+    for account in [ada, bob] {
+        assert!(store.set_bound_upstream(account, Some(&elsewhere)).await.unwrap());
+    }
+    assert_eq!(bound("ada").await, Some(elsewhere.clone()));
+    assert_eq!(store.bound_upstreams().await.unwrap(), [elsewhere.clone()]);
+    assert!(store.set_bound_upstream(ada, None).await.unwrap());
+    assert_eq!((bound("ada").await, bound("bob").await), (None, Some(elsewhere.clone())));
+    store.remove_account(bob).await.unwrap();
+    assert_eq!(bound("bob").await, None, "whoever comes back is where the domain leads");
+    assert!(!store.set_bound_upstream(bob, Some(&elsewhere)).await.unwrap());
+    assert_eq!(store.bound_upstreams().await.unwrap(), []);
 }
 
 async fn suspending_and_resuming_touch_living_accounts_only(database: Database) {
@@ -913,6 +934,13 @@ async fn a_change_under_a_live_session_leaves_a_row_and_nothing_else_does(databa
     store.insert_factor(&one).await.unwrap();
     store.unbind_factors(ada, None, true).await.unwrap();
     assert_eq!(news().await, [because("factor_bound"), None, None], "bound, and its last app password gone");
+    let elsewhere = UpstreamName("elsewhere".into());
+    for bound in [Some(&elsewhere), None] {
+        assert!(store.set_bound_upstream(ada, bound).await.unwrap());
+        assert_eq!(news().await, [None], "it is somewhere else now");
+        assert!(store.set_bound_upstream(ada, bound).await.unwrap());
+        assert_eq!(news().await, [], "where it was already");
+    }
     store.remove_account(ada).await.unwrap();
     assert_eq!(news().await, [because("removed")]);
     assert_eq!(store.standing(&address("bob")).await.unwrap().unwrap().account.id, bob);

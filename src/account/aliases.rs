@@ -100,6 +100,8 @@ fn explain(why: NameRefused) -> &'static str {
         NameRefused::MasterSeparator => {
             "holds the separator of `[upstream.master]`, and is refused without being listed\nhint: remove the line"
         }
+        // Nobody is looked for at another upstream than their domain's here.
+        NameRefused::NoSuchUpstream | NameRefused::DomainNotHeard => "leads nowhere\nhint: remove the line",
         NameRefused::SubAddress => {
             "is a sub-address, and is refused without being listed\nhint: remove the line; or change `sub_address_delimiter`, if your server has no sub-addresses"
         }

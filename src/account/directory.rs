@@ -64,6 +64,12 @@ pub enum NameRefused {
     /// Its local part holds what makes it a sub-address of another on its upstream.
     #[error("the name holds the upstream's `sub_address_delimiter`")]
     SubAddress,
+    /// It is bound to an upstream that the configuration does not have.
+    #[error("it is bound to an upstream that is not configured")]
+    NoSuchUpstream,
+    /// It is bound to an upstream that could not tell it from an account of another domain.
+    #[error("the upstream that it is bound to would not hear its domain")]
+    DomainNotHeard,
 }
 
 impl Directory {
@@ -105,9 +111,9 @@ impl Directory {
                 name(domain, place, names.account_domain(domain));
             }
         }
-        // Served even where `domains` says no more than `*`.
-        for (place, (upstream, names)) in upstreams.iter().zip(&names).enumerate() {
-            if let Some(domain) = &upstream.default_domain {
+        // Served even where `domains` says no more than `*`; where it says nothing, accounts are only moved to.
+        for (place, names) in names.iter().enumerate() {
+            if let Some(domain) = &names.default_domain {
                 name(domain, place, names.account_domain(domain));
             }
         }
@@ -143,6 +149,30 @@ impl Directory {
         let upstream_user = LoginName::from_bytes(upstream.user(&address).as_bytes())
             .map_err(|_| NameRefused::NotAnAddress)?;
         Ok(Located { address, upstream: upstream.name.clone(), upstream_user })
+    }
+
+    /// The account that `home` leads to, at another upstream: `upstream` knows it by the same address, in its own
+    /// spelling. Whatever that upstream would take for the name of another mailbox is refused.
+    ///
+    /// # Errors
+    /// [`NameRefused`]
+    pub fn at(&self, home: &Located, upstream: &UpstreamName) -> Result<Located, NameRefused> {
+        let names = self.upstreams.iter().find(|names| names.name == *upstream);
+        let names = names.ok_or(NameRefused::NoSuchUpstream)?;
+        let address = &home.address;
+        if names.could_be_master(address.as_str()) {
+            return Err(NameRefused::MasterSeparator);
+        }
+        if names.sub_address_delimiter.is_in(address.local()) {
+            return Err(NameRefused::SubAddress);
+        }
+        let known_as = Domain::parse(address.domain()).ok();
+        if known_as.is_none_or(|domain| names.account_domain(&domain) != Some(&domain)) {
+            return Err(NameRefused::DomainNotHeard);
+        }
+        let upstream_user =
+            LoginName::from_bytes(names.user(address).as_bytes()).map_err(|_| NameRefused::NotAnAddress)?;
+        Ok(Located { address: address.clone(), upstream: upstream.clone(), upstream_user })
     }
 
     /// The address that `login` spells, be it an account's own or an alias.
@@ -221,7 +251,7 @@ impl Names {
                 .iter()
                 .map(|d| (d.to_string(), d.unicode().into_owned()))
                 .collect(),
-            default_domain: upstream.default_domain.clone(),
+            default_domain: upstream.default_domain.clone().filter(|_| !upstream.domains.is_empty()),
             primary: upstream.default_domain.as_ref().or_else(|| exact(upstream).next()).cloned(),
         }
     }
@@ -281,6 +311,8 @@ mod tests {
             connect_deadline: Duration::from_secs(5),
             login_deadline: Duration::from_secs(30),
             refresh: Duration::from_secs(600),
+            max_connections: 0,
+            same_passwords_as: Vec::new(),
             failures_in_all: config::Rate { burst: 1000, per: Duration::from_secs(60) },
             failures_per_account: config::Rate { burst: 1000, per: Duration::from_secs(60) },
         }
@@ -638,5 +670,41 @@ mod tests {
         for line in 1..=4 {
             assert!(told.contains(&format!("\n  line {line}: ")), "{told}");
         }
+    }
+
+    #[test]
+    fn a_moved_account_is_called_as_its_new_upstream_calls_it_and_never_as_another_mailbox() {
+        let target = |name: &str, login| Upstream { login, ..upstream(name, &[]) };
+        let directory = directory_of(&[
+            upstream("legacy", &["example.org", "firm.example"]),
+            Upstream {
+                credential: master(MasterStyle::Separator('*')),
+                ..target("new", LoginRewrite::Address)
+            },
+            Upstream {
+                default_domain: Some(domain("example.org")),
+                sub_address_delimiter: toml::Value::from("-").try_into().unwrap(),
+                ..target("bare", LoginRewrite::LocalPart)
+            },
+            target("deaf", LoginRewrite::LocalPart),
+        ]);
+        let at = |login: &str, to: &str| {
+            let home = directory.locate(&LoginName::from_bytes(login.as_bytes()).unwrap()).unwrap();
+            assert_eq!(home.upstream.0, "legacy");
+            let found = directory.at(&home, &UpstreamName(to.to_owned()));
+            found.map(|located| (located.address.to_string(), located.upstream_user.as_str().to_owned()))
+        };
+        let found = |address: &str, user: &str| Ok((address.to_owned(), user.to_owned()));
+        assert_eq!(at("Ann@example.org", "new"), found("ann@example.org", "ann@example.org"));
+        assert_eq!(at("ann@example.org", "bare"), found("ann@example.org", "ann"));
+        assert_eq!(
+            at("ann@firm.example", "bare"),
+            Err(NameRefused::DomainNotHeard),
+            "that is another's name"
+        );
+        assert_eq!(at("ann@example.org", "deaf"), Err(NameRefused::DomainNotHeard));
+        assert_eq!(at("ann*boss@example.org", "new"), Err(NameRefused::MasterSeparator));
+        assert_eq!(at("ann-lists@example.org", "bare"), Err(NameRefused::SubAddress));
+        assert_eq!(at("ann@example.org", "gone"), Err(NameRefused::NoSuchUpstream));
     }
 }

@@ -8,13 +8,24 @@ use std::sync::Arc;
 
 use super::Located;
 use crate::audit::{AuditError, Author, Event};
-use crate::base::{Address, Clock};
+use crate::base::{Address, Clock, UpstreamName};
 use crate::store::{AccountRecord, AccountState, Added, Standing, Store, StoreError};
 
 /// Adds, shows and changes accounts.
 pub struct Accounts {
     store: Store,
     clock: Arc<dyn Clock>,
+}
+
+/// At which upstream an account was and is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// Whether anything was changed; it may be at the same upstream all the same.
+    pub changed: bool,
+    /// Before.
+    pub from: UpstreamName,
+    /// Now.
+    pub to: UpstreamName,
 }
 
 /// Why an account was not changed, or not as it should be.
@@ -100,6 +111,40 @@ impl Accounts {
         Ok(true)
     }
 
+    /// Binds the account of `home`, where its domain leads, to an upstream, or to none: then it is at `home` again. At
+    /// which upstream it was and is; the same, and nothing is recorded, if nothing was changed. Its sessions at another
+    /// end within a second. The caller knows that the upstream can have it ([`super::Directory::at`]).
+    ///
+    /// # Errors
+    /// [`AccountError`]
+    pub async fn bind_to_upstream(
+        &self,
+        home: &Located,
+        upstream: Option<&UpstreamName>,
+        by: &Author<'_>,
+    ) -> Result<Bound, AccountError> {
+        let account = self.show(&home.address).await?.account;
+        let before = account.bound_upstream.as_ref();
+        let at = |bound: Option<&UpstreamName>| bound.unwrap_or(&home.upstream).clone();
+        let bound = Bound { changed: before != upstream, from: at(before), to: at(upstream) };
+        if !bound.changed {
+            return Ok(bound);
+        }
+        self.set_bound(&account, upstream).await?;
+        let recorded = by.record(|by| Event::AccountUpstreamChanged {
+            account: account.address.to_string(),
+            from: bound.from.clone(),
+            to: bound.to.clone(),
+            bound: upstream.is_some(),
+            by,
+        });
+        if let Err(unrecorded) = recorded.await {
+            self.set_bound(&account, before).await?;
+            return Err(AccountError::Undone(unrecorded));
+        }
+        Ok(bound)
+    }
+
     /// Removes it with its factors and app passwords; returns it as it was. A tombstone stays: an account
     /// that had a factor must bind one when it comes back.
     ///
@@ -133,6 +178,18 @@ impl Accounts {
         standing
             .filter(|standing| standing.account.state != AccountState::Removed)
             .ok_or_else(|| AccountError::NotFound(address.clone()))
+    }
+
+    async fn set_bound(
+        &self,
+        account: &AccountRecord,
+        upstream: Option<&UpstreamName>,
+    ) -> Result<(), AccountError> {
+        if self.store.set_bound_upstream(account.id, upstream).await? {
+            Ok(())
+        } else {
+            Err(AccountError::NotFound(account.address.clone()))
+        }
     }
 
     async fn set_state(&self, account: &AccountRecord, state: AccountState) -> Result<(), AccountError> {

@@ -11,6 +11,6 @@ mod spelling;
 mod stray;
 
 pub use directory::{Directory, Located, NameRefused};
-pub use life::{AccountError, Accounts};
+pub use life::{AccountError, Accounts, Bound};
 pub use mailbox::{MailboxCheck, MailboxVerdict};
 pub use stray::Stray;

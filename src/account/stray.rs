@@ -25,7 +25,10 @@ impl Directory {
             let address = &standing.account.address;
             let login = LoginName::from_bytes(address.as_str().as_bytes());
             let leads_to = match login {
-                Ok(login) => self.locate(&login).map(|located| located.address),
+                Ok(login) => self.locate(&login).and_then(|home| match &standing.account.bound_upstream {
+                    Some(bound) => self.at(&home, bound).map(|located| located.address),
+                    None => Ok(home.address),
+                }),
                 Err(_) => Err(NameRefused::NotAnAddress),
             };
             (leads_to.as_ref() != Ok(address)).then(|| Stray {
@@ -50,6 +53,7 @@ mod tests {
                 id: AccountId(uuid::Uuid::nil()),
                 address: Address::parse(address).unwrap(),
                 upstream: UpstreamName("legacy".to_owned()),
+                bound_upstream: None,
                 state: AccountState::Active,
                 must_bind: false,
                 created_at: Timestamp::from_unix_seconds(0),

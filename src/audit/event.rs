@@ -44,6 +44,19 @@ pub enum Event {
         /// Who did it.
         by: Actor,
     },
+    /// Bound to an upstream, or to none: then it is where its domain leads.
+    AccountUpstreamChanged {
+        /// Address.
+        account: String,
+        /// Where it was.
+        from: UpstreamName,
+        /// Where it is.
+        to: UpstreamName,
+        /// Whether it is bound there now.
+        bound: bool,
+        /// Who did it.
+        by: Actor,
+    },
     /// A second factor was bound.
     FactorBound {
         /// Address.
@@ -131,6 +144,22 @@ pub enum Event {
         labels: Vec<String>,
         /// Who did it.
         by: Actor,
+    },
+    /// An upstream showed a certificate that was not taken: no password is sent there until it shows another. One record
+    /// for as long as it shows the same.
+    UpstreamCertificateRefused {
+        /// Which.
+        upstream: UpstreamName,
+        /// What it speaks there.
+        protocol: Protocol,
+        /// Where, as `host:port`.
+        address: String,
+        /// What would have been taken, in words.
+        expected: String,
+        /// SHA-256 of the key that was found, as `pin_sha256` would have it; none if there was none to be read.
+        found: Option<String>,
+        /// Why it was not taken.
+        reason: String,
     },
     /// The first record of every chain, written by the trail itself.
     ChainStarted {
@@ -284,6 +313,6 @@ pub struct SessionEnd {
     /// Bytes from the upstream to the client.
     pub bytes_to_client: u64,
     /// Why it ended: `client_closed`, `upstream_closed`, `idle`, `drained`, `error`; or what it rested on is no more:
-    /// `revoked`, `expired`, `out_of_scope`, `suspended`, `removed`, `factor_bound`; or `ended_by_admin`.
+    /// `revoked`, `expired`, `out_of_scope`, `suspended`, `removed`, `factor_bound`, `upstream_withdrawn`; or `ended_by_admin`.
     pub reason: String,
 }

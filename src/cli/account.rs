@@ -7,7 +7,7 @@ use super::audit::find;
 use super::context::Context;
 use super::output::{self, Table};
 use super::records::{AppPassword, Attempt, Factor, Session};
-use super::{Format, when};
+use super::{Format, upstream, when};
 use crate::base::{Timestamp, UpstreamName};
 use crate::config::Requirement;
 use crate::store::{Added, AuditQuery, Standing};
@@ -35,6 +35,17 @@ pub(super) enum AccountCommand {
         /// The mail address
         address: String,
     },
+    /// Move an account to another upstream than its domain leads to, or back: its mailbox is there already
+    Upstream {
+        /// The mail address
+        address: String,
+        /// The `name` of an `[[upstream]]`
+        #[arg(required_unless_present = "none", conflicts_with = "none")]
+        name: Option<String>,
+        /// Go where its domain leads
+        #[arg(long)]
+        none: bool,
+    },
     /// Keep an account out until it is resumed
     Suspend {
         /// The mail address
@@ -58,6 +69,9 @@ impl AccountCommand {
             Self::List { format } => list(context, *format).await,
             Self::Show { address, format } => show(context, address, *format).await,
             Self::Add { address } => add(context, address).await,
+            Self::Upstream { address, name, none: _ } => {
+                upstream::bind(context, address, name.as_deref()).await
+            }
             Self::Suspend { address } => suspend(context, address).await,
             Self::Resume { address } => resume(context, address).await,
             Self::Remove { address } => remove(context, address).await,
@@ -70,6 +84,7 @@ impl AccountCommand {
 struct Account {
     address: String,
     upstream: UpstreamName,
+    bound_upstream: Option<UpstreamName>,
     state: &'static str,
     bound_factors: u32,
     must_bind: bool,
@@ -77,17 +92,27 @@ struct Account {
     last_login_at: Option<Timestamp>,
 }
 
-impl From<&Standing> for Account {
-    fn from(standing: &Standing) -> Self {
+impl Account {
+    fn new(standing: &Standing, context: &Context) -> Self {
         let account = &standing.account;
         Self {
             address: account.address.to_string(),
-            upstream: account.upstream.clone(),
+            upstream: context.upstream_of(account),
+            bound_upstream: account.bound_upstream.clone(),
             state: account.state.as_str(),
             bound_factors: standing.bound_factors,
             must_bind: account.must_bind,
             created_at: account.created_at,
             last_login_at: account.last_login_at,
+        }
+    }
+}
+
+impl Account {
+    fn upstream_in_words(&self) -> String {
+        match self.bound_upstream {
+            Some(_) => format!("{} (bound)", self.upstream),
+            None => self.upstream.to_string(),
         }
     }
 }
@@ -104,7 +129,8 @@ struct Whole<'a> {
 }
 
 async fn list(context: &Context, format: Format) -> anyhow::Result<()> {
-    let accounts: Vec<Account> = context.site.accounts().list().await?.iter().map(Account::from).collect();
+    let accounts = context.site.accounts().list().await?;
+    let accounts: Vec<Account> = accounts.iter().map(|one| Account::new(one, context)).collect();
     if format.json {
         return output::json(&accounts);
     }
@@ -120,11 +146,12 @@ async fn list(context: &Context, format: Format) -> anyhow::Result<()> {
             (0, false) => "none".to_owned(),
             (number, _) => number.to_string(),
         };
+        let upstream = account.upstream_in_words();
         table.row([
             account.address,
             account.state.to_owned(),
             factors,
-            account.upstream.to_string(),
+            upstream,
             when::show(account.created_at),
             when::show_or(account.last_login_at, "never"),
         ]);
@@ -148,7 +175,7 @@ async fn show(context: &Context, name: &str, format: Format) -> anyhow::Result<(
         ..AuditQuery::default()
     };
     let attempts: Vec<Attempt> = find(context, &query).await?.iter().filter_map(Attempt::read).collect();
-    let account = Account::from(&standing);
+    let account = Account::new(&standing, context);
     if format.json {
         return output::json(&Whole {
             account,
@@ -167,7 +194,7 @@ async fn show(context: &Context, name: &str, format: Format) -> anyhow::Result<(
     };
     let mut facts = Table::of_pairs();
     facts.row(["state".into(), account.state.into()]);
-    facts.row(["upstream".into(), account.upstream.to_string()]);
+    facts.row(["upstream".into(), account.upstream_in_words()]);
     facts.row(["second factor".into(), rule]);
     facts.row(["created".into(), when::show(account.created_at)]);
     facts.row(["last login".into(), when::show_or(account.last_login_at, "never")]);

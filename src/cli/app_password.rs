@@ -109,7 +109,7 @@ struct Made<'a> {
 
 impl Create {
     async fn run(&self, context: &Context) -> anyhow::Result<()> {
-        let located = context.locate(&self.address)?;
+        let located = context.whereabouts(&self.address).await?;
         let mailbox = self.mailbox_password(context, &located).await?;
         let created = self.create(context, &located, mailbox.as_ref()).await?;
         let password = std::str::from_utf8(created.printed.expose())?;

@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_BACK: Duration = Duration::from_secs(60);
 
 /// Names of events, as the trail has them.
-const EVENTS: [&str; 20] = [
+const EVENTS: [&str; 22] = [
     "login",
     "refused_logins",
     "guessing_noticed",
@@ -33,6 +33,7 @@ const EVENTS: [&str; 20] = [
     "account_suspended",
     "account_resumed",
     "account_removed",
+    "account_upstream_changed",
     "factor_bound",
     "factor_unbound",
     "app_password_created",
@@ -41,6 +42,7 @@ const EVENTS: [&str; 20] = [
     "mailbox_password_stale",
     "mailbox_password_taken",
     "mailbox_password_resealed",
+    "upstream_certificate_refused",
     "chain_started",
     "chain_ended",
     "started",
@@ -217,6 +219,10 @@ fn detail(event: &Event) -> String {
         | Event::AccountSuspended { by, .. }
         | Event::AccountResumed { by, .. }
         | Event::AccountRemoved { by, .. } => by_whom(by),
+        Event::AccountUpstreamChanged { from, to, bound, by, .. } => {
+            let how = if *bound { "bound to" } else { "by its domain at" };
+            format!("{how} `{to}`, was at `{from}`, {}", by_whom(by))
+        }
         Event::FactorBound { kind, by, .. } => format!("{kind}, {}", by_whom(by)),
         Event::FactorUnbound { kind, reason, app_passwords_revoked, by, .. } => {
             let revoked = match app_passwords_revoked {
@@ -233,6 +239,10 @@ fn detail(event: &Event) -> String {
         | Event::MailboxPasswordTaken { labels, upstream, by, .. }
         | Event::MailboxPasswordResealed { labels, upstream, by, .. } => {
             format!("{} at `{upstream}`, {}", labels.join(" "), by_whom(by))
+        }
+        Event::UpstreamCertificateRefused { upstream, protocol, address, found, reason, .. } => {
+            let found = found.as_ref().map(|key| format!(", found key {key}")).unwrap_or_default();
+            format!("{protocol} of `{upstream}` at {address}: {reason}{found}")
         }
         Event::Started { version } => format!("version {version}"),
         Event::Stopped | Event::ChainEnded => String::new(),

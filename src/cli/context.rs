@@ -8,7 +8,7 @@ use super::users;
 use crate::account::{AccountError, Located, MailboxCheck, NameRefused};
 use crate::audit::event::Actor;
 use crate::audit::{Audit, Author};
-use crate::base::{Address, LoginName};
+use crate::base::{Address, LoginName, UpstreamName};
 use crate::config::Config;
 use crate::proxy::upstream::Upstreams;
 use crate::site::Site;
@@ -39,6 +39,32 @@ impl Context {
     /// The account that `name` means, whether or not it exists, and its upstream.
     pub(super) fn locate(&self, name: &str) -> anyhow::Result<Located> {
         self.site.directory.locate(&login_name(name)?).map_err(|refused| unreachable(name, refused))
+    }
+
+    /// The account that `name` means, at the upstream where it is.
+    pub(super) async fn whereabouts(&self, name: &str) -> anyhow::Result<Located> {
+        let home = self.locate(name)?;
+        let bound = match self.site.accounts().show(&home.address).await {
+            Ok(standing) => standing.account.bound_upstream,
+            Err(AccountError::NotFound(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        match bound {
+            Some(bound) => self.site.directory.at(&home, &bound).map_err(|why| {
+                anyhow::anyhow!(
+                    "{} is bound to `{bound}`, which cannot be used: {why}\nhint: correct the configuration, or `mailward account upstream {} --none`",
+                    home.address, home.address
+                )
+            }),
+            None => Ok(home),
+        }
+    }
+
+    /// The upstream of an account, for lists: where it is bound, or its domain leads; else where that led once.
+    pub(super) fn upstream_of(&self, account: &AccountRecord) -> UpstreamName {
+        let by_domain = || Some(self.locate(account.address.as_str()).ok()?.upstream);
+        let bound = account.bound_upstream.clone();
+        bound.or_else(by_domain).unwrap_or_else(|| account.upstream.clone())
     }
 
     /// The address that `name` means. An account whose domain is no longer served can still be looked at,
@@ -117,7 +143,10 @@ fn unreachable(name: &str, refused: NameRefused) -> anyhow::Error {
         NameRefused::SubAddress => Failure::usage(format!(
             "`{name}` cannot be an account: {refused}\nhint: write the address before the sign; or change the key, if your server has no sub-addresses"
         )),
-        NameRefused::NotAnAddress | NameRefused::MasterSeparator => misnamed(name, &refused),
+        NameRefused::NotAnAddress
+        | NameRefused::MasterSeparator
+        | NameRefused::NoSuchUpstream
+        | NameRefused::DomainNotHeard => misnamed(name, &refused),
     }
 }
 

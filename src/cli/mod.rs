@@ -21,6 +21,7 @@ mod records;
 mod reseal;
 mod serve;
 mod session;
+mod upstream;
 mod users;
 mod when;
 

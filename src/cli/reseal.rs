@@ -39,7 +39,7 @@ pub(super) async fn run(
     from_stdin: bool,
     format: Format,
 ) -> anyhow::Result<()> {
-    let located = context.locate(name)?;
+    let located = context.whereabouts(name).await?;
     if !mailbox::is_sealed(context, &located) {
         return Err(Failure::usage(format!(
             "nothing is sealed to the app passwords of {}: the gate logs in to `{}` as a master user\nhint: there is nothing to re-seal; no mailbox password is kept",

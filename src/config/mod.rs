@@ -43,7 +43,7 @@ pub use audit::{Audit, WhenFull};
 pub use database::{Database, postgres_options};
 pub use domain::DomainPattern;
 pub use duration::{InvalidDuration, format as format_duration, parse as parse_duration};
-pub use endpoint::{Endpoint, EndpointTls, HostPort, InvalidHostPort};
+pub use endpoint::{Endpoint, EndpointTls, HostPort, InvalidHostPort, show_pin};
 pub use forward_client::ForwardClient;
 pub use limits::{Limits, Rate};
 pub use listener::{Listener, ListenerTls};

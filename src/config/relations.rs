@@ -6,6 +6,7 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::document::{Document, alternatives, nearest};
+use super::endpoint::HostPort;
 use super::listener::{Listener, RawListener};
 use super::upstream::{RawUpstream, Upstream};
 use crate::base::{Domain, Protocol};
@@ -148,8 +149,8 @@ pub(super) fn check_shared_servers(document: &mut Document<'_>, upstreams: &[(Ra
         let shares = |other: &Upstream| {
             Protocol::ALL.into_iter().find_map(|protocol| {
                 let (here, there) = (upstream.endpoint(protocol)?, other.endpoint(protocol)?);
-                let same = here.host.eq_ignore_ascii_case(&there.host) && here.port == there.port;
-                same.then(|| format!("{}:{}", here.host, here.port))
+                let shared = |one: &&HostPort| there.addresses.iter().any(|other| other.is(one));
+                here.addresses.iter().find(shared).map(ToString::to_string)
             })
         };
         let alike = |other: &Upstream| other.login == upstream.login && upstream.login.carries_domain();

@@ -68,7 +68,8 @@ fn the_shortest_file_has_every_default() {
     let upstream = &config.upstreams[0];
     assert_eq!(upstream.accounts, None);
     assert_eq!(upstream.connect_deadline, Duration::from_secs(5));
-    assert_eq!(upstream.imap.as_ref().unwrap().server_name, "10.0.0.5");
+    let imap = upstream.imap.as_ref().unwrap();
+    assert_eq!(imap.name_of(&imap.addresses[0]), "10.0.0.5");
     assert!(config.portal.is_none());
 }
 
@@ -125,8 +126,8 @@ fn each_mistake_in_a_value_is_named_with_its_line_and_key() {
             "line 14: `imap.address` in `[[upstream]]`: `10.0.0.5` is no host and port\nhint: write",
         ),
         (
-            problem("[\"10.0.0.5:143\"]", "[\"a:1\", \"b:1\"]"),
-            "line 14: `imap.address` in `[[upstream]]`: names several servers, but failover is not built yet",
+            problem("[\"10.0.0.5:143\"]", "[\"a:1\", \"b:1\", \"a:1\"]"),
+            "line 14: `imap.address` in `[[upstream]]`: names `a:1` twice\nhint: remove one of them",
         ),
         (
             with("refresh = \"10\""),

@@ -60,6 +60,10 @@ pub struct Upstream {
     pub login_deadline: Duration,
     /// How often what it offers is learned again.
     pub refresh: Duration,
+    /// Sessions and logins under way that it may have from this process, over all protocols; 0: any number.
+    pub max_connections: u32,
+    /// Upstreams whose mailbox passwords are good here, too.
+    pub same_passwords_as: Vec<UpstreamName>,
     /// Failed logins that it may see, before the gate keeps passwords to itself. 60 in 1 min.
     pub failures_in_all: Rate,
     /// The same for one account. 10 in 10 min.
@@ -133,6 +137,10 @@ pub(super) struct RawUpstream {
     login_deadline: DurationText,
     #[serde(default = "ten_minutes", deserialize_with = "duration::longer_than_zero")]
     refresh: DurationText,
+    #[serde(default)]
+    max_connections: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "names")]
+    same_passwords_as: Vec<String>,
     #[serde(default = "sixty_in_a_minute")]
     failures_in_all: RawRate,
     #[serde(default = "ten_in_ten_minutes")]
@@ -198,6 +206,8 @@ impl RawUpstream {
             connect_deadline: self.connect_deadline.0,
             login_deadline: self.login_deadline.0,
             refresh: self.refresh.0,
+            max_connections: self.max_connections,
+            same_passwords_as: self.same_passwords_as.into_iter().map(UpstreamName).collect(),
             failures_in_all: self.failures_in_all.rate(),
             failures_per_account: self.failures_per_account.rate(),
         };
@@ -207,15 +217,18 @@ impl RawUpstream {
 
     fn check_domains(&self, document: &mut Document<'_>) {
         let domains = self.domains.get_ref();
-        if domains.is_empty() {
+        if domains.is_empty()
+            && let Some(alias) = self.domain_aliases.first()
+        {
             document.problem(
-                &self.domains.span(),
-                "`domains` of `[[upstream]]` is empty\nhint: write the mail domains that it serves, or `\"*\"` for every other",
+                &alias.span(),
+                "`domain_aliases` lead to an upstream that has no `domains`\nhint: write them where the domain is served; accounts that are bound to this one keep their names",
             );
         }
         if let Some(default) = &self.default_domain {
             let wanted = &default.get_ref().domain;
-            if !self.serves(wanted) {
+            // Without domains it says whose bare names the server knows.
+            if !domains.is_empty() && !self.serves(wanted) {
                 document.problem(
                     &default.span(),
                     &format!(
@@ -236,7 +249,8 @@ impl RawUpstream {
         let Some(login) = &self.login else { return };
         let several = match self.domains.get_ref().as_slice() {
             [one] => matches!(one.get_ref(), PatternText::Any),
-            [] => false,
+            // Accounts of any domain may be bound to it; of bare names `Directory::at` takes care.
+            [] => login.get_ref().carries_domain(),
             [_, _, ..] => true,
         };
         if several && !login.get_ref().keeps_domains_apart() {
@@ -356,6 +370,8 @@ impl From<&Upstream> for RawUpstream {
             connect_deadline: DurationText(upstream.connect_deadline),
             login_deadline: DurationText(upstream.login_deadline),
             refresh: DurationText(upstream.refresh),
+            max_connections: upstream.max_connections,
+            same_passwords_as: upstream.same_passwords_as.iter().map(|name| name.0.clone()).collect(),
             failures_in_all: upstream.failures_in_all.into(),
             failures_per_account: upstream.failures_per_account.into(),
             master,
@@ -381,15 +397,26 @@ fn nowhere<T>(value: T) -> Spanned<T> {
     Spanned::new(0..0, value)
 }
 
-/// Short, and free of what would need quoting in a log or a command.
 fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Spanned<String>, D::Error> {
     let name = Spanned::<String>::deserialize(deserializer)?;
-    let text = name.get_ref();
+    check_name(name.get_ref())?;
+    Ok(name)
+}
+
+/// They may be of upstreams that are gone.
+fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let names = Vec::<String>::deserialize(deserializer)?;
+    names.iter().try_for_each(|name| check_name(name))?;
+    Ok(names)
+}
+
+/// Short, and free of what would need quoting in a log or a command.
+fn check_name<E: Error>(text: &str) -> Result<(), E> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     if (1..=64).contains(&text.len()) && text.bytes().all(plain) {
-        return Ok(name);
+        return Ok(());
     }
-    Err(D::Error::custom(format!(
+    Err(E::custom(format!(
         "`{text}` is no name\nhint: write up to 64 letters, digits, `-`, `_` or `.`; never change it later, sealed passwords are bound to it"
     )))
 }

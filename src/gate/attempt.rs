@@ -24,7 +24,7 @@ use super::verdict::Settle;
 use crate::account::Located;
 use crate::audit::event::{Credential, Login, Outcome};
 use crate::audit::{Audit, AuditError, Event};
-use crate::base::{Address, AppPasswordId, Clock, LoginName, Monotonic};
+use crate::base::{Address, AppPasswordId, Clock, LoginName, Monotonic, UpstreamName};
 use crate::config::WhenFull;
 use crate::protocol::{Credentials, Mechanism};
 
@@ -88,6 +88,8 @@ pub(super) struct OpenAttempt {
     pub(super) program: Option<String>,
     /// Where its name leads, once that is known.
     pub(super) located: Option<Located>,
+    /// Where its domain leads; the account may have been moved from there.
+    pub(super) home: Option<UpstreamName>,
     /// Where its name leads behind other listeners: for the trail alone.
     pub(super) elsewhere: Option<Located>,
     /// Whether the configuration names its domain: one that only `*` serves may be half of a password.
@@ -130,6 +132,7 @@ impl OpenAttempt {
             origin: origin.clone(),
             program: credentials.program.clone(),
             located: None,
+            home: None,
             elsewhere: None,
             domain_is_named: false,
             account_exists: false,

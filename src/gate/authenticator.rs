@@ -98,6 +98,7 @@ impl Authenticator {
             failure_delay: on.limits.failure_delay,
             // Half of what a connection has before login, so that the answer still reaches the client.
             longest_wait: on.limits.auth_deadline / 2,
+            moved_to: Mutex::default(),
             upstreams: on.upstreams.into_iter().map(|upstream| (upstream.name.clone(), upstream)).collect(),
             #[cfg(test)]
             argon2_runs: std::sync::atomic::AtomicUsize::new(0),
@@ -135,6 +136,11 @@ impl Authenticator {
             tracing::error!(%error, "the gate failed to conclude an attempt");
             Conclusion::Refuse(Refused { refusal: Refusal::Unavailable, not_before: Duration::ZERO })
         })
+    }
+
+    /// Records what happened that no attempt is behind; what cannot be written is said in the log.
+    pub async fn record(&self, event: Event) {
+        self.gate.desk.record(event).await;
     }
 
     /// Records the end of a session and gives its place back.
@@ -204,6 +210,8 @@ pub(super) struct Gate {
     refusal_times: Mutex<HashMap<UpstreamName, RefusalTime>>,
     outages: Mutex<Outages>,
     refused_seals: Mutex<RefusedSeals>,
+    /// Upstreams that accounts were moved to.
+    moved_to: Mutex<Vec<UpstreamName>>,
     failure_delay: Duration,
     /// How often argon2 was asked.
     #[cfg(test)]
@@ -217,9 +225,7 @@ impl Gate {
         self.settle_upstream(&mut attempt, no.kind);
         self.keep_watch(&attempt, no.kind).await;
         attempt.unseen = no.kind.is_unseen();
-        let upstream = attempt.located.as_ref().map(|located| located.upstream.clone());
-        let protocol = attempt.origin.protocol;
-        let outage = upstream.as_ref().and_then(|upstream| self.outages().present(upstream, protocol, now));
+        let outage = self.trouble(&attempt);
         let undecided = outage.is_some() || attempt.over_budget;
         let Consequences { mut refusal, settle, outcome, uniform } = no.kind.consequences(undecided);
         if outcome == Outcome::Refused
@@ -312,6 +318,10 @@ impl Gate {
 
     pub(super) fn refused_seals(&self) -> MutexGuard<'_, RefusedSeals> {
         locked(&self.refused_seals)
+    }
+
+    pub(super) fn moved_to(&self) -> MutexGuard<'_, Vec<UpstreamName>> {
+        locked(&self.moved_to)
     }
 
     pub(super) fn outages(&self) -> MutexGuard<'_, Outages> {

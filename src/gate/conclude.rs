@@ -130,6 +130,10 @@ impl Gate {
         attempt.read_at = self.registry.moment();
         let standing = self.store.standing(&located.address).await.map_err(|e| broken(unreadable(&e)))?;
         attempt.account_exists = standing.is_some();
+        let upstream = standing.as_ref().and_then(|standing| self.upstream_now(&located.address, standing));
+        if upstream.is_some_and(|upstream| upstream != located.upstream) {
+            return Err(changed_meanwhile(Cause::UpstreamWithdrawn));
+        }
         let known = Known { standing, row: None };
         match self.plan(&known, located) {
             Plan::PassThrough(Then::Enter) => self.present_account(attempt, located, known.standing).await,
@@ -243,6 +247,7 @@ fn changed_meanwhile(cause: Cause) -> No {
         Cause::Suspended => No::proven(Refusal::Suspended, &why),
         Cause::Expired => No::proven(Refusal::Expired, &why),
         Cause::OutOfScope => No::proven(Refusal::OutOfScope, &why),
+        Cause::UpstreamWithdrawn => No::proven(Refusal::Unavailable, &why),
         Cause::Revoked | Cause::Removed | Cause::FactorBound | Cause::EndedByAdmin => No::hopeless(&why),
     }
 }

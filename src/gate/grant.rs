@@ -88,11 +88,7 @@ impl Grant {
     #[must_use]
     pub fn take_login(&mut self) -> UpstreamLogin {
         self.attempt.at_stake = matches!(self.basis, Basis::MailboxPassword);
-        UpstreamLogin {
-            user: self.login.user.clone(),
-            authorize_as: self.login.authorize_as.clone(),
-            password: self.login.password.duplicate(),
-        }
+        self.login.duplicate()
     }
 }
 

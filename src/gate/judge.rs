@@ -21,10 +21,10 @@ use super::reach::Way;
 use super::stale::Sent;
 use super::upstream_login::{Style, UpstreamRules, own_login};
 use super::verdict::No;
-use crate::account::Located;
+use crate::account::{Located, NameRefused};
 use crate::app_password::{Candidate, Outside, Scope, Tampered, Undecided};
 use crate::audit::event::Credential;
-use crate::base::{Address, LoginName, Password, UpstreamName};
+use crate::base::{Address, Password, UpstreamName};
 use crate::protocol::{Credentials, Refusal, UpstreamLogin};
 use crate::store::{AppPasswordRecord, SentSeal, Standing, StoreError};
 
@@ -56,41 +56,60 @@ impl Gate {
         attempt: &mut OpenAttempt,
         credentials: Credentials,
     ) -> Result<Leave, No> {
-        let (located, way) = match self.lead(attempt, &credentials.login).await {
-            Ok(led) => led,
+        let reach = attempt.origin.reach.clone();
+        let home = match self.directory.locate_among(&credentials.login, |name| reach.way_to(name).is_some())
+        {
+            Ok(home) => home,
+            Err(why) => return Err(self.nowhere(attempt, &credentials.password, &why.to_string()).await),
+        };
+        let candidate = Candidate::parse(&credentials.password);
+        attempt.read_at = self.registry.moment();
+        let read = self.look_up(&home.address, candidate.as_ref()).await;
+        let located = match &read {
+            Ok(known) => {
+                attempt.account_exists = known.standing.is_some();
+                self.whereabouts(&home, known.standing.as_ref())
+            }
+            Err(_) => self.remembered_whereabouts(&home, &credentials.password),
+        };
+        let located = match located {
+            Ok(located) => located,
+            // Somebody changed the configuration under it: `Directory::strays` told when the gate started.
             Err(why) => {
-                attempt.refused_after = self.refusal_time(None);
-                self.note_presented(attempt, &credentials.password);
                 self.take_turn(attempt, None).await?;
-                let repeated = self.is_repeated(attempt, &credentials.password, why.as_bytes());
-                return Err(if repeated { No::repeated() } else { No::hopeless(&why) });
+                return Err(No::undecided(&why.to_string()));
             }
         };
+        let Some(way) = reach.way_to(&located.upstream) else {
+            // An account behind other listeners is none here; only the trail says whose it is.
+            attempt.elsewhere = Some(located);
+            let why = "this listener does not lead to its upstream";
+            return Err(self.nowhere(attempt, &credentials.password, why).await);
+        };
         attempt.located = Some(located.clone());
+        attempt.home = Some(home.upstream.clone());
         self.note_presented(attempt, &credentials.password);
-        attempt.refused_after = self.refusal_time(Some(&located.upstream));
+        attempt.refused_after = self.refusal_time_around(&home.upstream);
+        let domain_is_named = |rules: &UpstreamRules| rules.names(home.address.domain());
+        attempt.domain_is_named = self.upstreams.get(&home.upstream).is_some_and(domain_is_named);
         let Some(rules) = self.upstreams.get(&located.upstream) else {
             return Err(No::undecided("the upstream is not configured"));
         };
-        attempt.domain_is_named = rules.names(located.address.domain());
         // Whoever the account is, or a guesser would learn whom the gate asks the upstream about.
-        if way == Way::Misled {
-            self.note_existence(attempt, &located.address).await;
+        if let Some(obstacle) = way.obstacle() {
             self.take_turn(attempt, None).await?;
-            return Err(No::undecided(
-                "its upstream lacks what the client was told under another's hostname",
-            ));
+            if way != Way::Misled {
+                // All hear it without anybody asking: there is nothing to wait for that somebody found out before.
+                self.outages().answered(&located.upstream, attempt.origin.protocol);
+            }
+            return Err(No::undecided(obstacle));
         }
         let presented = Presented { account: located.address.as_str(), password: &credentials.password };
         let case = Case { located: &located, rules, presented };
-        let candidate = Candidate::parse(&credentials.password);
-
-        attempt.read_at = self.registry.moment();
-        let mut known = match self.look_up(&located.address, candidate.as_ref()).await {
+        let mut known = match read {
             Ok(known) => known,
             Err(error) => return self.without_store(attempt, &case, &error),
         };
-        attempt.account_exists = known.standing.is_some();
         let label = known.row.as_ref().map(|row| row.label.clone());
         if self.take_turn(attempt, label.as_deref()).await? {
             known = match self.look_up(&located.address, candidate.as_ref()).await {
@@ -98,12 +117,19 @@ impl Gate {
                 Err(error) => return self.without_store(attempt, &case, &error),
             };
             attempt.account_exists = known.standing.is_some();
+            if self.whereabouts(&home, known.standing.as_ref()).as_ref() != Ok(&located) {
+                return Err(No::undecided("the account was moved to another upstream meanwhile"));
+            }
         }
         if candidate.is_some() && known.row.is_none() {
             self.proofs().forget(presented);
         }
         let plan = self.plan(&known, &located);
-        if self.is_repeated(attempt, &credentials.password, &manner(plan, known.row.as_ref())) {
+        if self.is_repeated(
+            attempt,
+            &credentials.password,
+            &manner(plan, known.row.as_ref(), &located.upstream),
+        ) {
             if !self.is_paid(attempt) {
                 // Somebody else presented it before: that must not show.
                 self.take_place(attempt, &located.upstream, Place::AsIfSent).await?;
@@ -127,25 +153,23 @@ impl Gate {
         }
     }
 
-    /// Where `login` leads from where the attempt comes from, or why it leads nowhere. An account behind other
-    /// listeners is none here; only the trail says whose it is.
-    async fn lead(&self, attempt: &mut OpenAttempt, login: &LoginName) -> Result<(Located, Way), String> {
-        let reach = &attempt.origin.reach;
-        let located = self.directory.locate_among(login, |upstream| reach.way_to(upstream).is_some());
-        let located = located.map_err(|why| why.to_string())?;
-        match reach.way_to(&located.upstream) {
-            Some(way) => Ok((located, way)),
-            None => {
-                self.note_existence(attempt, &located.address).await;
-                attempt.elsewhere = Some(located);
-                Err("this listener does not lead to its upstream".to_owned())
-            }
+    /// A no to a name that leads nowhere from where the attempt comes from.
+    async fn nowhere(&self, attempt: &mut OpenAttempt, password: &Password, why: &str) -> No {
+        attempt.refused_after = self.refusal_time(None);
+        self.note_presented(attempt, password);
+        if let Err(no) = self.take_turn(attempt, None).await {
+            return no;
         }
+        if self.is_repeated(attempt, password, why.as_bytes()) { No::repeated() } else { No::hopeless(why) }
     }
 
-    /// For the trail of an attempt that is refused whatever the store says.
-    async fn note_existence(&self, attempt: &mut OpenAttempt, address: &Address) {
-        attempt.account_exists = matches!(self.store.standing(address).await, Ok(Some(_)));
+    /// Where the account was when its password was last proven, for the time in which nobody can say where it is.
+    fn remembered_whereabouts(&self, home: &Located, password: &Password) -> Result<Located, NameRefused> {
+        let presented = Presented { account: home.address.as_str(), password };
+        match self.proofs().at(presented) {
+            Some(at) if at != home.upstream => self.directory.at(home, &at),
+            Some(_) | None => Ok(home.clone()),
+        }
     }
 
     /// The account and, if the presented password has the form of an app password, the row with its label.
@@ -293,6 +317,7 @@ impl Gate {
             app_password: row.id,
             label: row.label.clone(),
             scope,
+            at: case.located.upstream.clone(),
             upstream: row.upstream.clone(),
             sealed_version: row.sealed_version,
             mailbox,
@@ -346,8 +371,9 @@ impl Gate {
                 })?;
                 (login, None)
             }
-            // A mailbox password belongs to the upstream it was sealed for, and is sent to no other.
-            Style::Sealed if proof.upstream != case.located.upstream => {
+            // A mailbox password belongs to the upstream it was sealed for, and is sent to no other, unless the
+            // administrator says that it is good there as well.
+            Style::Sealed if !case.rules.takes_passwords_of(&proof.upstream) => {
                 return Err(No::proven(
                     Refusal::Stale,
                     "the mailbox password was sealed for another upstream",
@@ -381,11 +407,13 @@ impl Gate {
 }
 
 /// In which way a presented password is judged: another whenever its answer might be.
-fn manner(plan: Plan, row: Option<&AppPasswordRecord>) -> Vec<u8> {
+fn manner(plan: Plan, row: Option<&AppPasswordRecord>, upstream: &UpstreamName) -> Vec<u8> {
     match (plan, row) {
         (Plan::Refuse(because), _) => because.as_str().as_bytes().to_vec(),
         (Plan::ProveAppPassword(_), Some(row)) => [row.id.0.as_bytes(), row.mac.as_slice()].concat(),
-        (Plan::ProveAppPassword(_), None) | (Plan::PassThrough(_), _) => b"upstream".to_vec(),
+        (Plan::ProveAppPassword(_), None) | (Plan::PassThrough(_), _) => {
+            [b"upstream ", upstream.0.as_bytes()].concat()
+        }
     }
 }
 

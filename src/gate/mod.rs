@@ -40,6 +40,7 @@ mod upstream_login;
 mod uses;
 mod verdict;
 mod watch;
+mod whereabouts;
 
 #[cfg(test)]
 mod tests;
@@ -48,5 +49,5 @@ pub use authenticator::{Authenticator, Dependencies};
 pub use grant::{Conclusion, Decision, Grant, Origin, Refused, UpstreamSaid};
 pub use live::{Cause, EndError, LiveSessions, Traffic};
 pub use passage::{Passage, SessionSummary};
-pub use reach::{Reach, Way};
+pub use reach::{Flag, Led, Reach, Way};
 pub use upstream_login::{UnusableUpstream, UpstreamRules};

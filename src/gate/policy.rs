@@ -122,6 +122,7 @@ mod tests {
                 id: AccountId(uuid::Uuid::nil()),
                 address: Address::parse("a@example.org").unwrap(),
                 upstream: UpstreamName("legacy".to_owned()),
+                bound_upstream: None,
                 state,
                 must_bind,
                 created_at: Timestamp::from_unix_seconds(0),

@@ -45,6 +45,8 @@ pub(super) struct Proof {
     pub(super) label: String,
     /// What it may do.
     pub(super) scope: Scope,
+    /// Where its mailbox was.
+    pub(super) at: UpstreamName,
     /// Where its mailbox password belongs.
     pub(super) upstream: UpstreamName,
     /// Which of its seals that is.
@@ -77,6 +79,7 @@ struct Entry {
     app_password: AppPasswordId,
     label: String,
     scope: Scope,
+    at: UpstreamName,
     upstream: UpstreamName,
     sealed_version: i64,
     mailbox: Option<Encrypted>,
@@ -126,6 +129,7 @@ impl ProofCache {
             app_password: proof.app_password,
             label: proof.label.clone(),
             scope: proof.scope.clone(),
+            at: proof.at.clone(),
             upstream: proof.upstream.clone(),
             sealed_version: proof.sealed_version,
             mailbox,
@@ -164,6 +168,11 @@ impl ProofCache {
             return None;
         }
         self.take(&key, presented, now)
+    }
+
+    /// Where the mailbox was when this was proven, if it was.
+    pub(super) fn at(&self, presented: Presented<'_>) -> Option<UpstreamName> {
+        self.entries.get(&self.entry_key(presented)).map(|entry| entry.at.clone())
     }
 
     /// Ends the proof: its row is gone, its account suspended, or it expired.
@@ -207,6 +216,7 @@ impl ProofCache {
             app_password: entry.app_password,
             label: entry.label.clone(),
             scope: entry.scope.clone(),
+            at: entry.at.clone(),
             upstream: entry.upstream.clone(),
             sealed_version: entry.sealed_version,
             mailbox,
@@ -317,6 +327,7 @@ mod tests {
             app_password: row.id,
             label: row.label.clone(),
             scope: Scope { protocols: ProtocolSet::ALL, networks: "".parse().unwrap(), expires_at: None },
+            at: row.upstream.clone(),
             upstream: row.upstream.clone(),
             sealed_version: row.sealed_version,
             mailbox: Some(password("hunter2")),

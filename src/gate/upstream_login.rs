@@ -22,6 +22,8 @@ pub struct UpstreamRules {
     /// Failed logins that it may see, in all and for one account.
     pub(super) failures_in_all: Rate,
     pub(super) failures_per_account: Rate,
+    /// Upstreams whose mailbox passwords are good here, too.
+    same_passwords_as: Vec<UpstreamName>,
     /// How the gate logs in for a client that used an app password.
     pub(super) style: Style,
 }
@@ -82,8 +84,14 @@ impl UpstreamRules {
             login_deadline: upstream.login_deadline,
             failures_in_all: upstream.failures_in_all,
             failures_per_account: upstream.failures_per_account,
+            same_passwords_as: upstream.same_passwords_as.clone(),
             style,
         })
+    }
+
+    /// Whether a mailbox password that was sealed for `upstream` may be sent here.
+    pub(super) fn takes_passwords_of(&self, upstream: &UpstreamName) -> bool {
+        self.name == *upstream || self.same_passwords_as.contains(upstream)
     }
 
     /// Whether the configuration names `domain` (folded), instead of serving whatever comes.

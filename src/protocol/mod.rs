@@ -82,7 +82,7 @@ pub trait MailProtocol: Sized + Send + Sync + 'static {
     /// What an upstream offers before login, on the secured leg.
     type Offer: Offered;
     /// What the client said about itself before login that the upstream must hear as well.
-    type Introduction: Send + 'static;
+    type Introduction: Clone + Send + 'static;
     /// What the upstream said when it let us in, for the client to hear.
     type Welcome: Send + 'static;
     /// The dialogue that faces the client.
@@ -204,6 +204,18 @@ pub struct UpstreamLogin {
     pub authorize_as: Option<LoginName>,
     /// The password that belongs to `user`.
     pub password: Password,
+}
+
+impl UpstreamLogin {
+    /// The same again, for another server: the password of both is wiped on drop.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self {
+            user: self.user.clone(),
+            authorize_as: self.authorize_as.clone(),
+            password: self.password.duplicate(),
+        }
+    }
 }
 
 /// Why we talk to an upstream.

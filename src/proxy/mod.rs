@@ -23,9 +23,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::audit::Event;
 use crate::base::{Clock, Protocol};
 use crate::config::{self, Config, Limits};
 use crate::gate::Authenticator;
@@ -126,6 +127,7 @@ impl Bound {
         };
         // Dropping the set ends what is left of it.
         let mut learning = JoinSet::new();
+        learning.spawn(record(upstreams.events(), Arc::clone(&common.gate)));
         upstreams.first_heard().await;
         learning.spawn(Arc::clone(&upstreams).keep_learning());
         let mut doors = JoinSet::new();
@@ -141,6 +143,14 @@ impl Bound {
             tracing::warn!("sessions were still open when the gate stopped");
         }
         Ok(())
+    }
+}
+
+/// Records what the upstreams tell.
+async fn record(events: Option<mpsc::UnboundedReceiver<Event>>, gate: Arc<Authenticator>) {
+    let Some(mut events) = events else { return };
+    while let Some(event) = events.recv().await {
+        gate.record(event).await;
     }
 }
 

@@ -18,7 +18,7 @@ use super::driver::{Turn, drive, settle};
 use super::permits::{ConnectionPermit, Permits, StrangerPermit};
 use super::relay::{Guard, Patience, Reason, Relay};
 use super::tls::{Acceptor, Stream};
-use super::upstream::{Answer, Entered, Legs, Told, Ways};
+use super::upstream::{Answer, Entered, Legs, Seat, Told, Ways};
 use crate::base::{ClientAddress, Clock, SessionId, random};
 use crate::config::{Limits, ListenerTls};
 use crate::gate::{
@@ -56,7 +56,7 @@ pub(super) async fn serve<P: MailProtocol>(
     _place: ConnectionPermit,
 ) {
     let admitted = Box::pin(until_admitted(&door, tcp, peer)).await;
-    let Some(Admitted { mut passage, mut relay }) = admitted else { return };
+    let Some(Admitted { mut passage, mut relay, seat: _seat }) = admitted else { return };
     let since = Instant::now();
     let mut closing = door.closing.clone();
     let reason = relay.run(Patience::new(door.limits.idle), &mut closing, passage.ended()).await;
@@ -93,6 +93,8 @@ async fn arrive<P: MailProtocol>(door: &Door<P>, tcp: &mut TcpStream, peer: Clie
 struct Admitted {
     passage: Box<Passage>,
     relay: Relay,
+    /// Held for its drop.
+    seat: Seat,
 }
 
 /// A connection before login.
@@ -216,7 +218,7 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
         let client = (stream, dialogue.into_unread());
         let upstream = (entered.stream, entered.unread);
         let relay = Relay::new(client, upstream, guard, self.door.buffers.clone(), passage.traffic());
-        Some(Admitted { passage, relay })
+        Some(Admitted { passage, relay, seat: entered.seat })
     }
 }
 

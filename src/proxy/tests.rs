@@ -121,10 +121,10 @@ impl Client {
     async fn secure(self, authority: &Authority, port: u16) -> Self {
         let trusted = Endpoint {
             ca_file: Some(authority.ca_file()),
-            server_name: NAME.to_owned(),
+            server_name: Some(NAME.to_owned()),
             ..endpoint(port, EndpointTls::Implicit)
         };
-        Self(Connector::new(&trusted).unwrap().connect(self.0).await.unwrap())
+        Self(Connector::new(&trusted, NAME).unwrap().connect(self.0).await.unwrap())
     }
 
     async fn say(&mut self, text: &str) {

@@ -9,7 +9,7 @@ use crate::base::{AccountId, Address, Timestamp, UpstreamName, random};
 
 macro_rules! columns {
     () => {
-        "id, address, upstream, state, must_bind, created_at, last_login_at"
+        "id, address, upstream, bound_upstream, state, must_bind, created_at, last_login_at"
     };
 }
 
@@ -38,7 +38,9 @@ name_statements! {
     SET_STATE = "UPDATE accounts SET state = $2 WHERE id = $1 AND state <> 'removed'";
     /// Changes nothing, but whoever else wants to change this account, its factors or its app passwords waits.
     LOCK = "UPDATE accounts SET state = state WHERE id = $1 AND state <> 'removed'";
-    BURY = "UPDATE accounts SET state = 'removed', last_login_at = NULL, \
+    SET_BOUND = "UPDATE accounts SET bound_upstream = $2 WHERE id = $1 AND state <> 'removed'";
+    BOUND = "SELECT DISTINCT bound_upstream FROM accounts WHERE bound_upstream IS NOT NULL";
+    BURY = "UPDATE accounts SET state = 'removed', last_login_at = NULL, bound_upstream = NULL, \
             must_bind = (must_bind OR EXISTS (SELECT 1 FROM factors WHERE factors.account = accounts.id)) \
             WHERE id = $1";
     DELETE_FACTORS = "DELETE FROM factors WHERE account = $1";
@@ -122,6 +124,28 @@ impl Store {
             sqlx::query(SET_STATE).bind(account).bind(state.as_str()).execute(pool).await?.rows_affected()
                 == 1
         })
+    }
+
+    /// Binds the account to an upstream, or to none; `false` where there is no such account (or a tombstone).
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn set_bound_upstream(
+        &self,
+        account: AccountId,
+        upstream: Option<&UpstreamName>,
+    ) -> Result<bool, StoreError> {
+        on_pool!(self, |pool| {
+            sqlx::query(SET_BOUND).bind(account).bind(upstream).execute(pool).await?.rows_affected() == 1
+        })
+    }
+
+    /// The upstreams that accounts are bound to.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn bound_upstreams(&self) -> Result<Vec<UpstreamName>, StoreError> {
+        on_pool!(self, |pool| sqlx::query_scalar(BOUND).fetch_all(pool).await?)
     }
 
     /// Leaves a tombstone: factors and app passwords go, `must_bind` is set if a factor was bound. `false` where

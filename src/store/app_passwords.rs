@@ -26,11 +26,13 @@ name_statements! {
     BY_LABEL = concat!("SELECT ", columns!(with staleness), " FROM app_passwords WHERE account = $1 AND label = $2");
     /// The account first, alone, so that its columns have names of their own.
     FIND = concat!(
-        "SELECT account_id, account_address, account_upstream, account_state, account_must_bind, account_created_at, \
+        "SELECT account_id, account_address, account_upstream, account_bound_upstream, account_state, \
+         account_must_bind, account_created_at, \
          account_last_login_at, \
          (SELECT COUNT(*) FROM factors WHERE factors.account = account_id) AS bound_factors, ",
         columns!(with staleness),
         " FROM (SELECT id AS account_id, address AS account_address, upstream AS account_upstream, \
+         bound_upstream AS account_bound_upstream, \
          state AS account_state, must_bind AS account_must_bind, created_at AS account_created_at, \
          last_login_at AS account_last_login_at FROM accounts WHERE address = $1) AS found \
          LEFT JOIN app_passwords ON account = account_id AND label = $2"

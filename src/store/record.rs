@@ -61,8 +61,10 @@ pub struct AccountRecord {
     /// Folded address, unique.
     #[sqlx(try_from = "String")]
     pub address: Address,
-    /// The upstream it belongs to.
+    /// The upstream that its domain led to when it appeared.
     pub upstream: UpstreamName,
+    /// The upstream that it was bound to, wherever its domain leads.
+    pub bound_upstream: Option<UpstreamName>,
     /// Where it stands.
     #[sqlx(try_from = "String")]
     pub state: AccountState,
@@ -101,6 +103,7 @@ struct Prefixed {
     #[sqlx(try_from = "String")]
     account_address: Address,
     account_upstream: UpstreamName,
+    account_bound_upstream: Option<UpstreamName>,
     #[sqlx(try_from = "String")]
     account_state: AccountState,
     account_must_bind: bool,
@@ -123,6 +126,7 @@ where
             id: found.account_id,
             address: found.account_address,
             upstream: found.account_upstream,
+            bound_upstream: found.account_bound_upstream,
             state: found.account_state,
             must_bind: found.account_must_bind,
             created_at: found.account_created_at,

@@ -5,6 +5,7 @@
 mod names;
 mod reseal;
 mod site;
+mod upstream;
 
 use std::fs;
 use std::net::TcpListener;
@@ -94,7 +95,16 @@ fn accounts_live_as_they_are_told() {
     let list = site.json(&["account", "list", "--json"]);
     assert_eq!(
         keys(&list[0]),
-        ["address", "bound_factors", "created_at", "last_login_at", "must_bind", "state", "upstream"]
+        [
+            "address",
+            "bound_factors",
+            "bound_upstream",
+            "created_at",
+            "last_login_at",
+            "must_bind",
+            "state",
+            "upstream"
+        ]
     );
     site.run(&["account", "suspend", "anna"]).succeeded();
     assert_eq!(site.json(&["account", "show", "anna", "--json"])["state"], "suspended");

@@ -9,6 +9,7 @@
 
 mod canaries;
 mod clients;
+mod failover;
 mod first_light;
 mod guessing;
 mod habits;

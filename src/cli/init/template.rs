@@ -134,7 +134,7 @@ mod tests {
             ]
         );
         let upstream = &config.upstreams[0];
-        assert_eq!(upstream.imap.as_ref().unwrap().pin_sha256, Some([7; 32]));
+        assert_eq!(upstream.imap.as_ref().unwrap().pin_sha256, [[7; 32]]);
         assert_eq!(upstream.smtp.as_ref().unwrap().tls, EndpointTls::None);
         assert!(upstream.pop3.is_none());
         assert_eq!(config.certificates[0].key, Path::new("/etc/mailward/certs/privkey.pem"));

@@ -19,6 +19,7 @@ fn the_reference_parses_and_shows_the_defaults() {
         (shown.connect_deadline, shown.login_deadline, shown.refresh, &shown.login),
         (default.connect_deadline, default.login_deadline, default.refresh, &default.login)
     );
+    assert_eq!((shown.max_connections, default.max_connections), (0, 0));
     assert_eq!(shown.failures_in_all, default.failures_in_all);
     assert_eq!(shown.failures_per_account, default.failures_per_account);
     assert_eq!(shown.forward_client, default.forward_client);

@@ -25,6 +25,8 @@ pub(in crate::gate) struct Ear {
     feed: Feed,
     /// Accounts whose sessions are still to be judged.
     unjudged: HashSet<AccountId>,
+    /// Accounts may have been moved to other upstreams.
+    moves_unread: bool,
     /// The last look failed, and was reported.
     deaf: bool,
     pruned_at: Option<Monotonic>,
@@ -61,12 +63,22 @@ impl Gate {
             }
         };
         match news {
-            News::Changes(changes) => self.act_on(&changes, &mut ear.unjudged),
+            News::Changes(changes) => {
+                if changes.iter().any(|change| change.session.is_none()) {
+                    ear.moves_unread = true;
+                }
+                self.act_on(&changes, &mut ear.unjudged);
+            }
             News::Unheard | News::Lost => {
+                ear.moves_unread = true;
                 self.registry.note_unheard_changes();
                 self.proofs().forget_all();
                 ear.unjudged.extend(self.registry.accounts());
             }
+        }
+        if ear.moves_unread {
+            self.hear_moves().await?;
+            ear.moves_unread = false;
         }
         let mut unreadable = None;
         for account in ear.unjudged.iter().copied().collect::<Vec<_>>() {
@@ -148,7 +160,9 @@ impl Gate {
             }
         });
         let now = self.desk.clock.now();
-        match why_over(session, ground.standing.as_ref(), scope.as_ref(), now) {
+        let standing = ground.standing.as_ref();
+        let upstream = standing.and_then(|standing| self.upstream_now(&session.address, standing));
+        match why_over(session, standing, upstream.as_ref(), scope.as_ref(), now) {
             Some(cause) => Err(cause),
             None => Ok(scope.and_then(|scope| scope.expires_at)),
         }

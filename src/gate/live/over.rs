@@ -3,7 +3,7 @@
 
 use super::Session;
 use crate::app_password::{Outside, Scope};
-use crate::base::Timestamp;
+use crate::base::{Timestamp, UpstreamName};
 use crate::store::{AccountState, Standing};
 
 /// Why the gate ends a session that nobody closed.
@@ -21,18 +21,21 @@ pub enum Cause {
     Removed,
     /// It rests on the mailbox password, and a second factor was bound.
     FactorBound,
+    /// Its account is at another upstream now.
+    UpstreamWithdrawn,
     /// An administrator ended it.
     EndedByAdmin,
 }
 
 impl Cause {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Revoked,
         Self::Expired,
         Self::OutOfScope,
         Self::Suspended,
         Self::Removed,
         Self::FactorBound,
+        Self::UpstreamWithdrawn,
         Self::EndedByAdmin,
     ];
 
@@ -46,6 +49,7 @@ impl Cause {
             Self::Suspended => "suspended",
             Self::Removed => "removed",
             Self::FactorBound => "factor_bound",
+            Self::UpstreamWithdrawn => "upstream_withdrawn",
             Self::EndedByAdmin => "ended_by_admin",
         }
     }
@@ -64,15 +68,18 @@ impl Cause {
             | Self::OutOfScope
             | Self::Suspended
             | Self::Removed
+            | Self::UpstreamWithdrawn
             | Self::EndedByAdmin => true,
         }
     }
 }
 
-/// Why `session` must not go on, if it must not. `scope` is that of its app password, if it has one that stands.
+/// Why `session` must not go on, if it must not. `upstream` is where its account is now; `scope` is that of its app
+/// password, if it has one that stands.
 pub(super) fn why_over(
     session: &Session,
     standing: Option<&Standing>,
+    upstream: Option<&UpstreamName>,
     scope: Option<&Scope>,
     now: Timestamp,
 ) -> Option<Cause> {
@@ -81,6 +88,9 @@ pub(super) fn why_over(
         AccountState::Active => {}
         AccountState::Suspended => return Some(Cause::Suspended),
         AccountState::Removed => return Some(Cause::Removed),
+    }
+    if upstream.is_some_and(|upstream| *upstream != session.upstream) {
+        return Some(Cause::UpstreamWithdrawn);
     }
     if session.app_password.is_none() {
         let bound = standing.bound_factors > 0 || standing.account.must_bind;
@@ -98,7 +108,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::base::{AccountId, Address, UpstreamName};
+    use crate::base::{AccountId, Address};
     use crate::gate::live::registry::session;
     use crate::store::AccountRecord;
 
@@ -107,6 +117,7 @@ mod tests {
             id: AccountId(uuid::Uuid::nil()),
             address: Address::parse("a@example.org").unwrap(),
             upstream: UpstreamName("legacy".to_owned()),
+            bound_upstream: None,
             state,
             must_bind,
             created_at: Timestamp::from_unix_seconds(0),
@@ -129,11 +140,23 @@ mod tests {
         ] {
             let standing = standing(state, bound, must_bind);
             let everything = scope("imap,pop3,smtp", "", None);
-            assert_eq!(why_over(&mailbox, Some(&standing), None, now), mailbox_ends, "{state:?} {bound}");
-            let ends = why_over(&app_password, Some(&standing), Some(&everything), now);
+            let ends = why_over(&mailbox, Some(&standing), None, None, now);
+            assert_eq!(ends, mailbox_ends, "{state:?} {bound}");
+            let ends = why_over(&app_password, Some(&standing), None, Some(&everything), now);
             assert_eq!(ends, other_ends, "{state:?} {bound}");
         }
-        assert_eq!(why_over(&mailbox, None, None, now), Some(Cause::Removed));
+        assert_eq!(why_over(&mailbox, None, None, None, now), Some(Cause::Removed));
+    }
+
+    #[test]
+    fn a_session_ends_when_its_account_is_at_another_upstream() {
+        let now = Timestamp::from_unix_seconds(1_800_000_000);
+        let standing = standing(AccountState::Active, 0, false);
+        let session = session(1, false);
+        for (upstream, ends) in [("legacy", None), ("new", Some(Cause::UpstreamWithdrawn))] {
+            let upstream = UpstreamName(upstream.to_owned());
+            assert_eq!(why_over(&session, Some(&standing), Some(&upstream), None, now), ends);
+        }
     }
 
     #[test]
@@ -148,7 +171,7 @@ mod tests {
             (Some(scope("pop3,smtp", "", None)), Some(Cause::OutOfScope)),
             (Some(scope("imap", "198.51.100.0/24", None)), Some(Cause::OutOfScope)),
         ] {
-            assert_eq!(why_over(&session, Some(&standing), scope.as_ref(), now), ends, "{scope:?}");
+            assert_eq!(why_over(&session, Some(&standing), None, scope.as_ref(), now), ends, "{scope:?}");
         }
     }
 

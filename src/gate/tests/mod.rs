@@ -5,6 +5,7 @@ mod floods;
 mod guessing;
 mod leaving;
 mod live;
+mod moved;
 mod names;
 mod proofs;
 mod reach;
@@ -57,6 +58,8 @@ struct Settings {
     failures_in_all: Rate,
     failures_per_account: Rate,
     when_full: WhenFull,
+    /// Upstreams that no domain leads to.
+    others: Vec<config::Upstream>,
 }
 
 impl Default for Settings {
@@ -82,6 +85,7 @@ impl Default for Settings {
             failures_in_all: Rate { burst: 1000, per: Duration::from_secs(60) },
             failures_per_account: Rate { burst: 1000, per: Duration::from_secs(600) },
             when_full: WhenFull::Refuse,
+            others: Vec::new(),
         }
     }
 }
@@ -141,18 +145,22 @@ impl Site {
         let told_time: Arc<dyn Clock> = clock.clone();
         let audit = Audit::open(&trail, store.clone(), key.clone(), told_time.clone()).await.unwrap();
         let app_passwords = Arc::new(AppPasswords::new(store.clone(), key, told_time.clone()));
-        let upstream = upstream(&settings);
-        let master_password = Password::new(b"master-secret".to_vec()).unwrap();
+        let mut upstreams = vec![upstream(&settings)];
+        upstreams.extend(settings.others);
+        let rules = |upstream| {
+            let master_password = Password::new(b"master-secret".to_vec()).unwrap();
+            UpstreamRules::new(upstream, Some(master_password)).unwrap()
+        };
         let gate = Authenticator::new(Dependencies {
             store: gates_store.clone(),
             app_passwords: app_passwords.clone(),
-            directory: Arc::new(Directory::new(std::slice::from_ref(&upstream)).unwrap()),
+            directory: Arc::new(Directory::new(&upstreams).unwrap()),
             policies: Policies { default: policy(settings.second_factor), domains: Default::default() },
             limits: settings.limits,
             audit: audit.clone(),
             when_full: settings.when_full,
             clock: told_time,
-            upstreams: vec![UpstreamRules::new(&upstream, Some(master_password)).unwrap()],
+            upstreams: upstreams.iter().map(rules).collect(),
         });
         gate.hear_changes().await;
         let mailboxes = Mutex::new(HashMap::from([(ALICE.to_owned(), MAILBOX.to_owned())]));
@@ -310,6 +318,8 @@ fn upstream(settings: &Settings) -> config::Upstream {
         connect_deadline: Duration::from_secs(5),
         login_deadline: Duration::from_secs(30),
         refresh: Duration::from_secs(600),
+        max_connections: 0,
+        same_passwords_as: Vec::new(),
         failures_in_all: settings.failures_in_all,
         failures_per_account: settings.failures_per_account,
     }
@@ -345,7 +355,7 @@ fn origin(protocol: Protocol, host: u8) -> Origin {
         session: SessionId(uuid::Uuid::from_bytes(random::bytes())),
         protocol,
         client: ClientAddress::new([192, 0, 2, host].into()),
-        reach: Reach::new([(UpstreamName("legacy".to_owned()), Way::Open)]),
+        reach: Reach::new([Led::to(UpstreamName("legacy".to_owned()))]),
     }
 }
 

@@ -18,7 +18,13 @@ impl Site {
         name: &str,
         password: &str,
     ) -> Refused {
-        let reach = reach.iter().map(|(name, way)| (UpstreamName((*name).to_owned()), *way));
+        let led = |(name, way): &(&str, Way)| {
+            let led = Led { misled: *way == Way::Misled, ..Led::to(UpstreamName((*name).to_owned())) };
+            led.down.set(*way == Way::Down);
+            led.full.set(*way == Way::Full);
+            led
+        };
+        let reach = reach.iter().map(led);
         let origin = Origin { reach: Reach::new(reach), ..origin(Protocol::Imap, host) };
         heard(&self.attempt(&origin, name, password, |login| self.upstream_says(&login)).await)
     }
@@ -78,6 +84,45 @@ async fn guesses_at_the_wrong_listener_count_as_any_others() {
     }
     let refused = site.try_from_listener(1, ELSEWHERE, ALICE, MAILBOX).await;
     assert_eq!(refused.refusal, Refusal::TooManyFailures);
+}
+
+#[tokio::test]
+async fn while_an_upstream_cannot_be_asked_all_hear_so_and_nothing_is_compared() {
+    for way in [Way::Down, Way::Full] {
+        let site = Site::open().await;
+        let (_, app_password) = site.bound_with_app_password("bound@example.org").await;
+        site.account(ALICE).await;
+        // Somebody found out the hard way before: nobody has to wait for that any more.
+        let reach = Reach::new([Led::to(UpstreamName("legacy".to_owned()))]);
+        let asked = Origin { reach, ..origin(Protocol::Imap, 9) };
+        let slowly = |_| {
+            site.clock.advance(Duration::from_secs(5));
+            UpstreamSaid::Unavailable {
+                refusal: Refusal::Unavailable,
+                reason: "down".to_owned(),
+                credential_sent: false,
+            }
+        };
+        assert!(
+            heard(&site.attempt(&asked, ALICE, MAILBOX, slowly).await).not_before > Duration::from_secs(5)
+        );
+        let first = site.try_from_listener(1, &[("legacy", way)], ALICE, MAILBOX).await;
+        assert_eq!(first.refusal, Refusal::Unavailable);
+        assert!(first.not_before < Duration::from_secs(5), "{:?}", first.not_before);
+        for (name, password) in [
+            (ALICE, "wrong"),
+            ("nobody@example.org", MAILBOX),
+            ("bound@example.org", MAILBOX),
+            ("bound@example.org", &*app_password),
+        ] {
+            assert_eq!(site.try_from_listener(1, &[("legacy", way)], name, password).await, first, "{name}");
+        }
+        for _ in 0..20 {
+            assert_eq!(site.try_from_listener(1, &[("legacy", way)], ALICE, "wrong").await, first);
+        }
+        assert_eq!((site.asked(), site.argon2_runs()), (0, 0), "nothing was compared, so nothing counts");
+        assert!(site.try_in(1, ALICE, MAILBOX).await.is_in());
+    }
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ impl Stage {
         let authority = Authority::new();
         let (close, closing) = watch::channel(false);
         let permits = Permits::new(&limits);
-        let legs = Legs::new(&[settings], NAME).unwrap();
+        let legs = Legs::alone(&[settings]);
         let door = Arc::new(Door::<Fake> {
             acceptor: authority.acceptor(&[NAME]),
             arrivals: Arrivals::new(balancers.parse().unwrap()),
@@ -64,10 +64,10 @@ impl Stage {
         tokio::spawn(accept_all(listener, permits, closing, serve));
         let trusted = Endpoint {
             ca_file: Some(authority.ca_file()),
-            server_name: NAME.to_owned(),
+            server_name: Some(NAME.to_owned()),
             ..endpoint(address.port(), EndpointTls::Implicit)
         };
-        let connector = Connector::new(&trusted).unwrap();
+        let connector = Connector::new(&trusted, NAME).unwrap();
         Self { address, site, upstream, connector, close }
     }
 

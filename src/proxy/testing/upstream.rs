@@ -10,7 +10,8 @@ use tokio::task::JoinHandle;
 use super::eventually;
 use crate::base::{LoginName, Password, UpstreamName};
 use crate::config::{
-    DomainPattern, Endpoint, EndpointTls, LoginRewrite, SubAddressDelimiter, Upstream, UpstreamCredential,
+    DomainPattern, Endpoint, EndpointTls, HostPort, LoginRewrite, SubAddressDelimiter, Upstream,
+    UpstreamCredential,
 };
 use crate::protocol::{ClientOrigin, Ends, UpstreamLogin};
 use crate::proxy::tls::{Acceptor, Stream};
@@ -119,8 +120,9 @@ async fn hear(stream: &mut Stream, memory: &Mutex<Vec<u8>>) -> std::io::Result<S
 }
 
 pub(in crate::proxy) fn endpoint(port: u16, tls: EndpointTls) -> Endpoint {
-    let (host, server_name) = ("127.0.0.1".to_owned(), "legacy.example.org".to_owned());
-    Endpoint { host, port, tls, server_name, ca_file: None, pin_sha256: None }
+    let addresses = vec![HostPort { host: "127.0.0.1".to_owned(), port }];
+    let server_name = Some("legacy.example.org".to_owned());
+    Endpoint { addresses, tls, server_name, ca_file: None, pin_sha256: Vec::new() }
 }
 
 /// An upstream that speaks the fake protocol at `endpoint`, with short deadlines.
@@ -144,6 +146,8 @@ pub(in crate::proxy) fn upstream(endpoint: Endpoint) -> Upstream {
         connect_deadline: Duration::from_millis(500),
         login_deadline: Duration::from_millis(500),
         refresh: Duration::from_secs(600),
+        max_connections: 0,
+        same_passwords_as: Vec::new(),
         failures_in_all: crate::config::Rate { burst: 1000, per: Duration::from_secs(60) },
         failures_per_account: crate::config::Rate { burst: 1000, per: Duration::from_secs(60) },
     }

@@ -27,6 +27,7 @@ pub use certificates::Certificates;
 pub use connector::Connector;
 pub(super) use connector::seen;
 use secured::Secured;
+pub use verifier::RefusedCertificate;
 
 /// A connection to a client or an upstream, protected or not.
 pub struct Stream(Kind);

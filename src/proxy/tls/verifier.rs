@@ -12,8 +12,8 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 /// What an upstream's public key must be.
 #[derive(Debug)]
 pub(super) enum Expected {
-    /// The key with this SHA-256 over its SubjectPublicKeyInfo (as in RFC 7469 section 2.4).
-    Pinned([u8; 32]),
+    /// A key with one of these SHA-256 over its SubjectPublicKeyInfo (as in RFC 7469 section 2.4).
+    Pinned(Vec<[u8; 32]>),
     /// Any: the key is noted, and nothing secret is ever sent on this connection.
     Noted(Arc<Mutex<Option<[u8; 32]>>>),
 }
@@ -34,11 +34,9 @@ impl ServerCertVerifier for KeyVerifier {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let (_, certificate) =
-            X509Certificate::from_der(end_entity).map_err(|_| CertificateError::BadEncoding)?;
-        let found: [u8; 32] = Sha256::digest(certificate.public_key().raw).into();
+        let found = key_hash(end_entity).ok_or(CertificateError::BadEncoding)?;
         match &self.expected {
-            Expected::Pinned(pin) if *pin == found => {}
+            Expected::Pinned(pins) if pins.contains(&found) => {}
             Expected::Pinned(_) => return Err(CertificateError::ApplicationVerificationFailure.into()),
             Expected::Noted(note) => *note.lock().unwrap_or_else(PoisonError::into_inner) = Some(found),
         }
@@ -66,4 +64,82 @@ impl ServerCertVerifier for KeyVerifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
+}
+
+/// A certificate that was not taken. What it says of itself is not repeated: anybody can write anything there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedCertificate {
+    /// SHA-256 of its SubjectPublicKeyInfo; none if it has no such thing.
+    pub key: Option<[u8; 32]>,
+    /// Why, in words.
+    pub why: String,
+}
+
+/// Judges as another does, and notes what that refuses.
+#[derive(Debug)]
+pub(super) struct Noting {
+    pub(super) inner: Arc<dyn ServerCertVerifier>,
+    pub(super) refused: Arc<Mutex<Option<RefusedCertificate>>>,
+}
+
+impl ServerCertVerifier for Noting {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let judged =
+            self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        judged.inspect_err(|error| {
+            let refused = RefusedCertificate { key: key_hash(end_entity), why: in_words(error) };
+            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused);
+        })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+fn key_hash(certificate: &CertificateDer<'_>) -> Option<[u8; 32]> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    Some(Sha256::digest(certificate.public_key().raw).into())
+}
+
+/// Short, and without what changes by itself from one moment to the next: that would be news each time.
+fn in_words(error: &rustls::Error) -> String {
+    use CertificateError as E;
+    let rustls::Error::InvalidCertificate(why) = error else { return error.to_string() };
+    let known = [
+        (matches!(why, E::ApplicationVerificationFailure), "its key is not the pinned one"),
+        (matches!(why, E::Expired | E::ExpiredContext { .. }), "it has expired"),
+        (matches!(why, E::NotValidYet | E::NotValidYetContext { .. }), "it is not valid yet"),
+        (matches!(why, E::NotValidForName | E::NotValidForNameContext { .. }), "it is for another name"),
+        (matches!(why, E::UnknownIssuer), "its issuer is not trusted"),
+        (matches!(why, E::BadSignature), "it was not signed by the issuer that it names"),
+        (matches!(why, E::Revoked), "it was revoked"),
+    ];
+    let words = known.into_iter().find(|(is_it, _)| *is_it).map(|(_, words)| words.to_owned());
+    words.unwrap_or_else(|| format!("{why:?}"))
 }

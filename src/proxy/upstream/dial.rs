@@ -1,23 +1,25 @@
-//! A TCP connection to an upstream, whichever of its addresses answers.
+//! A TCP connection to a server, whichever of the addresses of its name answers.
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Failure;
-use crate::config::Endpoint;
+use crate::config::HostPort;
 use crate::proxy::listener::prepare;
 
-/// Tries the endpoint's addresses one after the other, so that a dead one costs its share of `at_most` only.
-pub(super) async fn dial(endpoint: &Endpoint, at_most: Duration) -> Result<TcpStream, Failure> {
-    let resolving = lookup_host((endpoint.host.as_str(), endpoint.port));
-    let addresses: Vec<SocketAddr> = resolving.await.map_err(Failure::Resolve)?.collect();
-    let share = at_most / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
+/// Tries the addresses of the name one after the other, so that a dead one costs its share of the time only.
+pub(super) async fn dial(server: &HostPort, by: Instant) -> Result<TcpStream, Failure> {
+    let resolving = timeout_at(by, lookup_host((server.host.as_str(), server.port)));
+    let resolved = resolving.await.map_err(|_| Failure::Resolve(io::ErrorKind::TimedOut.into()))?;
+    let addresses: Vec<SocketAddr> = resolved.map_err(Failure::Resolve)?.collect();
+    let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     let mut last = Failure::Resolve(io::ErrorKind::NotFound.into());
     for address in addresses {
+        let share = by.saturating_duration_since(Instant::now()) / left.max(1);
+        left = left.saturating_sub(1);
         match timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(tcp)) => {
                 prepare(&tcp).map_err(Failure::Connect)?;

@@ -1,71 +1,69 @@
-//! One protocol of one upstream: how to reach it, what it offers, and logging in there.
+//! One protocol of one upstream: its servers, which of them is asked, what they offer, and logging in there.
 //!
-//! An upstream may be anybody until its certificate was verified, and is old and odd afterwards. Nothing is
-//! sent before the leg is as protected as the administrator asked for, and a conversation is never tried
-//! again once a credential went out.
+//! Servers are asked in the order of the configuration: the first that is well, then the next. Once a byte of a
+//! credential went out nothing is tried again, anywhere.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
-use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 
-use super::dial::dial;
+use super::breaker::{Asked, Change, Standing};
+use super::conversation::{Answered, Patience, Reach};
 use super::forwarding::Forwarder;
+use super::health::Health;
+use super::seats::Seats;
+use super::server::{News, Server};
 use super::{Answer, Entered, Failure};
+use crate::audit::Event;
 use crate::base::UpstreamName;
-use crate::config::{self, Endpoint, EndpointTls};
+use crate::config::{self, show_pin};
+use crate::gate::Flag;
 use crate::protocol::{
-    ClientDialogue, ClientOrigin, ClientSetup, Dialogue, MailProtocol, Purpose, Trouble, UpstreamLogin,
+    ClientDialogue, ClientOrigin, Dialogue, MailProtocol, Offered, Purpose, Trouble, UpstreamLogin,
     UpstreamReply,
 };
-use crate::proxy::driver::{Turn, drive, hear, settle};
-use crate::proxy::tls::{Connector, Stream, TlsError};
-
-/// How soon an upstream that did not answer is asked again what it offers.
-const RETRY: Duration = Duration::from_secs(15);
+use crate::proxy::tls::{RefusedCertificate, TlsError};
 
 /// One protocol of one upstream.
 pub(super) struct Leg<P: MailProtocol> {
     reach: Reach,
+    /// In the order in which they are asked.
+    servers: Vec<Server>,
+    /// Of each server the last good answer; none yet is told apart, because nothing was learned then.
+    offers: RwLock<Vec<Option<Arc<P::Offer>>>>,
     refresh: Duration,
     /// Under which its clients connect; lower case.
     pub(super) hostnames: Vec<String>,
-    /// The last good answer; none yet is told apart, because nothing was learned then.
-    offer: RwLock<Option<Arc<P::Offer>>>,
-    relearn: Notify,
-    /// Whether the last connection came about; for saying once that it changed.
-    up: AtomicBool,
+    /// Set while no server may be asked.
+    pub(super) down: Flag,
+    /// Held while that is judged.
+    judging: Mutex<()>,
+    pub(super) seats: Arc<Seats>,
+    trail: Trail,
 }
 
-/// How an upstream is reached, and with what patience.
-pub(super) struct Reach {
-    pub(super) upstream: UpstreamName,
-    pub(super) endpoint: Endpoint,
-    /// Where the leg is protected.
-    pub(super) connector: Option<Connector>,
-    pub(super) connect_deadline: Duration,
-    pub(super) login_deadline: Duration,
-    /// What the gate calls itself.
-    pub(super) own_name: String,
-    /// How it hears where a client comes from.
-    pub(super) forwarder: Forwarder,
-}
+/// Where to say what the audit trail must know.
+pub(super) type Trail = mpsc::UnboundedSender<Event>;
 
 impl<P: MailProtocol> Leg<P> {
     /// The leg of `upstream` that speaks `P`, if it has one.
-    pub(super) fn new(upstream: &config::Upstream, own_name: &str) -> Result<Option<Self>, TlsError> {
+    pub(super) fn new(
+        upstream: &config::Upstream,
+        seats: &Arc<Seats>,
+        own_name: &str,
+        trail: &Trail,
+    ) -> Result<Option<Self>, TlsError> {
         let Some(endpoint) = upstream.endpoint(P::PROTOCOL) else { return Ok(None) };
-        let connector = match endpoint.tls {
-            EndpointTls::None => None,
-            EndpointTls::Starttls | EndpointTls::Implicit => Some(Connector::new(endpoint)?),
-        };
+        let servers: Vec<Server> = endpoint
+            .addresses
+            .iter()
+            .map(|address| Server::new(endpoint, address))
+            .collect::<Result<_, TlsError>>()?;
         let reach = Reach {
             upstream: upstream.name.clone(),
-            endpoint: endpoint.clone(),
-            connector,
+            tls: endpoint.tls,
             connect_deadline: upstream.connect_deadline,
             login_deadline: upstream.login_deadline,
             own_name: own_name.to_owned(),
@@ -73,11 +71,14 @@ impl<P: MailProtocol> Leg<P> {
         };
         Ok(Some(Self {
             reach,
+            offers: RwLock::new(vec![None; servers.len()]),
+            servers,
             refresh: upstream.refresh,
             hostnames: upstream.hostnames.clone(),
-            offer: RwLock::default(),
-            relearn: Notify::new(),
-            up: AtomicBool::new(true),
+            down: Flag::default(),
+            judging: Mutex::default(),
+            seats: Arc::clone(seats),
+            trail: trail.clone(),
         }))
     }
 
@@ -86,9 +87,16 @@ impl<P: MailProtocol> Leg<P> {
         &self.reach.upstream
     }
 
-    /// What it offered when it last answered, however long ago.
+    /// How many servers it has.
+    pub(super) fn servers(&self) -> usize {
+        self.servers.len()
+    }
+
+    /// What all of its servers offered when they last answered, however long ago; those that never did do not count.
     pub(super) fn offer(&self) -> Option<Arc<P::Offer>> {
-        self.offer.read().unwrap_or_else(PoisonError::into_inner).clone()
+        let offers = self.offers.read().unwrap_or_else(PoisonError::into_inner);
+        let known = offers.iter().flatten().cloned();
+        known.reduce(|one, two| if one == two { one } else { Arc::new(one.intersect(&two)) })
     }
 
     /// Both deadlines together: what a login takes at most.
@@ -96,7 +104,27 @@ impl<P: MailProtocol> Leg<P> {
         self.reach.connect_deadline + self.reach.login_deadline
     }
 
+    /// How its servers are.
+    pub(super) fn health(&self) -> impl Iterator<Item = Health> + '_ {
+        self.servers.iter().map(|server| {
+            let seen = server.seen();
+            Health {
+                upstream: self.reach.upstream.clone(),
+                protocol: P::PROTOCOL,
+                address: server.address.clone(),
+                state: seen.state,
+                lasting: seen.lasting,
+                heard: seen.heard,
+                connected_in: seen.connected_in,
+                last_failure: seen.last_failure,
+                refused_certificate: seen.refused,
+            }
+        })
+    }
+
     /// Logs in, for `client` if there is one, by `by` at the latest.
+    ///
+    /// All servers together have `connect_deadline`: each gets its share of what the ones before it left.
     pub(super) async fn log_in(
         &self,
         login: UpstreamLogin,
@@ -104,166 +132,205 @@ impl<P: MailProtocol> Leg<P> {
         client: Option<ClientOrigin>,
         by: Instant,
     ) -> Answer<P> {
+        let unasked = |failure| Answer::Unavailable { failure, credential_sent: false };
+        let Some(seat) = self.seats.take() else { return unasked(Failure::Full) };
         let forwarder = &self.reach.forwarder;
         let header = forwarder.header(client);
         let client = forwarder.in_dialogue(P::PROTOCOL, client);
-        let mut dialogue = self.reach.dialogue::<P>(Purpose::LogIn { login, introduction, client });
-        let conversation = self.reach.converse::<P>(&mut dialogue, header, by).await;
-        self.note(conversation.as_ref().err());
-        forwarder.note(&self.reach.upstream, P::PROTOCOL, dialogue.forwarding());
-        let failure = match conversation {
-            Ok((stream, UpstreamReply::LoggedIn(welcome))) => {
-                return Answer::Yes(Entered { stream, unread: dialogue.into_unread(), welcome });
-            }
-            Ok((_, UpstreamReply::Refused)) => return Answer::No,
-            Ok((_, UpstreamReply::Unavailable(trouble))) => {
-                if trouble == Trouble::OfferChanged {
-                    self.relearn.notify_one();
+        let connect_by = by.min(Instant::now() + self.reach.connect_deadline);
+        let servers = self.in_order();
+        let mut left = u32::try_from(servers.len()).unwrap_or(u32::MAX);
+        let mut last = Failure::Down(self.why_down());
+        for server in servers {
+            let now = Instant::now();
+            let share = connect_by.saturating_duration_since(now) / left.max(1);
+            left = left.saturating_sub(1);
+            let (login, introduction) = (login.duplicate(), introduction.clone());
+            let purpose = Purpose::LogIn { login, introduction, client };
+            let mut dialogue = self.reach.dialogue::<P>(purpose);
+            let patience = Patience { connect_by: now + share, answer_by: by };
+            let conversation = self.reach.converse::<P>(
+                server,
+                &mut dialogue,
+                Asked::ForAClient,
+                header.as_deref(),
+                patience,
+            );
+            let answered = conversation.await;
+            forwarder.note(&self.reach.upstream, P::PROTOCOL, dialogue.forwarding());
+            let credential_sent = dialogue.credential_sent();
+            let failure = match answered {
+                Ok(Answered { stream, reply: UpstreamReply::LoggedIn(welcome), connected_in }) => {
+                    self.note(server, server.succeeded(Asked::ForAClient, connected_in));
+                    let unread = dialogue.into_unread();
+                    return Answer::Yes(Entered { stream, unread, welcome, seat });
                 }
-                Failure::Said(trouble)
-            }
-            Ok((_, UpstreamReply::Learned(_))) => Failure::Said(Trouble::Garbage("an answer to no question")),
-            Err(failure) => failure,
-        };
-        Answer::Unavailable { failure, credential_sent: dialogue.credential_sent() }
-    }
-
-    /// Learns what it offers, now. The last good answer stays good while it does not answer; the log says so.
-    pub(super) async fn learn(&self) -> Result<(), Failure> {
-        let learned = self.reach.learn::<P>().await;
-        self.note(learned.as_ref().err());
-        let offer = learned?;
-        *self.offer.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(offer));
-        Ok(())
-    }
-
-    /// Returns when it should be asked again: when it is time, soon when it did not answer, and at once when a login
-    /// found that it changed.
-    pub(super) async fn stale(&self) {
-        let pause = if self.up.load(Ordering::Relaxed) { self.refresh } else { self.refresh.min(RETRY) };
-        // Either way it is time to ask.
-        let _ = tokio::time::timeout(pause, self.relearn.notified()).await;
-    }
-
-    /// Says once when the upstream goes and comes. What it says about one mailbox says nothing about itself.
-    fn note(&self, failure: Option<&Failure>) {
-        let (upstream, protocol) = (&self.reach.upstream, P::PROTOCOL);
-        match failure {
-            Some(failure) if failure.is_outage() => {
-                if self.up.swap(false, Ordering::Relaxed) {
-                    let (host, port) = (&self.reach.endpoint.host, self.reach.endpoint.port);
-                    let hint = matches!(failure, Failure::Handshake(_))
-                        .then_some("check `server_name`, `ca_file` and `pin_sha256` of this upstream");
-                    let hint = self.reach.forwarder.hint().or(hint);
-                    tracing::warn!(%upstream, %protocol, host, port, reason = %failure, hint, "upstream is down");
+                Ok(Answered { reply: UpstreamReply::Refused, connected_in, .. }) => {
+                    self.note(server, server.succeeded(Asked::ForAClient, connected_in));
+                    return Answer::No;
                 }
-            }
-            _ => {
-                if !self.up.swap(true, Ordering::Relaxed) {
-                    tracing::info!(%upstream, %protocol, "upstream is up again");
+                Ok(Answered { reply: UpstreamReply::Unavailable(trouble), connected_in, .. }) => {
+                    if trouble == Trouble::OfferChanged {
+                        server.look_now();
+                    }
+                    let failure = Failure::Said(trouble);
+                    if !failure.is_the_servers(credential_sent) {
+                        self.note(server, server.succeeded(Asked::ForAClient, connected_in));
+                    }
+                    failure
                 }
+                Ok(Answered { reply: UpstreamReply::Learned(_), .. }) => {
+                    Failure::Said(Trouble::Garbage("an answer to no question"))
+                }
+                Err(failure) => failure,
+            };
+            let is_the_servers = failure.is_the_servers(credential_sent);
+            if is_the_servers {
+                self.note(server, server.failed(Asked::ForAClient, &failure));
             }
-        }
-    }
-}
-
-impl Reach {
-    /// What it offers before login, on the leg as it is configured.
-    pub(super) async fn learn<P: MailProtocol>(&self) -> Result<P::Offer, Failure> {
-        let by = Instant::now() + self.connect_deadline + self.login_deadline;
-        let mut dialogue = self.dialogue::<P>(Purpose::Learn);
-        match self.converse::<P>(&mut dialogue, self.forwarder.header(None), by).await? {
-            (mut stream, UpstreamReply::Learned(offer)) => {
-                // It leaves politely; what was learned stands, whatever comes of that.
-                let _ = timeout_at(by, drive(&mut stream, &mut dialogue)).await;
-                Ok(offer)
+            if credential_sent || !is_the_servers || Instant::now() >= connect_by {
+                return Answer::Unavailable { failure, credential_sent };
             }
-            (_, UpstreamReply::Unavailable(trouble)) => Err(Failure::Said(trouble)),
-            (_, UpstreamReply::LoggedIn(_) | UpstreamReply::Refused) => {
-                Err(Failure::Said(Trouble::Garbage("an answer to no login")))
-            }
+            last = failure;
         }
+        unasked(last)
     }
 
-    fn dialogue<P: MailProtocol>(&self, purpose: Purpose<P::Introduction>) -> P::Client {
-        let starttls = self.endpoint.tls == EndpointTls::Starttls;
-        P::Client::new(ClientSetup { starttls, purpose, own_name: self.own_name.clone() })
+    /// Those that may be asked, the best first.
+    fn in_order(&self) -> Vec<&Server> {
+        let that = |wanted: Standing| move |server: &&Server| server.standing() == wanted;
+        let well = self.servers.iter().filter(that(Standing::Well));
+        // Of one that changes between the two looks at it a second try does no harm, and none neither.
+        well.chain(self.servers.iter().filter(that(Standing::InDoubt))).collect()
     }
 
-    /// Connects, says `header` and talks until the upstream has answered what the dialogue is for.
-    async fn converse<P: MailProtocol>(
-        &self,
-        dialogue: &mut P::Client,
-        header: Option<Vec<u8>>,
-        by: Instant,
-    ) -> Result<(Stream, UpstreamReply<P>), Failure> {
-        let connect_by = by.min(Instant::now() + self.connect_deadline);
-        let opening = timeout_at(connect_by, self.open::<P>(dialogue, header)).await;
-        let (mut stream, early) = opening.map_err(|_| Failure::Silent("greet"))??;
-        if let Some(reply) = early {
-            return Ok((stream, reply));
-        }
-        let login_by = by.min(Instant::now() + self.login_deadline);
-        let talking = timeout_at(login_by, drive(&mut stream, dialogue)).await;
-        match talking.map_err(|_| Failure::Slow)?.map_err(Failure::Broken)? {
-            Turn::Event(reply) => Ok((stream, reply)),
-            Turn::StartTls => Err(Failure::Said(Trouble::StartTls)),
-            Turn::Input { .. } | Turn::Closed => Err(Failure::Said(Trouble::Closed)),
-        }
+    fn why_down(&self) -> String {
+        let reasons = self.servers.iter().filter_map(Server::last_failure);
+        reasons.last().unwrap_or_else(|| "no server answers".to_owned())
     }
 
-    /// Dials and shakes hands, up to the point where the upstream has greeted and the leg is as protected as
-    /// it must be. Some upstreams answer everything with their greeting: then that is the reply.
-    async fn open<P: MailProtocol>(
-        &self,
-        dialogue: &mut P::Client,
-        header: Option<Vec<u8>>,
-    ) -> Result<(Stream, Option<UpstreamReply<P>>), Failure> {
-        let mut stream = Stream::plain(dial(&self.endpoint, self.connect_deadline).await?);
-        if let Some(header) = header {
-            stream.write_all(&header).await.map_err(Failure::Broken)?;
-        }
-        let mut protected = match (self.endpoint.tls, &self.connector) {
-            (EndpointTls::Implicit, Some(connector)) => {
-                stream = connector.connect(stream).await.map_err(Failure::Handshake)?;
+    /// Looks at server number `index`; whether it answered. The last good answer stays good while it does not.
+    pub(super) async fn look(&self, index: usize) -> bool {
+        let Some(server) = self.servers.get(index) else { return false };
+        server.look_begins();
+        let looked = self.reach.look::<P>(server).await;
+        match looked {
+            Ok(look) => {
+                let mut offers = self.offers.write().unwrap_or_else(PoisonError::into_inner);
+                if let Some(offer) = offers.get_mut(index) {
+                    *offer = Some(Arc::new(look.offer));
+                }
+                drop(offers);
+                self.note(server, server.succeeded(Asked::ToSee, look.connected_in));
                 true
             }
-            (EndpointTls::None, None) => true,
-            (EndpointTls::Starttls, Some(_)) => false,
-            (EndpointTls::Implicit | EndpointTls::Starttls, None) | (EndpointTls::None, Some(_)) => {
-                return Err(Failure::Said(Trouble::StartTls));
-            }
-        };
-        let mut open = true;
-        loop {
-            match settle(&mut stream, dialogue).await.map_err(Failure::Broken)? {
-                Turn::Input { spoke: true } if protected => return Ok((stream, None)),
-                Turn::Input { .. } if open => {
-                    open = hear(&mut stream, dialogue).await.map_err(Failure::Broken)?;
-                }
-                Turn::StartTls => {
-                    let connector = self.connector.as_ref().filter(|_| !protected);
-                    let connector = connector.ok_or(Failure::Said(Trouble::StartTls))?;
-                    stream = connector.connect(stream).await.map_err(Failure::Handshake)?;
-                    dialogue.secured();
-                    protected = true;
-                }
-                Turn::Event(reply) => return Ok((stream, Some(reply))),
-                Turn::Input { .. } | Turn::Closed => return Err(Failure::Said(Trouble::Closed)),
+            Err(failure) => {
+                self.note(server, server.failed(Asked::ToSee, &failure));
+                false
             }
         }
+    }
+
+    /// Returns when server number `index` should be looked at.
+    pub(super) async fn due(&self, index: usize) {
+        if let Some(server) = self.servers.get(index) {
+            server.due(self.refresh).await;
+        }
+    }
+
+    /// Says once when a server goes and comes, and when it shows a certificate that is refused.
+    fn note(&self, server: &Server, news: News) {
+        let (upstream, protocol, address) = (&self.reach.upstream, P::PROTOCOL, &server.address);
+        let others = {
+            let _judging = self.judging.lock().unwrap_or_else(PoisonError::into_inner);
+            let up = self.servers.iter().filter(|server| server.standing() != Standing::Down).count();
+            self.down.set(up == 0);
+            up
+        };
+        if let Some(refused) = news.refused {
+            self.tell_of(server, refused);
+        }
+        match news.change {
+            Some(Change::Fell) => {
+                let (reason, hint) = (server.last_failure(), self.reach.forwarder.hint());
+                if others == 0 {
+                    tracing::warn!(%upstream, %protocol, %address, reason, hint, "upstream is down");
+                } else {
+                    tracing::warn!(%upstream, %protocol, %address, reason, hint, others, "a server of the upstream is down, the others are asked");
+                }
+            }
+            Some(Change::Rose) => {
+                tracing::info!(%upstream, %protocol, %address, "upstream is up again");
+            }
+            None => {}
+        }
+    }
+
+    /// Loud: the server is another one than it was, or somebody stands between.
+    fn tell_of(&self, server: &Server, RefusedCertificate { key, why }: RefusedCertificate) {
+        let (upstream, protocol, address) = (&self.reach.upstream, P::PROTOCOL, &server.address);
+        let expected = server.connector.as_ref().map(|connector| connector.expects().to_owned());
+        let expected = expected.unwrap_or_default();
+        let found = key.as_ref().map(show_pin);
+        tracing::error!(
+            %upstream,
+            %protocol,
+            %address,
+            expected,
+            found,
+            reason = why,
+            hint = "if you changed it, correct `ca_file`, `server_name` or `pin_sha256` (`found` is what to pin); if not, find out who answers at this address",
+            "upstream shows a certificate that is refused, and no password is sent there"
+        );
+        let event = Event::UpstreamCertificateRefused {
+            upstream: upstream.clone(),
+            protocol,
+            address: address.to_string(),
+            expected,
+            found,
+            reason: why,
+        };
+        // Nobody listens where no gate runs: then the command says it.
+        let _ = self.trail.send(event);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Endpoint, EndpointTls, HostPort};
     use crate::proxy::testing::{self, Authority, Fake, FakeUpstream, Play, endpoint, upstream};
+    use crate::proxy::upstream::health::HealthState;
 
     const NAME: &str = "legacy.example.org";
 
     fn leg(endpoint: Endpoint) -> Leg<Fake> {
-        Leg::new(&upstream(endpoint), "gate.example.org").unwrap().unwrap()
+        leg_and_trail(&upstream(endpoint)).0
+    }
+
+    fn leg_and_trail(upstream: &config::Upstream) -> (Leg<Fake>, mpsc::UnboundedReceiver<Event>) {
+        let (trail, events) = mpsc::unbounded_channel();
+        let seats = Seats::new(&upstream.name, upstream.max_connections);
+        (Leg::new(upstream, &seats, "gate.example.org", &trail).unwrap().unwrap(), events)
+    }
+
+    /// Servers on these ports, in this order.
+    fn several(ports: &[u16]) -> Endpoint {
+        let address = |port: &u16| HostPort { host: "127.0.0.1".to_owned(), port: *port };
+        Endpoint { addresses: ports.iter().map(address).collect(), ..endpoint(1, EndpointTls::None) }
+    }
+
+    /// A port that refuses connections.
+    async fn nobody() -> u16 {
+        tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
+    }
+
+    fn welcoming() -> Vec<Play> {
+        vec![Play::Say("hello \r\n"), Play::Hear, Play::Say("welcome ann\r\n"), Play::Wait]
+    }
+
+    async fn enters(leg: &Leg<Fake>) -> bool {
+        matches!(log_in(leg).await, Answer::Yes(_))
     }
 
     async fn log_in(leg: &Leg<Fake>) -> Answer<Fake> {
@@ -324,11 +391,16 @@ mod tests {
             Play::Say("welcome ann\r\n"),
         ];
         let server = FakeUpstream::play(script).await;
-        let pinned = |pin| Endpoint { pin_sha256: Some(pin), ..endpoint(server.port, EndpointTls::Implicit) };
-        assert!(matches!(log_in(&leg(pinned(pin))).await, Answer::Yes(_)));
+        let pinned = |pins: &[_]| Endpoint {
+            pin_sha256: pins.to_vec(),
+            ..endpoint(server.port, EndpointTls::Implicit)
+        };
+        for pins in [&[pin][..], &[[7; 32], pin]] {
+            assert!(matches!(log_in(&leg(pinned(pins))).await, Answer::Yes(_)));
+        }
         let before = server.heard();
-        let (found, sent) = failure(&leg(pinned([7; 32]))).await;
-        assert!(matches!(found, Failure::Handshake(_)) && !sent, "{found}");
+        let (found, sent) = failure(&leg(pinned(&[[7; 32]]))).await;
+        assert!(matches!(found, Failure::Certificate { .. }) && !sent, "{found}");
         assert_eq!(server.heard(), before);
     }
 
@@ -387,12 +459,15 @@ mod tests {
         let server = FakeUpstream::play(vec![Play::Say("hello SIZE\r\n"), Play::Hear]).await;
         let leg = leg(endpoint(server.port, EndpointTls::None));
         assert_eq!(leg.offer(), None);
-        leg.learn().await.unwrap();
+        assert!(leg.look(0).await);
         server.hears("QUIT\r\n").await;
         drop(server);
         tokio::task::yield_now().await;
-        assert!(leg.learn().await.is_err());
-        assert!(!leg.up.load(Ordering::Relaxed));
+        for _ in 0..3 {
+            assert!(!leg.down.is_set());
+            assert!(!leg.look(0).await);
+        }
+        assert!(leg.down.is_set());
         assert_eq!(leg.offer().unwrap().as_str(), "SIZE");
 
         let changed = vec![Play::Say("hello NEW\r\n"), Play::Hear, Play::Say("changed\r\n")];
@@ -401,16 +476,186 @@ mod tests {
         let learner = tokio::spawn({
             let leg = Arc::clone(&leg);
             async move {
-                leg.stale().await;
-                leg.learn().await
+                leg.due(0).await;
+                leg.look(0).await
             }
         });
         assert!(matches!(
             log_in(&leg).await,
             Answer::Unavailable { failure: Failure::Said(Trouble::OfferChanged), .. }
         ));
-        learner.await.unwrap().unwrap();
+        assert!(learner.await.unwrap());
         assert_eq!(leg.offer().unwrap().as_str(), "NEW");
+    }
+
+    #[tokio::test]
+    async fn the_first_that_is_well_is_asked_and_a_dead_one_costs_nobody_a_wait() {
+        let (first, second) = (FakeUpstream::play(welcoming()).await, FakeUpstream::play(welcoming()).await);
+        let leg = leg(several(&[first.port, second.port]));
+        assert!(enters(&leg).await && enters(&leg).await);
+        assert_eq!(second.heard(), "", "the second is for when the first is not there");
+        drop(first);
+        tokio::task::yield_now().await;
+        for _ in 0..5 {
+            assert!(enters(&leg).await);
+        }
+        let failures = leg.servers[0].seen();
+        assert_eq!(failures.state, HealthState::InDoubt, "it was asked once, and then its turn was the last");
+        assert_eq!(second.heard().matches("LOGIN").count(), 5);
+        assert!(!leg.down.is_set());
+    }
+
+    /// A listener whose queue of connections is full answers nobody: the kernel drops what comes.
+    #[tokio::test]
+    async fn a_server_that_drops_packets_costs_one_login_its_share_of_the_time() {
+        let hole = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        hole.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+        hole.listen(0).unwrap();
+        let port = hole.local_addr().unwrap().as_socket().unwrap().port();
+        let mut queue = Vec::new();
+        for _ in 0..4 {
+            let connecting = tokio::net::TcpStream::connect(("127.0.0.1", port));
+            queue.extend(tokio::time::timeout(Duration::from_millis(100), connecting).await);
+        }
+        let server = FakeUpstream::play(welcoming()).await;
+        let leg = leg(several(&[port, server.port]));
+        let began = Instant::now();
+        assert!(enters(&leg).await);
+        let waited = began.elapsed();
+        assert!(
+            waited >= leg.reach.connect_deadline / 2 && waited < leg.reach.connect_deadline,
+            "{waited:?}"
+        );
+        let began = Instant::now();
+        assert!(enters(&leg).await);
+        assert!(began.elapsed() < leg.reach.connect_deadline / 2, "{:?}", began.elapsed());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_tried_again_once_a_credential_was_sent() {
+        for end in [vec![], vec![Play::Say("busy\r\n")], vec![Play::Say("???\r\n")], vec![Play::Wait]] {
+            let taker = [vec![Play::Say("hello \r\n"), Play::Hear], end].concat();
+            let (first, second) = (FakeUpstream::play(taker).await, FakeUpstream::play(welcoming()).await);
+            let leg = leg(several(&[first.port, second.port]));
+            let (found, sent) = failure(&leg).await;
+            assert!(sent, "{found}");
+            assert_eq!(first.heard().matches("canary").count(), 1);
+            assert_eq!(second.heard(), "", "{found}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_fails_before_it_heard_a_credential_hands_on_to_the_next() {
+        let authority = Authority::new();
+        let acceptor = authority.acceptor(&["another.name"]);
+        let good = authority.acceptor(&[NAME]);
+        let good: Vec<Play> = [Play::Handshake(good)].into_iter().chain(welcoming()).collect();
+        for (case, script) in [
+            ("closes", vec![]),
+            ("garbage", vec![Play::Say("SSH-2.0-OpenSSH\r\n")]),
+            ("silent", vec![Play::Wait]),
+            ("wrong certificate", vec![Play::Handshake(acceptor), Play::Wait]),
+        ] {
+            let (first, second) = (FakeUpstream::play(script).await, FakeUpstream::play(good.clone()).await);
+            let endpoint = Endpoint {
+                addresses: several(&[first.port, second.port]).addresses,
+                ..trusting(&authority, 1, EndpointTls::Implicit)
+            };
+            assert!(enters(&leg(endpoint)).await, "{case}");
+            assert!(!first.heard().contains("canary"), "{case}");
+        }
+    }
+
+    #[tokio::test]
+    async fn while_none_answers_logins_are_refused_at_once_and_a_look_ends_that() {
+        let (first, second) = (nobody().await, nobody().await);
+        let leg = Arc::new(leg(several(&[first, second])));
+        for _ in 0..3 {
+            assert!(!leg.down.is_set());
+            let (found, _) = failure(&leg).await;
+            assert!(matches!(found, Failure::Connect(_)), "{found}");
+        }
+        assert!(leg.down.is_set());
+        let (found, sent) = failure(&leg).await;
+        assert!(matches!(found, Failure::Down(_)) && !sent, "{found}");
+        assert!(found.to_string().contains("refused"), "and says why: {found}");
+        for health in leg.health() {
+            assert_eq!((health.state, health.heard), (HealthState::Down, false));
+            assert!(health.last_failure.unwrap().reason.contains("refused"));
+        }
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", second)).await.unwrap();
+        let looker = tokio::spawn({
+            let leg = Arc::clone(&leg);
+            async move {
+                leg.due(1).await;
+                leg.look(1).await
+            }
+        });
+        let (mut tcp, _) = listener.accept().await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut tcp, b"hello \r\n").await.unwrap();
+        assert!(looker.await.unwrap());
+        assert!(!leg.down.is_set());
+        let seen: Vec<Health> = leg.health().collect();
+        assert_eq!((seen[0].state, seen[1].state), (HealthState::Down, HealthState::Up));
+        assert!(seen[1].heard && seen[1].connected_in.is_some());
+    }
+
+    #[tokio::test]
+    async fn clients_are_told_what_all_servers_of_an_upstream_have() {
+        let offering = |offer: &'static str| vec![Play::Say(offer), Play::Hear];
+        let first = FakeUpstream::play(offering("hello A B !C\r\n")).await;
+        let second = FakeUpstream::play(offering("hello D B A\r\n")).await;
+        let leg = leg(several(&[first.port, second.port]));
+        assert!(leg.look(0).await);
+        assert_eq!(leg.offer().unwrap().as_str(), "A B !C", "who never answered does not count");
+        assert!(leg.look(1).await);
+        assert_eq!(leg.offer().unwrap().as_str(), "A B");
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_is_refused_is_told_once_and_stays_refused_for_resumed_sessions_too() {
+        let authority = Authority::new();
+        let (bad, pin) = authority.issue(&["another.name"]);
+        let bad = crate::proxy::tls::Certificates::load(&[bad]).unwrap();
+        let bad = crate::proxy::tls::Acceptor::new(Arc::new(bad), Fake::PROTOCOL).unwrap();
+        let server = FakeUpstream::play(vec![Play::Handshake(bad), Play::Wait]).await;
+        let settings = upstream(trusting(&authority, server.port, EndpointTls::Implicit));
+        let (leg, mut events) = leg_and_trail(&settings);
+        for _ in 0..3 {
+            let (found, sent) = failure(&leg).await;
+            assert!(!sent, "{found}");
+            assert!(leg.down.is_set(), "at once");
+        }
+        assert!(!leg.look(0).await);
+        let Ok(Event::UpstreamCertificateRefused { address, expected, found, reason, .. }) =
+            events.try_recv()
+        else {
+            panic!("nothing was told");
+        };
+        assert_eq!(address, format!("127.0.0.1:{}", server.port));
+        assert!(expected.contains(NAME) && expected.contains("ca.pem"), "{expected}");
+        assert_eq!(found, Some(show_pin(&pin)));
+        assert_eq!(reason, "it is for another name");
+        assert!(events.try_recv().is_err(), "once");
+        let health = leg.health().next().unwrap();
+        assert_eq!(health.refused_certificate.unwrap().key, Some(pin));
+        assert!(!server.heard().contains("canary"));
+        // A login that a remembered session let in proves nothing.
+        leg.servers[0].succeeded(Asked::ForAClient, Duration::ZERO);
+        assert_eq!(leg.servers[0].standing(), Standing::Down);
+    }
+
+    #[tokio::test]
+    async fn as_many_as_may_be_connected_are_and_a_place_comes_back_with_its_stream() {
+        let server = FakeUpstream::play(welcoming()).await;
+        let settings = config::Upstream { max_connections: 1, ..upstream(several(&[server.port])) };
+        let (leg, _) = leg_and_trail(&settings);
+        let Answer::Yes(entered) = log_in(&leg).await else { panic!("not let in") };
+        let (found, sent) = failure(&leg).await;
+        assert!(matches!(found, Failure::Full) && !sent, "{found}");
+        drop(entered);
+        assert!(enters(&leg).await);
+        assert_eq!(server.heard().matches("LOGIN").count(), 2);
     }
 
     #[tokio::test]
@@ -419,13 +664,13 @@ mod tests {
             let how = config::ForwardClient::ProxyV2;
             let settings =
                 config::Upstream { forward_client: how, ..upstream(endpoint(port, EndpointTls::None)) };
-            Leg::<Fake>::new(&settings, "gate.example.org").unwrap().unwrap()
+            leg_and_trail(&settings).0
         };
         // What it takes for a line ends within the signature; the rest is before the login.
         let script = vec![Play::Hear, Play::Say("hello FROM\r\n"), Play::Wait];
         let server = FakeUpstream::play(script).await;
         let leg = proxied(server.port);
-        leg.learn().await.unwrap();
+        assert!(leg.look(0).await);
         server.hears("QUIT\r\n").await;
         let local = crate::protocol::proxy_header::v2(None);
         assert!(server.heard.lock().unwrap().starts_with(&local), "no client's");
@@ -447,7 +692,7 @@ mod tests {
                 forward_client: how,
                 ..upstream(endpoint(server.port, EndpointTls::None))
             };
-            let leg = Leg::<Fake>::new(&settings, "gate.example.org").unwrap().unwrap();
+            let leg = leg_and_trail(&settings).0;
             assert!(matches!(log_in(&leg).await, Answer::Unavailable { .. }));
             assert_eq!(server.heard(), expected, "{how:?}");
         }

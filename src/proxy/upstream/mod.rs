@@ -1,31 +1,47 @@
-//! The legacy servers behind the gate: what they offer, and logging in there with a grant.
+//! The legacy servers behind the gate: what they offer, how they are, and logging in there with a grant.
+//!
+//! ```text
+//!   Upstreams ─ Legs<P>: one protocol ─ Leg: one upstream ─ Server: one address ─ Breaker: is it asked?
+//!                                        │                   └ conversation: dial, TLS, dialogue
+//!                                        └ Seats: how many connections it may have, over all protocols
+//! ```
 
+mod breaker;
 mod check;
+mod conversation;
 mod dial;
 mod forwarding;
+pub mod health;
 mod leg;
 mod offering;
 mod probe;
+mod seats;
+mod server;
 
 use std::future::Future;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::audit::Event;
 use crate::base::UpstreamName;
 use crate::config::{self, Config};
 use crate::protocol::imap::Imap;
 use crate::protocol::pop3::Pop3;
 use crate::protocol::smtp::Smtp;
 use crate::protocol::{ClientOrigin, MailProtocol, Output, Refusal, Trouble, UpstreamLogin};
-use crate::proxy::tls::{Stream, TlsError};
-use leg::Leg;
+use crate::proxy::tls::{RefusedCertificate, Stream, TlsError};
+pub use health::{Health, HealthState, LastFailure, Load};
+use leg::{Leg, Trail};
 use offering::Offerings;
 pub(super) use offering::{Told, Ways};
 pub use probe::{Probe, ProbeError, probe};
+pub(super) use seats::Seat;
+use seats::Seats;
 
 /// How long the gate waits at its start for what the upstreams offer; whoever connects meanwhile waits too.
 const FIRST_HEARD_MAX: Duration = Duration::from_secs(2);
@@ -37,6 +53,10 @@ pub struct Upstreams {
     pub(super) smtp: Legs<Smtp>,
     /// What the gate calls itself where it speaks for itself.
     own_name: String,
+    /// Of each upstream, in the order of the configuration.
+    seats: Vec<Arc<Seats>>,
+    /// What happened that the audit trail must know.
+    events: Mutex<Option<mpsc::UnboundedReceiver<Event>>>,
 }
 
 impl Upstreams {
@@ -46,25 +66,61 @@ impl Upstreams {
     /// [`TlsError`] naming the file or name of an upstream that cannot be used.
     pub fn new(config: &Config) -> Result<Self, TlsError> {
         let (upstreams, own_name) = (&config.upstreams, &config.server.hostname);
+        let seats = seats_of(upstreams);
+        // As good as bounded: each server says something once a minute at most.
+        let (trail, events) = mpsc::unbounded_channel();
         Ok(Self {
-            imap: Legs::new(upstreams, own_name)?,
-            pop3: Legs::new(upstreams, own_name)?,
-            smtp: Legs::new(upstreams, own_name)?,
+            imap: Legs::new(upstreams, &seats, own_name, &trail)?,
+            pop3: Legs::new(upstreams, &seats, own_name, &trail)?,
+            smtp: Legs::new(upstreams, &seats, own_name, &trail)?,
             own_name: own_name.clone(),
+            seats,
+            events: Mutex::new(Some(events)),
         })
+    }
+
+    /// How every server of every upstream is, by protocol, then in the order of the configuration. Asks nobody.
+    #[must_use]
+    pub fn health(&self) -> Vec<Health> {
+        self.imap.health().chain(self.pop3.health()).chain(self.smtp.health()).collect()
+    }
+
+    /// How many connections each upstream has with this process, in the order of the configuration.
+    #[must_use]
+    pub fn load(&self) -> Vec<Load> {
+        let load = |seats: &Arc<Seats>| Load {
+            upstream: seats.upstream.clone(),
+            connections: seats.taken(),
+            max_connections: seats.most,
+        };
+        self.seats.iter().map(load).collect()
+    }
+
+    /// Looks once at every server; returns when each has answered or failed. For commands that then ask for
+    /// [`Upstreams::health`].
+    pub async fn look(&self) {
+        tokio::join!(self.imap.learn(), self.pop3.learn(), self.smtp.learn());
     }
 
     /// Returns when every upstream was asked what it offers, or after two seconds.
     pub(super) async fn first_heard(&self) {
-        let all = async { tokio::join!(self.imap.learn(), self.pop3.learn(), self.smtp.learn()) };
         // Whoever did not answer is asked again in the background.
-        let _ = tokio::time::timeout(FIRST_HEARD_MAX, all).await;
+        let _ = tokio::time::timeout(FIRST_HEARD_MAX, self.look()).await;
+    }
+
+    /// What happens that the audit trail must know; for the first who asks.
+    pub(super) fn events(&self) -> Option<mpsc::UnboundedReceiver<Event>> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Learns what the upstreams offer, again and again.
     pub(super) async fn keep_learning(self: Arc<Self>) {
         tokio::join!(self.imap.keep_learning(), self.pop3.keep_learning(), self.smtp.keep_learning());
     }
+}
+
+fn seats_of(upstreams: &[config::Upstream]) -> Vec<Arc<Seats>> {
+    upstreams.iter().map(|upstream| Seats::new(&upstream.name, upstream.max_connections)).collect()
 }
 
 /// Every upstream that speaks one protocol. Cheap to clone.
@@ -96,6 +152,8 @@ pub(super) struct Entered<P: MailProtocol> {
     /// Received behind the answer.
     pub(super) unread: Output,
     pub(super) welcome: P::Welcome,
+    /// Its place among the upstream's connections, to be held as long as the stream.
+    pub(super) seat: Seat,
 }
 
 /// Why an upstream could not be asked.
@@ -107,9 +165,17 @@ pub enum Failure {
     /// It refused the connection, or there is no way to it.
     #[error("it cannot be reached: {0}")]
     Connect(#[source] io::Error),
-    /// No TLS, or a certificate that was not accepted.
+    /// No TLS.
     #[error("the TLS handshake failed: {0}")]
     Handshake(#[source] io::Error),
+    /// A certificate that was not accepted.
+    #[error("its certificate is refused: {}; expected is {expected}", .refused.why)]
+    Certificate {
+        /// What it showed, and why not.
+        refused: RefusedCertificate,
+        /// What it should have been.
+        expected: String,
+    },
     /// The connection broke.
     #[error("the connection broke: {0}")]
     Broken(#[source] io::Error),
@@ -122,30 +188,36 @@ pub enum Failure {
     /// What the dialogue found.
     #[error(transparent)]
     Said(Trouble),
+    /// No server of it is asked just now.
+    #[error("no server of it answers: {0}")]
+    Down(String),
+    /// It has as many connections as it may have.
+    #[error("it has as many connections as `max_connections` allows")]
+    Full,
     /// The configuration has no such upstream for this protocol.
     #[error("it does not speak this protocol here")]
     NotServed,
 }
 
 impl Failure {
-    /// Whether the server itself is in trouble, and not just this login.
-    fn is_outage(&self) -> bool {
+    /// Whether the server itself is in trouble, and not just this login. Once it has heard a credential, a silence or a
+    /// hang-up may be its answer to that.
+    fn is_the_servers(&self, credential_sent: bool) -> bool {
         match self {
             Self::Resolve(_)
             | Self::Connect(_)
             | Self::Handshake(_)
+            | Self::Certificate { .. }
             | Self::Silent(_)
-            | Self::Said(Trouble::StartTls | Trouble::PreAuthenticated | Trouble::Garbage(_)) => true,
+            | Self::Said(Trouble::StartTls | Trouble::PreAuthenticated) => true,
             Self::Broken(_)
             | Self::Slow
+            | Self::Said(Trouble::Closed | Trouble::Garbage(_) | Trouble::Said(_)) => !credential_sent,
+            Self::Down(_)
+            | Self::Full
             | Self::NotServed
             | Self::Said(
-                Trouble::InUse
-                | Trouble::LoginDelay
-                | Trouble::OfferChanged
-                | Trouble::NoMechanism
-                | Trouble::Closed
-                | Trouble::Said(_),
+                Trouble::InUse | Trouble::LoginDelay | Trouble::OfferChanged | Trouble::NoMechanism,
             ) => false,
         }
     }
@@ -168,14 +240,26 @@ impl Failure {
 }
 
 impl<P: MailProtocol> Legs<P> {
-    /// The legs of all `upstreams` that speak `P`; `own_name` is what the gate calls itself there.
-    pub(super) fn new(upstreams: &[config::Upstream], own_name: &str) -> Result<Self, TlsError> {
+    /// The legs of all `upstreams` that speak `P`, with the seats of each; `own_name` is what the gate calls itself there.
+    fn new(
+        upstreams: &[config::Upstream],
+        seats: &[Arc<Seats>],
+        own_name: &str,
+        trail: &Trail,
+    ) -> Result<Self, TlsError> {
         let mut legs = Vec::new();
-        for upstream in upstreams {
-            legs.extend(Leg::new(upstream, own_name)?);
+        for (upstream, seats) in upstreams.iter().zip(seats) {
+            legs.extend(Leg::new(upstream, seats, own_name, trail)?);
         }
         let names = upstreams.iter().map(|upstream| upstream.name.clone()).collect();
         Ok(Self(Arc::new(Shared { legs, names, offerings: Offerings::default() })))
+    }
+
+    /// The same for tests, which look at nothing else.
+    #[cfg(test)]
+    pub(super) fn alone(upstreams: &[config::Upstream]) -> Self {
+        let (trail, _) = mpsc::unbounded_channel();
+        Self::new(upstreams, &seats_of(upstreams), "gate.example.org", &trail).unwrap()
     }
 
     /// Where a listener leads that the administrator has lead to `listed`; to every upstream if that is empty.
@@ -198,37 +282,43 @@ impl<P: MailProtocol> Legs<P> {
         self.leg(upstream).map_or(Duration::ZERO, Leg::patience)
     }
 
-    /// Asks each upstream once what it offers.
+    /// How its servers are.
+    fn health(&self) -> impl Iterator<Item = Health> + '_ {
+        self.0.legs.iter().flat_map(Leg::health)
+    }
+
+    /// Looks at each server once.
     async fn learn(&self) {
-        self.for_each(|legs, name| async move { legs.learn_from(&name).await }).await;
+        self.for_each(|legs, leg, server| async move { legs.look(leg, server).await }).await;
     }
 
     async fn keep_learning(&self) {
-        self.for_each(|legs, name| async move {
-            while let Some(leg) = legs.leg(&name) {
-                leg.stale().await;
-                legs.learn_from(&name).await;
+        self.for_each(|legs, at, server| async move {
+            while let Some(leg) = legs.0.legs.get(at) {
+                leg.due(server).await;
+                legs.look(at, server).await;
             }
         })
         .await;
     }
 
-    /// Asks `upstream` what it offers; from then on clients are told.
-    async fn learn_from(&self, upstream: &UpstreamName) {
-        if let Some(leg) = self.leg(upstream)
-            && leg.learn().await.is_ok()
+    /// Looks at one server of one leg; from then on clients are told what it offers.
+    async fn look(&self, leg: usize, server: usize) {
+        if let Some(leg) = self.0.legs.get(leg)
+            && leg.look(server).await
         {
             self.0.offerings.refresh(&self.0.legs);
         }
     }
 
-    /// Runs `work` for all upstreams at the same time; dropping this ends it.
+    /// Runs `work` for every server of every leg at the same time; dropping this ends it.
     async fn for_each<F: Future<Output = ()> + Send + 'static>(
         &self,
-        work: impl Fn(Self, UpstreamName) -> F,
+        work: impl Fn(Self, usize, usize) -> F,
     ) {
-        let names = self.0.legs.iter().map(|leg| leg.upstream().clone());
-        let mut all: JoinSet<()> = names.map(|name| work(self.clone(), name)).collect();
+        let legs = self.0.legs.iter().enumerate();
+        let places = legs.flat_map(|(at, leg)| (0..leg.servers()).map(move |server| (at, server)));
+        let mut all: JoinSet<()> = places.map(|(leg, server)| work(self.clone(), leg, server)).collect();
         while all.join_next().await.is_some() {}
     }
 

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::leg::Leg;
 use crate::base::UpstreamName;
-use crate::gate::{Reach, Way};
+use crate::gate::{Led, Reach};
 use crate::protocol::{MailProtocol, Offered};
 
 /// What one connection starts from. Cheap to clone.
@@ -107,12 +107,18 @@ impl<P: MailProtocol> Offering<P> {
         let offer_of = |name: &UpstreamName| known.get(name).cloned().flatten();
         let offers = self.expected.iter().map(|name| offer_of(name).unwrap_or_default());
         let offer = offers.reduce(|one, two| Arc::new(one.intersect(&two))).unwrap_or_default();
-        let way = |name: &UpstreamName| match offer_of(name) {
-            Some(own) if !self.expected.contains(name) && !own.keeps(&offer) => Way::Misled,
+        let led = |name: &UpstreamName| {
+            let leg = legs.iter().find(|leg| leg.upstream() == name);
             // Where nothing is known, the login finds out.
-            Some(_) | None => Way::Open,
+            let lacks = |own: Arc<P::Offer>| !self.expected.contains(name) && !own.keeps(&offer);
+            Led {
+                misled: offer_of(name).is_some_and(lacks),
+                down: leg.map(|leg| leg.down.clone()).unwrap_or_default(),
+                full: leg.map(|leg| leg.seats.full.clone()).unwrap_or_default(),
+                upstream: name.clone(),
+            }
         };
-        let reach = Reach::new(self.reach.iter().map(|name| (name.clone(), way(name))));
+        let reach = Reach::new(self.reach.iter().map(led));
         *self.told.write().unwrap_or_else(PoisonError::into_inner) = Told { offer, reach };
     }
 
@@ -137,6 +143,7 @@ impl<P: MailProtocol> Clone for Told<P> {
 mod tests {
     use super::*;
     use crate::config::{EndpointTls, Upstream};
+    use crate::gate::Way;
     use crate::proxy::testing::{Fake, FakeUpstream, Play, endpoint, upstream};
     use crate::proxy::upstream::Legs;
 
@@ -164,7 +171,7 @@ mod tests {
                 hostnames: vec![format!("{}.example", NAMES[at]), "both.example".to_owned()],
                 ..upstream(endpoint(servers[at].port, EndpointTls::None))
             });
-            Self { legs: Legs::new(&settings, "gate.example.org").unwrap(), servers }
+            Self { legs: Legs::alone(&settings), servers }
         }
     }
 
@@ -182,10 +189,10 @@ mod tests {
         let two = Two::open().await;
         let ways = two.legs.ways(&[]);
         assert_eq!(offer(&ways, None), "");
-        two.legs.learn_from(&name("one")).await;
+        two.legs.look(0, 0).await;
         assert_eq!(offer(&ways, None), "", "the other may have anything, or nothing");
         assert_eq!(offer(&ways, Some("one.example")), "A B !C");
-        two.legs.learn_from(&name("two")).await;
+        two.legs.look(1, 0).await;
         assert_eq!(offer(&ways, None), "A B");
         assert_eq!(offer(&two.legs.ways(&[]), None), "A B", "whenever the listener opens");
         drop(two.servers);

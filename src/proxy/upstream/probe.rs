@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use super::Failure;
+use super::conversation::Reach;
 use super::forwarding::Forwarder;
-use super::leg::Reach;
+use super::server::Server;
 use crate::base::{Protocol, UpstreamName};
-use crate::config::{Endpoint, EndpointTls, ForwardClient};
+use crate::config::{Endpoint, EndpointTls, ForwardClient, HostPort};
 use crate::protocol::imap::Imap;
 use crate::protocol::pop3::Pop3;
 use crate::protocol::smtp::Smtp;
@@ -94,30 +95,24 @@ async fn try_leg<P: MailProtocol>(
     port: u16,
     tls: EndpointTls,
 ) -> Result<Result<Option<[u8; 32]>, Failure>, TlsError> {
-    let endpoint = Endpoint {
-        host: host.to_owned(),
-        port,
-        tls,
-        server_name: host.to_owned(),
-        ca_file: None,
-        pin_sha256: None,
-    };
-    let reach = |connector| Reach {
+    let address = HostPort { host: host.to_owned(), port };
+    let reach = Reach {
         upstream: UpstreamName("probe".to_owned()),
-        endpoint: endpoint.clone(),
-        connector,
+        tls,
         connect_deadline: CONNECT_DEADLINE,
         login_deadline: ANSWER_DEADLINE,
         own_name: "localhost".to_owned(),
         forwarder: Forwarder::new(ForwardClient::None),
     };
     if tls == EndpointTls::None {
-        return Ok(reach(None).learn::<P>().await.map(|_| None));
+        return Ok(reach.look::<P>(&Server::with(address, None)).await.map(|_| None));
     }
     let (observing, observed) = Connector::observing(host)?;
-    if let Err(failure) = reach(Some(observing)).learn::<P>().await {
+    if let Err(failure) = reach.look::<P>(&Server::with(address.clone(), Some(observing))).await {
         return Ok(Err(failure));
     }
-    let trusted = reach(Some(Connector::new(&endpoint)?)).learn::<P>().await.is_ok();
+    let addresses = vec![address.clone()];
+    let endpoint = Endpoint { addresses, tls, server_name: None, ca_file: None, pin_sha256: Vec::new() };
+    let trusted = reach.look::<P>(&Server::new(&endpoint, &address)?).await.is_ok();
     Ok(Ok(if trusted { None } else { seen(&observed) }))
 }

@@ -159,6 +159,18 @@ impl LegacyServer {
         self.start_again();
     }
 
+    /// Where its files are.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Gives it another key and certificate, by an authority of the same name that nobody knows.
+    pub(crate) fn renew_certificate(&mut self) {
+        self.stop();
+        self.as_root("rm -rf tls");
+        self.start_again();
+    }
+
     /// Puts a copy of all mailboxes aside. Log in once before, so that they have their UIDVALIDITY.
     pub(crate) fn save_mailboxes(&mut self) {
         self.at_rest("rm -rf mail.saved && cp -a mail mail.saved");

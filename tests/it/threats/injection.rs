@@ -115,6 +115,6 @@ fn no_name_or_password_makes_a_second_upstream_command() {
             heard.lines().find(|line| line.trim_start().starts_with("EVIL") || line.contains("g9 EVIL\r"));
         assert_eq!(evil, None, "{mail:?} heard:\n{heard}");
         let commands = heard.lines().filter(|line| line.contains("EVIL")).collect::<Vec<_>>();
-        assert!(commands.iter().all(|line| line.contains("ID (\"name\" \"x  g9 EVIL 7\")")), "{commands:?}");
+        assert!(commands.iter().all(|line| line.ends_with("\"name\" \"x  g9 EVIL 7\")")), "{commands:?}");
     }
 }
