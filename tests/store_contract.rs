@@ -154,7 +154,7 @@ async fn an_account_is_bound_to_an_upstream_until_it_is_unbound_or_removed(datab
         assert!(store.set_bound_upstream(account, Some(&elsewhere)).await.unwrap());
     }
     assert_eq!(bound("ada").await, Some(elsewhere.clone()));
-    assert_eq!(store.bound_upstreams().await.unwrap(), [elsewhere.clone()]);
+    assert_eq!(store.bound_upstreams().await.unwrap(), std::slice::from_ref(&elsewhere));
     assert!(store.set_bound_upstream(ada, None).await.unwrap());
     assert_eq!((bound("ada").await, bound("bob").await), (None, Some(elsewhere.clone())));
     store.remove_account(bob).await.unwrap();

@@ -6,8 +6,8 @@ use std::time::Duration;
 use divan::Bencher;
 use mailward::base::{ClientAddress, LoginName, Protocol, SessionId, UpstreamName, random};
 use mailward::gate::{
-    Authenticator, Conclusion, Decision, Dependencies, Origin, Reach, SessionSummary, UpstreamRules,
-    UpstreamSaid, Way,
+    Authenticator, Conclusion, Decision, Dependencies, Led, Origin, Reach, SessionSummary, UpstreamRules,
+    UpstreamSaid,
 };
 use mailward::protocol::{Credentials, Mechanism};
 
@@ -38,7 +38,7 @@ fn login(bencher: Bencher<'_, '_>) {
                 session: SessionId(random::uuid(ready.site.clock.now())),
                 protocol: Protocol::Imap,
                 client: ClientAddress::new([192, 0, 2, 1].into()),
-                reach: Reach::new([(UpstreamName("legacy".to_owned()), Way::Open)]),
+                reach: Reach::new([Led::to(UpstreamName("legacy".to_owned()))]),
             };
             let credentials = Credentials {
                 login: LoginName::from_bytes(USER.as_bytes()).unwrap(),

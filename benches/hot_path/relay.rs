@@ -67,7 +67,7 @@ fn connector(ca: &Path) -> Connector {
         "#
     );
     let config = Config::parse(&text, Path::new("mailward.toml")).unwrap();
-    Connector::new(config.upstreams[0].endpoint(Protocol::Imap).unwrap()).unwrap()
+    Connector::new(config.upstreams[0].endpoint(Protocol::Imap).unwrap(), NAME).unwrap()
 }
 
 #[divan::bench]

@@ -20,8 +20,11 @@ use crate::store::{AuditHead, AuditMark, Store};
 /// The least time between two passes: under load one write to the database serves all records of so long.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// The least time between two looks at what the index lacks: each writes pages all over its four trees, and what shares a
-/// look shares pages. Whoever searches looks first.
+/// Records of one pause that are indexed at once. Where there are more, each look at what the index lacks writes pages all
+/// over its four trees: then what shares a look shares pages.
+const FEW: i64 = 50;
+
+/// The least time between two looks at many records. Whoever searches on this node looks first.
 const INDEX_PAUSE: Duration = Duration::from_secs(1);
 
 /// The least time between two passes while the database does not answer.
@@ -43,17 +46,19 @@ impl Follower {
         let mut indexed = HashMap::new();
         let mut failing = false;
         let mut all_chains = true;
-        let mut indexed_at = None;
+        let (mut indexed_at, mut indexed_to) = (None, 0);
         loop {
             // Asked before the pass, so that a pass follows the last record in any case.
             let writer_is_gone = self.tips.has_changed().is_err();
+            let last = self.tips.borrow().iter().map(|tip| tip.sequence).sum::<i64>();
             let index = writer_is_gone
                 || all_chains
+                || last - indexed_to <= FEW
                 || indexed_at.is_none_or(|at: Instant| at.elapsed() >= INDEX_PAUSE);
             let passed = self.pass(&mut anchored, index.then_some(&mut indexed), all_chains).await;
             all_chains &= passed.is_err();
             if index && passed.is_ok() {
-                indexed_at = Some(Instant::now());
+                (indexed_at, indexed_to) = (Some(Instant::now()), last);
             }
             match &passed {
                 Ok(()) => {
