@@ -55,6 +55,40 @@ async fn a_thousand_records_at_once_are_all_durable_in_order_with_far_fewer_sync
     assert_eq!(site.verify().await.sound().chains[0].records, 1_002);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_at_leisure_goes_with_the_next_group_or_alone_within_a_moment() {
+    let site = Site::new().await;
+    let audit = site.open().await;
+    let at_leisure = |audit: &Audit, name: &str| {
+        let (audit, event) = (audit.clone(), login(name));
+        tokio::spawn(async move { audit.append_at_leisure(event).await })
+    };
+    // Alone.
+    let began = Instant::now();
+    at_leisure(&audit, "ada@example.org").await.unwrap().unwrap();
+    assert!(began.elapsed() >= Duration::from_millis(90), "it waited for company");
+    assert_eq!(audit.figures().records, 1);
+    // With company: a hundred need no sync of their own.
+    let before = audit.figures().syncs;
+    let waiting: Vec<_> = (0..100).map(|n| at_leisure(&audit, &format!("user{n}@example.org"))).collect();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    audit.append(login("bob@example.org")).await.unwrap();
+    for one in waiting {
+        one.await.unwrap().unwrap();
+    }
+    let figures = audit.figures();
+    assert_eq!(figures.records, 102);
+    assert!(figures.syncs <= before + 3, "{figures:?}");
+    // Nobody has to go on waiting for it.
+    let mut dropped = Box::pin(audit.append_at_leisure(login("carol@example.org")));
+    assert!(tokio::time::timeout(Duration::from_millis(1), dropped.as_mut()).await.is_err());
+    drop(dropped);
+    audit.close().await;
+    assert!(std::fs::read_to_string(site.only_file()).unwrap().contains("carol@example.org"));
+    assert!(matches!(audit.append_at_leisure(Event::Stopped).await, Err(AuditError::Closed)));
+    assert_eq!(site.verify().await.sound().chains[0].notes, []);
+}
+
 #[tokio::test]
 async fn the_trail_is_nobody_elses_and_holds_no_control_characters() {
     let site = Site::new().await;

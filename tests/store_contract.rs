@@ -351,7 +351,16 @@ async fn an_app_password_is_read_as_it_was_written(database: Database) {
     for row in [&sparse, &full] {
         assert_eq!(store.insert_app_password(row, 20).await.unwrap(), Inserted::Done);
         assert_eq!(store.app_password_by_label(ada, &row.label).await.unwrap().as_ref(), Some(row));
+        let found = store.find(&address("ada"), &row.label).await.unwrap().unwrap();
+        assert_eq!(found.app_password.as_ref(), Some(row), "also where the account is read with it");
+        assert_eq!(Some(found.standing), store.standing(&address("ada")).await.unwrap());
     }
+    let found = store.find(&address("ada"), "zzzz").await.unwrap().unwrap();
+    assert_eq!((found.standing.account.id, found.app_password), (ada, None));
+    assert_eq!(store.find(&address("nobody"), "abcd").await.unwrap(), None);
+    let bob = add(&store, "bob").await;
+    let found = store.find(&address("bob"), "abcd").await.unwrap().unwrap();
+    assert_eq!((found.standing.account.id, found.app_password), (bob, None), "a label is its account's");
     assert_eq!(store.app_passwords(ada).await.unwrap(), [full, sparse], "oldest first, to the microsecond");
 }
 

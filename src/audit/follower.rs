@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::file::Tip;
 use super::index::{self, FollowError};
@@ -20,7 +21,14 @@ use crate::store::{AuditHead, AuditMark, Store};
 /// The least time between two passes: under load one write to the database serves all records of so long.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// The same, while the database does not answer.
+/// Records of one pause that are indexed at once. Where there are more, each look at what the index lacks writes pages all
+/// over its four trees: then what shares a look shares pages.
+const FEW: i64 = 50;
+
+/// The least time between two looks at many records. Whoever searches on this node looks first.
+const INDEX_PAUSE: Duration = Duration::from_secs(1);
+
+/// The least time between two passes while the database does not answer.
 const RETRY: Duration = Duration::from_secs(1);
 
 pub(super) struct Follower {
@@ -41,15 +49,24 @@ impl Follower {
         let mut indexed = HashMap::new();
         let mut failing = false;
         let mut all_chains = true;
+        let (mut indexed_at, mut indexed_to) = (None, 0);
         loop {
             // Asked before the pass, so that a pass follows the last record in any case.
             let writer_is_gone = self.tips.has_changed().is_err();
             self.counters.behind_since.begin(self.clock.monotonic());
-            let passed = self.pass(&mut anchored, &mut indexed, all_chains).await;
+            let last = self.tips.borrow().iter().map(|tip| tip.sequence).sum::<i64>();
+            let index = writer_is_gone
+                || all_chains
+                || last - indexed_to <= FEW
+                || indexed_at.is_none_or(|at: Instant| at.elapsed() >= INDEX_PAUSE);
+            let passed = self.pass(&mut anchored, index.then_some(&mut indexed), all_chains).await;
             all_chains &= passed.is_err();
+            if index && passed.is_ok() {
+                (indexed_at, indexed_to) = (Some(Instant::now()), last);
+                self.counters.behind_since.set(None);
+            }
             match &passed {
                 Ok(()) => {
-                    self.counters.behind_since.set(None);
                     if std::mem::take(&mut failing) {
                         tracing::info!("audit heads and index are written again");
                     }
@@ -67,8 +84,11 @@ impl Follower {
             if writer_is_gone {
                 return;
             }
-            if passed.is_ok() && self.tips.changed().await.is_err() {
-                continue;
+            match (&passed, index) {
+                (Ok(()), true) if self.tips.changed().await.is_err() => continue,
+                // The index lacks something, whether more comes or not.
+                (Ok(()), false) => drop(tokio::time::timeout(INDEX_PAUSE, self.tips.changed()).await),
+                (Ok(()), true) | (Err(_), _) => {}
             }
             let pause = if passed.is_ok() { PAUSE } else { RETRY };
             // Ends early when the writer is gone: a command that wrote one record must not linger.
@@ -79,7 +99,7 @@ impl Follower {
     async fn pass(
         &mut self,
         anchored: &mut HashMap<String, i64>,
-        indexed: &mut HashMap<String, AuditMark>,
+        indexed: Option<&mut HashMap<String, AuditMark>>,
         all_chains: bool,
     ) -> Result<(), FollowError> {
         let tips = self.tips.borrow_and_update().clone();
@@ -89,6 +109,7 @@ impl Follower {
                 anchored.insert(tip.chain.clone(), tip.sequence);
             }
         }
+        let Some(indexed) = indexed else { return Ok(()) };
         for tip in &tips {
             let mark = indexed.remove(&tip.chain).unwrap_or_else(|| index::beginning(&tip.chain));
             let mark = index::follow(&self.directory, mark, &self.store).await?;

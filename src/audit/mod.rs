@@ -32,6 +32,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -47,11 +48,14 @@ pub use index::FollowError;
 pub use report::{ChainReport, Note, Problem, Report};
 pub use search::search;
 pub use verify::verify;
-use writer::{Counters, Ground, Message, Request, Since, Writer};
+use writer::{Counters, Ground, Leisure, Message, Request, Since, Writer};
 
 /// How long [`Audit::close`] waits for a database that does not answer. What is not indexed or anchored then is
 /// in the file all the same.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a record waits for others that nobody is told of.
+const LEISURE: Duration = Duration::from_millis(100);
 
 /// The writing end of this process's chain. Cheap to clone.
 ///
@@ -60,6 +64,7 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Audit {
     queue: mpsc::Sender<Message>,
+    leisure: Arc<Leisure>,
     follower: Arc<Mutex<Option<JoinHandle<()>>>>,
     counters: Arc<Counters>,
     key: Arc<SiteKey>,
@@ -148,7 +153,9 @@ impl Audit {
         let failed = |error| AuditError::write(&directory, &error);
         let (queue, requests) = mpsc::channel(writer::QUEUE);
         let counters = Arc::<Counters>::default();
-        let (writer, tips) = Writer::new(ground, chain, Arc::clone(&clock), Arc::clone(&counters));
+        let leisure = Arc::<Leisure>::default();
+        let services = (Arc::clone(&clock), Arc::clone(&counters), Arc::clone(&leisure));
+        let (writer, tips) = Writer::new(ground, chain, services);
         let named = std::thread::Builder::new().name("audit-writer".to_owned());
         named.spawn(move || writer.run(requests)).map_err(failed)?;
         let follower = Follower {
@@ -161,7 +168,7 @@ impl Audit {
             clock: Arc::clone(&clock),
         };
         let follower = Arc::new(Mutex::new(Some(tokio::spawn(follower.run()))));
-        Ok(Self { queue, follower, counters, key, clock })
+        Ok(Self { queue, leisure, follower, counters, key, clock })
     }
 
     /// Appends one record; returns when it is durable (records of the moment share one sync).
@@ -172,10 +179,44 @@ impl Audit {
     /// [`AuditError`]; then the record is not in the trail, or, should the disk not even let it be taken back,
     /// there but not vouched for.
     pub async fn append(&self, event: Event) -> Result<(), AuditError> {
-        let (done, answer) = oneshot::channel();
-        let request = Box::new(Request { event, at: self.clock.now(), done });
-        self.queue.send(Message::Append(request)).await.map_err(|_| AuditError::Closed)?;
+        let (request, answer) = self.request(event);
+        match self.queue.try_send(Message::Append(request)) {
+            Ok(()) => {}
+            Err(TrySendError::Closed(_)) => return Err(AuditError::Closed),
+            // It waits for its place by itself, whatever becomes of the one who appended.
+            Err(TrySendError::Full(message)) => self.send_later(message, Duration::ZERO),
+        }
         answer.await.unwrap_or(Err(AuditError::Closed))
+    }
+
+    /// The same for a record that nobody is told of: it may wait for others to share their sync, for a tenth of a second
+    /// at most.
+    ///
+    /// # Errors
+    /// As [`Audit::append`].
+    pub async fn append_at_leisure(&self, event: Event) -> Result<(), AuditError> {
+        let (request, answer) = self.request(event);
+        match self.leisure.add(request) {
+            None => return Err(AuditError::Closed),
+            // Whoever is the first sees to it that somebody comes for them.
+            Some(true) => self.send_later(Message::Gather, LEISURE),
+            Some(false) => {}
+        }
+        answer.await.unwrap_or(Err(AuditError::Closed))
+    }
+
+    fn request(&self, event: Event) -> (Box<Request>, oneshot::Receiver<Result<(), AuditError>>) {
+        let (done, answer) = oneshot::channel();
+        (Box::new(Request { event, at: self.clock.now(), done }), answer)
+    }
+
+    fn send_later(&self, message: Message, after: Duration) {
+        let queue = self.queue.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            // A writer that has ended has taken what was left.
+            drop(queue.send(message).await);
+        });
     }
 
     /// Ends the chain: everything is written, head and index included, as far as the database answers. What is

@@ -39,6 +39,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// What comes in.
 pub(super) enum Message {
     Append(Box<Request>),
+    /// Write what waits at leisure, if it is not written yet.
+    Gather,
     /// The last one: what is queued behind it is written too, then the chain ends.
     Close(oneshot::Sender<()>),
 }
@@ -48,6 +50,35 @@ pub(super) struct Request {
     pub(super) event: Event,
     pub(super) at: Timestamp,
     pub(super) done: oneshot::Sender<Result<(), AuditError>>,
+}
+
+/// Records that go with the next group, whose ever that is. `None` once the chain has ended.
+pub(super) struct Leisure(Mutex<Option<Vec<Request>>>);
+
+impl Default for Leisure {
+    fn default() -> Self {
+        Self(Mutex::new(Some(Vec::new())))
+    }
+}
+
+impl Leisure {
+    /// Adds one. Whether it is the first, or `None` where nobody will come for it.
+    pub(super) fn add(&self, request: Box<Request>) -> Option<bool> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = waiting.as_mut()?;
+        waiting.push(*request);
+        Some(waiting.len() == 1)
+    }
+
+    /// Takes all; for the last time if `ending`.
+    fn take(&self, ending: bool) -> Vec<Request> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if ending {
+            waiting.take().unwrap_or_default()
+        } else {
+            waiting.as_mut().map(std::mem::take).unwrap_or_default()
+        }
+    }
 }
 
 /// What was done, for metrics and tests.
@@ -94,6 +125,7 @@ pub(super) struct Writer {
     /// The last durable record of every chain of this process, the current one's last.
     tips: watch::Sender<Vec<Tip>>,
     counters: Arc<Counters>,
+    leisure: Arc<Leisure>,
     clock: Arc<dyn Clock>,
     failing: bool,
     /// Only what matters is written, because the disk is full; when it was last looked at.
@@ -130,13 +162,12 @@ impl Writer {
     pub(super) fn new(
         ground: Ground,
         chain: Option<ChainFile>,
-        clock: Arc<dyn Clock>,
-        counters: Arc<Counters>,
+        (clock, counters, leisure): (Arc<dyn Clock>, Arc<Counters>, Arc<Leisure>),
     ) -> (Self, watch::Receiver<Vec<Tip>>) {
         let tip = chain.as_ref().map(|chain| chain.tip().clone());
         let (tips, watched) = watch::channel(tip.into_iter().collect());
         let failing = chain.is_none();
-        (Self { ground, chain, tips, counters, clock, failing, rationed: None }, watched)
+        (Self { ground, chain, tips, counters, leisure, clock, failing, rationed: None }, watched)
     }
 
     /// Until everybody who could append is gone, or somebody closes.
@@ -148,6 +179,7 @@ impl Writer {
             while let Some(message) = next {
                 match message {
                     Message::Append(request) => group.push(*request),
+                    Message::Gather => {}
                     Message::Close(done) => {
                         closing.push(done);
                         queue.close();
@@ -155,8 +187,11 @@ impl Writer {
                 }
                 next = if group.len() < GROUP { queue.try_recv().ok() } else { None };
             }
+            group.append(&mut self.leisure.take(false));
             self.commit(&mut group);
         }
+        group.append(&mut self.leisure.take(true));
+        self.commit(&mut group);
         if !closing.is_empty() && self.chain.is_some() {
             let last = [(self.clock.now(), &Event::ChainEnded)];
             let ended = self.append_from_reserve(&last);
@@ -311,7 +346,7 @@ mod tests {
         };
         let ground = Ground::new(&settings);
         let chain = ground.clone().begin(clock.now()).unwrap();
-        Writer::new(ground, Some(chain), clock, Arc::default())
+        Writer::new(ground, Some(chain), (clock, Arc::default(), Arc::default()))
     }
 
     #[test]

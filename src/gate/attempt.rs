@@ -26,7 +26,7 @@ use super::turns::Turns;
 use super::verdict::Settle;
 use crate::account::Located;
 use crate::audit::event::{Credential, Login, Outcome};
-use crate::audit::{Audit, Event};
+use crate::audit::{Audit, AuditError, Event};
 use crate::base::{Address, AppPasswordId, Clock, LoginName, Monotonic, UpstreamName};
 use crate::config::WhenFull;
 use crate::meters::Meters;
@@ -51,17 +51,23 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    /// Records `event` durably; whether the client may be told what it says. The write is a task of its own:
-    /// a client that leaves meanwhile does not tear it.
+    /// Records `event` durably; whether the client may be told what it says. A client that leaves meanwhile does not
+    /// tear the write.
     pub(super) async fn record(&self, event: Event) -> bool {
-        let audit = self.audit.clone();
-        let recorded = match tokio::spawn(async move { audit.append(event).await }).await {
-            Ok(Ok(())) => return true,
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
-        };
+        let appended = self.audit.append(event).await;
+        self.may_be_told(appended)
+    }
+
+    /// Records what no client is told, a little later than the rest.
+    pub(super) async fn record_at_leisure(&self, event: Event) {
+        let appended = self.audit.append_at_leisure(event).await;
+        self.may_be_told(appended);
+    }
+
+    fn may_be_told(&self, appended: Result<(), AuditError>) -> bool {
+        let Err(error) = appended else { return true };
         let when_full = self.rules.now().when_full;
-        tracing::error!(error = recorded, ?when_full, "an audit record is lost");
+        tracing::error!(%error, ?when_full, "an audit record is lost");
         match when_full {
             WhenFull::Refuse => false,
             WhenFull::Continue => true,

@@ -137,9 +137,14 @@ impl Authenticator {
 
     /// Takes the upstream's answer; the outcome is recorded before this returns.
     ///
-    /// Goes on to its end even if the future is dropped: an account that was added is recorded.
+    /// If the future is dropped, what was begun is ended: an account that was added is recorded, and so is what an
+    /// upstream said of a seal.
     pub async fn conclude(&self, grant: Box<Grant>, said: UpstreamSaid) -> Conclusion {
         let gate = Arc::clone(&self.gate);
+        // The usual yes waits for nothing but its record, which goes on by itself.
+        if grant.is_settled_by(&said) {
+            return gate.conclude(*grant, said).await;
+        }
         tokio::spawn(async move { gate.conclude(*grant, said).await }).await.unwrap_or_else(|error| {
             tracing::error!(%error, "the gate failed to conclude an attempt");
             Conclusion::Refuse(Refused { refusal: Refusal::Unavailable, not_before: Duration::ZERO })

@@ -254,11 +254,14 @@ impl Gate {
             Some(_) => "the app password is right",
             None => "the upstream took the mailbox password",
         };
+        // Before the record, so that a client who leaves while it is written leaves the record of its end, too.
+        let passage = Passage::new(&self.desk, place);
         if !attempt.close(Settle::Succeed, Outcome::Admitted, reason.to_owned()).await {
+            passage.never_began();
             return Conclusion::Refuse(Refused { refusal: Refusal::Unavailable, not_before: Duration::ZERO });
         }
         self.uses.note(latest);
-        Conclusion::Pass(Box::new(Passage::new(&self.desk, place)))
+        Conclusion::Pass(Box::new(passage))
     }
 
     /// Whether what was true when the account was read still is. The place is taken: what is changed from now on

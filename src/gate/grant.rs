@@ -74,6 +74,16 @@ impl Grant {
         &self.upstream
     }
 
+    /// Whether nothing is left to be found out or written down after `said`, but that the client is let in.
+    pub(super) fn is_settled_by(&self, said: &UpstreamSaid) -> bool {
+        match (&self.basis, said) {
+            (Basis::AppPassword { sealed, .. }, UpstreamSaid::Yes) => {
+                sealed.as_ref().is_none_or(|sent| sent.probe.is_none())
+            }
+            (Basis::AppPassword { .. } | Basis::MailboxPassword, _) => false,
+        }
+    }
+
     /// The name and password to log in with, once: from now on the password counts as sent.
     #[must_use]
     pub fn take_login(&mut self) -> UpstreamLogin {

@@ -193,14 +193,12 @@ impl Gate {
 
     /// The account and, if the presented password has the form of an app password, the row with its label.
     async fn look_up(&self, address: &Address, candidate: Option<&Candidate>) -> Result<Known, StoreError> {
-        let standing = self.store.standing(address).await?;
-        let row = match (&standing, candidate) {
-            (Some(standing), Some(candidate)) => {
-                self.store.app_password_by_label(standing.account.id, candidate.label()).await?
-            }
-            (None, _) | (_, None) => None,
+        let Some(candidate) = candidate else {
+            return Ok(Known { standing: self.store.standing(address).await?, row: None });
         };
-        Ok(Known { standing, row })
+        let found = self.store.find(address, candidate.label()).await?;
+        let (standing, row) = found.map(|found| (found.standing, found.app_password)).unzip();
+        Ok(Known { standing, row: row.flatten() })
     }
 
     /// What may be tried, by all that is known now.

@@ -33,6 +33,11 @@ impl Passage {
         Self { desk: Arc::clone(desk), place, began: desk.clock.monotonic(), recorded: false }
     }
 
+    /// It could not be recorded that anybody was let in: then nobody is, and there is no end to record.
+    pub(super) fn never_began(mut self) {
+        self.recorded = true;
+    }
+
     /// Whose session it is.
     #[must_use]
     pub fn account(&self) -> &Address {
@@ -56,7 +61,7 @@ impl Passage {
         let event = self.event(&summary);
         let desk = Arc::clone(&self.desk);
         drop(self);
-        desk.record(event).await;
+        desk.record_at_leisure(event).await;
     }
 
     /// The record, and the one line of the log that says the same.

@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
-use super::buffers::{Buffer, Buffers};
+use super::buffers::{BUFFER_SIZE, Buffer, Buffers};
 use super::drain::{self, Drain};
 use super::tls::Stream;
 use crate::gate::{Cause, Traffic};
@@ -123,7 +123,10 @@ struct Side {
     stream: Stream,
     /// What waits to be written to this side, and how much of it is written.
     outgoing: Option<(Buffer, usize)>,
+    /// Some of what was written is still with us.
     unflushed: bool,
+    /// This side sends more at once than a usual buffer holds.
+    busy: bool,
     /// This side will send nothing more (that we want to hear).
     heard_all: bool,
     /// This side knows that we send nothing more.
@@ -285,30 +288,33 @@ impl Relay {
 
     /// Writes what waits for `to`, and counts it.
     fn write(&mut self, to: Peer, cx: &mut Context<'_>) -> io::Result<bool> {
-        let written = self.side(to).write(cx)?;
+        let (written, moved) = self.side(to).write(cx)?;
         match to {
             _ if written == 0 => {}
             Peer::Client => self.traffic.moved_to_client(written),
             Peer::Upstream => self.traffic.moved_from_client(written),
         }
-        Ok(written > 0)
+        Ok(moved)
     }
 
     /// Reads once from `from`, if nothing waits for the other side or at the guard.
     fn read(&mut self, from: Peer, cx: &mut Context<'_>) -> io::Result<bool> {
         let answers = self.side(from).outgoing.as_ref().map_or(0, |(bytes, written)| bytes.len() - written);
         let waits = self.side(from.other()).outgoing.is_some()
+            || self.side(from.other()).unflushed
             || answers > ANSWERS_MAX
             || (from == Peer::Client && self.held.is_some());
         if waits || self.side(from).heard_all {
             return Ok(false);
         }
-        let mut buffer = self.buffers.take();
+        let mut buffer = if self.side(from).busy { self.buffers.take_large() } else { self.buffers.take() };
         let polled = pin!(self.side(from).stream.read_buf(&mut *buffer)).poll(cx);
         match polled {
             Poll::Pending => Ok(false),
             Poll::Ready(read) => {
-                if read? == 0 {
+                let read = read?;
+                self.side(from).busy = read >= BUFFER_SIZE;
+                if read == 0 {
                     self.side(from).heard_all = true;
                     self.first_closed.get_or_insert(from.closed());
                 } else {
@@ -367,7 +373,7 @@ impl Relay {
     }
 
     async fn say_goodbye(&mut self, patience: Duration) {
-        let both = async { tokio::join!(self.client.stream.shutdown(), self.upstream.stream.shutdown()) };
+        let both = async { tokio::join!(self.client.say_goodbye(), self.upstream.say_goodbye()) };
         // A peer that is gone or does not read misses the goodbye: nothing is lost by it.
         let _ = tokio::time::timeout(patience, both).await;
     }
@@ -423,8 +429,8 @@ fn broken(peer: Peer, error: &io::Error) -> Reason {
 
 impl Side {
     fn new(stream: Stream) -> Self {
-        let (unflushed, heard_all, told_end) = (false, false, false);
-        Self { stream, outgoing: None, unflushed, heard_all, told_end }
+        let (unflushed, busy, heard_all, told_end) = (false, false, false, false);
+        Self { stream, outgoing: None, unflushed, busy, heard_all, told_end }
     }
 
     /// What waits, for a guard to append to.
@@ -438,46 +444,54 @@ impl Side {
         }
     }
 
-    /// Writes what waits, as far as the peer takes it; how much that is.
-    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<u64> {
-        let Some((bytes, written)) = &mut self.outgoing else { return Ok(0) };
-        let before = *written;
-        while let Some(rest) = bytes.get(*written..).filter(|rest| !rest.is_empty()) {
-            match Pin::new(&mut self.stream).poll_write(cx, rest) {
-                Poll::Pending => break,
-                Poll::Ready(taken) => match taken? {
-                    0 => return Err(io::ErrorKind::WriteZero.into()),
-                    taken => *written += taken,
-                },
+    /// Writes what waits, as far as the peer takes it: how much that is, and whether anything changed.
+    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<(u64, bool)> {
+        let mut moved = 0;
+        if let Some((bytes, written)) = &mut self.outgoing {
+            let before = *written;
+            while let Some(rest) = bytes.get(*written..).filter(|rest| !rest.is_empty()) {
+                match Pin::new(&mut self.stream).poll_write(cx, rest) {
+                    Poll::Pending => break,
+                    Poll::Ready(taken) => match taken? {
+                        0 => return Err(io::ErrorKind::WriteZero.into()),
+                        taken => *written += taken,
+                    },
+                }
+            }
+            moved = *written - before;
+            if *written == bytes.len() {
+                self.outgoing = None;
+                self.unflushed = true;
             }
         }
-        let moved = *written - before;
-        self.unflushed |= moved > 0;
-        if *written == bytes.len() {
-            self.outgoing = None;
-        }
-        Ok(u64::try_from(moved).unwrap_or(u64::MAX))
+        let flushed = self.unflushed && self.flush(cx)?;
+        Ok((u64::try_from(moved).unwrap_or(u64::MAX), moved > 0 || flushed))
     }
 
-    /// Flushes, and once the other side has `ended` and nothing waits, passes the end on.
-    fn finish(&mut self, ended: bool, cx: &mut Context<'_>) -> io::Result<bool> {
-        if ended && self.outgoing.is_none() && !self.told_end {
-            return match Pin::new(&mut self.stream).poll_shutdown(cx) {
-                Poll::Pending => Ok(false),
-                Poll::Ready(done) => {
-                    done?;
-                    self.told_end = true;
-                    Ok(true)
-                }
-            };
-        }
-        if self.unflushed
-            && let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(cx)
-        {
+    /// Whether all that was written is gone.
+    fn flush(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        if let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(cx) {
             flushed?;
             self.unflushed = false;
         }
-        Ok(false)
+        Ok(!self.unflushed)
+    }
+
+    /// Unless it knows already.
+    async fn say_goodbye(&mut self) -> io::Result<()> {
+        if self.told_end { Ok(()) } else { self.stream.shutdown().await }
+    }
+
+    /// Once the other side has `ended` and nothing waits, passes the end on.
+    fn finish(&mut self, ended: bool, cx: &mut Context<'_>) -> io::Result<bool> {
+        if !ended || self.outgoing.is_some() || self.told_end {
+            return Ok(false);
+        }
+        if let Poll::Ready(done) = Pin::new(&mut self.stream).poll_shutdown(cx) {
+            done?;
+            self.told_end = true;
+        }
+        Ok(self.told_end)
     }
 }
 

@@ -5,6 +5,7 @@
 //! gate has not concluded.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -150,10 +151,10 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
         let mut dialogue = P::Server::new(ServerSetup { wording, offer, channel });
         loop {
             let stop = self.leaving.time_to_leave();
-            let turn = self.patiently(drive_until(&mut stream, &mut dialogue, stop)).await?.ok()?;
+            let turn = self.patiently(pin!(drive_until(&mut stream, &mut dialogue, stop))).await?.ok()?;
             let Some(turn) = turn else {
                 dialogue.stop();
-                self.patiently(settle(&mut stream, &mut dialogue)).await?.ok()?;
+                self.patiently(pin!(settle(&mut stream, &mut dialogue))).await?.ok()?;
                 return None;
             };
             match turn {
@@ -165,7 +166,9 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
                 }
                 Turn::Event(attempt) => {
                     let arrived = Instant::now();
-                    let judging = judge(self.door, self.origin.clone(), self.client, self.deadline, attempt);
+                    // In a place of its own: it is by far the largest of what a connection waits for.
+                    let judging =
+                        Box::pin(judge(self.door, self.origin.clone(), self.client, self.deadline, attempt));
                     match self.patiently(judging).await? {
                         Verdict::Passed(passage, entered) => {
                             let guard = P::guard(&entered.welcome);
@@ -173,7 +176,7 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
                         }
                         Verdict::Refused(refused) => {
                             // A delay that would outlast the deadline ends with it, unanswered.
-                            self.patiently(sleep_until(arrived + refused.not_before)).await?;
+                            self.patiently(pin!(sleep_until(arrived + refused.not_before))).await?;
                             dialogue.refuse(refused.refusal);
                         }
                     }
@@ -182,8 +185,8 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
         }
     }
 
-    /// Runs `work` as long as this connection may stay.
-    async fn patiently<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+    /// Runs `work` as long as this connection may stay. What is not small stays where it is: it would be copied.
+    async fn patiently<T>(&mut self, work: impl Future<Output = T> + Unpin) -> Option<T> {
         tokio::select! {
             biased;
             done = timeout_at(self.deadline, work) => done.ok(),
@@ -195,13 +198,13 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
     async fn shake_hands(&mut self, stream: Stream) -> Option<Stream> {
         let handshake = timeout(self.door.limits.tls_deadline, self.door.acceptor.accept(stream));
         let stop = self.leaving.time_to_leave();
-        let handshake = async {
+        let handshake = pin!(async {
             tokio::select! {
                 biased;
                 shaken = handshake => Some(shaken),
                 () = stop => None,
             }
-        };
+        });
         let shaken = self.patiently(handshake).await??;
         let how = match &shaken {
             Ok(Ok(stream)) if stream.is_tls12() => Handshake::Tls12,
@@ -229,7 +232,7 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
         dialogue.admit(entered.welcome);
         let not_begun = tokio::select! {
             biased;
-            told = self.patiently(settle(&mut stream, &mut dialogue)) => {
+            told = async { self.patiently(pin!(settle(&mut stream, &mut dialogue))).await } => {
                 let told = matches!(told, Some(Ok(Turn::Input { .. })));
                 (!told).then_some(Reason::ClientClosed)
             }

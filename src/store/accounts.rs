@@ -1,5 +1,8 @@
 //! `accounts`: who is known, and the tombstones of who was.
 
+use std::sync::LazyLock;
+
+use super::several::several;
 use super::{AccountRecord, AccountState, Added, Standing, Store, StoreError, Use};
 use super::{in_transaction, name_statements, on_pool};
 use crate::base::{AccountId, Address, Timestamp, UpstreamName, random};
@@ -48,6 +51,9 @@ name_statements! {
     RECORD_USE = "UPDATE app_passwords SET last_used_at = $3, last_used_address = $4, last_used_program = $5 \
                   WHERE account = $1 AND id = $2 AND (last_used_at <= $3 OR last_used_at IS NULL)";
 }
+
+static RECORD_LOGIN_SEVERAL: LazyLock<&str> = LazyLock::new(|| several(RECORD_LOGIN));
+static RECORD_USE_SEVERAL: LazyLock<&str> = LazyLock::new(|| several(RECORD_USE));
 
 /// For the other files: the statement with which a change to an account's belongings begins. It touches no row
 /// where the account is gone.
@@ -168,21 +174,28 @@ impl Store {
         // Always in the same order, so that two nodes never wait for each other's rows in a circle.
         let mut uses: Vec<&Use> = uses.iter().collect();
         uses.sort_by_key(|one| (one.account, one.app_password, one.at));
+        let by_app_password: Vec<&Use> =
+            uses.iter().copied().filter(|one| one.app_password.is_some()).collect();
         in_transaction!(self, |connection| {
-            for one in &uses {
-                sqlx::query(RECORD_LOGIN).bind(one.account).bind(one.at).execute(&mut *connection).await?;
+            for (statement, uses) in self.portions(&uses, RECORD_LOGIN, *RECORD_LOGIN_SEVERAL) {
+                let mut record = sqlx::query(statement);
+                for one in uses {
+                    record = record.bind(one.account).bind(one.at);
+                }
+                record.execute(&mut *connection).await?;
             }
-            for one in &uses {
-                let Some(app_password) = one.app_password else { continue };
-                sqlx::query(RECORD_USE)
-                    .bind(one.account)
-                    .bind(app_password)
-                    .bind(one.at)
-                    .bind(&one.address)
-                    // A client may call itself anything; PostgreSQL's text cannot hold NUL (SQLite's can).
-                    .bind(one.program.as_deref().map(|program| program.replace('\0', "\u{fffd}")))
-                    .execute(&mut *connection)
-                    .await?;
+            for (statement, uses) in self.portions(&by_app_password, RECORD_USE, *RECORD_USE_SEVERAL) {
+                let mut record = sqlx::query(statement);
+                for one in uses {
+                    record = record
+                        .bind(one.account)
+                        .bind(one.app_password)
+                        .bind(one.at)
+                        .bind(&one.address)
+                        // A client may call itself anything; PostgreSQL's text cannot hold NUL (SQLite's can).
+                        .bind(one.program.as_deref().map(|program| program.replace('\0', "\u{fffd}")));
+                }
+                record.execute(&mut *connection).await?;
             }
         })
     }

@@ -1,9 +1,9 @@
 //! `app_passwords`: rows that prove an app password and hold what is sealed to it.
 
 use super::accounts::LOCK_ACCOUNT;
-use super::{AppPasswordRecord, Inserted, Store, StoreError};
+use super::{AppPasswordRecord, Found, Inserted, Store, StoreError};
 use super::{in_transaction, name_statements, on_pool};
-use crate::base::{AccountId, AppPasswordId};
+use crate::base::{AccountId, Address, AppPasswordId};
 
 macro_rules! columns {
     () => {
@@ -24,6 +24,19 @@ name_statements! {
          ON CONFLICT (account, label) DO NOTHING"
     );
     BY_LABEL = concat!("SELECT ", columns!(with staleness), " FROM app_passwords WHERE account = $1 AND label = $2");
+    /// The account first, alone, so that its columns have names of their own.
+    FIND = concat!(
+        "SELECT account_id, account_address, account_upstream, account_bound_upstream, account_state, \
+         account_must_bind, account_created_at, \
+         account_last_login_at, \
+         (SELECT COUNT(*) FROM factors WHERE factors.account = account_id) AS bound_factors, ",
+        columns!(with staleness),
+        " FROM (SELECT id AS account_id, address AS account_address, upstream AS account_upstream, \
+         bound_upstream AS account_bound_upstream, \
+         state AS account_state, must_bind AS account_must_bind, created_at AS account_created_at, \
+         last_login_at AS account_last_login_at FROM accounts WHERE address = $1) AS found \
+         LEFT JOIN app_passwords ON account = account_id AND label = $2"
+    );
     LIST = concat!("SELECT ", columns!(with staleness), " FROM app_passwords WHERE account = $1 ORDER BY created_at, id");
     DELETE = "DELETE FROM app_passwords WHERE account = $1 AND id = $2";
     DELETE_ALL = "DELETE FROM app_passwords WHERE account = $1";
@@ -90,6 +103,18 @@ impl Store {
         label: &str,
     ) -> Result<Option<AppPasswordRecord>, StoreError> {
         on_pool!(self, |pool| sqlx::query_as(BY_LABEL).bind(account).bind(label).fetch_optional(pool).await?)
+    }
+
+    /// The account of `address`, as [`Store::standing`] has it, and its app password with this label, in one read.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn find(&self, address: &Address, label: &str) -> Result<Option<Found>, StoreError> {
+        on_pool!(self, |pool| sqlx::query_as(FIND)
+            .bind(address.as_str())
+            .bind(label)
+            .fetch_optional(pool)
+            .await?)
     }
 
     /// The account's, oldest first.

@@ -2,6 +2,9 @@
 //!
 //! The files are the truth; every row here but the heads can be made again from them.
 
+use std::sync::LazyLock;
+
+use super::several::several;
 use super::{AuditHead, AuditMark, AuditQuery, AuditRow, Store, StoreError};
 use super::{in_transaction, name_statements, on_pool};
 use crate::base::Timestamp;
@@ -46,6 +49,8 @@ name_statements! {
     SEARCH_ACCOUNT = search!("account = $6", "(ip = $5 OR $5 IS NULL)");
     SEARCH_IP = search!("(account = $6 OR $6 IS NULL)", "ip = $5");
 }
+
+static INDEX_SEVERAL: LazyLock<&str> = LazyLock::new(|| several(INDEX));
 
 impl Store {
     /// Sets a chain's head; one that is not further on than what is there changes nothing.
@@ -104,18 +109,20 @@ impl Store {
             if moved.is_none() {
                 return Ok(false);
             }
-            for row in rows {
-                sqlx::query(INDEX)
-                    .bind(&row.chain)
-                    .bind(row.sequence)
-                    .bind(row.at)
-                    .bind(&row.event)
-                    .bind(&row.account)
-                    .bind(&row.ip)
-                    .bind(&row.outcome)
-                    .bind(&row.json)
-                    .execute(&mut *connection)
-                    .await?;
+            for (statement, rows) in self.portions(rows, INDEX, *INDEX_SEVERAL) {
+                let mut index = sqlx::query(statement);
+                for row in rows {
+                    index = index
+                        .bind(&row.chain)
+                        .bind(row.sequence)
+                        .bind(row.at)
+                        .bind(&row.event)
+                        .bind(&row.account)
+                        .bind(&row.ip)
+                        .bind(&row.outcome)
+                        .bind(&row.json);
+                }
+                index.execute(&mut *connection).await?;
             }
             true
         })

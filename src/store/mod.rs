@@ -18,11 +18,13 @@ mod look;
 mod moment;
 mod open;
 pub mod record;
+mod several;
 mod site;
 mod stale;
 
 use std::io;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 
 pub use look::{Look, look};
@@ -143,7 +145,8 @@ macro_rules! in_transaction {
 use {in_transaction, name_statements, on_pool};
 
 async fn within_deadline<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    tokio::time::timeout(DEADLINE, work).await.unwrap_or_else(|_| Err(StoreError::timed_out()))
+    // Where it is: it would be copied.
+    tokio::time::timeout(DEADLINE, pin!(work)).await.unwrap_or_else(|_| Err(StoreError::timed_out()))
 }
 
 fn migrate_hint(error: &sqlx::migrate::MigrateError) -> &'static str {

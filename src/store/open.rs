@@ -26,8 +26,11 @@ pub(super) const ACQUIRE_DEADLINE: Duration = Duration::from_secs(3);
 /// How long a SQLite statement waits for other processes' (or connections') writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Each is a thread; one writes at a time, the others read beside it.
-const SQLITE_CONNECTIONS: u32 = 8;
+/// Each is a thread with a cache of its own, and they are used in turn. These may be busy writing, or wait for each other's
+/// writing (the index, the list of sessions, last uses, what a login notes); beside them one for each core reads, since
+/// more would only find their caches cold.
+const SQLITE_WRITERS: u32 = 4;
+const SQLITE_READERS_MAX: usize = 8;
 
 /// Per node: PostgreSQL allows 100 to all nodes together unless told otherwise.
 const POSTGRES_CONNECTIONS: u32 = 16;
@@ -72,9 +75,11 @@ async fn open_sqlite(path: &Path) -> Result<Store, StoreError> {
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true);
     let pool = SqlitePoolOptions::new()
-        .max_connections(SQLITE_CONNECTIONS)
+        .max_connections(sqlite_connections())
         .acquire_timeout(ACQUIRE_DEADLINE)
         .after_release(|connection, _| Box::pin(is_reusable(connection)))
+        // A file does not hang up: asking first would be a second question for each one.
+        .test_before_acquire(false)
         .connect_lazy_with(options);
     SQLITE_MIGRATIONS.run(&pool).await.map_err(classify_migration)?;
     drop(lock);
@@ -88,6 +93,11 @@ async fn is_reusable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Er
     // A rollback waits in its queue.
     connection.ping().await?;
     Ok(!connection.is_in_transaction())
+}
+
+fn sqlite_connections() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    SQLITE_WRITERS + u32::try_from(cores.min(SQLITE_READERS_MAX)).unwrap_or(1)
 }
 
 /// Makes the directory and the file where there is none, and returns the lock under which of several processes

@@ -1,6 +1,6 @@
 //! Rows as the floors above see them.
 
-use sqlx::FromRow;
+use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
 use crate::base::{
     AccountId, Address, AppPasswordId, ClientAddress, FactorId, InvalidName, Protocol, SessionId, Timestamp,
@@ -85,6 +85,58 @@ pub struct Standing {
     /// Zero: unbound.
     #[sqlx(try_from = "i64")]
     pub bound_factors: u32,
+}
+
+/// What one look at an address and a label finds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The account of the address.
+    pub standing: Standing,
+    /// Its app password with the label.
+    pub app_password: Option<AppPasswordRecord>,
+}
+
+/// A [`Standing`] in a row that holds another record, too.
+#[derive(FromRow)]
+struct Prefixed {
+    account_id: AccountId,
+    #[sqlx(try_from = "String")]
+    account_address: Address,
+    account_upstream: UpstreamName,
+    account_bound_upstream: Option<UpstreamName>,
+    #[sqlx(try_from = "String")]
+    account_state: AccountState,
+    account_must_bind: bool,
+    account_created_at: Timestamp,
+    account_last_login_at: Option<Timestamp>,
+    #[sqlx(try_from = "i64")]
+    bound_factors: u32,
+}
+
+impl<'r, R: Row> FromRow<'r, R> for Found
+where
+    Prefixed: FromRow<'r, R>,
+    AppPasswordRecord: FromRow<'r, R>,
+    &'static str: ColumnIndex<R>,
+    Option<AppPasswordId>: Decode<'r, R::Database> + Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+        let found = Prefixed::from_row(row)?;
+        let account = AccountRecord {
+            id: found.account_id,
+            address: found.account_address,
+            upstream: found.account_upstream,
+            bound_upstream: found.account_bound_upstream,
+            state: found.account_state,
+            must_bind: found.account_must_bind,
+            created_at: found.account_created_at,
+            last_login_at: found.account_last_login_at,
+        };
+        let standing = Standing { account, bound_factors: found.bound_factors };
+        let has_one: Option<AppPasswordId> = row.try_get("id")?;
+        let app_password = has_one.map(|_| AppPasswordRecord::from_row(row)).transpose()?;
+        Ok(Self { standing, app_password })
+    }
 }
 
 /// What `add_account` did.

@@ -144,6 +144,26 @@ async fn concluding_goes_on_when_the_client_leaves() {
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_while_its_admission_is_recorded_leaves_both_records() {
+    let mut settings = Settings::default();
+    settings.limits.sessions_per_account = 1;
+    let site = Site::with(settings).await;
+    let (_, printed) = site.bound_with_app_password(ALICE).await;
+    let mut grant = grant(&site, ALICE, &printed).await;
+    let _ = grant.take_login();
+    let mut concluding = Box::pin(site.gate.conclude(grant, UpstreamSaid::Yes));
+    std::future::poll_fn(|context| {
+        assert!(concluding.as_mut().poll(context).is_pending());
+        std::task::Poll::Ready(())
+    })
+    .await;
+    drop(concluding);
+    assert_eq!(settled(&site, "session_end", 1).await[0]["reason"], "error");
+    assert_eq!(site.only_login()["outcome"], "admitted");
+    assert!(site.try_in(1, ALICE, &printed).await.is_in(), "its place is free");
+}
+
+#[tokio::test]
 async fn a_session_that_nobody_ended_is_recorded_and_gives_its_place_back() {
     let mut settings = Settings::default();
     settings.limits.sessions_per_account = 1;

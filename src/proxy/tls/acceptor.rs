@@ -1,23 +1,30 @@
 //! The server's side of TLS, towards mail clients.
 
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use rustls::server::ServerSessionMemoryCache;
-use tokio_rustls::TlsAcceptor;
+use rustls::server::{ServerSessionMemoryCache, UnbufferedServerConnection};
+use tokio::io::AsyncWriteExt;
 
-use super::socket::{CLIENT_HANDSHAKE_MAX, Socket};
-use super::{Certificates, Stream, TlsError, UNSENT_MAX, provider};
+use super::certificates::take_asked;
+use super::secured::Secured;
+use super::{Certificates, Kind, Stream, TlsError, provider};
 use crate::base::Protocol;
 
 /// Sessions remembered for TLS 1.2 clients that take no tickets; some 200 bytes each. Everybody else's
 /// session lives in the ticket that the client keeps (docs/decisions/0003-session-resumption.md).
 const REMEMBERED_SESSIONS: usize = 4096;
 
+/// What a client may send before its handshake is complete: a post-quantum ClientHello takes 2 KiB, a second one after
+/// a HelloRetryRequest (RFC 8446 section 4.1.4) as much again, and nobody is asked for a certificate. The library itself
+/// would gather messages of up to 64 KiB before it looks at them, and a stranger need not send the last byte.
+const HANDSHAKE_MAX: usize = 16 * 1024;
+
 /// Shakes hands with the clients of one protocol. Cheap to clone.
 #[derive(Clone)]
-pub struct Acceptor(TlsAcceptor);
+pub struct Acceptor(Arc<ServerConfig>);
 
 impl Acceptor {
     /// TLS 1.2 and 1.3 with `certificates`, for clients of `protocol`.
@@ -34,20 +41,29 @@ impl Acceptor {
         // `smtp` there merely turns away who asks for something else.
         config.alpn_protocols = vec![protocol.as_str().as_bytes().to_vec()];
         config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
+        // Clients mostly name AES-256 first and mean nothing by it; see `provider`.
+        config.ignore_client_order = true;
+        // One for each connection that a client makes: it always has one left for the next.
+        config.send_tls13_tickets = 1;
         config.session_storage = ServerSessionMemoryCache::new(REMEMBERED_SESSIONS);
-        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+        Ok(Self(Arc::new(config)))
     }
 
-    /// Shakes hands on a stream that has no TLS yet. The caller sets the time limit.
+    /// Shakes hands on a stream that has no TLS yet. The caller sets the time limit, and writes or flushes next.
     ///
     /// # Errors
     /// The handshake's failure; the client was sent the fitting alert.
     pub async fn accept(&self, stream: Stream) -> io::Result<Stream> {
-        let socket = Socket::bounded(stream.into_plain()?, CLIENT_HANDSHAKE_MAX);
-        let handshake = self.0.accept_with(socket, |session| session.set_buffer_limit(Some(UNSENT_MAX)));
-        let mut secured = Box::pin(handshake).await?;
-        secured.get_mut().0.open();
-        Ok(Stream::secured(secured))
+        let tls = UnbufferedServerConnection::new(Arc::clone(&self.0)).map_err(io::Error::other)?;
+        let mut secured = Box::new(Secured::new(stream.into_plain()?, tls));
+        let (mut left, mut asked) = (HANDSHAKE_MAX, None);
+        poll_fn(|cx| secured.poll_handshake(cx, &mut left, || asked = take_asked().or(asked.take()))).await?;
+        secured.server_name = asked;
+        // In TLS 1.3 only tickets wait, which go out with the first words of the caller. An older client waits for them.
+        if secured.version() != Some(rustls::ProtocolVersion::TLSv1_3) {
+            secured.flush().await?;
+        }
+        Ok(Stream(Kind::Client(secured)))
     }
 }
 
@@ -90,7 +106,7 @@ impl Acceptors {
 mod tests {
     use rustls::pki_types::ServerName;
     use rustls::{AlertDescription, ClientConfig, HandshakeKind, NamedGroup, RootCertStore};
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::io::AsyncReadExt;
     use tokio_rustls::TlsConnector;
 
     use super::super::certificates::read_certificates;

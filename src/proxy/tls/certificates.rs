@@ -1,5 +1,6 @@
 //! Certificates and keys from the administrator's PEM files, and the choice among them by SNI.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -93,8 +94,20 @@ impl Pair {
     }
 }
 
+thread_local! {
+    /// The host name of the handshake that this thread is just working on. The library's interface without buffers tells
+    /// it to nobody but the resolver, whose callers all wait on the same thread.
+    static ASKED: RefCell<Option<Box<str>>> = const { RefCell::new(None) };
+}
+
+/// The name that the client asked for in the step of its handshake that this thread has just made, if it was in that one.
+pub(super) fn take_asked() -> Option<Box<str>> {
+    ASKED.take()
+}
+
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        ASKED.set(hello.server_name().map(Into::into));
         Some(self.choose(hello.server_name()))
     }
 }

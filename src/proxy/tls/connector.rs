@@ -1,28 +1,29 @@
 //! The client's side of TLS, towards upstreams.
 
+use std::future::poll_fn;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rustls::client::danger::ServerCertVerifier;
-use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::client::{Resumption, UnbufferedClientConnection, WebPkiServerVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, RootCertStore};
-use tokio_rustls::TlsConnector;
+use tokio::io::AsyncWriteExt;
 
 use super::certificates::read_certificates;
-use super::socket::Socket;
+use super::secured::Secured;
 use super::verifier::{Expected, KeyVerifier, Noting, RefusedCertificate, in_words};
-use super::{Stream, TlsError, UNSENT_MAX, provider};
+use super::{Kind, Stream, TlsError, provider};
 use crate::config::{Endpoint, show_pin};
 
 /// Shakes hands with one server and resumes earlier sessions with it. Cheap to clone.
 #[derive(Clone)]
 pub struct Connector {
-    resuming: TlsConnector,
+    resuming: Arc<ClientConfig>,
     /// In a resumed session no certificate is shown: this one wants to see it each time.
-    anew: TlsConnector,
+    anew: Arc<ClientConfig>,
     name: ServerName<'static>,
     /// In words.
     expects: Arc<str>,
@@ -93,8 +94,8 @@ impl Connector {
         let name = ServerName::try_from(server_name.to_owned())
             .map_err(|_| TlsError::BadServerName(server_name.to_owned()))?;
         Ok(Self {
-            resuming: TlsConnector::from(Arc::new(resuming)),
-            anew: TlsConnector::from(Arc::new(anew)),
+            resuming: Arc::new(resuming),
+            anew: Arc::new(anew),
             name,
             expects: expects.into(),
             refused,
@@ -117,11 +118,15 @@ impl Connector {
         self.shake_hands(&self.anew, stream).await
     }
 
-    async fn shake_hands(&self, tls: &TlsConnector, stream: Stream) -> io::Result<Stream> {
-        let socket = Socket::unbounded(stream.into_plain()?);
-        let limit = |session: &mut rustls::ClientConnection| session.set_buffer_limit(Some(UNSENT_MAX));
-        let handshake = tls.connect_with(self.name.clone(), socket, limit);
-        Ok(Stream::secured(tokio_rustls::TlsStream::from(Box::pin(handshake).await?)))
+    async fn shake_hands(&self, config: &Arc<ClientConfig>, stream: Stream) -> io::Result<Stream> {
+        let tls = UnbufferedClientConnection::new(Arc::clone(config), self.name.clone());
+        let mut secured = Box::new(Secured::new(stream.into_plain()?, tls.map_err(io::Error::other)?));
+        // An upstream that an administrator chose: the library's own limits are enough.
+        let mut left = usize::MAX;
+        poll_fn(|cx| secured.poll_handshake(cx, &mut left, || ())).await?;
+        // It greets only after it heard the end of the handshake.
+        secured.flush().await?;
+        Ok(Stream(Kind::Upstream(secured)))
     }
 
     /// What a certificate must be to be taken, in words.

@@ -1,5 +1,4 @@
-//! TLS on both legs, behind one type: [`Stream`]. Nothing outside this folder names the TLS library's streams,
-//! so that the mail path can later use another of its interfaces.
+//! TLS on both legs, behind one type: [`Stream`]. Nothing outside this folder names the TLS library's connections.
 //!
 //! Peers are hostile until a handshake is complete; on the upstream leg until its certificate was verified.
 //! This module must never log a key, and never hand out bytes that were read before a handshake.
@@ -7,17 +6,20 @@
 mod acceptor;
 mod certificates;
 mod connector;
-mod socket;
+mod secured;
 mod verifier;
 
 use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
+use rustls::client::UnbufferedClientConnection;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
+use rustls::server::UnbufferedServerConnection;
+use rustls::{CipherSuite, ProtocolVersion};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -26,19 +28,16 @@ pub(super) use acceptor::Acceptors;
 pub use certificates::{Certificates, read_certificates};
 pub(super) use connector::seen;
 pub use connector::{Connector, known_to_the_public};
-use socket::Socket;
+use secured::Secured;
 pub use verifier::RefusedCertificate;
-
-/// Ciphertext that one connection may hold while its peer does not read. The library's own limit is twice as
-/// much; one relay buffer and its record headers fit in this.
-const UNSENT_MAX: usize = 32 * 1024;
 
 /// A connection to a client or an upstream, protected or not.
 pub struct Stream(Kind);
 
 enum Kind {
     Plain(TcpStream),
-    Secured(Box<tokio_rustls::TlsStream<Socket>>),
+    Client(Box<Secured<UnbufferedServerConnection>>),
+    Upstream(Box<Secured<UnbufferedClientConnection>>),
 }
 
 impl Stream {
@@ -48,20 +47,13 @@ impl Stream {
         Self(Kind::Plain(tcp))
     }
 
-    fn secured(stream: impl Into<tokio_rustls::TlsStream<Socket>>) -> Self {
-        Self(Kind::Secured(Box::new(stream.into())))
-    }
-
     /// The host name that the client asked for in its handshake (RFC 6066 section 3); of the gate's own
     /// handshakes as a client, none.
     #[must_use]
     pub fn server_name(&self) -> Option<&str> {
         match &self.0 {
-            Kind::Plain(_) => None,
-            Kind::Secured(stream) => match &**stream {
-                tokio_rustls::TlsStream::Server(stream) => stream.get_ref().1.server_name(),
-                tokio_rustls::TlsStream::Client(_) => None,
-            },
+            Kind::Client(stream) => stream.server_name.as_deref(),
+            Kind::Plain(_) | Kind::Upstream(_) => None,
         }
     }
 
@@ -69,8 +61,9 @@ impl Stream {
     #[must_use]
     pub fn peer_certificate(&self) -> Option<CertificateDer<'static>> {
         match &self.0 {
-            Kind::Plain(_) => None,
-            Kind::Secured(tls) => Some(tls.get_ref().1.peer_certificates()?.first()?.clone().into_owned()),
+            // The gate asks no client for one.
+            Kind::Plain(_) | Kind::Client(_) => None,
+            Kind::Upstream(tls) => tls.peer_certificate(),
         }
     }
 
@@ -79,9 +72,8 @@ impl Stream {
     pub fn is_tls12(&self) -> bool {
         match &self.0 {
             Kind::Plain(_) => false,
-            Kind::Secured(tls) => {
-                tls.get_ref().1.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2)
-            }
+            Kind::Client(tls) => tls.version() == Some(ProtocolVersion::TLSv1_2),
+            Kind::Upstream(tls) => tls.version() == Some(ProtocolVersion::TLSv1_2),
         }
     }
 
@@ -89,14 +81,14 @@ impl Stream {
     fn into_plain(self) -> io::Result<TcpStream> {
         match self.0 {
             Kind::Plain(tcp) => Ok(tcp),
-            Kind::Secured(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "TLS was started twice")),
+            Kind::Client(_) | Kind::Upstream(_) => {
+                Err(io::Error::new(io::ErrorKind::InvalidInput, "TLS was started twice"))
+            }
         }
     }
 }
 
 impl AsyncRead for Stream {
-    /// A peer that closes without TLS's own goodbye has closed all the same: mail protocols say themselves
-    /// where a message ends, and many clients just drop the connection.
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -104,10 +96,8 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match &mut self.0 {
             Kind::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
-            Kind::Secured(tls) => match ready!(Pin::new(tls).poll_read(cx, buf)) {
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
-                result => Poll::Ready(result),
-            },
+            Kind::Client(tls) => Pin::new(tls).poll_read(cx, buf),
+            Kind::Upstream(tls) => Pin::new(tls).poll_read(cx, buf),
         }
     }
 }
@@ -116,28 +106,45 @@ impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.0 {
             Kind::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
-            Kind::Secured(tls) => Pin::new(tls).poll_write(cx, bytes),
+            Kind::Client(tls) => Pin::new(tls).poll_write(cx, bytes),
+            Kind::Upstream(tls) => Pin::new(tls).poll_write(cx, bytes),
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.0 {
             Kind::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
-            Kind::Secured(tls) => Pin::new(tls).poll_flush(cx),
+            Kind::Client(tls) => Pin::new(tls).poll_flush(cx),
+            Kind::Upstream(tls) => Pin::new(tls).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.0 {
             Kind::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Kind::Secured(tls) => Pin::new(tls).poll_shutdown(cx),
+            Kind::Client(tls) => Pin::new(tls).poll_shutdown(cx),
+            Kind::Upstream(tls) => Pin::new(tls).poll_shutdown(cx),
         }
     }
 }
 
-/// aws-lc-rs with X25519MLKEM768 first, so that what is recorded today stays closed to tomorrow's machines.
+/// aws-lc-rs with X25519MLKEM768 first, so that what is recorded today stays closed to tomorrow's machines, and AES-128
+/// before AES-256 (RFC 9325 section 4.2 lists it first, too): its handshakes hash with SHA-256, which processors do
+/// themselves, and its records take a fifth less work.
 fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+    // Stable: what is not named keeps its place behind them.
+    provider.cipher_suites.sort_by_key(|suite| {
+        let first = [
+            CipherSuite::TLS13_AES_128_GCM_SHA256,
+            CipherSuite::TLS13_AES_256_GCM_SHA384,
+            CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
+            CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+            CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        ];
+        first.iter().position(|first| *first == suite.suite()).unwrap_or(first.len())
+    });
+    Arc::new(provider)
 }
 
 /// What is wrong with the TLS part of the configuration.

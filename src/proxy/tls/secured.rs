@@ -1,0 +1,674 @@
+//! A socket with TLS on it that holds no buffer while nothing is under way.
+//!
+//! The library's interface without buffers turns ciphertext into plaintext where the caller keeps it. Here that is a
+//! scratch of each thread: a session has memory of its own only for the part of a record that has not come whole,
+//! for plaintext that nobody took yet, and for ciphertext that the peer does not take yet. Five thousand sessions in
+//! IDLE have none of the three.
+//!
+//! ```text
+//!   tcp ──▶ scratch ──decrypt in place──▶ caller's buffer, the rest in `unread`
+//!              └ part of a record ─▶ `incoming`, until the next read
+//!   caller ──encrypt──▶ scratch ──▶ tcp, the rest in `outgoing`
+//! ```
+//!
+//! Peers are hostile: before the handshake is complete a stranger is read only so much. Plaintext is wiped from the
+//! scratch at once, and nothing is logged.
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
+use rustls::pki_types::CertificateDer;
+use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::unbuffered::{
+    ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus, WriteTraffic,
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use zeroize::{Zeroize, Zeroizing};
+
+/// The longest plaintext of one record (RFC 8446 section 5.1).
+const RECORD: usize = 16 * 1024;
+
+/// What a record takes besides: its header, and at most 256 bytes of expansion (RFC 8446 section 5.2).
+const RECORD_OVERHEAD: usize = 5 + 256;
+
+/// Plaintext that is encrypted, and written, in one go: four records, so that a busy relay makes one call of the system
+/// for all of them.
+pub(super) const WRITTEN_AT_ONCE: usize = 4 * RECORD;
+
+/// Room for those and for a key update in front of them; a fifth record where the caller's bytes are not aligned.
+const SCRATCH: usize = WRITTEN_AT_ONCE + 5 * RECORD_OVERHEAD;
+
+/// What a server mostly says in a handshake before it has to listen.
+const HANDSHAKE_SAYS: usize = 4096;
+
+thread_local! {
+    /// Where records are on their way through. Taken for a moment, never across an await.
+    static SCRATCHES: RefCell<Scratch> = RefCell::new(Scratch { incoming: vec![0; SCRATCH], outgoing: vec![0; SCRATCH] });
+}
+
+struct Scratch {
+    incoming: Vec<u8>,
+    outgoing: Vec<u8>,
+}
+
+/// Either side of TLS, which the library has two types for.
+pub(super) trait Records: Unpin {
+    /// The library's.
+    type Data;
+
+    /// See [`UnbufferedServerConnection`].
+    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
+
+    fn is_handshaking(&self) -> bool;
+
+    fn version(&self) -> Option<rustls::ProtocolVersion>;
+
+    /// Whether the library has something to say.
+    fn wants_write(&self) -> bool;
+}
+
+impl Records for UnbufferedServerConnection {
+    type Data = ServerConnectionData;
+
+    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
+        self.process_tls_records(incoming)
+    }
+
+    fn is_handshaking(&self) -> bool {
+        (**self).is_handshaking()
+    }
+
+    fn version(&self) -> Option<rustls::ProtocolVersion> {
+        self.protocol_version()
+    }
+
+    fn wants_write(&self) -> bool {
+        (**self).wants_write()
+    }
+}
+
+impl Records for UnbufferedClientConnection {
+    type Data = ClientConnectionData;
+
+    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
+        self.process_tls_records(incoming)
+    }
+
+    fn is_handshaking(&self) -> bool {
+        (**self).is_handshaking()
+    }
+
+    fn version(&self) -> Option<rustls::ProtocolVersion> {
+        self.protocol_version()
+    }
+
+    fn wants_write(&self) -> bool {
+        (**self).wants_write()
+    }
+}
+
+/// A socket and its TLS.
+pub(super) struct Secured<R> {
+    tcp: TcpStream,
+    tls: R,
+    /// Ciphertext: the beginning of a record.
+    incoming: Vec<u8>,
+    /// Plaintext that the caller had no room for; what stands before `taken` is gone.
+    unread: Zeroizing<Vec<u8>>,
+    taken: usize,
+    /// Ciphertext on its way; what stands before `sent` is gone.
+    outgoing: Vec<u8>,
+    sent: usize,
+    /// What waits is the end of the handshake, and may go out with the caller's first words.
+    only_handshake: bool,
+    /// The peer says no more.
+    heard_all: bool,
+    /// We said goodbye.
+    told_end: bool,
+    /// The library must not be asked any more.
+    broken: bool,
+    /// The host name that the peer asked for.
+    pub(super) server_name: Option<Box<str>>,
+}
+
+/// What the library did with some ciphertext.
+struct Digested {
+    /// So much from the front is done with.
+    used: usize,
+    /// The handshake, or a later record, cannot be: an alert is on its way out.
+    failed: Option<rustls::Error>,
+}
+
+impl<R: Records> Secured<R> {
+    /// Nothing was said yet.
+    pub(super) fn new(tcp: TcpStream, tls: R) -> Self {
+        let (incoming, outgoing, unread) = (Vec::new(), Vec::new(), Zeroizing::default());
+        let (taken, sent, server_name) = (0, 0, None);
+        let (only_handshake, heard_all, told_end, broken) = (false, false, false, false);
+        Self {
+            tcp,
+            tls,
+            incoming,
+            unread,
+            taken,
+            outgoing,
+            sent,
+            only_handshake,
+            heard_all,
+            told_end,
+            broken,
+            server_name,
+        }
+    }
+
+    /// What was agreed on.
+    pub(super) fn version(&self) -> Option<rustls::ProtocolVersion> {
+        self.tls.version()
+    }
+
+    /// Shakes hands, reading at most `at_most` bytes. `each` runs after every step of the library, on its thread.
+    /// The last words of the handshake wait for the first ones of the caller, and go out with them or when flushed.
+    ///
+    /// # Errors
+    /// The handshake's failure; the peer was sent the fitting alert.
+    pub(super) fn poll_handshake(
+        &mut self,
+        cx: &mut Context<'_>,
+        at_most: &mut usize,
+        mut each: impl FnMut(),
+    ) -> Poll<io::Result<()>> {
+        loop {
+            let mut incoming = std::mem::take(&mut self.incoming);
+            let digested = self.digest(&mut incoming, None);
+            each();
+            incoming.drain(..digested.used);
+            self.incoming = incoming;
+            if let Some(error) = digested.failed {
+                // The alert is worth one try: it is small, and the peer is refused with or without it.
+                let _ = self.poll_send(cx);
+                return Poll::Ready(Err(invalid(error)));
+            }
+            if !self.tls.is_handshaking() {
+                self.incoming.shrink_to_fit();
+                self.only_handshake = true;
+                return Poll::Ready(Ok(()));
+            }
+            ready!(self.poll_send(cx))?;
+            if *at_most == 0 {
+                return Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "the handshake is too long",
+                )));
+            }
+            let read = ready!(self.poll_receive(cx, *at_most))?;
+            if read == 0 {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+            *at_most -= read;
+        }
+    }
+
+    /// Adds to `incoming` without looking at it.
+    fn poll_receive(&mut self, cx: &mut Context<'_>, at_most: usize) -> Poll<io::Result<usize>> {
+        SCRATCHES.with_borrow_mut(|scratch| {
+            let room = at_most.min(RECORD);
+            let mut read = ReadBuf::new(scratch.incoming.get_mut(..room).unwrap_or_default());
+            ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut read))?;
+            self.incoming.extend_from_slice(read.filled());
+            Poll::Ready(Ok(read.filled().len()))
+        })
+    }
+
+    /// Hands ciphertext to the library until it wants more. Plaintext goes to `into` as far as that has room; what the
+    /// library has to say goes to `outgoing`.
+    fn digest(&mut self, ciphertext: &mut [u8], mut into: Option<&mut ReadBuf<'_>>) -> Digested {
+        let mut used = 0;
+        loop {
+            let rest = ciphertext.get_mut(used..).unwrap_or_default();
+            let UnbufferedStatus { discard, state } = self.tls.process(rest);
+            let mut more = true;
+            let mut failed = None;
+            match state {
+                Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+                    while let Some(record) = traffic.next_record() {
+                        match record {
+                            Ok(record) => {
+                                used += record.discard;
+                                keep(record.payload, into.as_deref_mut(), &mut self.unread);
+                            }
+                            Err(error) => failed = Some(error),
+                        }
+                    }
+                }
+                Ok(ConnectionState::EncodeTlsData(data)) => encode(data, &mut self.outgoing),
+                // It goes out when the caller sends.
+                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
+                Ok(ConnectionState::PeerClosed) => self.heard_all = true,
+                Ok(ConnectionState::Closed) => (self.heard_all, more) = (true, false),
+                Ok(ConnectionState::WriteTraffic(_) | ConnectionState::BlockedHandshake) => more = false,
+                // Nobody was offered any.
+                Ok(ConnectionState::ReadEarlyData(_)) => failed = Some(unexpected("early data")),
+                Ok(_) => failed = Some(unexpected("an unknown state")),
+                Err(error) => failed = Some(error),
+            }
+            used += discard;
+            if failed.is_some() {
+                self.gather_alert(ciphertext.get_mut(used..).unwrap_or_default());
+                return Digested { used, failed };
+            }
+            if !more {
+                return Digested { used, failed };
+            }
+        }
+    }
+
+    /// After a failure: what the library wants to tell the peer. It looks at no ciphertext for that, and must not again.
+    fn gather_alert(&mut self, rest: &mut [u8]) {
+        (self.broken, self.heard_all, self.told_end) = (true, true, true);
+        while self.tls.wants_write() {
+            match self.tls.process(rest).state {
+                Ok(ConnectionState::EncodeTlsData(data)) => encode(data, &mut self.outgoing),
+                Ok(ConnectionState::ReadTraffic(mut traffic)) => while traffic.next_record().is_some() {},
+                Ok(_) | Err(_) => return,
+            }
+        }
+    }
+
+    /// Reads once, and decrypts what came.
+    fn poll_decrypt(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        SCRATCHES.with_borrow_mut(|scratch| {
+            let before = self.incoming.len();
+            // What is left of a record, then as many as the caller has room for.
+            let wanted = (into.remaining() + RECORD_OVERHEAD).clamp(RECORD + RECORD_OVERHEAD, SCRATCH);
+            let room = scratch.incoming.get_mut(..wanted.max(before + RECORD_OVERHEAD));
+            let Some((kept, free)) = room.and_then(|room| room.split_at_mut_checked(before)) else {
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "a message is too long")));
+            };
+            kept.copy_from_slice(&self.incoming);
+            let mut read = ReadBuf::new(free);
+            ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut read))?;
+            let new = read.filled().len();
+            if new == 0 {
+                self.heard_all = true;
+                return Poll::Ready(Ok(()));
+            }
+            let have = scratch.incoming.get_mut(..before + new).unwrap_or_default();
+            let digested = self.digest(have, Some(into));
+            self.incoming.clear();
+            self.incoming.extend_from_slice(have.get(digested.used..).unwrap_or_default());
+            if self.incoming.is_empty() {
+                self.incoming = Vec::new();
+            }
+            have.get_mut(..digested.used).unwrap_or_default().zeroize();
+            // Whatever it answers (a new key of its own, an alert) is worth one try; the rest goes with the next words.
+            if !self.outgoing.is_empty()
+                && let Poll::Ready(sent) = self.poll_send(cx)
+            {
+                sent?;
+            }
+            match digested.failed {
+                Some(error) => Poll::Ready(Err(invalid(error))),
+                None => Poll::Ready(Ok(())),
+            }
+        })
+    }
+
+    /// Sends what waits.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(rest) = self.outgoing.get(self.sent..).filter(|rest| !rest.is_empty()) {
+            match ready!(Pin::new(&mut self.tcp).poll_write(cx, rest))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.sent += written,
+            }
+        }
+        (self.outgoing, self.sent) = (Vec::new(), 0);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Encrypts `plaintext` and sends it, together with what waits; what the socket does not take waits on.
+    fn encrypt(&mut self, cx: &mut Context<'_>, plaintext: &[u8]) -> io::Result<()> {
+        SCRATCHES.with_borrow_mut(|scratch| {
+            let written = self.with_records(|traffic| traffic.encrypt(plaintext, &mut scratch.outgoing))?;
+            let records = scratch.outgoing.get(..written).unwrap_or_default();
+            let mut sent = 0;
+            if self.outgoing.is_empty() {
+                // Straight from the scratch: mostly the socket takes it all.
+                while let Some(rest) = records.get(sent..).filter(|rest| !rest.is_empty()) {
+                    match Pin::new(&mut self.tcp).poll_write(cx, rest) {
+                        Poll::Pending => break,
+                        Poll::Ready(taken) => match taken? {
+                            0 => return Err(io::ErrorKind::WriteZero.into()),
+                            taken => sent += taken,
+                        },
+                    }
+                }
+            }
+            let waited = !self.outgoing.is_empty();
+            self.outgoing.extend_from_slice(records.get(sent..).unwrap_or_default());
+            if waited && let Poll::Ready(result) = self.poll_send(cx) {
+                result?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Lets the library write application data, or its goodbye.
+    fn with_records<T>(
+        &mut self,
+        write: impl FnOnce(&mut WriteTraffic<'_, R::Data>) -> Result<T, EncryptError>,
+    ) -> io::Result<T> {
+        if self.broken {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        // What it still has to say itself comes first.
+        let mut incoming = std::mem::take(&mut self.incoming);
+        let digested = self.digest(&mut incoming, None);
+        incoming.drain(..digested.used);
+        self.incoming = incoming;
+        if let Some(error) = digested.failed {
+            return Err(invalid(error));
+        }
+        match self.tls.process(&mut self.incoming).state {
+            Ok(ConnectionState::WriteTraffic(mut traffic)) => write(&mut traffic).map_err(io::Error::other),
+            Ok(_) => Err(io::ErrorKind::NotConnected.into()),
+            Err(error) => Err(invalid(error)),
+        }
+    }
+}
+
+impl Secured<UnbufferedClientConnection> {
+    /// The certificate that the server has shown.
+    pub(super) fn peer_certificate(&self) -> Option<CertificateDer<'static>> {
+        Some(self.tls.peer_certificates()?.first()?.clone().into_owned())
+    }
+}
+
+/// Appends what the library says itself.
+fn encode<D>(mut data: EncodeTlsData<'_, D>, outgoing: &mut Vec<u8>) {
+    // It tells how much room it needs when it is given none.
+    if let Err(EncodeError::InsufficientSize(needs)) = data.encode(&mut []) {
+        let from = outgoing.len();
+        if from == 0 {
+            // A handshake says several things in a row.
+            outgoing.reserve_exact(needs.required_size.max(HANDSHAKE_SAYS));
+        }
+        outgoing.resize(from + needs.required_size, 0);
+        if data.encode(outgoing.get_mut(from..).unwrap_or_default()).is_err() {
+            outgoing.truncate(from);
+        }
+    }
+}
+
+fn unexpected(what: &str) -> rustls::Error {
+    rustls::Error::General(what.to_owned())
+}
+
+/// Plaintext, to the caller as far as there is room.
+fn keep(payload: &[u8], into: Option<&mut ReadBuf<'_>>, unread: &mut Vec<u8>) {
+    let fits = match into {
+        // Nothing may overtake what waits.
+        Some(into) if unread.is_empty() => {
+            let fits = payload.len().min(into.remaining());
+            into.put_slice(payload.get(..fits).unwrap_or_default());
+            fits
+        }
+        Some(_) | None => 0,
+    };
+    unread.extend_from_slice(payload.get(fits..).unwrap_or_default());
+}
+
+fn invalid(error: rustls::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+impl<R: Records> AsyncRead for Secured<R> {
+    /// A peer that closes without TLS's own goodbye has closed all the same: mail protocols say themselves
+    /// where a message ends, and many clients just drop the connection.
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        while buf.filled().len() == before && buf.remaining() > 0 {
+            let this = &mut *self;
+            if let Some(rest) = this.unread.get(this.taken..).filter(|rest| !rest.is_empty()) {
+                let taken = rest.len().min(buf.remaining());
+                buf.put_slice(rest.get(..taken).unwrap_or_default());
+                this.taken += taken;
+                if this.taken == this.unread.len() {
+                    (this.unread, this.taken) = (Zeroizing::default(), 0);
+                }
+            } else if this.heard_all {
+                break;
+            } else {
+                ready!(this.poll_decrypt(cx, buf))?;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<R: Records> AsyncWrite for Secured<R> {
+    /// What is taken here is on its way when this returns, but only [`Secured::poll_flush`] tells that the system has it
+    /// all. While some of it is with us, no more is taken.
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if !std::mem::take(&mut self.only_handshake) {
+            ready!(self.poll_send(cx))?;
+        }
+        let now = bytes.get(..WRITTEN_AT_ONCE).unwrap_or(bytes);
+        if !now.is_empty() {
+            self.encrypt(cx, now)?;
+        }
+        Poll::Ready(Ok(now.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_send(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !std::mem::replace(&mut self.told_end, true) {
+            let mut goodbye = [0; RECORD_OVERHEAD];
+            // Who cannot be told in TLS any more hears it from the socket.
+            if let Ok(length) = self.with_records(|traffic| traffic.queue_close_notify(&mut goodbye)) {
+                let goodbye = goodbye.get(..length).unwrap_or_default();
+                self.outgoing.extend_from_slice(goodbye);
+            }
+        }
+        ready!(self.poll_send(cx))?;
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use rustls::pki_types::ServerName;
+    use rustls::{ClientConfig, RootCertStore};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_rustls::TlsConnector;
+
+    use super::super::certificates::read_certificates;
+    use super::super::{Kind, Stream, provider};
+    use super::*;
+    use crate::proxy::testing::{Authority, tcp_pair};
+
+    type Client = tokio_rustls::client::TlsStream<TcpStream>;
+    type Server = Box<Secured<UnbufferedServerConnection>>;
+
+    const NAME: &str = "mail.example.org";
+
+    fn roots(authority: &Authority) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        roots.add(read_certificates(&authority.ca_file()).unwrap().remove(0)).unwrap();
+        let versions = [&rustls::version::TLS13];
+        let config =
+            ClientConfig::builder_with_provider(provider()).with_protocol_versions(&versions).unwrap();
+        config.with_root_certificates(roots).with_no_client_auth()
+    }
+
+    async fn pair() -> (Client, Server) {
+        let authority = Authority::new();
+        let (near, far) = tcp_pair().await;
+        let acceptor = authority.acceptor(&[NAME]);
+        let connector = TlsConnector::from(Arc::new(roots(&authority)));
+        let name = ServerName::try_from(NAME).unwrap();
+        let (client, server) =
+            tokio::join!(connector.connect(name, near), acceptor.accept(Stream::plain(far)));
+        let Kind::Client(server) = server.unwrap().0 else { panic!("not what clients get") };
+        (client.unwrap(), server)
+    }
+
+    fn held(server: &Server) -> usize {
+        server.incoming.capacity() + server.unread.capacity() + server.outgoing.capacity()
+    }
+
+    fn pattern(length: usize) -> Vec<u8> {
+        (0..length).map(|n| (n * 7 + n / 251) as u8).collect()
+    }
+
+    /// A few ciphertext bytes at a time, whatever the client sends.
+    async fn trickle(server: &mut Server, cx_reads: usize) -> Vec<u8> {
+        let mut all = Vec::new();
+        let mut some = vec![0; cx_reads];
+        while all.len() < 3 * RECORD {
+            let read = server.read(&mut some).await.unwrap();
+            all.extend_from_slice(&some[..read]);
+        }
+        all
+    }
+
+    #[tokio::test]
+    async fn a_connection_on_which_nothing_is_under_way_holds_no_buffer() {
+        let (mut client, mut server) = pair().await;
+        server.write_all(b"* OK hello\r\n").await.unwrap();
+        server.flush().await.unwrap();
+        assert_eq!(held(&server), 0);
+        client.read_exact(&mut [0; 12]).await.unwrap();
+        for _ in 0..3 {
+            client.write_all(&pattern(100_000)).await.unwrap();
+            server.read_exact(&mut vec![0; 100_000]).await.unwrap();
+            server.write_all(&pattern(100_000)).await.unwrap();
+            client.read_exact(&mut vec![0; 100_000]).await.unwrap();
+        }
+        server.flush().await.unwrap();
+        assert_eq!(held(&server), 0);
+        let read = tokio::time::timeout(Duration::from_millis(20), server.read(&mut [0; 10])).await;
+        assert!(read.is_err() && held(&server) == 0, "nor while it waits");
+        let size = size_of_val(&*server);
+        assert!(size <= 2048, "{size} bytes");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_is_read_in_any_portions_is_what_was_sent() {
+        for portion in [1, 100, RECORD - 1, RECORD, RECORD + 1, 1 << 20] {
+            let (mut client, mut server) = pair().await;
+            let sent = pattern(3 * RECORD);
+            let sending = tokio::spawn(async move {
+                client.write_all(&pattern(3 * RECORD)).await.unwrap();
+                client.flush().await.unwrap();
+                client
+            });
+            assert!(trickle(&mut server, portion).await == sent, "{portion}");
+            server.flush().await.unwrap();
+            let mut client = sending.await.unwrap().into_inner().0;
+            // It goes away without TLS's own goodbye.
+            client.shutdown().await.unwrap();
+            assert_eq!(server.read(&mut [0; 10]).await.unwrap(), 0, "{portion}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn much_goes_to_a_client_that_pauses_and_little_is_held_for_it() {
+        let (mut client, mut server) = pair().await;
+        let sent = pattern(24 << 20);
+        let expected = sent.clone();
+        let reading = tokio::spawn(async move {
+            let mut found = vec![0; expected.len()];
+            for part in found.chunks_mut(3 << 20) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                client.read_exact(part).await.unwrap();
+            }
+            assert!(found == expected);
+            // The goodbye came, too: without it this is an error.
+            assert_eq!(client.read(&mut [0; 1]).await.unwrap(), 0);
+        });
+        let (mut rest, mut most) = (&sent[..], 0);
+        while !rest.is_empty() {
+            let written = server.write(rest).await.unwrap();
+            rest = &rest[written..];
+            most = most.max(server.outgoing.capacity());
+        }
+        server.shutdown().await.unwrap();
+        reading.await.unwrap();
+        assert!(most > 0 && most <= 2 * SCRATCH, "{most} bytes waited");
+    }
+
+    #[tokio::test]
+    async fn new_keys_are_taken_and_answered() {
+        let (mut client, mut server) = pair().await;
+        for round in 0..3_u8 {
+            client.get_mut().1.refresh_traffic_keys().unwrap();
+            client.write_all(&[round]).await.unwrap();
+            let mut heard = [9];
+            server.read_exact(&mut heard).await.unwrap();
+            server.write_all(&heard).await.unwrap();
+            server.flush().await.unwrap();
+            let mut answer = [9];
+            client.read_exact(&mut answer).await.unwrap();
+            assert_eq!((heard, answer), ([round], [round]));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_record_that_was_touched_on_its_way_ends_the_connection_with_an_alert() {
+        let (client, mut server) = pair().await;
+        let (mut tcp, mut session) = client.into_inner();
+        tcp.write_all(&[0x17, 3, 3, 0, 32]).await.unwrap();
+        tcp.write_all(&[7; 32]).await.unwrap();
+        let error = server.read(&mut [0; 10]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert_eq!(server.read(&mut [0; 10]).await.unwrap(), 0, "nothing of it is believed any more");
+        assert!(server.write(b"x").await.is_err());
+        server.shutdown().await.unwrap();
+        let mut answer = vec![0; 4096];
+        let read = tcp.read(&mut answer).await.unwrap();
+        session.read_tls(&mut &answer[..read]).unwrap();
+        let alert = session.process_new_packets().unwrap_err();
+        assert_eq!(alert, rustls::Error::AlertReceived(rustls::AlertDescription::BadRecordMac));
+    }
+
+    #[tokio::test]
+    async fn a_stranger_may_send_so_much_before_the_handshake_is_complete() {
+        let authority = Authority::new();
+        let (mut near, far) = tcp_pair().await;
+        let acceptor = authority.acceptor(&[NAME]);
+        let flood = async {
+            // A ClientHello that says it is 60,000 bytes long, in records of 1,000.
+            for number in 0..60 {
+                let header: &[u8] = if number == 0 { &[1, 0, 0xea, 0x60] } else { &[] };
+                let mut record = vec![0x16, 3, 1, 3, 0xe8];
+                record.extend_from_slice(header);
+                record.resize(1005, 0);
+                if near.write_all(&record).await.is_err() {
+                    break;
+                }
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = flood => {}
+            refused = tokio::time::timeout(Duration::from_secs(5), acceptor.accept(Stream::plain(far))) => {
+                let error = refused.unwrap().err().unwrap();
+                assert_eq!(error.to_string(), "the handshake is too long");
+            }
+        }
+    }
+}
