@@ -173,7 +173,8 @@ fn tampering_with_the_trail_is_found() {
     let directory = gate.directory().join("data/audit");
     let files = std::fs::read_dir(&directory).expect("the trail").map(|entry| entry.expect("a file").path());
     let size = |path: &std::path::PathBuf| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-    let file = files.max_by_key(size).expect("a chain");
+    let chains = files.filter(|file| file.extension().is_some_and(|ending| ending == "jsonl"));
+    let file = chains.max_by_key(size).expect("a chain");
     let original = std::fs::read_to_string(&file).expect("the chain");
     let lines = original.split_inclusive('\n').collect::<Vec<_>>();
     assert!(lines.len() > 6, "{original}");

@@ -135,6 +135,19 @@ impl People {
         labels.map(|label| label.expect("a label").to_owned()).collect()
     }
 
+    /// How many attempts came to nothing, by the trail of gates that have stopped: the first few of somebody are
+    /// recorded themselves, more are counted.
+    pub(crate) fn came_to_nothing(&self) -> usize {
+        let search = ["audit", "search", "--outcome", "unavailable", "--json"];
+        let found = self.gate.cli(&search).json();
+        let found = found.as_array().expect("records").iter();
+        let counts = found.map(|record| match record["event"].as_str() {
+            Some("refused_logins") => record["count"].as_u64().expect("a count"),
+            _ => 1,
+        });
+        counts.sum::<u64>().try_into().expect("a few")
+    }
+
     /// How many records there are of that kind.
     pub(crate) fn records(&self, arguments: &[&str]) -> usize {
         let found = self.gate.cli(&[&["audit", "search", "--json"], arguments].concat()).json();

@@ -232,9 +232,9 @@ fn judge(
 /// Whether the gate let it in, or refused it, for its password: a client may fail for many another reason.
 fn was_judged(task: &Task, gate: &Gate) -> Result<(), String> {
     let expected = if task.right {
-        ("Admitted", "the app password is right")
+        ("admitted", "the app password is right")
     } else {
-        ("Refused", "wrong app password")
+        ("refused", "wrong app password")
     };
     let parts = [
         format!(" protocol={} ", task.door.mail.name()),
