@@ -269,7 +269,7 @@ impl Budget {
         let of_all = match pool.all.room(ALL, now) {
             // None of them failed lately.
             Room::Reserved if pool.all.is_whole(ALL, now) => Room::Free,
-            room => room,
+            room @ (Room::Free | Room::Reserved | Room::UsedUp(_)) => room,
         };
         match (of_all, pool.accounts.room(account, now)) {
             (Room::Free, Room::Free) => {

@@ -95,7 +95,7 @@ async fn whoever_holds_an_app_password_that_lets_nobody_in_cannot_make_the_gate_
         let before = site.argon2_runs();
         for number in 0..30_usize {
             let mut spelling = printed.clone();
-            spelling.insert_str(number % printed.len(), "-");
+            spelling.insert(number % printed.len(), '-');
             let spelling = if number % 2 == 0 { spelling.to_uppercase() } else { spelling };
             assert_eq!(site.try_in(1, ALICE, &spelling).await.refusal(), Some(expected));
         }
