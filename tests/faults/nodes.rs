@@ -15,7 +15,7 @@ fn two_gates(cluster: &Cluster) -> ([Relay; 2], People, Gate) {
     let (people, ()) = People::arrive(|config| database(config, &ways[0]), |_| ());
     let fakes = people.fakes.iter().collect::<Vec<_>>();
     let config = GateConfig::in_front_of_fakes(&fakes, UpstreamTls::None).uncounted();
-    let mut other = people.gate.join(database(config, &ways[1]));
+    let other = people.gate.join(database(config, &ways[1]));
     (ways, people, other)
 }
 
@@ -69,7 +69,7 @@ fn when_a_node_dies_no_credential_is_lost_and_no_record_that_somebody_was_told_o
 fn a_node_that_loses_the_database_judges_nobody_and_hears_of_everything_when_it_is_back() {
     apart(|| {
         let cluster = Cluster::start();
-        let ([_other_way, way], people, other) = two_gates(&cluster);
+        let ([_other_way, way], people, mut other) = two_gates(&cluster);
         lets_in(&other, &people.known.password);
         let mut guest = Guest::at(&other, Mail::Imap);
         assert!(Mail::Imap.is_yes(&guest.log_in(ADA, &people.known.password)));
