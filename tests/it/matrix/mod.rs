@@ -238,7 +238,7 @@ fn was_judged(task: &Task, gate: &Gate) -> Result<(), String> {
     };
     let parts = [
         format!(" protocol={} ", task.door.mail.name()),
-        format!(" account=\"{}\" outcome={} reason=\"{}\"", task.user, expected.0, expected.1),
+        format!(" account=\"{}\" outcome=\"{}\" reason=\"{}\"", task.user, expected.0, expected.1),
     ];
     let log = gate.log();
     let logged = log.lines().any(|line| parts.iter().all(|part| line.contains(part)));

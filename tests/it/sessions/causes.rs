@@ -161,7 +161,9 @@ fn expiry(scene: &Scene<'_>) {
             ended.at.duration_since(asked + LIFE).as_millis()
         );
         assert!(late < BOUND, "{}: {late:?}", ended.what);
-        assert_eq!((ended.heard.as_str(), ended.in_order), ("", true), "{}", ended.what);
+        // Dovecot tells whoever waits for mail every so often that it is there.
+        let heard = ended.heard.replace("* OK Still here\r\n", "");
+        assert_eq!((heard.as_str(), ended.in_order), ("", true), "{}", ended.what);
     }
     for client in &mut staying {
         client.goes_on();
