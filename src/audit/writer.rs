@@ -10,7 +10,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -25,6 +25,10 @@ pub(super) const QUEUE: usize = 1024;
 
 /// How many records share one sync at most, so that a full queue is answered in steps.
 const GROUP: usize = 512;
+
+/// How long after one sync the next begins, while many wait for each: a sync costs more processor time than all that is
+/// written with it, and a login that waits for others behind a busy gate does not notice.
+const BUSY_EVERY: Duration = Duration::from_millis(5);
 
 /// What a record may take, name and program of a client included. Cutting more off the reserve than is needed costs
 /// little, and less makes another try.
@@ -174,7 +178,11 @@ impl Writer {
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Message>) {
         let mut group = Vec::with_capacity(GROUP);
         let mut closing = Vec::new();
+        let mut busy_since: Option<Instant> = None;
         while let Some(first) = queue.blocking_recv() {
+            if let Some(wait) = busy_since.and_then(|since| BUSY_EVERY.checked_sub(since.elapsed())) {
+                std::thread::sleep(wait);
+            }
             let mut next = Some(first);
             while let Some(message) = next {
                 match message {
@@ -187,6 +195,7 @@ impl Writer {
                 }
                 next = if group.len() < GROUP { queue.try_recv().ok() } else { None };
             }
+            busy_since = (group.len() > 1).then(Instant::now);
             group.append(&mut self.leisure.take(false));
             self.commit(&mut group);
         }

@@ -33,7 +33,9 @@ impl Serve {
         // While there is one thread only.
         let inherited = Inherited::from_environment()?;
         let config = Config::load(path)?;
+        // For the chores: connections have lanes of their own.
         tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
             .enable_all()
             .build()?
             .block_on(server::run(path, config, inherited))

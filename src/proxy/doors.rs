@@ -1,11 +1,13 @@
 //! The doors that are open, and how they change while the gate serves: one whose address stays is never closed, so
 //! that nobody who connects at that moment is refused.
 
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -31,7 +33,8 @@ pub(super) struct Wanted {
 /// Those that are open.
 pub(super) struct Doors {
     open: Vec<Door>,
-    /// One for each.
+    lanes: Vec<Handle>,
+    /// One for each, in each lane.
     loops: JoinSet<()>,
     permits: Permits,
     closing: watch::Receiver<bool>,
@@ -41,13 +44,14 @@ struct Door {
     address: SocketAddr,
     /// What is behind it now; each connection takes what is there when it comes.
     behind: Arc<RwLock<Arc<Serve>>>,
-    accepting: AbortHandle,
+    /// In each lane.
+    accepting: Vec<AbortHandle>,
 }
 
 impl Doors {
     /// None is open yet. All close when `closing` turns true.
-    pub(super) fn new(permits: Permits, closing: watch::Receiver<bool>) -> Self {
-        Self { open: Vec::new(), loops: JoinSet::new(), permits, closing }
+    pub(super) fn new(lanes: Vec<Handle>, permits: Permits, closing: watch::Receiver<bool>) -> Self {
+        Self { open: Vec::new(), lanes, loops: JoinSet::new(), permits, closing }
     }
 
     /// Which of `addresses` have no door yet. An address that stands there twice needs two.
@@ -79,7 +83,7 @@ impl Doors {
             self.open.push(door);
         }
         let close = |door: Door| {
-            door.accepting.abort();
+            door.accepting.iter().for_each(AbortHandle::abort);
             door.address
         };
         before.into_iter().map(close).collect()
@@ -87,21 +91,49 @@ impl Doors {
 
     fn open_door(&mut self, address: SocketAddr, socket: TcpListener, serve: Arc<Serve>) -> Door {
         let behind = Arc::new(RwLock::new(serve));
-        let serve = {
-            let behind = Arc::clone(&behind);
-            move |tcp, client, place| {
-                let serve = Arc::clone(&behind.read().unwrap_or_else(PoisonError::into_inner));
-                serve(tcp, client, place)
+        let accepting = match self.accept_in_all_lanes(socket, &behind) {
+            Ok(accepting) => accepting,
+            Err(error) => {
+                tracing::error!(%address, %error, "nobody can be accepted there");
+                Vec::new()
             }
         };
-        let accept = accept_all(socket, self.permits.clone(), self.closing.clone(), serve);
-        let accepting = self.loops.spawn(accept);
         Door { address, behind, accepting }
     }
 
-    /// Whether somebody accepts at every door.
+    fn accept_in_all_lanes(
+        &mut self,
+        socket: TcpListener,
+        behind: &Arc<RwLock<Arc<Serve>>>,
+    ) -> io::Result<Vec<AbortHandle>> {
+        // No lane has it yet: each has a descriptor of its own for it.
+        let socket = socket.into_std()?;
+        let sockets = self.lanes.iter().map(|lane| Ok((lane, socket.try_clone()?)));
+        let sockets: Vec<_> = sockets.collect::<io::Result<_>>()?;
+        let accept = |(lane, socket)| {
+            let behind = Arc::clone(behind);
+            let (permits, closing) = (self.permits.clone(), self.closing.clone());
+            let accept = async move {
+                let serve = move |tcp, client, place| {
+                    let serve = Arc::clone(&behind.read().unwrap_or_else(PoisonError::into_inner));
+                    serve(tcp, client, place)
+                };
+                match TcpListener::from_std(socket) {
+                    Ok(socket) => accept_all(socket, permits, closing, serve).await,
+                    Err(error) => tracing::error!(%error, "a lane cannot accept connections"),
+                }
+            };
+            self.loops.spawn_on(accept, lane)
+        };
+        Ok(sockets.into_iter().map(accept).collect())
+    }
+
+    /// Whether every lane accepts at every door.
     pub(super) fn are_attended(&self) -> bool {
-        self.open.iter().all(|door| !door.accepting.is_finished())
+        let attended = |door: &Door| {
+            !door.accepting.is_empty() && door.accepting.iter().all(|accepting| !accepting.is_finished())
+        };
+        self.open.iter().all(attended)
     }
 
     /// Returns when the last one is closed.
@@ -140,7 +172,7 @@ mod tests {
     #[tokio::test]
     async fn a_door_that_stays_serves_something_else_without_being_closed() {
         let (close, closing) = watch::channel(false);
-        let mut doors = Doors::new(Permits::new(&limits()), closing);
+        let mut doors = Doors::new(vec![Handle::current()], Permits::new(&limits()), closing);
         let sockets = [(); 3].map(|()| bind("127.0.0.1:0".parse().unwrap()).unwrap());
         let [a, b, c] = [0, 1, 2].map(|at: usize| sockets[at].local_addr().unwrap());
         let [at_a, at_b, at_c] = sockets.map(Some);
@@ -156,7 +188,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         assert!(is_closed && doors.are_attended());
-        doors.open[0].accepting.abort();
+        doors.open[0].accepting[0].abort();
         eventually(|| !doors.are_attended()).await;
         close.send(true).unwrap();
         doors.closed().await;

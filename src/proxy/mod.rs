@@ -12,6 +12,7 @@ mod drain;
 pub mod driver;
 pub mod examine;
 pub mod inherited;
+mod lanes;
 pub mod listener;
 pub mod permits;
 pub mod relay;
@@ -39,6 +40,7 @@ use arrival::Arrivals;
 use buffers::Buffers;
 use doors::{Doors, Serve, Wanted};
 use inherited::{Inherited, InheritedError};
+pub use lanes::Lanes;
 pub use listener::BindError;
 use permits::Permits;
 use session::Door;
@@ -146,16 +148,17 @@ impl Prepared {
 }
 
 impl Proxy {
-    /// Opens every door, once the upstreams have said what they offer or had the time to. Serves until `closing` turns
-    /// true.
+    /// Opens every door, once the upstreams have said what they offer or had the time to. Serves in `lanes` until
+    /// `closing` turns true.
     pub async fn open(
         prepared: Prepared,
+        lanes: &Lanes,
         gate: Arc<Authenticator>,
         clock: Arc<dyn Clock>,
         closing: watch::Receiver<bool>,
     ) -> Self {
         let permits = Permits::new(&prepared.limits);
-        let doors = Doors::new(permits.clone(), closing.clone());
+        let doors = Doors::new(lanes.handles().to_vec(), permits.clone(), closing.clone());
         prepared.upstreams.first_heard().await;
         let mut proxy = Self {
             doors,

@@ -156,7 +156,8 @@ async fn each_protocol_logs_in_through_starttls_and_through_implicit_tls() {
     let prepared = Prepared::first(&config, Inherited::default()).unwrap();
     let addresses = prepared.addresses();
     let (close, closing) = watch::channel(false);
-    let proxy = Proxy::open(prepared, Arc::clone(&site.gate), Arc::clone(&site.clock), closing).await;
+    let lanes = Lanes::start().unwrap();
+    let proxy = Proxy::open(prepared, &lanes, Arc::clone(&site.gate), Arc::clone(&site.clock), closing).await;
     assert!(proxy.is_attended());
     for ((protocol, address), (_, tls)) in addresses.into_iter().zip(doors) {
         let port = address.port();

@@ -27,7 +27,7 @@ use crate::audit::{Audit, Event};
 use crate::config::{Config, WhenFull};
 use crate::gate::{Authenticator, Dependencies};
 use crate::proxy::inherited::Inherited;
-use crate::proxy::{Prepared, Proxy, descriptors};
+use crate::proxy::{Lanes, Prepared, Proxy, descriptors};
 use crate::site::Site;
 use crate::telemetry::{WatchListener, Watched};
 use chores::{Watches, write_uses};
@@ -53,6 +53,8 @@ pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyho
     // First what fails most often and costs nothing: addresses, certificates, upstream settings.
     let watching = config.metrics.as_ref().map(|metrics| WatchListener::bind(metrics.listen)).transpose()?;
     let prepared = Prepared::first(&config, inherited)?;
+    // They end last: connections to the database were made in them.
+    let lanes = Lanes::start()?;
     let site = Site::open(config).await?;
     let rules = rules(&site.config, Arc::clone(&site.directory))?;
     warn_of_strays(&site.directory, &site.accounts()).await?;
@@ -83,7 +85,8 @@ pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyho
     for (protocol, address) in prepared.addresses() {
         tracing::info!(%protocol, %address, "listening");
     }
-    let mut proxy = Proxy::open(prepared, Arc::clone(&gate), Arc::clone(&site.clock), closing.clone()).await;
+    let mut proxy =
+        Proxy::open(prepared, &lanes, Arc::clone(&gate), Arc::clone(&site.clock), closing.clone()).await;
     // Dropping the set ends it, when nothing is left to be watched.
     let mut watchers = JoinSet::new();
     if let Some(listener) = watching {

@@ -1,0 +1,99 @@
+//! Lanes: threads that each drive their own connections, from the accept to the end.
+//!
+//! A connection never leaves the lane that accepted it, so its steps wake no other thread: with a runtime whose threads
+//! take work from each other, that was a fifth of what a login costs (docs/decisions/0112-lanes.md). All lanes wait at
+//! every door, and whichever has time takes the next connection.
+
+use std::io;
+use std::thread::{self, JoinHandle};
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::watch;
+
+/// Every idle lane looks up when somebody connects: more of them cost more than they bring, and one of them carries
+/// thousands of logins a second.
+const LANES_MAX: usize = 8;
+
+/// Threads that serve connections, until this is dropped. What was opened in a lane, such as a connection to the database,
+/// ends with it.
+pub struct Lanes {
+    handles: Vec<Handle>,
+    threads: Vec<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+}
+
+impl Lanes {
+    /// One for each core.
+    ///
+    /// # Errors
+    /// The system's, where it has no thread or descriptor to give.
+    pub fn start() -> io::Result<Self> {
+        let count = thread::available_parallelism().map_or(1, usize::from).min(LANES_MAX);
+        let (stop, stopped) = watch::channel(false);
+        let mut lanes = Self { handles: Vec::new(), threads: Vec::new(), stop };
+        for _ in 0..count {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let mut stopped = stopped.clone();
+            lanes.handles.push(runtime.handle().clone());
+            let run = move || drop(runtime.block_on(stopped.wait_for(|stopped| *stopped)));
+            lanes.threads.push(thread::Builder::new().name("lane".to_owned()).spawn(run)?);
+        }
+        Ok(lanes)
+    }
+
+    /// Where to spawn into each.
+    pub(super) fn handles(&self) -> &[Handle] {
+        &self.handles
+    }
+}
+
+impl Drop for Lanes {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        for thread in self.threads.drain(..) {
+            // A lane that panicked said so itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn what_is_left_in_a_lane_is_dropped_with_it() {
+        let lanes = Lanes::start().unwrap();
+        let held = Arc::new(());
+        for lane in lanes.handles() {
+            let held = Arc::clone(&held);
+            lane.spawn(async move {
+                std::future::pending::<()>().await;
+                drop(held);
+            });
+        }
+        drop(lanes);
+        assert_eq!(Arc::strong_count(&held), 1);
+    }
+
+    #[tokio::test]
+    async fn each_lane_has_a_thread_of_its_own_and_stays_there() {
+        let lanes = Lanes::start().unwrap();
+        let mut threads = HashSet::new();
+        for lane in lanes.handles() {
+            let work = lane.spawn(async {
+                let before = thread::current().id();
+                tokio::task::yield_now().await;
+                (before, tokio::spawn(async { thread::current().id() }).await.unwrap())
+            });
+            let (mine, of_child) = work.await.unwrap();
+            assert_eq!(mine, of_child);
+            threads.insert(mine);
+        }
+        assert_eq!(threads.len(), lanes.handles().len());
+        tokio::task::spawn_blocking(|| drop(lanes)).await.unwrap();
+    }
+}
