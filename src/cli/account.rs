@@ -243,7 +243,7 @@ async fn suspend(context: &Context, name: &str) -> anyhow::Result<()> {
     let account = context.account(name).await?;
     let trail = context.trail().await?;
     let changed = context.site.accounts().suspend(&account.address, &trail.author()).await;
-    trail.close().await;
+    trail.close_in_force().await;
     output::line(&match changed? {
         true => format!("suspended {}", account.address),
         false => format!("{} was suspended already", account.address),
@@ -265,7 +265,7 @@ async fn remove(context: &Context, name: &str) -> anyhow::Result<()> {
     let account = context.own_account(name).await?;
     let trail = context.trail().await?;
     let removed = context.site.accounts().remove(&account.address, &trail.author()).await;
-    trail.close().await;
+    trail.close_in_force().await;
     let bound = match removed?.bound_factors {
         0 => String::new(),
         _ => "; should it come back, it must bind a second factor first".to_owned(),

@@ -217,7 +217,7 @@ async fn revoke(context: &Context, name: &str, id_or_label: &str) -> anyhow::Res
     };
     let trail = context.trail().await?;
     let revoked = app_passwords.revoke(&account, row.id, &trail.author()).await;
-    trail.close().await;
+    trail.close_in_force().await;
     let row = revoked?;
     output::line(&format!("revoked `{}` ({}) of {}", output::visible(&row.name), row.label, account.address))
 }
@@ -226,7 +226,7 @@ async fn revoke_all(context: &Context, name: &str) -> anyhow::Result<()> {
     let account = context.account(name).await?;
     let trail = context.trail().await?;
     let revoked = context.site.app_passwords().revoke_all(&account, &trail.author()).await;
-    trail.close().await;
+    trail.close_in_force().await;
     let number = revoked?.len();
     output::line(&match number {
         0 => format!("{} had no app passwords", account.address),

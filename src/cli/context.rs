@@ -10,9 +10,10 @@ use crate::audit::event::Actor;
 use crate::audit::{Audit, Author};
 use crate::base::{Address, LoginName, UpstreamName};
 use crate::config::Config;
+use crate::gate::HEARD_WITHIN;
 use crate::proxy::upstream::Upstreams;
 use crate::site::Site;
-use crate::store::AccountRecord;
+use crate::store::{AccountRecord, Store};
 
 /// An opened site, and how names are understood in it.
 pub(super) struct Context {
@@ -33,7 +34,7 @@ impl Context {
 
     /// The trail that this command's changes are recorded in. It is there before anything is changed.
     pub(super) async fn trail(&self) -> anyhow::Result<Trail> {
-        Ok(Trail { audit: self.site.audit().await? })
+        Ok(Trail { audit: self.site.audit().await?, store: self.site.store.clone() })
     }
 
     /// The account that `name` means, whether or not it exists, and its upstream.
@@ -117,6 +118,7 @@ impl Context {
 /// The audit trail, open for this command's own records.
 pub(super) struct Trail {
     audit: Audit,
+    store: Store,
 }
 
 impl Trail {
@@ -128,6 +130,15 @@ impl Trail {
     /// Writes down what is pending; to be called whether or not the change was made.
     pub(super) async fn close(self) {
         self.audit.close().await;
+    }
+
+    /// The same, and returns when the change is in force at every gate: whoever is told that an app password is revoked
+    /// may try it.
+    pub(super) async fn close_in_force(self) {
+        self.audit.close().await;
+        if self.store.is_served().await.unwrap_or(true) {
+            tokio::time::sleep(HEARD_WITHIN).await;
+        }
     }
 }
 

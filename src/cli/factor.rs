@@ -192,7 +192,7 @@ async fn unbind(
     let after = context.site.config.policies.of(account.address.domain()).app_passwords_after_unbind;
     let trail = context.trail().await?;
     let unbound = context.site.factors().unbind(&account, kind, after, reason.trim(), &trail.author()).await;
-    trail.close().await;
+    trail.close_in_force().await;
     let unbound = unbound?;
     if unbound.factors.is_empty() {
         return Err(Failure::not_found(format!("{} has no such second factor", account.address)));

@@ -54,7 +54,7 @@ pub(super) async fn run(
         .app_passwords()
         .reseal(account.id, &account.address, mailbox.proven(), &trail.author())
         .await;
-    trail.close().await;
+    trail.close_in_force().await;
     let Resealed { sealed, left_alone } =
         resealed.with_context(|| format!("cannot re-seal the app passwords of {}", account.address))?;
 

@@ -22,7 +22,7 @@ pub(super) async fn bind(context: &Context, name: &str, upstream: Option<&str>) 
     };
     let trail = context.trail().await?;
     let bound = context.site.accounts().bind_to_upstream(&home, upstream.as_ref(), &trail.author()).await;
-    trail.close().await;
+    trail.close_in_force().await;
     let bound = bound?;
     output::line(&match (bound.changed, &upstream) {
         (false, Some(_)) => format!("{address} is bound to `{}` already", bound.to),

@@ -11,7 +11,7 @@ use super::attempt::{Desk, OpenAttempt};
 use super::budget::Budgets;
 use super::grant::{Conclusion, Decision, Grant, Origin, Refused, UpstreamSaid};
 use super::limiter::Limiter;
-use super::live::{Ear, Listing, Registry, SessionFigures};
+use super::live::{Ear, Hearing, Listing, Registry, SessionFigures};
 use super::outage::Outages;
 use super::passage::{Passage, SessionSummary};
 use super::password_memory::PasswordMemory;
@@ -70,6 +70,7 @@ impl Authenticator {
             store: on.store,
             app_passwords: on.app_passwords,
             registry: Arc::new(Registry::new(limits.sessions_per_account)),
+            hearing: Hearing::default(),
             ear: tokio::sync::Mutex::default(),
             listing: tokio::sync::Mutex::new(Listing::new()),
             proofs: Mutex::new(ProofCache::new(process_key(), limits.proof_cache)),
@@ -214,6 +215,7 @@ pub(super) struct Gate {
     pub(super) accounts: Accounts,
     pub(super) app_passwords: Arc<AppPasswords>,
     pub(super) registry: Arc<Registry>,
+    pub(super) hearing: Hearing,
     /// One look at a time.
     pub(super) ear: tokio::sync::Mutex<Ear>,
     pub(super) listing: tokio::sync::Mutex<Listing>,

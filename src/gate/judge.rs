@@ -1,7 +1,7 @@
 //! From an attempt to leave to log in upstream, or a no.
 //!
 //! ```text
-//!   name ─▶ account and row (one read each) ─▶ a turn within the limits ─▶ plan ─▶ refused a moment ago? no
+//!   name ─▶ account and row (one read, or what was read before) ─▶ a turn within the limits ─▶ plan ─▶ refused a moment ago? no
 //!     plan: refuse ─▶ no
 //!           pass through ─▶ a place in what the upstream may see ─▶ leave, with the presented password
 //!           app password ─▶ proof: from the cache, else argon2 once ─▶ scope ─▶ a place ─▶ not stale ─▶ leave
@@ -19,7 +19,7 @@ use super::conclude::broken;
 use super::grant::Basis;
 use super::limiter::Subject;
 use super::policy::{self, Plan, Then};
-use super::proof_cache::{Presented, Proof};
+use super::proof_cache::{LastRead, Presented, Proof};
 use super::reach::Way;
 use super::rules::Rules;
 use super::stale::Sent;
@@ -40,6 +40,7 @@ pub(super) struct Leave {
 }
 
 /// What the store says of an attempt.
+#[derive(Debug)]
 pub(super) struct Known {
     pub(super) standing: Option<Standing>,
     /// The app password whose label the presented password begins with.
@@ -76,8 +77,7 @@ impl Gate {
             Err(why) => return Err(self.nowhere(attempt, &credentials.password, &why.to_string()).await),
         };
         let candidate = Candidate::parse(&credentials.password);
-        attempt.read_at = self.registry.moment();
-        let read = self.look_up(&home.address, candidate.as_ref()).await;
+        let read = self.look_up_or_recall(attempt, &home.address, candidate.as_ref()).await;
         let located = match &read {
             Ok(known) => {
                 attempt.account_exists = known.standing.is_some();
@@ -126,7 +126,7 @@ impl Gate {
         let label = known.row.as_ref().map(|row| row.label.clone());
         if self.take_turn(attempt, label.as_deref()).await? {
             known = match self.look_up(&located.address, case.candidate).await {
-                Ok(known) => known,
+                Ok(known) => Arc::new(known),
                 Err(error) => return self.without_store(attempt, &case, &error).await,
             };
             attempt.account_exists = known.standing.is_some();
@@ -149,13 +149,16 @@ impl Gate {
             }
             return Err(No::repeated());
         }
-        match (plan, known.row, case.candidate) {
+        match (plan, &known.row, case.candidate) {
             (Plan::Refuse(because), ..) => {
                 self.take_place(attempt, &located.upstream, Place::AsIfSent).await?;
                 Err(No::hopeless(because.as_str()))
             }
             (Plan::ProveAppPassword(then), Some(row), Some(candidate)) => {
-                self.by_app_password(attempt, &case, &row, candidate, then).await
+                let leave = self.by_app_password(attempt, &case, row, candidate, then).await?;
+                let read = LastRead { known: Arc::clone(&known), before: attempt.read_at };
+                self.proofs().keep_read(case.presented(candidate), read);
+                Ok(leave)
             }
             (Plan::PassThrough(_), ..) => {
                 self.take_place(attempt, &located.upstream, Place::Sent).await?;
@@ -189,6 +192,33 @@ impl Gate {
             Some(at) if at != home.upstream => rules.directory.at(home, &at),
             Some(_) | None => Ok(home.clone()),
         }
+    }
+
+    /// The same as [`Gate::look_up`]; by memory, where the gate has just heard that nothing was changed since that was
+    /// read. Notes in `attempt` what had been heard of before.
+    async fn look_up_or_recall(
+        &self,
+        attempt: &mut OpenAttempt,
+        address: &Address,
+        candidate: Option<&Candidate>,
+    ) -> Result<Arc<Known>, StoreError> {
+        if let Some(read) = candidate.and_then(|candidate| self.recall(address, candidate)) {
+            attempt.read_at = read.before;
+            return Ok(read.known);
+        }
+        attempt.read_at = self.registry.moment();
+        self.look_up(address, candidate).await.map(Arc::new)
+    }
+
+    /// What was read of an app password that was proven, where it holds still.
+    pub(super) fn recall(&self, address: &Address, candidate: &Candidate) -> Option<LastRead> {
+        let now = self.now();
+        if !self.hearing.is_fresh(now) {
+            return None;
+        }
+        let read = self.proofs().last_read(Presented { account: address.as_str(), candidate }, now)?;
+        let account = read.known.standing.as_ref()?.account.id;
+        (!self.registry.changed_since(account, read.before)).then_some(read)
     }
 
     /// The account and, if the presented password has the form of an app password, the row with its label.

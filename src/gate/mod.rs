@@ -50,7 +50,7 @@ mod tests;
 
 pub use authenticator::{Authenticator, Dependencies};
 pub use grant::{Concerns, Conclusion, Decision, Grant, Origin, Refused, UpstreamSaid};
-pub use live::{Cause, EndError, LiveSessions, SessionFigures, Traffic};
+pub use live::{Cause, EndError, HEARD_WITHIN, LiveSessions, SessionFigures, Traffic};
 pub use passage::{Passage, SessionSummary};
 pub use reach::{Flag, Led, Reach, Way};
 pub use rules::Rules;

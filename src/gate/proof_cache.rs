@@ -7,15 +7,17 @@
 //! ```
 //!
 //! An entry opens for the password that made it, however it is written, and for no other; a memory image without that
-//! password opens nothing. It spares work and decides nothing: with every login the row is read anew, and a row that
-//! is gone or differs in any byte that matters ends the entry. So a revocation by any process counts at once; and
-//! because it is heard of within a second (`live`), it counts too if the database is gone right after it.
+//! password opens nothing. It spares work and decides nothing: with every login the account and the row are judged anew,
+//! and a row that is gone or differs in any byte that matters ends the entry. They are read from the database, or they
+//! are as they were read last, where the gate has just heard that nothing about the account was changed since
+//! (`live::Hearing`). What is changed is heard of within a second, so it counts too if the database is gone right after.
 //!
 //! An app password that lets nobody in, because it has expired or its account is suspended, is remembered as *barred*:
 //! without the mailbox password, and not for the time without a database. Else whoever has one could make the gate pay
 //! for argon2 as often as he likes, and nothing would count.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
@@ -24,12 +26,14 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use super::judge::Known;
+use super::live::Moment;
 use crate::app_password::{Candidate, Scope};
 use crate::base::key::keyed_hash;
 use crate::base::{AccountId, AppPasswordId, Monotonic, Password, Secret, UpstreamName, random};
 use crate::store::AppPasswordRecord;
 
-/// Entries: enough for the clients of a campus; with some 400 bytes each they take 25 MB.
+/// Entries: enough for the clients of a campus; with some 1,500 bytes each they take 100 MB.
 const ENTRIES_MAX: usize = 65_536;
 
 /// No proof lasts longer, however busy its client is.
@@ -91,10 +95,19 @@ struct Entry {
     mailbox: Option<Encrypted>,
     barred: bool,
     row_mac: Vec<u8>,
+    last_read: Option<LastRead>,
     proven_at: Monotonic,
     used_at: Monotonic,
     row_read_at: Monotonic,
     last_use: u64,
+}
+
+/// What the database said when it was last asked.
+#[derive(Clone)]
+pub(super) struct LastRead {
+    pub(super) known: Arc<Known>,
+    /// What had been heard of before it was asked.
+    pub(super) before: Moment,
 }
 
 struct Encrypted {
@@ -150,6 +163,7 @@ impl ProofCache {
             mailbox,
             barred: proof.barred,
             row_mac: row.mac.clone(),
+            last_read: None,
             proven_at: now,
             used_at: now,
             row_read_at: now,
@@ -186,6 +200,21 @@ impl ProofCache {
         self.take(&key, presented, now)
     }
 
+    /// Keeps what the database said, for an entry that is there. A stale seal is not kept: its next probe is anybody's.
+    pub(super) fn keep_read(&mut self, presented: Presented<'_>, read: LastRead) {
+        let is_stale = read.known.row.as_ref().is_none_or(|row| row.stale_since.is_some());
+        let key = self.entry_key(presented);
+        if let Some(entry) = self.entries.get_mut(&key) {
+            entry.last_read = Some(read).filter(|_| !is_stale && !entry.barred);
+        }
+    }
+
+    /// What the database said of a proof that is good.
+    pub(super) fn last_read(&self, presented: Presented<'_>, now: Monotonic) -> Option<LastRead> {
+        let entry = self.entries.get(&self.entry_key(presented))?;
+        entry.last_read.clone().filter(|_| !self.is_over(entry, now))
+    }
+
     /// Where the mailbox was when this was proven, if it was.
     pub(super) fn at(&self, presented: Presented<'_>) -> Option<UpstreamName> {
         self.entries.get(&self.entry_key(presented)).map(|entry| entry.at.clone())
@@ -195,7 +224,7 @@ impl ProofCache {
     pub(super) fn bar(&mut self, presented: Presented<'_>) {
         let key = self.entry_key(presented);
         if let Some(entry) = self.entries.get_mut(&key) {
-            (entry.mailbox, entry.barred) = (None, true);
+            (entry.mailbox, entry.last_read, entry.barred) = (None, None, true);
         }
     }
 

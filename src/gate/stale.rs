@@ -136,6 +136,8 @@ impl Gate {
             tracing::warn!(error = error as &dyn Error, account = %address, "a stale mailbox password is not marked yet");
         }
         self.refused_seals().note(seal, marked.is_ok(), self.now());
+        // Here nobody waits until the mark is heard of.
+        self.registry.note_changes([seal.account]);
     }
 
     /// The owner of an account without a factor got in with the mailbox password: app passwords that lack it get it,
@@ -146,6 +148,7 @@ impl Gate {
             return;
         }
         let (app_passwords, desk) = (Arc::clone(&self.app_passwords), Arc::clone(&self.desk));
+        let registry = Arc::clone(&self.registry);
         let (address, upstream, at) = (located.address.clone(), located.upstream.clone(), desk.clock.now());
         tokio::spawn(async move {
             match app_passwords.list(account).await {
@@ -155,7 +158,9 @@ impl Gate {
             }
             let mailbox = ProvenMailbox { password: &password, upstream: &upstream, at };
             let by = Author::new(&desk.audit, Actor::Gate);
-            if let Err(error) = app_passwords.reseal(account, &address, mailbox, &by).await {
+            let resealed = app_passwords.reseal(account, &address, mailbox, &by).await;
+            registry.note_changes([account]);
+            if let Err(error) = resealed {
                 unlearnt(&address, &error);
             }
         });

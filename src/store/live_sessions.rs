@@ -25,6 +25,8 @@ name_statements! {
     FORGET = "DELETE FROM nodes WHERE id = $1";
     /// Later than they vanish from lists: a node that was only slow must not lose its rows.
     FORGET_DEAD = "DELETE FROM nodes WHERE beat < unixepoch() - 60";
+    /// As long as a node that is only slow may go on.
+    NODES = "SELECT COUNT(*) FROM nodes WHERE beat >= unixepoch() - 60";
     BEGUN = "INSERT INTO live_sessions (id, node, account, protocol, client, program, app_password, upstream, since, \
              bytes_from_client, bytes_to_client) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
              ON CONFLICT (id) DO NOTHING";
@@ -114,6 +116,14 @@ impl Store {
         on_pool!(self, |pool| {
             sqlx::query(FORGET_DEAD).execute(pool).await?;
         })
+    }
+
+    /// Whether a gate serves with this database, or did a minute ago.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn is_served(&self) -> Result<bool, StoreError> {
+        on_pool!(self, |pool| sqlx::query_scalar::<_, i64>(NODES).fetch_one(pool).await? > 0)
     }
 
     /// The live sessions of all nodes that said within the last 20 seconds that they live; of one account, or all.

@@ -49,8 +49,12 @@ impl Gate {
     /// Looks once for changes, and does what follows.
     pub(in crate::gate) async fn hear_changes(&self) {
         let mut ear = self.ear.lock().await;
+        let begun = self.now();
         let heard = self.hear(&mut ear).await;
         let was_deaf = std::mem::replace(&mut ear.deaf, heard.is_err());
+        if heard.is_ok() {
+            self.hearing.heard_all_until(begun);
+        }
         match heard {
             Ok(()) if was_deaf => tracing::info!("changes are heard of again"),
             Err(error) if !was_deaf => tracing::warn!(

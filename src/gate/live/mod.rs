@@ -15,12 +15,15 @@
 
 mod feed;
 mod hear;
+mod hearing;
 mod listing;
 mod over;
 mod registry;
 mod service;
 
 pub(super) use hear::Ear;
+pub use hearing::HEARD_WITHIN;
+pub(super) use hearing::Hearing;
 pub(super) use listing::Listing;
 pub use over::Cause;
 pub(super) use registry::{Moment, Place, Registry, Session};

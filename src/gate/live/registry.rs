@@ -179,7 +179,7 @@ impl Registry {
     }
 
     /// Notes changes, before anybody is ended for them.
-    pub(super) fn note_changes(&self, accounts: impl IntoIterator<Item = AccountId>) {
+    pub(in crate::gate) fn note_changes(&self, accounts: impl IntoIterator<Item = AccountId>) {
         let mut inner = self.locked();
         inner.moment.0 += 1;
         let moment = inner.moment;
