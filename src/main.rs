@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// A tenth less processor time for each login than with the C library's (docs/performance.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     mailward::cli::run()
 }

@@ -22,11 +22,11 @@ use crate::store::{AuditHead, AuditMark, Store};
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Records of one pause that are indexed at once. Where there are more, each look at what the index lacks writes pages all
-/// over its four trees: then what shares a look shares pages.
+/// over its five trees: what shares a look shares pages.
 const FEW: i64 = 50;
 
 /// The least time between two looks at many records. Whoever searches on this node looks first.
-const INDEX_PAUSE: Duration = Duration::from_secs(1);
+const INDEX_PAUSE: Duration = Duration::from_secs(10);
 
 /// The least time between two passes while the database does not answer.
 const RETRY: Duration = Duration::from_secs(1);
@@ -37,6 +37,8 @@ pub(super) struct Follower {
     pub(super) store: Store,
     pub(super) key: Arc<SiteKey>,
     pub(super) tips: watch::Receiver<Vec<Tip>>,
+    /// Closed when the writer is gone.
+    pub(super) writer: watch::Receiver<()>,
     pub(super) counters: Arc<Counters>,
     pub(super) clock: Arc<dyn Clock>,
 }
@@ -44,7 +46,6 @@ pub(super) struct Follower {
 impl Follower {
     /// Until the writer is gone and all that it wrote is in the database, as far as that answers.
     pub(super) async fn run(mut self) {
-        let mut writer = self.tips.clone();
         let mut anchored = HashMap::new();
         let mut indexed = HashMap::new();
         let mut failing = false;
@@ -92,7 +93,7 @@ impl Follower {
             }
             let pause = if passed.is_ok() { PAUSE } else { RETRY };
             // Ends early when the writer is gone: a command that wrote one record must not linger.
-            let _ = tokio::time::timeout(pause, writer.wait_for(|_| false)).await;
+            let _ = tokio::time::timeout(pause, self.writer.changed()).await;
         }
     }
 

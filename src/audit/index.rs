@@ -15,8 +15,8 @@ use crate::store::{AuditMark, AuditRow, Store, StoreError};
 
 /// Records and bytes of one batch, at most (a single longer line is one, too): it is one transaction, and whoever
 /// logs in meanwhile waits behind it.
-const BATCH_RECORDS: usize = 500;
-const BATCH_BYTES: usize = 1 << 20;
+const BATCH_RECORDS: usize = 4000;
+const BATCH_BYTES: usize = 4 << 20;
 
 /// How many of the last bytes before a mark are remembered: they hold the hash of the last record.
 const TAIL: usize = 67;

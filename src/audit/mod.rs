@@ -155,7 +155,7 @@ impl Audit {
         let counters = Arc::<Counters>::default();
         let leisure = Arc::<Leisure>::default();
         let services = (Arc::clone(&clock), Arc::clone(&counters), Arc::clone(&leisure));
-        let (writer, tips) = Writer::new(ground, chain, services);
+        let (writer, tips, lives) = Writer::new(ground, chain, services);
         let named = std::thread::Builder::new().name("audit-writer".to_owned());
         named.spawn(move || writer.run(requests)).map_err(failed)?;
         let follower = Follower {
@@ -164,6 +164,7 @@ impl Audit {
             store,
             key: Arc::clone(&key),
             tips,
+            writer: lives,
             counters: Arc::clone(&counters),
             clock: Arc::clone(&clock),
         };
@@ -179,7 +180,8 @@ impl Audit {
     /// [`AuditError`]; then the record is not in the trail, or, should the disk not even let it be taken back,
     /// there but not vouched for.
     pub async fn append(&self, event: Event) -> Result<(), AuditError> {
-        let (request, answer) = self.request(event);
+        let (done, answer) = oneshot::channel();
+        let request = Box::new(Request { event, at: self.clock.now(), done: Some(done) });
         match self.queue.try_send(Message::Append(request)) {
             Ok(()) => {}
             Err(TrySendError::Closed(_)) => return Err(AuditError::Closed),
@@ -189,25 +191,19 @@ impl Audit {
         answer.await.unwrap_or(Err(AuditError::Closed))
     }
 
-    /// The same for a record that nobody is told of: it may wait for others to share their sync, for a tenth of a second
-    /// at most.
+    /// Appends a record that nobody is told of and nobody waits for: others share their sync with it, within a tenth of a
+    /// second. Should it be lost, the log says so.
     ///
     /// # Errors
-    /// As [`Audit::append`].
-    pub async fn append_at_leisure(&self, event: Event) -> Result<(), AuditError> {
-        let (request, answer) = self.request(event);
-        match self.leisure.add(request) {
+    /// [`AuditError::Closed`]
+    pub fn append_at_leisure(&self, event: Event) -> Result<(), AuditError> {
+        match self.leisure.add(Request { event, at: self.clock.now(), done: None }) {
             None => return Err(AuditError::Closed),
             // Whoever is the first sees to it that somebody comes for them.
             Some(true) => self.send_later(Message::Gather, LEISURE),
             Some(false) => {}
         }
-        answer.await.unwrap_or(Err(AuditError::Closed))
-    }
-
-    fn request(&self, event: Event) -> (Box<Request>, oneshot::Receiver<Result<(), AuditError>>) {
-        let (done, answer) = oneshot::channel();
-        (Box::new(Request { event, at: self.clock.now(), done }), answer)
+        Ok(())
     }
 
     fn send_later(&self, message: Message, after: Duration) {

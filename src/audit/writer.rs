@@ -53,7 +53,19 @@ pub(super) enum Message {
 pub(super) struct Request {
     pub(super) event: Event,
     pub(super) at: Timestamp,
-    pub(super) done: oneshot::Sender<Result<(), AuditError>>,
+    /// Who waits for it; where nobody does, the log hears of a failure.
+    pub(super) done: Option<oneshot::Sender<Result<(), AuditError>>>,
+}
+
+impl Request {
+    fn answer(self, result: &Result<(), AuditError>) {
+        match (self.done, result) {
+            // Who no longer listens is recorded all the same.
+            (Some(done), _) => drop(done.send(result.clone())),
+            (None, Ok(())) => {}
+            (None, Err(error)) => tracing::error!(%error, "an audit record is lost"),
+        }
+    }
 }
 
 /// Records that go with the next group, whose ever that is. `None` once the chain has ended.
@@ -67,10 +79,10 @@ impl Default for Leisure {
 
 impl Leisure {
     /// Adds one. Whether it is the first, or `None` where nobody will come for it.
-    pub(super) fn add(&self, request: Box<Request>) -> Option<bool> {
+    pub(super) fn add(&self, request: Request) -> Option<bool> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = waiting.as_mut()?;
-        waiting.push(*request);
+        waiting.push(request);
         Some(waiting.len() == 1)
     }
 
@@ -128,6 +140,9 @@ pub(super) struct Writer {
     chain: Option<ChainFile>,
     /// The last durable record of every chain of this process, the current one's last.
     tips: watch::Sender<Vec<Tip>>,
+    /// Held for its drop, after the last tip.
+    #[expect(dead_code, reason = "held for its drop")]
+    lives: watch::Sender<()>,
     counters: Arc<Counters>,
     leisure: Arc<Leisure>,
     clock: Arc<dyn Clock>,
@@ -167,11 +182,16 @@ impl Writer {
         ground: Ground,
         chain: Option<ChainFile>,
         (clock, counters, leisure): (Arc<dyn Clock>, Arc<Counters>, Arc<Leisure>),
-    ) -> (Self, watch::Receiver<Vec<Tip>>) {
+    ) -> (Self, watch::Receiver<Vec<Tip>>, watch::Receiver<()>) {
         let tip = chain.as_ref().map(|chain| chain.tip().clone());
         let (tips, watched) = watch::channel(tip.into_iter().collect());
         let failing = chain.is_none();
-        (Self { ground, chain, tips, counters, leisure, clock, failing, rationed: None }, watched)
+        let (lives, living) = watch::channel(());
+        (
+            Self { ground, chain, tips, lives, counters, leisure, clock, failing, rationed: None },
+            watched,
+            living,
+        )
     }
 
     /// Until everybody who could append is gone, or somebody closes.
@@ -212,7 +232,7 @@ impl Writer {
         }
     }
 
-    /// Empties `group`, telling each whether its record is durable. Who no longer listens is recorded all the same.
+    /// Empties `group`, telling each whether its record is durable.
     fn commit(&mut self, group: &mut Vec<Request>) {
         self.look_for_room();
         if self.rationed.is_some() {
@@ -232,7 +252,7 @@ impl Writer {
         }
         let result = self.note(group.len(), result);
         for request in group.drain(..) {
-            let _ = request.done.send(result.clone());
+            request.answer(&result);
         }
     }
 
@@ -264,7 +284,7 @@ impl Writer {
     fn turn_away(&self, group: &mut Vec<Request>, error: &AuditError) {
         for request in group.extract_if(.., |request| !request.event.matters()) {
             self.counters.failures.fetch_add(1, Ordering::Relaxed);
-            let _ = request.done.send(Err(error.clone()));
+            request.answer(&Err(error.clone()));
         }
     }
 
@@ -355,7 +375,8 @@ mod tests {
         };
         let ground = Ground::new(&settings);
         let chain = ground.clone().begin(clock.now()).unwrap();
-        Writer::new(ground, Some(chain), (clock, Arc::default(), Arc::default()))
+        let (writer, tips, _) = Writer::new(ground, Some(chain), (clock, Arc::default(), Arc::default()));
+        (writer, tips)
     }
 
     #[test]

@@ -59,8 +59,8 @@ impl Desk {
     }
 
     /// Records what no client is told, a little later than the rest.
-    pub(super) async fn record_at_leisure(&self, event: Event) {
-        let appended = self.audit.append_at_leisure(event).await;
+    pub(super) fn record_at_leisure(&self, event: Event) {
+        let appended = self.audit.append_at_leisure(event);
         self.may_be_told(appended);
     }
 

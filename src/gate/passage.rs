@@ -61,7 +61,7 @@ impl Passage {
         let event = self.event(&summary);
         let desk = Arc::clone(&self.desk);
         drop(self);
-        desk.record_at_leisure(event).await;
+        desk.record_at_leisure(event);
     }
 
     /// The record, and the one line of the log that says the same.
