@@ -132,7 +132,7 @@ impl Authenticator {
                 login: leave.login,
                 basis: leave.basis,
             })),
-            Err(no) => Decision::Refuse(self.gate.refuse(attempt, no).await),
+            Err(no) => Decision::Refuse(Box::pin(self.gate.refuse(attempt, no)).await),
         }
     }
 

@@ -41,7 +41,7 @@ impl Gate {
         let took = self.now().since(attempt.looked_at);
         let Some(located) = attempt.located.clone() else {
             let no = No::undecided("a grant without an account");
-            return Conclusion::Refuse(self.refuse(attempt, no).await);
+            return Conclusion::Refuse(Box::pin(self.refuse(attempt, no)).await);
         };
         let entrant = match said {
             UpstreamSaid::Yes => {
@@ -87,7 +87,7 @@ impl Gate {
                 }
                 self.enter(attempt, located, entrant).await
             }
-            Err(no) => Conclusion::Refuse(self.refuse(attempt, no).await),
+            Err(no) => Conclusion::Refuse(Box::pin(self.refuse(attempt, no)).await),
         }
     }
 
@@ -238,10 +238,10 @@ impl Gate {
         };
         let Some(place) = self.registry.enter(session, entrant.expires_at) else {
             let no = No::proven(Refusal::Unavailable, "the account has as many sessions as it may have");
-            return Conclusion::Refuse(self.refuse(attempt, no).await);
+            return Conclusion::Refuse(Box::pin(self.refuse(attempt, no)).await);
         };
         if let Err(no) = self.still_may_enter(&attempt, &place).await {
-            return Conclusion::Refuse(self.refuse(attempt, no).await);
+            return Conclusion::Refuse(Box::pin(self.refuse(attempt, no)).await);
         }
         let latest = Use {
             account: entrant.account,

@@ -24,7 +24,6 @@ mod stale;
 
 use std::io;
 use std::path::PathBuf;
-use std::pin::pin;
 use std::time::Duration;
 
 pub use look::{Look, look};
@@ -144,9 +143,12 @@ macro_rules! in_transaction {
 
 use {in_transaction, name_statements, on_pool};
 
-async fn within_deadline<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    // Where it is: it would be copied.
-    tokio::time::timeout(DEADLINE, pin!(work)).await.unwrap_or_else(|_| Err(StoreError::timed_out()))
+fn within_deadline<T>(
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> impl Future<Output = Result<T, StoreError>> {
+    // In a place of its own: several KiB, which would else be part of every login, asked or not, and copied with it.
+    let work = Box::pin(work);
+    async { tokio::time::timeout(DEADLINE, work).await.unwrap_or_else(|_| Err(StoreError::timed_out())) }
 }
 
 fn migrate_hint(error: &sqlx::migrate::MigrateError) -> &'static str {
