@@ -202,6 +202,7 @@ impl Proxy {
     pub fn adopt(&mut self, prepared: Prepared) -> Vec<SocketAddr> {
         let Prepared { listeners, acceptors, upstreams, limits, wording, drain } = prepared;
         self.common.permits.adopt(&limits);
+        upstreams.take_effect();
         self.upstreams.send_replace(Arc::clone(&upstreams));
         (self.acceptors, self.drain) = (acceptors, drain);
         let wanted = listeners.into_iter().map(|(listener, socket)| {
