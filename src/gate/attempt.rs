@@ -91,6 +91,8 @@ pub(super) struct OpenAttempt {
     desk: Arc<Desk>,
     /// Those that held when it came.
     pub(super) rules: Arc<Rules>,
+    /// Its connection is of another reading of the configuration than they are.
+    pub(super) outdated: bool,
     /// Where it comes from.
     pub(super) origin: Origin,
     /// What the client says it is.
@@ -138,9 +140,11 @@ pub(super) struct OpenAttempt {
 impl OpenAttempt {
     /// Begins.
     pub(super) fn new(desk: &Arc<Desk>, origin: &Origin, credentials: &Credentials) -> Self {
+        let (reading, rules) = desk.rules.of_reading();
         Self {
             desk: Arc::clone(desk),
-            rules: desk.rules.now(),
+            rules,
+            outdated: origin.reading != reading,
             origin: origin.clone(),
             program: credentials.program.clone(),
             located: None,

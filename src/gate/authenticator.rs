@@ -29,7 +29,7 @@ use crate::app_password::{AppPasswords, Argon2Figures};
 use crate::audit::event::{Guessing, Outcome, Pattern, RefusedLogins};
 use crate::audit::{Audit, Event};
 use crate::base::key::KEY_LEN;
-use crate::base::{Clock, Monotonic, Protocol, Secret, UpstreamName, random};
+use crate::base::{AccountId, Clock, Monotonic, Protocol, Secret, UpstreamName, random};
 use crate::config::WhenFull;
 use crate::meters::Meters;
 use crate::protocol::{Credentials, Refusal};
@@ -71,6 +71,7 @@ impl Authenticator {
             app_passwords: on.app_passwords,
             registry: Arc::new(Registry::new(limits.sessions_per_account)),
             ear: tokio::sync::Mutex::default(),
+            to_judge: Mutex::default(),
             listing: tokio::sync::Mutex::new(Listing::new()),
             proofs: Mutex::new(ProofCache::new(process_key(), limits.proof_cache)),
             refusal_times: Mutex::new(times.collect()),
@@ -216,6 +217,8 @@ pub(super) struct Gate {
     pub(super) registry: Arc<Registry>,
     /// One look at a time.
     pub(super) ear: tokio::sync::Mutex<Ear>,
+    /// Accounts whose sessions are to be judged with the next look.
+    to_judge: Mutex<Vec<AccountId>>,
     pub(super) listing: tokio::sync::Mutex<Listing>,
     pub(super) uses: Uses,
     pub(super) budgets: Budgets,
@@ -342,6 +345,10 @@ impl Gate {
 
     pub(super) fn proofs(&self) -> MutexGuard<'_, ProofCache> {
         locked(&self.proofs)
+    }
+
+    pub(super) fn to_judge(&self) -> MutexGuard<'_, Vec<AccountId>> {
+        locked(&self.to_judge)
     }
 
     pub(super) fn refused_seals(&self) -> MutexGuard<'_, RefusedSeals> {

@@ -197,8 +197,8 @@ impl Proxy {
         Ok(Prepared::new(config, sockets, acceptors, upstreams))
     }
 
-    /// Who connects from now on is served by what was prepared; who is connected goes on as before. Returns the
-    /// addresses at which nobody listens any more.
+    /// Who connects from now on is served by what was prepared, which is of the reading that the gate has adopted; who is
+    /// logged in goes on as before. Returns the addresses at which nobody listens any more.
     pub fn adopt(&mut self, prepared: Prepared) -> Vec<SocketAddr> {
         let Prepared { listeners, acceptors, upstreams, limits, wording, drain } = prepared;
         self.common.permits.adopt(&limits);
@@ -239,6 +239,7 @@ impl Proxy {
             limits: Arc::clone(limits),
             drain: self.drain,
             gate: Arc::clone(gate),
+            reading: gate.reading(),
             ways: legs.ways(&listener.upstreams),
             legs: legs.clone(),
             permits: permits.clone(),

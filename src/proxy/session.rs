@@ -24,7 +24,7 @@ use super::upstream::{Answer, Entered, Legs, Seat, Told, Ways};
 use crate::base::{ClientAddress, Clock, SessionId, random};
 use crate::config::{Limits, ListenerTls};
 use crate::gate::{
-    Authenticator, Conclusion, Decision, Origin, Passage, Refused, SessionSummary, UpstreamSaid,
+    Authenticator, Conclusion, Decision, Origin, Passage, Reading, Refused, SessionSummary, UpstreamSaid,
 };
 use crate::meters::{Handshake, UpstreamLogin};
 use crate::protocol::{
@@ -42,6 +42,8 @@ pub(super) struct Door<P: MailProtocol> {
     /// `server.drain`
     pub(super) drain: Duration,
     pub(super) gate: Arc<Authenticator>,
+    /// Of which reading of the configuration all of this is.
+    pub(super) reading: Reading,
     pub(super) legs: Legs<P>,
     /// Which of them this listener leads to, and what clients are told of them.
     pub(super) ways: Ways<P>,
@@ -130,7 +132,7 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
         let session = SessionId(random::uuid(door.clock.now()));
         let Told { offer, reach } = door.ways.told(None);
         let address = ClientAddress::new(ends.client().ip());
-        let origin = Origin { session, protocol: P::PROTOCOL, client: address, reach };
+        let origin = Origin { session, protocol: P::PROTOCOL, client: address, reach, reading: door.reading };
         let client = ClientOrigin { ends, session: session.0.as_u128() };
         Self { door, origin, client, offer, permit, deadline, leaving: Leaving::new(door.closing.clone()) }
     }
@@ -178,6 +180,12 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
                             // A delay that would outlast the deadline ends with it, unanswered.
                             self.patiently(pin!(sleep_until(arrived + refused.not_before))).await?;
                             dialogue.refuse(refused.refusal);
+                            if self.door.gate.reading() != self.door.reading {
+                                // Whatever it tries next, nobody judges it here.
+                                dialogue.stop();
+                                self.patiently(pin!(settle(&mut stream, &mut dialogue))).await?.ok()?;
+                                return None;
+                            }
                         }
                     }
                 }

@@ -103,8 +103,8 @@ impl Reloader {
         for (protocol, address) in prepared.addresses() {
             tracing::info!(%protocol, %address, "listening");
         }
-        // First who gets in, then where: nobody enters a new door by the old rules.
-        let sessions_ended = gate.adopt(rules).await;
+        // First who gets in, then where, and nothing in between: until then nobody is judged.
+        let sessions_ended = gate.adopt(rules);
         for address in proxy.adopt(prepared) {
             tracing::info!(%address, "listening no more");
         }

@@ -32,13 +32,6 @@ pub(in crate::gate) struct Ear {
     pruned_at: Option<Monotonic>,
 }
 
-impl Ear {
-    /// The sessions of these accounts are to be judged with the next look.
-    pub(in crate::gate) fn judge_later(&mut self, accounts: impl IntoIterator<Item = AccountId>) {
-        self.unjudged.extend(accounts);
-    }
-}
-
 /// What the sessions of an account rest on, now.
 struct Ground {
     standing: Option<Standing>,
@@ -49,6 +42,7 @@ impl Gate {
     /// Looks once for changes, and does what follows.
     pub(in crate::gate) async fn hear_changes(&self) {
         let mut ear = self.ear.lock().await;
+        ear.unjudged.extend(std::mem::take(&mut *self.to_judge()));
         let heard = self.hear(&mut ear).await;
         let was_deaf = std::mem::replace(&mut ear.deaf, heard.is_err());
         match heard {

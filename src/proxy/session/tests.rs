@@ -51,6 +51,7 @@ impl Stage {
             wording: wording(),
             limits: Arc::new(limits),
             gate: Arc::clone(&site.gate),
+            reading: site.gate.reading(),
             ways: legs.ways(&[]),
             legs,
             permits: permits.clone(),
