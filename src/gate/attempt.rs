@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 use super::Origin;
 use super::budget::Hold;
@@ -48,6 +49,35 @@ pub(super) struct Desk {
     pub(super) rules: InForce,
     /// What is counted.
     pub(super) meters: Arc<Meters>,
+    /// What is done behind the back of whoever is gone.
+    pub(super) unfinished: Unfinished,
+}
+
+/// How much is still being recorded that nobody waits for. Clones count together.
+#[derive(Clone, Default)]
+pub(super) struct Unfinished(watch::Sender<usize>);
+
+/// One of them, until dropped.
+pub(super) struct Finishing(Unfinished);
+
+impl Unfinished {
+    /// One more.
+    pub(super) fn begin(&self) -> Finishing {
+        self.0.send_modify(|count| *count += 1);
+        Finishing(self.clone())
+    }
+
+    /// Returns when nothing is left.
+    pub(super) async fn done(&self) {
+        // It cannot fail: the sender is here.
+        let _ = self.0.subscribe().wait_for(|count| *count == 0).await;
+    }
+}
+
+impl Drop for Finishing {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|count| *count -= 1);
+    }
 }
 
 impl Desk {
@@ -68,9 +98,10 @@ impl Desk {
         let Err(error) = appended else { return true };
         let when_full = self.rules.now().when_full;
         tracing::error!(%error, ?when_full, "an audit record is lost");
-        match when_full {
-            WhenFull::Refuse => false,
-            WhenFull::Continue => true,
+        match (error, when_full) {
+            // The gate stops, or its writer is gone: nobody comes in behind the end of the trail.
+            (AuditError::Closed, _) | (AuditError::Write { .. }, WhenFull::Refuse) => false,
+            (AuditError::Write { .. }, WhenFull::Continue) => true,
         }
     }
 
@@ -79,7 +110,11 @@ impl Desk {
         let desk = Arc::clone(self);
         match Handle::try_current() {
             Ok(runtime) => {
-                runtime.spawn(async move { desk.record(event).await });
+                let finishing = self.unfinished.begin();
+                runtime.spawn(async move {
+                    desk.record(event).await;
+                    drop(finishing);
+                });
             }
             Err(_) => tracing::error!("an audit record is lost: the gate has stopped"),
         }
@@ -180,9 +215,9 @@ impl OpenAttempt {
     pub(super) async fn close(mut self, settle: Settle, outcome: Outcome, reason: String) -> bool {
         self.settle(settle);
         self.closed = true;
+        let desk = Arc::clone(&self.desk);
         self.desk.meters.attempt(self.origin.protocol, outcome);
         let Some(event) = self.event(outcome, reason) else { return true };
-        let desk = Arc::clone(&self.desk);
         drop(self);
         desk.record(event).await
     }

@@ -89,6 +89,7 @@ impl Authenticator {
                 clock,
                 meters: Meters::new(rules.upstreams.iter().map(|upstream| upstream.name.clone())),
                 rules: InForce::new(on.rules),
+                unfinished: Default::default(),
             }),
             #[cfg(test)]
             argon2_runs: std::sync::atomic::AtomicUsize::new(0),
@@ -146,7 +147,12 @@ impl Authenticator {
         if grant.is_settled_by(&said) {
             return gate.conclude(*grant, said).await;
         }
-        tokio::spawn(async move { gate.conclude(*grant, said).await }).await.unwrap_or_else(|error| {
+        let finishing = gate.desk.unfinished.begin();
+        let concluding = async move {
+            let _finishing = finishing;
+            gate.conclude(*grant, said).await
+        };
+        tokio::spawn(concluding).await.unwrap_or_else(|error| {
             tracing::error!(%error, "the gate failed to conclude an attempt");
             Conclusion::Refuse(Refused { refusal: Refusal::Unavailable, not_before: Duration::ZERO })
         })
@@ -155,6 +161,11 @@ impl Authenticator {
     /// Records what happened that no attempt is behind; what cannot be written is said in the log.
     pub async fn record(&self, event: Event) {
         self.gate.desk.record(event).await;
+    }
+
+    /// Returns when the attempts and sessions of those who are gone are recorded; for the gate's end.
+    pub async fn finished(&self) {
+        self.gate.desk.unfinished.done().await;
     }
 
     /// Records the end of a session and gives its place back.

@@ -51,6 +51,9 @@ pub use upstream::Upstreams;
 /// What sessions may take to end once the gate stops, beyond what their relay may: the last words and the last record.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
+/// What it takes to cut off those that took longer.
+const CUT_OFF_MAX: Duration = Duration::from_secs(1);
+
 /// One reading of the configuration, ready to be served: all that can fail has been done.
 pub struct Prepared {
     /// With a socket where there is no door yet.
@@ -268,11 +271,13 @@ impl Proxy {
         self.drain
     }
 
-    /// Returns when `closing` turned true and the sessions have ended, or had the time to.
+    /// Returns when `closing` turned true and the connections have ended, or had the time to and were cut off.
     pub async fn drained(mut self) {
         self.doors.closed().await;
         if !self.common.permits.all_gone(self.drain + LAST_WORDS).await {
-            tracing::warn!("sessions were still open when the gate stopped");
+            tracing::warn!("connections were still open when the gate stopped: they are cut off");
+            self.doors.cut_off();
+            self.common.permits.all_gone(CUT_OFF_MAX).await;
         }
     }
 }

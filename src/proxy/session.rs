@@ -20,7 +20,7 @@ use super::driver::{Turn, drive_until, settle};
 use super::permits::{ConnectionPermit, Permits, StrangerPermit};
 use super::relay::{Guard, Patience, Reason, Relay};
 use super::tls::{Acceptor, Stream};
-use super::upstream::{Answer, Entered, Legs, Seat, Told, Ways};
+use super::upstream::{Answer, Entered, Failure, Legs, Seat, Told, Ways};
 use crate::base::{ClientAddress, Clock, SessionId, random};
 use crate::config::{Limits, ListenerTls};
 use crate::gate::{
@@ -275,8 +275,14 @@ async fn judge<P: MailProtocol>(
     };
     let login = grant.take_login();
     let asked = Instant::now();
-    let answer =
-        door.legs.log_in(grant.upstream(), login, attempt.introduction, Some(client), deadline).await;
+    let answer = tokio::select! {
+        biased;
+        answer = door.legs.log_in(grant.upstream(), login, attempt.introduction, Some(client), deadline) => answer,
+        // How far it came nobody knows.
+        () = Leaving::new(door.closing.clone()).after(door.drain) => {
+            Answer::Unavailable { failure: Failure::Stopping, credential_sent: true }
+        }
+    };
     let how = match &answer {
         Answer::Yes(_) => UpstreamLogin::Accepted,
         Answer::No => UpstreamLogin::Refused,

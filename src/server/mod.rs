@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
 use crate::audit::{Audit, Event};
 use crate::config::{Config, WhenFull};
@@ -38,6 +38,9 @@ use strays::warn_of_strays;
 
 /// What closing takes at most, beyond what sessions may: the last words, the last records.
 const CLOSE_MAX: Duration = Duration::from_secs(15);
+
+/// For what is recorded of those who did not leave by themselves.
+const RECORDING_MAX: Duration = Duration::from_secs(2);
 
 /// Serves `config`, which stands in the file at `path`, until `SIGTERM` or `SIGINT`, then lets sessions end in order.
 /// `inherited` are the sockets that came with the process.
@@ -135,6 +138,9 @@ pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyho
     let second = tokio::spawn(orders.end_at_the_next());
     close.send_replace(true);
     proxy.drained().await;
+    if timeout(RECORDING_MAX, gate.finished()).await.is_err() {
+        tracing::error!("what ended last may not be in the trail");
+    }
     second.abort();
     uses.abort();
     drop(watches);

@@ -226,6 +226,9 @@ pub enum Failure {
     /// The client had less time left than the server may take.
     #[error("the client's time was over before it answered")]
     ClientsTime,
+    /// The gate had no time left.
+    #[error("the gate stopped before it answered")]
+    Stopping,
     /// What the dialogue found.
     #[error(transparent)]
     Said(Trouble),
@@ -257,6 +260,7 @@ impl Failure {
             Self::Down(_)
             | Self::Full
             | Self::ClientsTime
+            | Self::Stopping
             | Self::NotServed
             | Self::Said(
                 Trouble::InUse | Trouble::LoginDelay | Trouble::OfferChanged | Trouble::NoMechanism,
@@ -267,7 +271,7 @@ impl Failure {
     /// Whom it concerns; `credential_sent`: it came behind the password.
     pub(super) fn concerns(&self, credential_sent: bool) -> Concerns {
         match self {
-            Self::ClientsTime => Concerns::Client,
+            Self::ClientsTime | Self::Stopping => Concerns::Client,
             Self::Said(Trouble::InUse | Trouble::LoginDelay) => Concerns::Mailbox,
             Self::Said(Trouble::Said(_)) if credential_sent => Concerns::Mailbox,
             Self::Resolve(_)
