@@ -28,7 +28,7 @@ use super::verdict::Settle;
 use crate::account::Located;
 use crate::audit::event::{Credential, Login, Outcome};
 use crate::audit::{Audit, AuditError, Event};
-use crate::base::{Address, AppPasswordId, Clock, LoginName, Monotonic, UpstreamName};
+use crate::base::{Address, AppPasswordId, Clock, LoginName, Monotonic, Protocol, UpstreamName};
 use crate::config::WhenFull;
 use crate::meters::Meters;
 use crate::protocol::{Credentials, Mechanism};
@@ -216,10 +216,14 @@ impl OpenAttempt {
         self.settle(settle);
         self.closed = true;
         let desk = Arc::clone(&self.desk);
-        self.desk.meters.attempt(self.origin.protocol, outcome);
+        let mut counted = Counted { desk: &desk, protocol: self.origin.protocol, outcome };
         let Some(event) = self.event(outcome, reason) else { return true };
         drop(self);
-        desk.record(event).await
+        let told = desk.record(event).await;
+        if !told {
+            counted.outcome = Outcome::Unavailable;
+        }
+        told
     }
 
     /// Whether it is one of many that nobody need tell apart: what was not looked at, and what came to nothing.
@@ -295,6 +299,19 @@ impl OpenAttempt {
             outcome,
             reason,
         }))
+    }
+}
+
+/// What the client is told, counted when that is settled or the client gone.
+struct Counted<'a> {
+    desk: &'a Desk,
+    protocol: Protocol,
+    outcome: Outcome,
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.desk.meters.attempt(self.protocol, self.outcome);
     }
 }
 

@@ -64,13 +64,16 @@ pub(super) async fn serve<P: MailProtocol>(
 ) {
     let _counted = door.gate.meters().connected(P::PROTOCOL);
     let admitted = Box::pin(until_admitted(&door, tcp, peer)).await;
-    let Some(Admitted { mut passage, mut relay, seat: _seat }) = admitted else { return };
+    let Some(Admitted { mut passage, mut relay, seat }) = admitted else { return };
     let since = Instant::now();
     let mut closing = door.closing.clone();
     let patience = Patience::new(door.limits.idle, door.drain);
     let drain = Drain { told: &mut closing, farewell: &|| P::farewell(&door.wording) };
     let reason = relay.run(patience, drain, passage.ended()).await;
     let summary = SessionSummary { duration: since.elapsed(), reason: reason.as_str() };
+    // The trail takes its time, and others may have need of the room.
+    drop(relay);
+    drop(seat);
     door.gate.session_ended(passage, summary).await;
 }
 

@@ -300,6 +300,29 @@ async fn another_max_connections_counts_who_is_there() {
 }
 
 #[tokio::test]
+async fn a_session_that_is_over_leaves_its_seat_before_the_trail_has_it() {
+    let (legacy, authority) = (Legacy::open().await, Authority::new());
+    let config = configuration(&legacy, &authority, &[(Protocol::Imap, ListenerTls::Implicit)]);
+    let site = Site::open(&config.upstreams[0], limits()).await;
+    let prepared = Prepared::first(&config, Inherited::default()).unwrap();
+    let address = prepared.addresses()[0].1;
+    let (_close, closing) = watch::channel(false);
+    let lanes = Lanes::start().unwrap();
+    let proxy = Proxy::open(prepared, &lanes, Arc::clone(&site.gate), Arc::clone(&site.clock), closing).await;
+    let taken = || proxy.upstreams().borrow().load()[0].connections;
+    let mut client = Client::connect(address).await.secure(&authority, address.port()).await;
+    client.until("* OK").await;
+    client.say("a LOGIN ann@example.org \"right\"\r\n").await;
+    assert!(client.until("a ").await.contains("a OK"));
+    assert_eq!(taken(), 1);
+    drop(client);
+    testing::eventually(|| taken() == 0).await;
+    // The end of a session waits a tenth of a second for others.
+    assert!(site.recorded("session_end", "reason").is_empty());
+    testing::eventually(|| site.recorded("session_end", "reason") == ["client_closed"]).await;
+}
+
+#[tokio::test]
 async fn a_mailbox_password_is_checked_over_whichever_protocol_there_is() {
     let legacy = Legacy::open().await;
     let authority = Authority::new();

@@ -2,6 +2,7 @@
 //! what the trail says.
 
 use super::*;
+use crate::audit::event::Outcome;
 
 async fn use_up(site: &Site, host: u8, name: &str) {
     for number in 0..10 {
@@ -424,6 +425,13 @@ async fn without_a_trail_logins_follow_the_administrators_choice() {
         assert_eq!(site.try_in(1, ALICE, MAILBOX).await.refusal(), expected, "{when_full:?}");
         let wrong = site.try_in(1, ALICE, "wrong").await.refusal();
         assert_eq!(wrong, Some(expected.unwrap_or(Refusal::NotLetIn)), "{when_full:?}");
+        let counted = |outcome| {
+            let attempts = site.gate.meters().attempts();
+            attempts.filter(|(_, of, _)| *of == outcome).map(|(_, _, count)| count).sum::<u64>()
+        };
+        let admitted = u64::from(expected.is_none());
+        assert_eq!(counted(Outcome::Admitted), admitted, "{when_full:?}");
+        assert_eq!(counted(Outcome::Unavailable), 2 * (1 - admitted), "{when_full:?}");
     }
 }
 
