@@ -16,6 +16,7 @@ mod reload;
 mod strays;
 
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,7 +113,7 @@ pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyho
     let mut checks = manager.watchdog().map(checks);
     loop {
         let order = tokio::select! {
-            order = orders.next() => order,
+            biased;
             () = next(&mut checks) => {
                 if watches.are_kept() && proxy.is_attended() && audit.is_attended() {
                     manager.alive();
@@ -121,18 +122,36 @@ pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyho
                 }
                 continue;
             }
+            order = orders.next() => order,
         };
         match order {
             Order::Reload => {
                 manager.reloading();
                 orders.note_files().await;
-                let said = reloader.reload(&site, &gate, &mut proxy, &audit).await;
+                let said = {
+                    let mut reload = pin!(reloader.reload(&site, &gate, &mut proxy, &audit));
+                    loop {
+                        tokio::select! {
+                            biased;
+                            said = &mut reload => break Some(said),
+                            () = orders.stop() => break None,
+                            // Servers and disks may take their time to answer.
+                            () = next(&mut checks) => {
+                                if watches.are_kept() && audit.is_attended() {
+                                    manager.alive();
+                                }
+                            }
+                        }
+                    }
+                };
+                let Some(said) = said else { break };
                 orders.look_at(reloader.files()).await;
                 manager.ready(&said);
             }
             Order::Stop => break,
         }
     }
+    drop(reloader);
     tracing::info!("stopping: no new connections, sessions in flight may end");
     manager.stopping(proxy.drain() + CLOSE_MAX);
     let second = tokio::spawn(orders.end_at_the_next());
