@@ -41,6 +41,7 @@ fn login(bencher: Bencher<'_, '_>) {
                 protocol: Protocol::Imap,
                 client: ClientAddress::new([192, 0, 2, 1].into()),
                 reach: Reach::new([Led::to(UpstreamName("legacy".to_owned()))]),
+                reading: gate.reading(),
             };
             let credentials = Credentials {
                 login: LoginName::from_bytes(USER.as_bytes()).unwrap(),

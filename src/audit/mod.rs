@@ -32,6 +32,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -200,7 +201,11 @@ impl Audit {
         match self.leisure.add(Request { event, at: self.clock.now(), done: None }) {
             None => return Err(AuditError::Closed),
             // Whoever is the first sees to it that somebody comes for them.
-            Some(true) => self.send_later(Message::Gather, LEISURE),
+            Some(true) => match Handle::try_current() {
+                Ok(_) => self.send_later(Message::Gather, LEISURE),
+                // Somebody is dropped outside of everything. A queue that is full is looked at anyway.
+                Err(_) => drop(self.queue.try_send(Message::Gather)),
+            },
             Some(false) => {}
         }
         Ok(())

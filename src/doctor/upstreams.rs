@@ -147,6 +147,7 @@ fn hint(failure: &Failure) -> &'static str {
         Failure::Broken(_)
         | Failure::Slow
         | Failure::ClientsTime
+        | Failure::Stopping
         | Failure::Down(_)
         | Failure::Full
         | Failure::NotServed => "look into the server's own log",

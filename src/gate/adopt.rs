@@ -5,20 +5,29 @@
 
 use super::authenticator::{Authenticator, Gate};
 use super::live::Cause;
-use super::rules::Rules;
+use super::rules::{Reading, Rules};
 use super::timing::RefusalTime;
 
 impl Authenticator {
     /// From now on `rules` hold. Returns how many sessions were told to end, because their upstream is withdrawn. Those
     /// of accounts whose domain leads elsewhere now end with the next [`Authenticator::hear_changes`], unless they were
     /// moved to where they are.
-    pub async fn adopt(&self, rules: Rules) -> usize {
-        self.gate.adopt(rules).await
+    ///
+    /// Attempts of connections that came by another reading are turned away from now on, so whoever opens the doors of
+    /// this one does so at once.
+    pub fn adopt(&self, rules: Rules) -> usize {
+        self.gate.adopt(rules)
+    }
+
+    /// Which reading of the configuration is in force.
+    #[must_use]
+    pub fn reading(&self) -> Reading {
+        self.gate.desk.rules.of_reading().0
     }
 }
 
 impl Gate {
-    async fn adopt(&self, rules: Rules) -> usize {
+    fn adopt(&self, rules: Rules) -> usize {
         let limits = &rules.limits;
         self.desk.turns.adopt(limits);
         self.budgets.adopt(&rules.upstreams);
@@ -39,7 +48,8 @@ impl Gate {
                 unclear.push(session.account);
             }
         }
-        self.ear.lock().await.judge_later(unclear);
+        // Not to wait for a database: whoever hears it next judges them.
+        self.to_judge().extend(unclear);
         ended
     }
 

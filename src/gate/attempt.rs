@@ -12,7 +12,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 use super::Origin;
 use super::budget::Hold;
@@ -27,7 +27,7 @@ use super::verdict::Settle;
 use crate::account::Located;
 use crate::audit::event::{Credential, Login, Outcome};
 use crate::audit::{Audit, AuditError, Event};
-use crate::base::{Address, AppPasswordId, Clock, LoginName, Monotonic, UpstreamName};
+use crate::base::{Address, AppPasswordId, Clock, LoginName, Monotonic, Protocol, UpstreamName};
 use crate::config::WhenFull;
 use crate::meters::Meters;
 use crate::protocol::{Credentials, Mechanism};
@@ -48,6 +48,35 @@ pub(super) struct Desk {
     pub(super) rules: InForce,
     /// What is counted.
     pub(super) meters: Arc<Meters>,
+    /// What is concluded behind the back of whoever is gone.
+    pub(super) unfinished: Unfinished,
+}
+
+/// How many conclusions nobody may be waiting for any more. Clones count together.
+#[derive(Clone, Default)]
+pub(super) struct Unfinished(watch::Sender<usize>);
+
+/// One of them, until dropped.
+pub(super) struct Finishing(Unfinished);
+
+impl Unfinished {
+    /// One more.
+    pub(super) fn begin(&self) -> Finishing {
+        self.0.send_modify(|count| *count += 1);
+        Finishing(self.clone())
+    }
+
+    /// Returns when nothing is left.
+    pub(super) async fn done(&self) {
+        // It cannot fail: the sender is here.
+        let _ = self.0.subscribe().wait_for(|count| *count == 0).await;
+    }
+}
+
+impl Drop for Finishing {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|count| *count -= 1);
+    }
 }
 
 impl Desk {
@@ -58,7 +87,8 @@ impl Desk {
         self.may_be_told(appended)
     }
 
-    /// Records what no client is told, a little later than the rest.
+    /// Records what no client is told, a little later than the rest and without waiting for it: also for who is being
+    /// dropped.
     pub(super) fn record_at_leisure(&self, event: Event) {
         let appended = self.audit.append_at_leisure(event);
         self.may_be_told(appended);
@@ -68,20 +98,10 @@ impl Desk {
         let Err(error) = appended else { return true };
         let when_full = self.rules.now().when_full;
         tracing::error!(%error, ?when_full, "an audit record is lost");
-        match when_full {
-            WhenFull::Refuse => false,
-            WhenFull::Continue => true,
-        }
-    }
-
-    /// Records `event` behind the back of whoever is being dropped.
-    pub(super) fn record_later(self: &Arc<Self>, event: Event) {
-        let desk = Arc::clone(self);
-        match Handle::try_current() {
-            Ok(runtime) => {
-                runtime.spawn(async move { desk.record(event).await });
-            }
-            Err(_) => tracing::error!("an audit record is lost: the gate has stopped"),
+        match (error, when_full) {
+            // The gate stops, or its writer is gone: nobody comes in behind the end of the trail.
+            (AuditError::Closed, _) | (AuditError::Write { .. }, WhenFull::Refuse) => false,
+            (AuditError::Write { .. }, WhenFull::Continue) => true,
         }
     }
 }
@@ -91,6 +111,8 @@ pub(super) struct OpenAttempt {
     desk: Arc<Desk>,
     /// Those that held when it came.
     pub(super) rules: Arc<Rules>,
+    /// Its connection is of another reading of the configuration than they are.
+    pub(super) outdated: bool,
     /// Where it comes from.
     pub(super) origin: Origin,
     /// What the client says it is.
@@ -138,9 +160,11 @@ pub(super) struct OpenAttempt {
 impl OpenAttempt {
     /// Begins.
     pub(super) fn new(desk: &Arc<Desk>, origin: &Origin, credentials: &Credentials) -> Self {
+        let (reading, rules) = desk.rules.of_reading();
         Self {
             desk: Arc::clone(desk),
-            rules: desk.rules.now(),
+            rules,
+            outdated: origin.reading != reading,
             origin: origin.clone(),
             program: credentials.program.clone(),
             located: None,
@@ -176,11 +200,15 @@ impl OpenAttempt {
     pub(super) async fn close(mut self, settle: Settle, outcome: Outcome, reason: String) -> bool {
         self.settle(settle);
         self.closed = true;
-        self.desk.meters.attempt(self.origin.protocol, outcome);
-        let Some(event) = self.event(outcome, reason) else { return true };
         let desk = Arc::clone(&self.desk);
+        let mut counted = Counted { desk: &desk, protocol: self.origin.protocol, outcome };
+        let Some(event) = self.event(outcome, reason) else { return true };
         drop(self);
-        desk.record(event).await
+        let told = desk.record(event).await;
+        if !told {
+            counted.outcome = Outcome::Unavailable;
+        }
+        told
     }
 
     /// Whether it is one of many that nobody need tell apart: what was not looked at, and what came to nothing.
@@ -259,6 +287,19 @@ impl OpenAttempt {
     }
 }
 
+/// What the client is told, counted when that is settled or the client gone.
+struct Counted<'a> {
+    desk: &'a Desk,
+    protocol: Protocol,
+    outcome: Outcome,
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.desk.meters.attempt(self.protocol, self.outcome);
+    }
+}
+
 impl Drop for OpenAttempt {
     fn drop(&mut self) {
         if self.closed {
@@ -271,7 +312,7 @@ impl Drop for OpenAttempt {
         self.desk.meters.attempt(self.origin.protocol, Outcome::Unavailable);
         let reason = "the connection ended before the answer".to_owned();
         if let Some(event) = self.event(Outcome::Unavailable, reason) {
-            self.desk.record_later(event);
+            self.desk.record_at_leisure(event);
         }
     }
 }

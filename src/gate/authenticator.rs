@@ -29,7 +29,7 @@ use crate::app_password::{AppPasswords, Argon2Figures};
 use crate::audit::event::{Guessing, Outcome, Pattern, RefusedLogins};
 use crate::audit::{Audit, Event};
 use crate::base::key::KEY_LEN;
-use crate::base::{Clock, Monotonic, Protocol, Secret, UpstreamName, random};
+use crate::base::{AccountId, Clock, Monotonic, Protocol, Secret, UpstreamName, random};
 use crate::config::WhenFull;
 use crate::meters::Meters;
 use crate::protocol::{Credentials, Refusal};
@@ -72,6 +72,7 @@ impl Authenticator {
             registry: Arc::new(Registry::new(limits.sessions_per_account)),
             hearing: Hearing::default(),
             ear: tokio::sync::Mutex::default(),
+            to_judge: Mutex::default(),
             listing: tokio::sync::Mutex::new(Listing::new()),
             proofs: Mutex::new(ProofCache::new(process_key(), limits.proof_cache)),
             refusal_times: Mutex::new(times.collect()),
@@ -89,6 +90,7 @@ impl Authenticator {
                 clock,
                 meters: Meters::new(rules.upstreams.iter().map(|upstream| upstream.name.clone())),
                 rules: InForce::new(on.rules),
+                unfinished: Default::default(),
             }),
             #[cfg(test)]
             argon2_runs: std::sync::atomic::AtomicUsize::new(0),
@@ -146,7 +148,12 @@ impl Authenticator {
         if grant.is_settled_by(&said) {
             return gate.conclude(*grant, said).await;
         }
-        tokio::spawn(async move { gate.conclude(*grant, said).await }).await.unwrap_or_else(|error| {
+        let finishing = gate.desk.unfinished.begin();
+        let concluding = async move {
+            let _finishing = finishing;
+            gate.conclude(*grant, said).await
+        };
+        tokio::spawn(concluding).await.unwrap_or_else(|error| {
             tracing::error!(%error, "the gate failed to conclude an attempt");
             Conclusion::Refuse(Refused { refusal: Refusal::Unavailable, not_before: Duration::ZERO })
         })
@@ -155,6 +162,11 @@ impl Authenticator {
     /// Records what happened that no attempt is behind; what cannot be written is said in the log.
     pub async fn record(&self, event: Event) {
         self.gate.desk.record(event).await;
+    }
+
+    /// Returns when the attempts and sessions of those who are gone are recorded; for the gate's end.
+    pub async fn finished(&self) {
+        self.gate.desk.unfinished.done().await;
     }
 
     /// Records the end of a session and gives its place back.
@@ -218,6 +230,8 @@ pub(super) struct Gate {
     pub(super) hearing: Hearing,
     /// One look at a time.
     pub(super) ear: tokio::sync::Mutex<Ear>,
+    /// Accounts whose sessions are to be judged with the next look.
+    to_judge: Mutex<Vec<AccountId>>,
     pub(super) listing: tokio::sync::Mutex<Listing>,
     pub(super) uses: Uses,
     pub(super) budgets: Budgets,
@@ -344,6 +358,10 @@ impl Gate {
 
     pub(super) fn proofs(&self) -> MutexGuard<'_, ProofCache> {
         locked(&self.proofs)
+    }
+
+    pub(super) fn to_judge(&self) -> MutexGuard<'_, Vec<AccountId>> {
+        locked(&self.to_judge)
     }
 
     pub(super) fn refused_seals(&self) -> MutexGuard<'_, RefusedSeals> {

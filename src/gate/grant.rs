@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::attempt::OpenAttempt;
 use super::passage::Passage;
 use super::reach::Reach;
+use super::rules::Reading;
 use super::stale::Sent;
 use crate::base::{AccountId, AppPasswordId, ClientAddress, Protocol, SessionId, Timestamp, UpstreamName};
 use crate::protocol::{Refusal, UpstreamLogin};
@@ -20,6 +21,8 @@ pub struct Origin {
     pub client: ClientAddress,
     /// Where its names may lead.
     pub reach: Reach,
+    /// The reading of the configuration that says so, and how to get there.
+    pub reading: Reading,
 }
 
 /// What the gate decided before anything was sent upstream.

@@ -69,6 +69,9 @@ impl Gate {
         attempt: &mut OpenAttempt,
         credentials: Credentials,
     ) -> Result<Leave, No> {
+        if attempt.outdated {
+            return Err(No::undecided("the configuration changed while it was connected"));
+        }
         let rules = Arc::clone(&attempt.rules);
         let reach = attempt.origin.reach.clone();
         let home = match rules.directory.locate_among(&credentials.login, |name| reach.way_to(name).is_some())

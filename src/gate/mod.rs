@@ -53,5 +53,5 @@ pub use grant::{Concerns, Conclusion, Decision, Grant, Origin, Refused, Upstream
 pub use live::{Cause, EndError, HEARD_WITHIN, LiveSessions, SessionFigures, Traffic};
 pub use passage::{Passage, SessionSummary};
 pub use reach::{Flag, Led, Reach, Way};
-pub use rules::Rules;
+pub use rules::{Reading, Rules};
 pub use upstream_login::{UnusableUpstream, UpstreamRules};

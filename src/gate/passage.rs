@@ -104,6 +104,6 @@ impl Drop for Passage {
         }
         let duration = self.desk.clock.monotonic().since(self.began);
         let event = self.event(&SessionSummary { duration, reason: "error" });
-        self.desk.record_later(event);
+        self.desk.record_at_leisure(event);
     }
 }

@@ -1,8 +1,10 @@
 //! What the configuration says about who gets in: one value that never changes, and which of them holds now.
 //!
 //! An attempt takes the rules that hold when it comes and is judged by them; what it has to hear of later (a factor
-//! that became required while the upstream was asked) is judged by those that hold then. The administrator's word is
-//! trusted; nothing of a client's gets here.
+//! that became required while the upstream was asked) is judged by those that hold then. The ways to the upstreams are of
+//! a reading, too, which connections take when they come: an attempt whose connection is older than its rules is not
+//! judged, or it would be spelled for one server and sent to another. The administrator's word is trusted; nothing of a
+//! client's gets here.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -58,24 +60,34 @@ impl Rules {
     }
 }
 
-/// The rules that hold now.
-pub(super) struct InForce(RwLock<Arc<Rules>>);
+/// Which reading of the configuration, counted from the first one of this process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading(u64);
+
+/// The rules that hold now, and of which reading they are.
+pub(super) struct InForce(RwLock<(Reading, Arc<Rules>)>);
 
 impl InForce {
     /// These.
     pub(super) fn new(rules: Rules) -> Self {
-        Self(RwLock::new(Arc::new(rules)))
+        Self(RwLock::new((Reading::default(), Arc::new(rules))))
     }
 
     /// Those of this moment.
     pub(super) fn now(&self) -> Arc<Rules> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        self.of_reading().1
+    }
+
+    /// The same, with the reading that they are of.
+    pub(super) fn of_reading(&self) -> (Reading, Arc<Rules>) {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// From now on these.
     pub(super) fn replace(&self, rules: Rules) -> Arc<Rules> {
         let rules = Arc::new(rules);
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&rules);
+        let mut now = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        *now = (Reading(now.0.0 + 1), Arc::clone(&rules));
         rules
     }
 }

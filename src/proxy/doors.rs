@@ -4,7 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
@@ -33,7 +33,7 @@ pub(super) struct Wanted {
 /// Those that are open.
 pub(super) struct Doors {
     open: Vec<Door>,
-    lanes: Vec<Handle>,
+    lanes: Vec<(Handle, Connections)>,
     /// One for each, in each lane.
     loops: JoinSet<()>,
     permits: Permits,
@@ -48,9 +48,27 @@ struct Door {
     accepting: Vec<AbortHandle>,
 }
 
+/// The connections of one lane that are being served. Clones are the same.
+#[derive(Clone, Default)]
+struct Connections(Arc<Mutex<JoinSet<()>>>);
+
+impl Connections {
+    /// Serves one more, in the lane that this is called in.
+    fn serve(&self, connection: Served) {
+        let mut served = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while served.try_join_next().is_some() {}
+        served.spawn(connection);
+    }
+
+    fn cut_off(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+    }
+}
+
 impl Doors {
     /// None is open yet. All close when `closing` turns true.
     pub(super) fn new(lanes: Vec<Handle>, permits: Permits, closing: watch::Receiver<bool>) -> Self {
+        let lanes = lanes.into_iter().map(|lane| (lane, Connections::default())).collect();
         Self { open: Vec::new(), lanes, loops: JoinSet::new(), permits, closing }
     }
 
@@ -108,15 +126,16 @@ impl Doors {
     ) -> io::Result<Vec<AbortHandle>> {
         // No lane has it yet: each has a descriptor of its own for it.
         let socket = socket.into_std()?;
-        let sockets = self.lanes.iter().map(|lane| Ok((lane, socket.try_clone()?)));
+        let sockets = self.lanes.iter().map(|(lane, served)| Ok((lane, served, socket.try_clone()?)));
         let sockets: Vec<_> = sockets.collect::<io::Result<_>>()?;
-        let accept = |(lane, socket)| {
+        let accept = |(lane, served, socket): (&_, &Connections, _)| {
             let behind = Arc::clone(behind);
+            let served = served.clone();
             let (permits, closing) = (self.permits.clone(), self.closing.clone());
             let accept = async move {
                 let serve = move |tcp, client, place| {
                     let serve = Arc::clone(&behind.read().unwrap_or_else(PoisonError::into_inner));
-                    serve(tcp, client, place)
+                    served.serve(serve(tcp, client, place));
                 };
                 match TcpListener::from_std(socket) {
                     Ok(socket) => accept_all(socket, permits, closing, serve).await,
@@ -134,6 +153,11 @@ impl Doors {
             !door.accepting.is_empty() && door.accepting.iter().all(|accepting| !accepting.is_finished())
         };
         self.open.iter().all(attended)
+    }
+
+    /// Ends whatever is left of the connections, each where it stands.
+    pub(super) fn cut_off(&self) {
+        self.lanes.iter().for_each(|(_, served)| served.cut_off());
     }
 
     /// Returns when the last one is closed.
@@ -160,6 +184,34 @@ mod tests {
             })
         });
         Wanted { address, socket, serve }
+    }
+
+    #[tokio::test]
+    async fn what_is_left_of_connections_can_be_cut_off_and_those_of_a_closed_door_go_on_till_then() {
+        let (close, closing) = watch::channel(false);
+        let mut doors = Doors::new(vec![Handle::current()], Permits::new(&limits()), closing);
+        let held = Arc::new(());
+        let guard = Arc::clone(&held);
+        let serve: Arc<Serve> = Arc::new(move |tcp: TcpStream, _, _| {
+            let guard = Arc::clone(&guard);
+            Box::pin(async move {
+                std::future::pending::<()>().await;
+                drop((tcp, guard));
+            })
+        });
+        let socket = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = socket.local_addr().unwrap();
+        doors.adopt(vec![Wanted { address, socket: Some(socket), serve }]);
+        let _clients =
+            (TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap());
+        eventually(|| Arc::strong_count(&held) == 4).await;
+        assert_eq!(doors.adopt(Vec::new()), [address]);
+        close.send(true).unwrap();
+        doors.closed().await;
+        // The door has let go of its guard, the connections have not.
+        eventually(|| Arc::strong_count(&held) == 3).await;
+        doors.cut_off();
+        eventually(|| Arc::strong_count(&held) == 1).await;
     }
 
     async fn hears(at: SocketAddr) -> Option<String> {

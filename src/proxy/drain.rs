@@ -6,7 +6,8 @@
 //!                                     └─▶ in the middle of something ──(server.drain)──▶ closed
 //! ```
 //!
-//! A login under way goes on: its client is answered, and then leaves like the others.
+//! A login under way goes on for as long as that: its client is answered, and then leaves like the others. Whatever is
+//! left at the end is cut off, recorded like all that ends.
 
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ impl Drain<'_> {
     }
 }
 
-/// What a connection before login needs to know of it.
+/// What a connection that does not relay needs to know of it.
 pub(super) struct Leaving {
     told: watch::Receiver<bool>,
 }
@@ -53,6 +54,11 @@ impl Leaving {
 
     /// Happens when the gate is about to stop and a pause has passed in which the client could go on.
     pub(super) fn time_to_leave(&self) -> impl Future<Output = ()> + use<> {
+        self.after(PAUSE)
+    }
+
+    /// Happens when the gate is about to stop and `time` has passed.
+    pub(super) fn after(&self, time: Duration) -> impl Future<Output = ()> + use<> {
         let mut told = self.told.clone();
         async move {
             let is_told = told.wait_for(|told| *told).await.is_ok();
@@ -60,7 +66,7 @@ impl Leaving {
                 // Nobody is left to stop it.
                 std::future::pending::<()>().await;
             }
-            sleep(PAUSE).await;
+            sleep(time).await;
         }
     }
 }

@@ -3,7 +3,6 @@
 //! Whoever connects is a stranger. Nothing slow happens in the loop: each connection gets a task at once, and
 //! where no place is left the loop waits, leaving the others to the kernel's queue.
 
-use std::future::Future;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -80,15 +79,13 @@ fn hint(error: &io::Error) -> &'static str {
     hints.iter().find(|(kind, _)| *kind == error.kind()).map_or("", |(_, hint)| hint)
 }
 
-/// Accepts until `closing` turns true, and spawns `serve` for each connection.
-pub(super) async fn accept_all<F>(
+/// Accepts until `closing` turns true, and has each connection served.
+pub(super) async fn accept_all(
     listener: TcpListener,
     permits: Permits,
     mut closing: watch::Receiver<bool>,
-    serve: impl Fn(TcpStream, ClientAddress, ConnectionPermit) -> F,
-) where
-    F: Future<Output = ()> + Send + 'static,
-{
+    serve: impl Fn(TcpStream, ClientAddress, ConnectionPermit),
+) {
     // Once more, for a socket that somebody else opened.
     if let Err(error) = prepare_listener(&SockRef::from(&listener)) {
         tracing::error!(%error, "connections cannot be set up for small replies and keepalive");
@@ -103,7 +100,7 @@ pub(super) async fn accept_all<F>(
         match admitted {
             Ok((tcp, client, permit)) => {
                 exhausted = false;
-                tokio::spawn(serve(tcp, client, permit));
+                serve(tcp, client, permit);
             }
             Err(error) if is_exhausted(&error) => {
                 if !std::mem::replace(&mut exhausted, true) {
@@ -164,7 +161,6 @@ mod tests {
             move |tcp: TcpStream, client: ClientAddress, _: ConnectionPermit| {
                 assert!(tcp.nodelay().unwrap() && SockRef::from(&tcp).keepalive().unwrap());
                 seen.lock().unwrap().push(client.to_string());
-                async {}
             }
         };
         let accepting = tokio::spawn(accept_all(listener, Permits::new(&limits()), closing, serve));
@@ -188,7 +184,6 @@ mod tests {
             let places = Arc::clone(&places);
             move |_: TcpStream, _, place| {
                 places.lock().unwrap().push(place);
-                async {}
             }
         };
         let permits = Permits::new(&Limits { connections: 1, ..limits() });

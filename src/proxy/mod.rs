@@ -51,6 +51,9 @@ pub use upstream::Upstreams;
 /// What sessions may take to end once the gate stops, beyond what their relay may: the last words and the last record.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
+/// What it takes to cut off those that took longer.
+const CUT_OFF_MAX: Duration = Duration::from_secs(1);
+
 /// One reading of the configuration, ready to be served: all that can fail has been done.
 pub struct Prepared {
     /// With a socket where there is no door yet.
@@ -197,11 +200,12 @@ impl Proxy {
         Ok(Prepared::new(config, sockets, acceptors, upstreams))
     }
 
-    /// Who connects from now on is served by what was prepared; who is connected goes on as before. Returns the
-    /// addresses at which nobody listens any more.
+    /// Who connects from now on is served by what was prepared, which is of the reading that the gate has adopted; who is
+    /// logged in goes on as before. Returns the addresses at which nobody listens any more.
     pub fn adopt(&mut self, prepared: Prepared) -> Vec<SocketAddr> {
         let Prepared { listeners, acceptors, upstreams, limits, wording, drain } = prepared;
         self.common.permits.adopt(&limits);
+        upstreams.take_effect();
         self.upstreams.send_replace(Arc::clone(&upstreams));
         (self.acceptors, self.drain) = (acceptors, drain);
         let wanted = listeners.into_iter().map(|(listener, socket)| {
@@ -238,6 +242,7 @@ impl Proxy {
             limits: Arc::clone(limits),
             drain: self.drain,
             gate: Arc::clone(gate),
+            reading: gate.reading(),
             ways: legs.ways(&listener.upstreams),
             legs: legs.clone(),
             permits: permits.clone(),
@@ -266,11 +271,13 @@ impl Proxy {
         self.drain
     }
 
-    /// Returns when `closing` turned true and the sessions have ended, or had the time to.
+    /// Returns when `closing` turned true and the connections have ended, or had the time to and were cut off.
     pub async fn drained(mut self) {
         self.doors.closed().await;
         if !self.common.permits.all_gone(self.drain + LAST_WORDS).await {
-            tracing::warn!("sessions were still open when the gate stopped");
+            tracing::warn!("connections were still open when the gate stopped: they are cut off");
+            self.doors.cut_off();
+            self.common.permits.all_gone(CUT_OFF_MAX).await;
         }
     }
 }

@@ -22,7 +22,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::buffers::{BUFFER_SIZE, Buffer, Buffers};
-use super::drain::{self, Drain};
+use super::drain::{self, Drain, Leaving};
 use super::tls::Stream;
 use crate::gate::{Cause, Traffic};
 use crate::protocol::{Course, Forward, Output, RelayGuard, Rest, Violation};
@@ -217,7 +217,15 @@ impl Relay {
         }
         self.say_goodbye(GOODBYE_MAX).await;
         if self.first_closed == Some(Reason::Error) {
-            self.hear_out(LINGER_MAX).await;
+            let leaving = Leaving::new(drain.told.clone()).time_to_leave();
+            // In a place of its own: hardly any session comes here. When the gate stops, a pause is what it has.
+            Box::pin(async {
+                tokio::select! {
+                    () = self.hear_out(LINGER_MAX) => {}
+                    () = leaving => {}
+                }
+            })
+            .await;
         }
         reason
     }

@@ -20,11 +20,11 @@ use super::driver::{Turn, drive_until, settle};
 use super::permits::{ConnectionPermit, Permits, StrangerPermit};
 use super::relay::{Guard, Patience, Reason, Relay};
 use super::tls::{Acceptor, Stream};
-use super::upstream::{Answer, Entered, Legs, Seat, Told, Ways};
+use super::upstream::{Answer, Entered, Failure, Legs, Seat, Told, Ways};
 use crate::base::{ClientAddress, Clock, SessionId, random};
 use crate::config::{Limits, ListenerTls};
 use crate::gate::{
-    Authenticator, Conclusion, Decision, Origin, Passage, Refused, SessionSummary, UpstreamSaid,
+    Authenticator, Conclusion, Decision, Origin, Passage, Reading, Refused, SessionSummary, UpstreamSaid,
 };
 use crate::meters::{Handshake, UpstreamLogin};
 use crate::protocol::{
@@ -42,6 +42,8 @@ pub(super) struct Door<P: MailProtocol> {
     /// `server.drain`
     pub(super) drain: Duration,
     pub(super) gate: Arc<Authenticator>,
+    /// Of which reading of the configuration all of this is.
+    pub(super) reading: Reading,
     pub(super) legs: Legs<P>,
     /// Which of them this listener leads to, and what clients are told of them.
     pub(super) ways: Ways<P>,
@@ -62,13 +64,16 @@ pub(super) async fn serve<P: MailProtocol>(
 ) {
     let _counted = door.gate.meters().connected(P::PROTOCOL);
     let admitted = Box::pin(until_admitted(&door, tcp, peer)).await;
-    let Some(Admitted { mut passage, mut relay, seat: _seat }) = admitted else { return };
+    let Some(Admitted { mut passage, mut relay, seat }) = admitted else { return };
     let since = Instant::now();
     let mut closing = door.closing.clone();
     let patience = Patience::new(door.limits.idle, door.drain);
     let drain = Drain { told: &mut closing, farewell: &|| P::farewell(&door.wording) };
     let reason = relay.run(patience, drain, passage.ended()).await;
     let summary = SessionSummary { duration: since.elapsed(), reason: reason.as_str() };
+    // The trail takes its time, and others may have need of the room.
+    drop(relay);
+    drop(seat);
     door.gate.session_ended(passage, summary).await;
 }
 
@@ -130,7 +135,7 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
         let session = SessionId(random::uuid(door.clock.now()));
         let Told { offer, reach } = door.ways.told(None);
         let address = ClientAddress::new(ends.client().ip());
-        let origin = Origin { session, protocol: P::PROTOCOL, client: address, reach };
+        let origin = Origin { session, protocol: P::PROTOCOL, client: address, reach, reading: door.reading };
         let client = ClientOrigin { ends, session: session.0.as_u128() };
         Self { door, origin, client, offer, permit, deadline, leaving: Leaving::new(door.closing.clone()) }
     }
@@ -178,6 +183,12 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
                             // A delay that would outlast the deadline ends with it, unanswered.
                             self.patiently(pin!(sleep_until(arrived + refused.not_before))).await?;
                             dialogue.refuse(refused.refusal);
+                            if self.door.gate.reading() != self.door.reading {
+                                // Whatever it tries next, nobody judges it here.
+                                dialogue.stop();
+                                self.patiently(pin!(settle(&mut stream, &mut dialogue))).await?.ok()?;
+                                return None;
+                            }
                         }
                     }
                 }
@@ -267,8 +278,14 @@ async fn judge<P: MailProtocol>(
     };
     let login = grant.take_login();
     let asked = Instant::now();
-    let answer =
-        door.legs.log_in(grant.upstream(), login, attempt.introduction, Some(client), deadline).await;
+    let answer = tokio::select! {
+        biased;
+        answer = door.legs.log_in(grant.upstream(), login, attempt.introduction, Some(client), deadline) => answer,
+        // How far it came nobody knows.
+        () = Leaving::new(door.closing.clone()).after(door.drain) => {
+            Answer::Unavailable { failure: Failure::Stopping, credential_sent: true }
+        }
+    };
     let how = match &answer {
         Answer::Yes(_) => UpstreamLogin::Accepted,
         Answer::No => UpstreamLogin::Refused,

@@ -7,11 +7,12 @@ use super::testing::{Authority, FakeUpstream, Play, Site, endpoint, limits};
 use super::tls::{Acceptor, Connector, Stream};
 use super::upstream::{Probe, ProbeError, probe};
 use super::*;
-use crate::account::{MailboxCheck, MailboxVerdict};
+use crate::account::{Directory, MailboxCheck, MailboxVerdict};
 use crate::base::{LoginName, Password, UpstreamName};
 use crate::config::{
     Audit, Database, Endpoint, EndpointTls, ListenerTls, Policies, Policy, Requirement, Server, WhenFull,
 };
+use crate::gate::{Rules, UpstreamRules};
 use crate::protocol::Language;
 
 const NAME: &str = "mail.example.org";
@@ -208,6 +209,117 @@ async fn each_protocol_logs_in_through_starttls_and_through_implicit_tls() {
     proxy.drained().await;
     assert_eq!(site.recorded("login", "outcome"), ["admitted"; 6]);
     assert_eq!(site.recorded("session_end", "reason").len(), 6);
+}
+
+/// What the gate is told of it.
+fn rules(config: &Config) -> Rules {
+    let upstreams = config.upstreams.iter().map(|upstream| UpstreamRules::new(upstream, None).unwrap());
+    Rules {
+        directory: Arc::new(Directory::new(&config.upstreams).unwrap()),
+        policies: config.policies.clone(),
+        limits: config.limits.clone(),
+        when_full: config.audit.when_full,
+        upstreams: upstreams.collect(),
+    }
+}
+
+#[tokio::test]
+async fn who_was_connected_when_the_upstream_moved_is_sent_neither_to_the_old_server_nor_to_the_new() {
+    let (old, new, authority) = (Legacy::open().await, Legacy::open().await, Authority::new());
+    let mut config = configuration(&old, &authority, &[(Protocol::Imap, ListenerTls::Implicit)]);
+    let site = Site::open(&config.upstreams[0], limits()).await;
+    let prepared = Prepared::first(&config, Inherited::default()).unwrap();
+    let address = prepared.addresses()[0].1;
+    let (_close, closing) = watch::channel(false);
+    let lanes = Lanes::start().unwrap();
+    let mut proxy =
+        Proxy::open(prepared, &lanes, Arc::clone(&site.gate), Arc::clone(&site.clock), closing).await;
+    let connect = async || {
+        let mut client = Client::connect(address).await.secure(&authority, address.port()).await;
+        client.until("* OK").await;
+        client
+    };
+    let mut early = connect().await;
+
+    let login = config::LoginRewrite::Template("{local}%{domain}".to_owned());
+    config.upstreams[0] = config::Upstream { login, ..new.settings() };
+    let prepared = proxy.prepare(&config).await.unwrap();
+    site.gate.adopt(rules(&config));
+    proxy.adopt(prepared);
+
+    early.say("a LOGIN ann@example.org \"right\"\r\n").await;
+    assert!(early.until("a ").await.contains("a NO [UNAVAILABLE]"));
+    early.until("* BYE").await;
+    for server in [&old, &new] {
+        assert!(!server.imap.heard().contains("LOGIN"), "{}", server.imap.heard());
+    }
+    let mut late = connect().await;
+    late.say("a LOGIN ann@example.org \"right\"\r\n").await;
+    assert!(late.until("a ").await.contains("a OK"));
+    assert!(new.imap.heard().contains("LOGIN \"ann%example.org\" "), "{}", new.imap.heard());
+    assert_eq!(site.recorded("login", "outcome"), ["unavailable", "admitted"]);
+}
+
+#[tokio::test]
+async fn another_max_connections_counts_who_is_there() {
+    let (legacy, authority) = (Legacy::open().await, Authority::new());
+    let mut config = configuration(&legacy, &authority, &[(Protocol::Imap, ListenerTls::Implicit)]);
+    config.upstreams[0].max_connections = 3;
+    let site = Site::open(&config.upstreams[0], limits()).await;
+    let prepared = Prepared::first(&config, Inherited::default()).unwrap();
+    let address = prepared.addresses()[0].1;
+    let (_close, closing) = watch::channel(false);
+    let lanes = Lanes::start().unwrap();
+    let mut proxy =
+        Proxy::open(prepared, &lanes, Arc::clone(&site.gate), Arc::clone(&site.clock), closing).await;
+    let log_in = async |answer| {
+        let mut client = Client::connect(address).await.secure(&authority, address.port()).await;
+        client.until("* OK").await;
+        client.say("a LOGIN ann@example.org \"right\"\r\n").await;
+        assert!(client.until("a ").await.contains(answer));
+        client
+    };
+    let load = |proxy: &Proxy| {
+        let load = proxy.upstreams().borrow().load().remove(0);
+        (load.connections, load.max_connections)
+    };
+    let first = log_in("a OK").await;
+    let _second = log_in("a OK").await;
+    for (most, answer) in [(2, "a NO [UNAVAILABLE]"), (1, "a NO [UNAVAILABLE]")] {
+        config.upstreams[0].max_connections = most;
+        let prepared = proxy.prepare(&config).await.unwrap();
+        assert_ne!(load(&proxy).1, Some(most), "not before it is in force");
+        site.gate.adopt(rules(&config));
+        proxy.adopt(prepared);
+        assert_eq!(load(&proxy), (2, Some(most)));
+        log_in(answer).await;
+    }
+    drop(first);
+    testing::eventually(|| load(&proxy).0 == 1).await;
+    log_in("a NO [UNAVAILABLE]").await;
+}
+
+#[tokio::test]
+async fn a_session_that_is_over_leaves_its_seat_before_the_trail_has_it() {
+    let (legacy, authority) = (Legacy::open().await, Authority::new());
+    let config = configuration(&legacy, &authority, &[(Protocol::Imap, ListenerTls::Implicit)]);
+    let site = Site::open(&config.upstreams[0], limits()).await;
+    let prepared = Prepared::first(&config, Inherited::default()).unwrap();
+    let address = prepared.addresses()[0].1;
+    let (_close, closing) = watch::channel(false);
+    let lanes = Lanes::start().unwrap();
+    let proxy = Proxy::open(prepared, &lanes, Arc::clone(&site.gate), Arc::clone(&site.clock), closing).await;
+    let taken = || proxy.upstreams().borrow().load()[0].connections;
+    let mut client = Client::connect(address).await.secure(&authority, address.port()).await;
+    client.until("* OK").await;
+    client.say("a LOGIN ann@example.org \"right\"\r\n").await;
+    assert!(client.until("a ").await.contains("a OK"));
+    assert_eq!(taken(), 1);
+    drop(client);
+    testing::eventually(|| taken() == 0).await;
+    // The end of a session waits a tenth of a second for others.
+    assert!(site.recorded("session_end", "reason").is_empty());
+    testing::eventually(|| site.recorded("session_end", "reason") == ["client_closed"]).await;
 }
 
 #[tokio::test]

@@ -16,12 +16,13 @@ mod reload;
 mod strays;
 
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
 use crate::audit::{Audit, Event};
 use crate::config::{Config, WhenFull};
@@ -38,6 +39,9 @@ use strays::warn_of_strays;
 
 /// What closing takes at most, beyond what sessions may: the last words, the last records.
 const CLOSE_MAX: Duration = Duration::from_secs(15);
+
+/// For what is recorded of those who did not leave by themselves.
+const RECORDING_MAX: Duration = Duration::from_secs(2);
 
 /// Serves `config`, which stands in the file at `path`, until `SIGTERM` or `SIGINT`, then lets sessions end in order.
 /// `inherited` are the sockets that came with the process.
@@ -109,7 +113,7 @@ pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyho
     let mut checks = manager.watchdog().map(checks);
     loop {
         let order = tokio::select! {
-            order = orders.next() => order,
+            biased;
             () = next(&mut checks) => {
                 if watches.are_kept() && proxy.is_attended() && audit.is_attended() {
                     manager.alive();
@@ -118,23 +122,44 @@ pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyho
                 }
                 continue;
             }
+            order = orders.next() => order,
         };
         match order {
             Order::Reload => {
                 manager.reloading();
                 orders.note_files().await;
-                let said = reloader.reload(&site, &gate, &mut proxy, &audit).await;
+                let said = {
+                    let mut reload = pin!(reloader.reload(&site, &gate, &mut proxy, &audit));
+                    loop {
+                        tokio::select! {
+                            biased;
+                            said = &mut reload => break Some(said),
+                            () = orders.stop() => break None,
+                            // Servers and disks may take their time to answer.
+                            () = next(&mut checks) => {
+                                if watches.are_kept() && audit.is_attended() {
+                                    manager.alive();
+                                }
+                            }
+                        }
+                    }
+                };
+                let Some(said) = said else { break };
                 orders.look_at(reloader.files()).await;
                 manager.ready(&said);
             }
             Order::Stop => break,
         }
     }
+    drop(reloader);
     tracing::info!("stopping: no new connections, sessions in flight may end");
     manager.stopping(proxy.drain() + CLOSE_MAX);
     let second = tokio::spawn(orders.end_at_the_next());
     close.send_replace(true);
     proxy.drained().await;
+    if timeout(RECORDING_MAX, gate.finished()).await.is_err() {
+        tracing::error!("what ended last may not be in the trail");
+    }
     second.abort();
     uses.abort();
     drop(watches);

@@ -39,6 +39,7 @@ impl Orders {
     /// The next one. May be dropped and called again.
     pub(super) async fn next(&mut self) -> Order {
         tokio::select! {
+            biased;
             _ = self.terminate.recv() => Order::Stop,
             _ = self.interrupt.recv() => Order::Stop,
             _ = self.hang_up.recv() => {
@@ -49,6 +50,14 @@ impl Orders {
                 tracing::info!("the configuration, or a file that it names, was changed");
                 Order::Reload
             }
+        }
+    }
+
+    /// The next one to stop; the others wait for [`Orders::next`]. May be dropped and called again.
+    pub(super) async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
 
@@ -64,10 +73,7 @@ impl Orders {
 
     /// From now on the only order is to stop, and it ends the process at once. Never returns.
     pub(super) async fn end_at_the_next(mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
+        self.stop().await;
         tracing::warn!("told to stop twice: sessions are cut off");
         std::process::exit(1);
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use tokio::task::JoinSet;
 
 use super::strays::warn_of_strays;
 use crate::account::Directory;
@@ -20,6 +21,8 @@ use crate::site::Site;
 pub(super) struct Reloader {
     path: PathBuf,
     running: Config,
+    /// Looks for accounts that are out of reach now; ends with this.
+    looking: JoinSet<()>,
 }
 
 /// What a reload left open.
@@ -33,7 +36,7 @@ pub(super) struct Reloaded {
 impl Reloader {
     /// `running`, which was read from the file at `path`, is in force.
     pub(super) fn new(path: &Path, running: Config) -> Self {
-        Self { path: path.to_owned(), running }
+        Self { path: path.to_owned(), running, looking: JoinSet::new() }
     }
 
     /// Every file whose change is a reason to reload.
@@ -42,7 +45,8 @@ impl Reloader {
         std::iter::once(self.path.clone()).chain(named).collect()
     }
 
-    /// Reads everything anew; log and trail say what came of it. Returns the same in one line.
+    /// Reads everything anew; log and trail say what came of it. Returns the same in one line. May be dropped: then all of
+    /// it is in force, or nothing.
     pub(super) async fn reload(
         &mut self,
         site: &Site,
@@ -103,15 +107,20 @@ impl Reloader {
         for (protocol, address) in prepared.addresses() {
             tracing::info!(%protocol, %address, "listening");
         }
-        // First who gets in, then where: nobody enters a new door by the old rules.
-        let sessions_ended = gate.adopt(rules).await;
+        // First who gets in, then where, and nothing in between: until then nobody is judged.
+        let sessions_ended = gate.adopt(rules);
         for address in proxy.adopt(prepared) {
             tracing::info!(%address, "listening no more");
         }
         self.running = config;
-        if let Err(error) = warn_of_strays(&directory, &site.accounts()).await {
-            tracing::warn!("{error:#}");
-        }
+        // Not to wait for a database that may be away.
+        let accounts = site.accounts();
+        self.looking = JoinSet::new();
+        self.looking.spawn(async move {
+            if let Err(error) = warn_of_strays(&directory, &accounts).await {
+                tracing::warn!("{error:#}");
+            }
+        });
         Ok(Reloaded { needing_restart, sessions_ended })
     }
 }

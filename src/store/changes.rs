@@ -17,6 +17,9 @@ name_statements! {
 }
 
 impl Store {
+    /// How many numbers before the latest change are kept.
+    pub const CHANGES_KEPT: i64 = KEPT;
+
     /// Changes from number `seq` on, itself included, in order. In PostgreSQL one with a lower number may become
     /// visible later, by as long as a transaction takes.
     ///

@@ -7,13 +7,14 @@
 //! ```
 //!
 //! The anchor is the latest row that was there long enough for everything before it to be visible. It is read
-//! again each time: if it is gone, so may be rows after it that nobody read, and everything must be judged anew.
+//! again each time: if it is gone, so may be rows after it that nobody read, and everything must be judged anew. Before
+//! there is one, any row that was seen will do.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::base::Monotonic;
-use crate::store::Change;
+use crate::store::{Change, Store};
 
 /// A number is drawn within a transaction, and no statement or transaction of the gate lasts longer than 10 s: what
 /// was drawn before a row that has been there for so long is visible, or never will be.
@@ -47,7 +48,7 @@ impl Feed {
 
     /// Takes all rows from [`Feed::from`] on, in order.
     pub(super) fn take(&mut self, rows: Vec<Change>, now: Monotonic) -> News {
-        if self.anchor.is_some_and(|anchor| rows.first().is_none_or(|first| first.seq != anchor)) {
+        if self.has_missed_some(&rows) {
             *self = Self::default();
             return News::Lost;
         }
@@ -60,6 +61,17 @@ impl Feed {
             self.recent = self.recent.split_off(&anchor);
         }
         if std::mem::replace(&mut self.begun, true) { News::Changes(news) } else { News::Unheard }
+    }
+
+    /// Whether rows may be gone that were not seen. The oldest go first: as long as one is there that was seen, all that
+    /// came after it are.
+    fn has_missed_some(&self, rows: &[Change]) -> bool {
+        match self.anchor {
+            Some(anchor) => rows.first().is_none_or(|first| first.seq != anchor),
+            None if !self.recent.is_empty() => !rows.iter().any(|row| self.recent.contains_key(&row.seq)),
+            // There were none at all.
+            None => self.begun && rows.last().is_some_and(|last| last.seq > Store::CHANGES_KEPT),
+        }
     }
 }
 
@@ -142,6 +154,31 @@ mod tests {
         assert_eq!(reader.look(99), News::Unheard);
         reader.rows.push(31);
         assert_eq!(reader.look(100), news(&[31]));
+    }
+
+    #[test]
+    fn so_are_those_that_went_away_before_any_was_settled() {
+        let mut reader = Reader::begun();
+        reader.rows.extend(1..=10);
+        assert_eq!(reader.look(1), news(&(1..=10).collect::<Vec<_>>()));
+        reader.rows = (9..=12).collect();
+        assert_eq!(reader.look(5), news(&[11, 12]), "nothing was missed");
+        reader.rows = (15..=30).collect();
+        assert_eq!(reader.look(10), News::Lost);
+        assert_eq!(reader.look(10), News::Unheard);
+        assert_eq!(reader.look(11), news(&[]));
+    }
+
+    #[test]
+    fn so_are_those_that_went_away_when_there_had_been_none() {
+        let mut reader = Reader::begun();
+        reader.rows = (2..=Store::CHANGES_KEPT).collect();
+        assert_eq!(reader.look(1), news(&reader.rows.clone()), "some numbers are never seen");
+        let mut reader = Reader::begun();
+        // Some of them may never have been written.
+        reader.rows = vec![9, 20, Store::CHANGES_KEPT + 5];
+        assert_eq!(reader.look(1), News::Lost);
+        assert_eq!(reader.look(1), News::Unheard);
     }
 
     #[test]

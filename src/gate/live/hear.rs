@@ -32,13 +32,6 @@ pub(in crate::gate) struct Ear {
     pruned_at: Option<Monotonic>,
 }
 
-impl Ear {
-    /// The sessions of these accounts are to be judged with the next look.
-    pub(in crate::gate) fn judge_later(&mut self, accounts: impl IntoIterator<Item = AccountId>) {
-        self.unjudged.extend(accounts);
-    }
-}
-
 /// What the sessions of an account rest on, now.
 struct Ground {
     standing: Option<Standing>,
@@ -50,6 +43,7 @@ impl Gate {
     pub(in crate::gate) async fn hear_changes(&self) {
         let mut ear = self.ear.lock().await;
         let begun = self.now();
+        ear.unjudged.extend(std::mem::take(&mut *self.to_judge()));
         let heard = self.hear(&mut ear).await;
         let was_deaf = std::mem::replace(&mut ear.deaf, heard.is_err());
         if heard.is_ok() {

@@ -44,13 +44,13 @@ async fn sessions_end_where_their_account_no_longer_leads_to_their_upstream() {
     let mut passages = [enter(&site, Protocol::Imap, ALICE).await, enter(&site, Protocol::Imap, BOB).await];
     let mut pop3 = enter(&site, Protocol::Pop3, ALICE).await;
     // It speaks IMAP alone now.
-    assert_eq!(site.gate.adopt(rules_for("example.org", Settings::default())).await, 1);
+    assert_eq!(site.gate.adopt(rules_for("example.org", Settings::default())), 1);
     assert_eq!(told(&mut pop3).await, Some(Cause::UpstreamWithdrawn));
     for passage in &mut passages {
         assert_eq!(told(passage).await, None);
     }
     assert_eq!(
-        site.gate.adopt(rules_for("example.com", Settings::default())).await,
+        site.gate.adopt(rules_for("example.com", Settings::default())),
         3,
         "the POP3 client is still leaving"
     );
@@ -66,7 +66,7 @@ async fn whoever_was_asked_about_while_the_upstream_was_withdrawn_is_not_let_in(
     site.account(ALICE).await;
     let origin = origin(Protocol::Imap, 1);
     let ended = site.attempt_slowly(&origin, ALICE, MAILBOX, async |login| {
-        site.gate.adopt(rules_for("example.com", Settings::default())).await;
+        site.gate.adopt(rules_for("example.com", Settings::default()));
         site.upstream_says(&login)
     });
     assert_eq!(ended.await.refusal(), Some(Refusal::Unavailable), "its password was right");
@@ -82,7 +82,7 @@ async fn a_factor_that_became_required_counts_for_whom_the_upstream_was_asked_ab
     let strict = || Settings { second_factor: overdue(), accounts: None, ..Settings::default() };
     let origin = origin(Protocol::Imap, 1);
     let ended = site.attempt_slowly(&origin, ALICE, MAILBOX, async |login| {
-        site.gate.adopt(rules_for("example.org", strict())).await;
+        site.gate.adopt(rules_for("example.org", strict()));
         site.upstream_says(&login)
     });
     assert_eq!(ended.await.refusal(), Some(Refusal::BindFirst));
@@ -103,7 +103,7 @@ async fn charges_proofs_and_places_outlive_other_rules() {
     let mut settings = Settings::default();
     settings.limits.per_account = Rate { burst: 11, per: Duration::from_secs(660) };
     settings.limits.sessions_per_account = 1;
-    site.gate.adopt(rules_for("example.org", settings)).await;
+    site.gate.adopt(rules_for("example.org", settings));
     assert_eq!(
         site.try_in(2, ALICE, "wrong again").await.refusal(),
         Some(Refusal::NotLetIn),
@@ -116,7 +116,7 @@ async fn charges_proofs_and_places_outlive_other_rules() {
     drop(held);
     let mut settings = Settings::default();
     settings.limits.proof_cache = Duration::ZERO;
-    site.gate.adopt(rules_for("example.org", settings)).await;
+    site.gate.adopt(rules_for("example.org", settings));
     drop(enter_by(&site, BOB, &printed).await);
     assert_eq!(site.argon2_runs(), 2, "proofs are not kept any more");
 }
@@ -134,10 +134,10 @@ async fn an_upstreams_budget_outlives_another_rate() {
     }
     assert_eq!(site.try_in(1, ALICE, "wrong 2").await.refusal(), Some(Refusal::Unavailable), "used up");
     assert_eq!(site.asked(), 2);
-    site.gate.adopt(rules_for("example.org", budgeted(2))).await;
+    site.gate.adopt(rules_for("example.org", budgeted(2)));
     site.try_in(1, ALICE, "wrong 3").await;
     assert_eq!(site.asked(), 2, "the same rate changes nothing");
-    site.gate.adopt(rules_for("example.org", budgeted(1))).await;
+    site.gate.adopt(rules_for("example.org", budgeted(1)));
     site.try_in(1, ALICE, "wrong 4").await;
     assert_eq!(site.asked(), 2, "nor does a lower one");
 }
@@ -147,4 +147,38 @@ async fn enter_by(site: &Site, name: &str, password: &str) -> Box<Passage> {
         Ended::In(passage) => passage,
         Ended::Out(refused) => panic!("{refused:?}"),
     }
+}
+
+#[tokio::test]
+async fn whoever_was_connected_before_is_not_judged_by_other_rules_and_pays_nothing() {
+    let mut settings = Settings::default();
+    settings.limits.per_account = Rate { burst: 1, per: Duration::from_secs(600) };
+    let site = Site::with(settings).await;
+    let (_, printed) = site.bound_with_app_password(BOB).await;
+    let before = Origin { reading: site.gate.reading(), ..origin(Protocol::Imap, 1) };
+    let mut settings = Settings::default();
+    settings.limits.per_account = Rate { burst: 1, per: Duration::from_secs(600) };
+    site.gate.adopt(rules_for("example.org", settings));
+    for (name, password) in [(BOB, printed.as_str()), (BOB, "wrong"), (BOB, "wrong too"), (ALICE, MAILBOX)] {
+        match site.gate.judge(&before, credentials(name, password)).await {
+            Decision::Refuse(refused) => assert_eq!(refused.refusal, Refusal::Unavailable),
+            Decision::Admit(_) => panic!("{name} was let on"),
+        }
+    }
+    assert_eq!((site.asked(), site.argon2_runs()), (0, 0));
+    assert_eq!(site.records("login")[0]["outcome"], "unavailable");
+    site.mailboxes.lock().unwrap().insert(BOB.to_owned(), MAILBOX.to_owned());
+    assert!(
+        site.try_in(1, BOB, "wrong").await.refusal() == Some(Refusal::NotLetIn),
+        "it may still fail once"
+    );
+    assert!(site.records("mailbox_password_stale").is_empty());
+}
+
+#[tokio::test]
+async fn other_rules_hold_at_once_while_the_database_says_nothing() {
+    let site = Site::open().await;
+    let _hanging = site.gate.gate.ear.lock().await;
+    site.gate.adopt(rules_for("example.com", Settings::default()));
+    assert_eq!(site.try_in(1, ALICE, MAILBOX).await.refusal(), Some(Refusal::NotLetIn));
 }

@@ -174,3 +174,21 @@ async fn a_session_that_nobody_ended_is_recorded_and_gives_its_place_back() {
     assert!(site.try_in(1, ALICE, MAILBOX).await.is_in());
     assert_eq!(settled(&site, "session_end", 2).await[0]["duration_ms"], 3_000);
 }
+
+#[tokio::test]
+async fn whoever_waits_for_those_who_are_gone_finds_them_recorded() {
+    let site = Site::open().await;
+    for number in 0..5 {
+        site.mailboxes.lock().unwrap().insert(format!("user{number}@example.org"), MAILBOX.to_owned());
+        drop(site.try_in(1, &format!("user{number}@example.org"), MAILBOX).await);
+        let mut grant = grant(&site, ALICE, "guess").await;
+        let _ = grant.take_login();
+        drop(grant);
+    }
+    site.gate.finished().await;
+    site.gate.record_refusals(false).await;
+    // They wait at leisure: the end of the trail waits for no time to pass.
+    site.audit.close().await;
+    assert_eq!(site.records("session_end").len(), 5);
+    logins_settled(&site, 10).await;
+}

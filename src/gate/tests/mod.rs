@@ -194,7 +194,9 @@ impl Site {
         password: &str,
         upstream: impl FnOnce(UpstreamLogin) -> F,
     ) -> Ended {
-        let mut grant = match self.gate.judge(origin, credentials(name, password)).await {
+        // Its connection came just now.
+        let origin = Origin { reading: self.gate.reading(), ..origin.clone() };
+        let mut grant = match self.gate.judge(&origin, credentials(name, password)).await {
             Decision::Refuse(refused) => return Ended::Out(refused),
             Decision::Admit(grant) => grant,
         };
@@ -392,6 +394,7 @@ fn origin(protocol: Protocol, host: u8) -> Origin {
         protocol,
         client: ClientAddress::new([192, 0, 2, host].into()),
         reach: Reach::new([Led::to(UpstreamName("legacy".to_owned()))]),
+        reading: Reading::default(),
     }
 }
 

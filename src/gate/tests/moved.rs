@@ -198,8 +198,8 @@ async fn under_other_rules_a_moved_session_goes_on_until_its_upstream_is_gone() 
     let Ended::In(mut passage) = site.from(&led(None), ALICE, MAILBOX).await else { panic!("not let in") };
     let mut both = rules(settings(false));
     both.upstreams.iter_mut().for_each(|upstream| upstream.protocols = vec![Protocol::Imap]);
-    assert_eq!(site.gate.adopt(both).await, 0);
+    assert_eq!(site.gate.adopt(both), 0);
     assert!(tokio::time::timeout(Duration::ZERO, passage.ended()).await.is_err());
-    assert_eq!(site.gate.adopt(rules(Settings::default())).await, 1);
+    assert_eq!(site.gate.adopt(rules(Settings::default())), 1);
     assert_eq!(passage.ended().await, Cause::UpstreamWithdrawn);
 }

@@ -2,6 +2,7 @@
 //! what the trail says.
 
 use super::*;
+use crate::audit::event::Outcome;
 
 async fn use_up(site: &Site, host: u8, name: &str) {
     for number in 0..10 {
@@ -419,11 +420,41 @@ async fn an_account_has_only_so_many_sessions() {
 async fn without_a_trail_logins_follow_the_administrators_choice() {
     for (when_full, expected) in [(WhenFull::Refuse, Some(Refusal::Unavailable)), (WhenFull::Continue, None)]
     {
-        let site = Site::with(Settings { when_full, ..Settings::default() }).await;
-        site.audit.close().await;
+        let mut site = Site::with(Settings { when_full, ..Settings::default() }).await;
+        lose_trail(&mut site).await;
         assert_eq!(site.try_in(1, ALICE, MAILBOX).await.refusal(), expected, "{when_full:?}");
         let wrong = site.try_in(1, ALICE, "wrong").await.refusal();
         assert_eq!(wrong, Some(expected.unwrap_or(Refusal::NotLetIn)), "{when_full:?}");
+        let counted = |outcome| {
+            let attempts = site.gate.meters().attempts();
+            attempts.filter(|(_, of, _)| *of == outcome).map(|(_, _, count)| count).sum::<u64>()
+        };
+        let admitted = u64::from(expected.is_none());
+        assert_eq!(counted(Outcome::Admitted), admitted, "{when_full:?}");
+        assert_eq!(counted(Outcome::Unavailable), 2 * (1 - admitted), "{when_full:?}");
+    }
+}
+
+/// From now on nothing can be written.
+async fn lose_trail(site: &mut Site) {
+    let directory = site.directory.path().join("no-directory");
+    std::fs::write(&directory, "").unwrap();
+    let settings = config::Audit { directory, when_full: WhenFull::Continue, reserve: 0 };
+    let key = Arc::new(SiteKey::from_bytes([7; 32]));
+    let lost = Audit::open_later(&settings, site.store.clone(), key, site.clock.clone()).await.unwrap();
+    Arc::get_mut(&mut site.gate.gate).and_then(|gate| Arc::get_mut(&mut gate.desk)).unwrap().audit = lost;
+}
+
+#[tokio::test]
+async fn nobody_comes_in_behind_the_end_of_the_trail() {
+    for when_full in [WhenFull::Refuse, WhenFull::Continue] {
+        let site = Site::with(Settings { when_full, ..Settings::default() }).await;
+        site.audit.close().await;
+        assert_eq!(
+            site.try_in(1, ALICE, MAILBOX).await.refusal(),
+            Some(Refusal::Unavailable),
+            "{when_full:?}"
+        );
     }
 }
 

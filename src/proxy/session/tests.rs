@@ -51,6 +51,7 @@ impl Stage {
             wording: wording(),
             limits: Arc::new(limits),
             gate: Arc::clone(&site.gate),
+            reading: site.gate.reading(),
             ways: legs.ways(&[]),
             legs,
             permits: permits.clone(),
@@ -61,7 +62,9 @@ impl Stage {
         });
         let listener: TcpListener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
-        let serve = move |tcp, client, place| serve(Arc::clone(&door), tcp, client, place);
+        let serve = move |tcp, client, place| {
+            tokio::spawn(serve(Arc::clone(&door), tcp, client, place));
+        };
         tokio::spawn(accept_all(listener, permits, closing, serve));
         let trusted = Endpoint {
             ca_file: Some(authority.ca_file()),

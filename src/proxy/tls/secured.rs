@@ -11,14 +11,17 @@
 //!   caller ──encrypt──▶ scratch ──▶ tcp, the rest in `outgoing`
 //! ```
 //!
-//! Peers are hostile: before the handshake is complete a stranger is read only so much. Plaintext is wiped from the
-//! scratch at once, and nothing is logged.
+//! Peers are hostile: before the handshake is complete a stranger is read only so much, and afterwards nothing longer than
+//! a record is gathered for a client. Plaintext is wiped wherever it was decrypted (the library's own copy of a record that
+//! came with the end of a handshake is out of reach), and nothing is logged.
 
 use std::cell::RefCell;
 use std::io;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use rustls::CommonState;
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::pki_types::CertificateDer;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
@@ -56,58 +59,37 @@ struct Scratch {
 }
 
 /// Either side of TLS, which the library has two types for.
-pub(super) trait Records: Unpin {
+pub(super) trait Records: Unpin + Deref<Target: Deref<Target = CommonState>> {
     /// The library's.
     type Data;
 
+    /// The longest beginning of something that is kept until the rest of it comes.
+    const PARTIAL_MAX: usize;
+
     /// See [`UnbufferedServerConnection`].
     fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
-
-    fn is_handshaking(&self) -> bool;
-
-    fn version(&self) -> Option<rustls::ProtocolVersion>;
-
-    /// Whether the library has something to say.
-    fn wants_write(&self) -> bool;
 }
 
 impl Records for UnbufferedServerConnection {
     type Data = ServerConnectionData;
 
+    /// All that clients have to say after the handshake fits into one record. The library gathers messages of up to 64 KiB
+    /// before it looks at them, and a stranger need not send the last byte.
+    const PARTIAL_MAX: usize = RECORD + RECORD_OVERHEAD;
+
     fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(incoming)
-    }
-
-    fn is_handshaking(&self) -> bool {
-        (**self).is_handshaking()
-    }
-
-    fn version(&self) -> Option<rustls::ProtocolVersion> {
-        self.protocol_version()
-    }
-
-    fn wants_write(&self) -> bool {
-        (**self).wants_write()
     }
 }
 
 impl Records for UnbufferedClientConnection {
     type Data = ClientConnectionData;
 
+    /// Tickets may be as long as they like.
+    const PARTIAL_MAX: usize = SCRATCH;
+
     fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(incoming)
-    }
-
-    fn is_handshaking(&self) -> bool {
-        (**self).is_handshaking()
-    }
-
-    fn version(&self) -> Option<rustls::ProtocolVersion> {
-        self.protocol_version()
-    }
-
-    fn wants_write(&self) -> bool {
-        (**self).wants_write()
     }
 }
 
@@ -131,13 +113,15 @@ pub(super) struct Secured<R> {
     told_end: bool,
     /// The library must not be asked any more.
     broken: bool,
+    /// For whoever has read what came before it.
+    failure: Option<io::Error>,
     /// The host name that the peer asked for.
     pub(super) server_name: Option<Box<str>>,
 }
 
 /// What the library did with some ciphertext.
 struct Digested {
-    /// So much from the front is done with.
+    /// So much from the front is done with, and wiped.
     used: usize,
     /// The handshake, or a later record, cannot be: an alert is on its way out.
     failed: Option<rustls::Error>,
@@ -147,7 +131,7 @@ impl<R: Records> Secured<R> {
     /// Nothing was said yet.
     pub(super) fn new(tcp: TcpStream, tls: R) -> Self {
         let (incoming, outgoing, unread) = (Vec::new(), Vec::new(), Zeroizing::default());
-        let (taken, sent, server_name) = (0, 0, None);
+        let (taken, sent, failure, server_name) = (0, 0, None, None);
         let (only_handshake, heard_all, told_end, broken) = (false, false, false, false);
         Self {
             tcp,
@@ -161,13 +145,14 @@ impl<R: Records> Secured<R> {
             heard_all,
             told_end,
             broken,
+            failure,
             server_name,
         }
     }
 
     /// What was agreed on.
     pub(super) fn version(&self) -> Option<rustls::ProtocolVersion> {
-        self.tls.version()
+        self.tls.protocol_version()
     }
 
     /// Shakes hands, reading at most `at_most` bytes. `each` runs after every step of the library, on its thread.
@@ -224,7 +209,7 @@ impl<R: Records> Secured<R> {
     }
 
     /// Hands ciphertext to the library until it wants more. Plaintext goes to `into` as far as that has room; what the
-    /// library has to say goes to `outgoing`.
+    /// library has to say goes to `outgoing`. Plaintext that was decrypted in `ciphertext` is not left there.
     fn digest(&mut self, ciphertext: &mut [u8], mut into: Option<&mut ReadBuf<'_>>) -> Digested {
         let mut used = 0;
         loop {
@@ -258,9 +243,11 @@ impl<R: Records> Secured<R> {
             used += discard;
             if failed.is_some() {
                 self.gather_alert(ciphertext.get_mut(used..).unwrap_or_default());
-                return Digested { used, failed };
+                // Nobody looks at the rest.
+                used = ciphertext.len();
             }
-            if !more {
+            if failed.is_some() || !more {
+                ciphertext.get_mut(..used).unwrap_or_default().zeroize();
                 return Digested { used, failed };
             }
         }
@@ -278,15 +265,27 @@ impl<R: Records> Secured<R> {
         }
     }
 
-    /// Reads once, and decrypts what came.
+    /// Reads once, and decrypts what came. What was decrypted before something failed is to be read first.
     fn poll_decrypt(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let filled = into.filled().len();
+        let read = ready!(self.poll_read_records(cx, into));
+        match read {
+            Err(error) if into.filled().len() > filled => {
+                self.failure = Some(error);
+                Poll::Ready(Ok(()))
+            }
+            read => Poll::Ready(read),
+        }
+    }
+
+    fn poll_read_records(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         SCRATCHES.with_borrow_mut(|scratch| {
             let before = self.incoming.len();
             // What is left of a record, then as many as the caller has room for.
             let wanted = (into.remaining() + RECORD_OVERHEAD).clamp(RECORD + RECORD_OVERHEAD, SCRATCH);
             let room = scratch.incoming.get_mut(..wanted.max(before + RECORD_OVERHEAD));
             let Some((kept, free)) = room.and_then(|room| room.split_at_mut_checked(before)) else {
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "a message is too long")));
+                return Poll::Ready(Err(self.too_long()));
             };
             kept.copy_from_slice(&self.incoming);
             let mut read = ReadBuf::new(free);
@@ -298,23 +297,24 @@ impl<R: Records> Secured<R> {
             }
             let have = scratch.incoming.get_mut(..before + new).unwrap_or_default();
             let digested = self.digest(have, Some(into));
-            self.incoming.clear();
-            self.incoming.extend_from_slice(have.get(digested.used..).unwrap_or_default());
-            if self.incoming.is_empty() {
-                self.incoming = Vec::new();
-            }
-            have.get_mut(..digested.used).unwrap_or_default().zeroize();
+            // No more room than it needs: it may wait for long.
+            self.incoming = have.get(digested.used..).unwrap_or_default().to_vec();
             // Whatever it answers (a new key of its own, an alert) is worth one try; the rest goes with the next words.
-            if !self.outgoing.is_empty()
-                && let Poll::Ready(sent) = self.poll_send(cx)
-            {
-                sent?;
-            }
-            match digested.failed {
-                Some(error) => Poll::Ready(Err(invalid(error))),
-                None => Poll::Ready(Ok(())),
+            let sent = self.poll_send(cx);
+            match (digested.failed, sent) {
+                (Some(error), _) => Poll::Ready(Err(invalid(error))),
+                (None, Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
+                (None, _) if self.incoming.len() > R::PARTIAL_MAX => Poll::Ready(Err(self.too_long())),
+                (None, _) => Poll::Ready(Ok(())),
             }
         })
+    }
+
+    /// The peer goes on and on with one message: nothing more of it is heard.
+    fn too_long(&mut self) -> io::Error {
+        (self.broken, self.heard_all, self.told_end) = (true, true, true);
+        self.incoming = Vec::new();
+        io::Error::new(io::ErrorKind::InvalidData, "a message is too long")
     }
 
     /// Sends what waits.
@@ -408,7 +408,7 @@ fn unexpected(what: &str) -> rustls::Error {
 }
 
 /// Plaintext, to the caller as far as there is room.
-fn keep(payload: &[u8], into: Option<&mut ReadBuf<'_>>, unread: &mut Vec<u8>) {
+fn keep(payload: &[u8], into: Option<&mut ReadBuf<'_>>, unread: &mut Zeroizing<Vec<u8>>) {
     let fits = match into {
         // Nothing may overtake what waits.
         Some(into) if unread.is_empty() => {
@@ -418,7 +418,14 @@ fn keep(payload: &[u8], into: Option<&mut ReadBuf<'_>>, unread: &mut Vec<u8>) {
         }
         Some(_) | None => 0,
     };
-    unread.extend_from_slice(payload.get(fits..).unwrap_or_default());
+    let rest = payload.get(fits..).unwrap_or_default();
+    if unread.capacity() - unread.len() < rest.len() {
+        // By itself it would grow by leaving a copy behind.
+        let mut grown = Zeroizing::new(Vec::with_capacity(unread.len() + rest.len()));
+        grown.extend_from_slice(unread);
+        *unread = grown;
+    }
+    unread.extend_from_slice(rest);
 }
 
 fn invalid(error: rustls::Error) -> io::Error {
@@ -443,6 +450,8 @@ impl<R: Records> AsyncRead for Secured<R> {
                 if this.taken == this.unread.len() {
                     (this.unread, this.taken) = (Zeroizing::default(), 0);
                 }
+            } else if let Some(failure) = this.failure.take() {
+                return Poll::Ready(Err(failure));
             } else if this.heard_all {
                 break;
             } else {
@@ -486,189 +495,4 @@ impl<R: Records> AsyncWrite for Secured<R> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::time::Duration;
-
-    use rustls::pki_types::ServerName;
-    use rustls::{ClientConfig, RootCertStore};
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio_rustls::TlsConnector;
-
-    use super::super::certificates::read_certificates;
-    use super::super::{Kind, Stream, provider};
-    use super::*;
-    use crate::proxy::testing::{Authority, tcp_pair};
-
-    type Client = tokio_rustls::client::TlsStream<TcpStream>;
-    type Server = Box<Secured<UnbufferedServerConnection>>;
-
-    const NAME: &str = "mail.example.org";
-
-    fn roots(authority: &Authority) -> ClientConfig {
-        let mut roots = RootCertStore::empty();
-        roots.add(read_certificates(&authority.ca_file()).unwrap().remove(0)).unwrap();
-        let versions = [&rustls::version::TLS13];
-        let config =
-            ClientConfig::builder_with_provider(provider()).with_protocol_versions(&versions).unwrap();
-        config.with_root_certificates(roots).with_no_client_auth()
-    }
-
-    async fn pair() -> (Client, Server) {
-        let authority = Authority::new();
-        let (near, far) = tcp_pair().await;
-        let acceptor = authority.acceptor(&[NAME]);
-        let connector = TlsConnector::from(Arc::new(roots(&authority)));
-        let name = ServerName::try_from(NAME).unwrap();
-        let (client, server) =
-            tokio::join!(connector.connect(name, near), acceptor.accept(Stream::plain(far)));
-        let Kind::Client(server) = server.unwrap().0 else { panic!("not what clients get") };
-        (client.unwrap(), server)
-    }
-
-    fn held(server: &Server) -> usize {
-        server.incoming.capacity() + server.unread.capacity() + server.outgoing.capacity()
-    }
-
-    fn pattern(length: usize) -> Vec<u8> {
-        (0..length).map(|n| (n * 7 + n / 251) as u8).collect()
-    }
-
-    /// A few ciphertext bytes at a time, whatever the client sends.
-    async fn trickle(server: &mut Server, cx_reads: usize) -> Vec<u8> {
-        let mut all = Vec::new();
-        let mut some = vec![0; cx_reads];
-        while all.len() < 3 * RECORD {
-            let read = server.read(&mut some).await.unwrap();
-            all.extend_from_slice(&some[..read]);
-        }
-        all
-    }
-
-    #[tokio::test]
-    async fn a_connection_on_which_nothing_is_under_way_holds_no_buffer() {
-        let (mut client, mut server) = pair().await;
-        server.write_all(b"* OK hello\r\n").await.unwrap();
-        server.flush().await.unwrap();
-        assert_eq!(held(&server), 0);
-        client.read_exact(&mut [0; 12]).await.unwrap();
-        for _ in 0..3 {
-            client.write_all(&pattern(100_000)).await.unwrap();
-            server.read_exact(&mut vec![0; 100_000]).await.unwrap();
-            server.write_all(&pattern(100_000)).await.unwrap();
-            client.read_exact(&mut vec![0; 100_000]).await.unwrap();
-        }
-        server.flush().await.unwrap();
-        assert_eq!(held(&server), 0);
-        let read = tokio::time::timeout(Duration::from_millis(20), server.read(&mut [0; 10])).await;
-        assert!(read.is_err() && held(&server) == 0, "nor while it waits");
-        let size = size_of_val(&*server);
-        assert!(size <= 2048, "{size} bytes");
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn what_is_read_in_any_portions_is_what_was_sent() {
-        for portion in [1, 100, RECORD - 1, RECORD, RECORD + 1, 1 << 20] {
-            let (mut client, mut server) = pair().await;
-            let sent = pattern(3 * RECORD);
-            let sending = tokio::spawn(async move {
-                client.write_all(&pattern(3 * RECORD)).await.unwrap();
-                client.flush().await.unwrap();
-                client
-            });
-            assert!(trickle(&mut server, portion).await == sent, "{portion}");
-            server.flush().await.unwrap();
-            let mut client = sending.await.unwrap().into_inner().0;
-            // It goes away without TLS's own goodbye.
-            client.shutdown().await.unwrap();
-            assert_eq!(server.read(&mut [0; 10]).await.unwrap(), 0, "{portion}");
-        }
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn much_goes_to_a_client_that_pauses_and_little_is_held_for_it() {
-        let (mut client, mut server) = pair().await;
-        let sent = pattern(24 << 20);
-        let expected = sent.clone();
-        let reading = tokio::spawn(async move {
-            let mut found = vec![0; expected.len()];
-            for part in found.chunks_mut(3 << 20) {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-                client.read_exact(part).await.unwrap();
-            }
-            assert!(found == expected);
-            // The goodbye came, too: without it this is an error.
-            assert_eq!(client.read(&mut [0; 1]).await.unwrap(), 0);
-        });
-        let (mut rest, mut most) = (&sent[..], 0);
-        while !rest.is_empty() {
-            let written = server.write(rest).await.unwrap();
-            rest = &rest[written..];
-            most = most.max(server.outgoing.capacity());
-        }
-        server.shutdown().await.unwrap();
-        reading.await.unwrap();
-        assert!(most > 0 && most <= 2 * SCRATCH, "{most} bytes waited");
-    }
-
-    #[tokio::test]
-    async fn new_keys_are_taken_and_answered() {
-        let (mut client, mut server) = pair().await;
-        for round in 0..3_u8 {
-            client.get_mut().1.refresh_traffic_keys().unwrap();
-            client.write_all(&[round]).await.unwrap();
-            let mut heard = [9];
-            server.read_exact(&mut heard).await.unwrap();
-            server.write_all(&heard).await.unwrap();
-            server.flush().await.unwrap();
-            let mut answer = [9];
-            client.read_exact(&mut answer).await.unwrap();
-            assert_eq!((heard, answer), ([round], [round]));
-        }
-    }
-
-    #[tokio::test]
-    async fn a_record_that_was_touched_on_its_way_ends_the_connection_with_an_alert() {
-        let (client, mut server) = pair().await;
-        let (mut tcp, mut session) = client.into_inner();
-        tcp.write_all(&[0x17, 3, 3, 0, 32]).await.unwrap();
-        tcp.write_all(&[7; 32]).await.unwrap();
-        let error = server.read(&mut [0; 10]).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
-        assert_eq!(server.read(&mut [0; 10]).await.unwrap(), 0, "nothing of it is believed any more");
-        assert!(server.write(b"x").await.is_err());
-        server.shutdown().await.unwrap();
-        let mut answer = vec![0; 4096];
-        let read = tcp.read(&mut answer).await.unwrap();
-        session.read_tls(&mut &answer[..read]).unwrap();
-        let alert = session.process_new_packets().unwrap_err();
-        assert_eq!(alert, rustls::Error::AlertReceived(rustls::AlertDescription::BadRecordMac));
-    }
-
-    #[tokio::test]
-    async fn a_stranger_may_send_so_much_before_the_handshake_is_complete() {
-        let authority = Authority::new();
-        let (mut near, far) = tcp_pair().await;
-        let acceptor = authority.acceptor(&[NAME]);
-        let flood = async {
-            // A ClientHello that says it is 60,000 bytes long, in records of 1,000.
-            for number in 0..60 {
-                let header: &[u8] = if number == 0 { &[1, 0, 0xea, 0x60] } else { &[] };
-                let mut record = vec![0x16, 3, 1, 3, 0xe8];
-                record.extend_from_slice(header);
-                record.resize(1005, 0);
-                if near.write_all(&record).await.is_err() {
-                    break;
-                }
-            }
-            std::future::pending::<()>().await;
-        };
-        tokio::select! {
-            () = flood => {}
-            refused = tokio::time::timeout(Duration::from_secs(5), acceptor.accept(Stream::plain(far))) => {
-                let error = refused.unwrap().err().unwrap();
-                assert_eq!(error.to_string(), "the handshake is too long");
-            }
-        }
-    }
-}
+mod tests;

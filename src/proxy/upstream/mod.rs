@@ -56,8 +56,10 @@ pub struct Upstreams {
     pub(super) smtp: Legs<Smtp>,
     /// What the gate calls itself where it speaks for itself.
     own_name: String,
-    /// Of each upstream, in the order of the configuration.
-    seats: Vec<Arc<Seats>>,
+    /// Of each upstream, in the order of the configuration, and how many it shall have.
+    seats: Vec<(Arc<Seats>, u32)>,
+    /// Of upstreams that were there before and may come back while somebody sits there still.
+    former_seats: Vec<Arc<Seats>>,
     /// What happened that the audit trail must know.
     events: Mutex<Option<mpsc::UnboundedReceiver<Event>>>,
 }
@@ -68,24 +70,28 @@ impl Upstreams {
     /// # Errors
     /// [`TlsError`] naming the file or name of an upstream that cannot be used.
     pub fn new(config: &Config) -> Result<Self, TlsError> {
-        Self::with_seats(config, seats_of(&config.upstreams, &[]))
+        Self::with_seats(config, &[])
     }
 
     /// The same after `before`: with what that had learned of the servers that are in both, and with their connections
-    /// counted on.
+    /// counted on. How many it allows holds from [`Upstreams::take_effect`] on.
     ///
     /// # Errors
     /// As [`Upstreams::new`].
     pub(super) fn new_after(before: &Self, config: &Config) -> Result<Self, TlsError> {
-        let after = Self::with_seats(config, seats_of(&config.upstreams, &before.seats))?;
+        let seats = before.seats.iter().map(|(seats, _)| seats).chain(&before.former_seats);
+        let after = Self::with_seats(config, &seats.cloned().collect::<Vec<_>>())?;
         after.imap.inherit(&before.imap);
         after.pop3.inherit(&before.pop3);
         after.smtp.inherit(&before.smtp);
         Ok(after)
     }
 
-    fn with_seats(config: &Config, seats: Vec<Arc<Seats>>) -> Result<Self, TlsError> {
+    fn with_seats(config: &Config, before: &[Arc<Seats>]) -> Result<Self, TlsError> {
         let (upstreams, own_name) = (&config.upstreams, &config.server.hostname);
+        let seats = seats_of(upstreams, before);
+        let is_former = |former: &&Arc<Seats>| !seats.iter().any(|seats| Arc::ptr_eq(seats, former));
+        let former_seats = before.iter().filter(is_former).cloned().collect();
         // As good as bounded: each server says something once a minute at most.
         let (trail, events) = mpsc::unbounded_channel();
         Ok(Self {
@@ -93,7 +99,8 @@ impl Upstreams {
             pop3: Legs::new(upstreams, &seats, own_name, &trail)?,
             smtp: Legs::new(upstreams, &seats, own_name, &trail)?,
             own_name: own_name.clone(),
-            seats,
+            seats: seats.into_iter().zip(upstreams.iter().map(|upstream| upstream.max_connections)).collect(),
+            former_seats,
             events: Mutex::new(Some(events)),
         })
     }
@@ -107,12 +114,19 @@ impl Upstreams {
     /// How many connections each upstream has with this process, in the order of the configuration.
     #[must_use]
     pub fn load(&self) -> Vec<Load> {
-        let load = |seats: &Arc<Seats>| Load {
+        let load = |(seats, _): &(Arc<Seats>, u32)| Load {
             upstream: seats.upstream.clone(),
             connections: seats.taken(),
-            max_connections: seats.most,
+            max_connections: seats.most(),
         };
         self.seats.iter().map(load).collect()
+    }
+
+    /// These are in force from now on.
+    pub(super) fn take_effect(&self) {
+        for (seats, most) in &self.seats {
+            seats.allow(*most);
+        }
     }
 
     /// Looks once at every server; returns when each has answered or failed. For commands that then ask for
@@ -138,12 +152,11 @@ impl Upstreams {
     }
 }
 
-/// Those in `before`, where they are of the same upstream and as many.
+/// Those in `before`, where they are of the same upstream.
 fn seats_of(upstreams: &[config::Upstream], before: &[Arc<Seats>]) -> Vec<Arc<Seats>> {
     let seats = |upstream: &config::Upstream| {
-        let new = Seats::new(&upstream.name, upstream.max_connections);
-        let same = before.iter().find(|seats| seats.upstream == new.upstream && seats.most == new.most);
-        same.map_or(new, Arc::clone)
+        let same = before.iter().find(|seats| seats.upstream == upstream.name);
+        same.map_or_else(|| Seats::new(&upstream.name, upstream.max_connections), Arc::clone)
     };
     upstreams.iter().map(seats).collect()
 }
@@ -213,6 +226,9 @@ pub enum Failure {
     /// The client had less time left than the server may take.
     #[error("the client's time was over before it answered")]
     ClientsTime,
+    /// The gate had no time left.
+    #[error("the gate stopped before it answered")]
+    Stopping,
     /// What the dialogue found.
     #[error(transparent)]
     Said(Trouble),
@@ -244,6 +260,7 @@ impl Failure {
             Self::Down(_)
             | Self::Full
             | Self::ClientsTime
+            | Self::Stopping
             | Self::NotServed
             | Self::Said(
                 Trouble::InUse | Trouble::LoginDelay | Trouble::OfferChanged | Trouble::NoMechanism,
@@ -254,7 +271,7 @@ impl Failure {
     /// Whom it concerns; `credential_sent`: it came behind the password.
     pub(super) fn concerns(&self, credential_sent: bool) -> Concerns {
         match self {
-            Self::ClientsTime => Concerns::Client,
+            Self::ClientsTime | Self::Stopping => Concerns::Client,
             Self::Said(Trouble::InUse | Trouble::LoginDelay) => Concerns::Mailbox,
             Self::Said(Trouble::Said(_)) if credential_sent => Concerns::Mailbox,
             Self::Resolve(_)

@@ -5,7 +5,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::enter;
-use crate::support::{Gate, GateConfig, Guest, LegacyOptions, LegacyServer, Mail, Wire, eventually};
+use crate::support::{
+    Answer, Fake, Gate, GateConfig, Guest, LegacyOptions, LegacyServer, Mail, Manner, UpstreamTls, Wire,
+    eventually, plain,
+};
 
 const USER: (&str, &str) = ("user@example.test", "mailbox-password");
 
@@ -181,6 +184,39 @@ fn whoever_never_finishes_is_waited_for_no_longer_than_it_says() {
     assert!((Duration::from_millis(2900)..Duration::from_secs(7)).contains(&waited), "{waited:?}");
     assert_eq!(gate.ended(), Some(0));
     assert!(!mailbox(&legacy).contains("never sent"), "half a message is none");
+}
+
+#[test]
+fn a_login_that_the_old_server_does_not_answer_is_answered_and_recorded_all_the_same() {
+    let upstream = Fake::start(Mail::Imap);
+    upstream.behave(Manner { login: Answer::Silence, ..Manner::friendly(Mail::Imap) });
+    let config = GateConfig::in_front_of_fakes(&[&upstream], UpstreamTls::None);
+    let mut gate = Gate::start(config.set(&["server", "drain"], "1s"));
+    let mut guest = Guest::at(&gate, Mail::Imap);
+    guest.wire.send(format!("a LOGIN {} {}\r\n", USER.0, USER.1));
+    eventually("its password was sent", || upstream.heard().contains(&plain(USER.0, USER.1)));
+    gate.signal("TERM");
+    let (heard, _) = guest.wire.end();
+    assert!(heard.starts_with("a NO [UNAVAILABLE]"), "{heard}");
+    assert_eq!(gate.ended(), Some(0));
+    let logins = gate.cli(&["audit", "search", "--event", "login"]).success();
+    assert_eq!(logins.matches("unavailable").count(), 1, "{logins}");
+}
+
+#[test]
+fn a_session_that_a_guard_has_just_stopped_ends_with_the_rest_and_is_recorded() {
+    let legacy = legacy();
+    let mut gate = Gate::start(GateConfig::in_front_of(&legacy).set(&["server", "drain"], "1s"));
+    let mut guest = enter(&gate, Mail::Smtp, USER.0, USER.1);
+    begin_message(&mut guest);
+    guest.wire.send("Subject: smuggled\r\n\r\nThe first line.\n.\r\n");
+    thread::sleep(Duration::from_millis(300));
+    let begun = Instant::now();
+    gate.signal("TERM");
+    assert_eq!(gate.ended(), Some(0));
+    assert!(begun.elapsed() < Duration::from_millis(3500), "{:?}", begun.elapsed());
+    let ends = gate.cli(&["audit", "search", "--event", "session_end"]).success();
+    assert_eq!(ends.matches("error").count(), 1, "{ends}");
 }
 
 #[test]

@@ -79,6 +79,27 @@ fn the_service_manager_hears_of_every_state() {
 }
 
 #[test]
+fn a_reload_that_takes_its_time_does_not_hold_up_the_end() {
+    let upstream = Fake::start(Mail::Imap);
+    // The kernel takes connections; nobody greets.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("no port");
+    let manager = Manager::new();
+    let mut gate = Gate::prepare(GateConfig::in_front_of_fakes(&[&upstream], UpstreamTls::None));
+    gate.set_environment("NOTIFY_SOCKET", &manager.path);
+    gate.start_again();
+    assert_eq!(manager.news(), "READY=1\nSTATUS=serving\n");
+    let silent_address = silent.local_addr().expect("no address").to_string();
+    gate.edit(&format!("127.0.0.1:{}", upstream.port()), &silent_address);
+    gate.signal("HUP");
+    assert!(manager.news().starts_with("RELOADING=1\n"));
+    let begun = Instant::now();
+    gate.signal("TERM");
+    assert!(manager.news().starts_with("STOPPING=1\n"), "it goes on to reload");
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert_eq!(gate.ended(), Some(0));
+}
+
+#[test]
 fn secrets_may_be_handed_over_by_the_service_manager() {
     let upstream = Fake::start(Mail::Imap);
     let config = GateConfig::in_front_of_fakes(&[&upstream], UpstreamTls::None).master(
