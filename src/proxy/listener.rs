@@ -90,7 +90,6 @@ pub(super) async fn accept_all(
     if let Err(error) = prepare_listener(&SockRef::from(&listener)) {
         tracing::error!(%error, "connections cannot be set up for small replies and keepalive");
     }
-    let mut exhausted = false;
     loop {
         let admitted = tokio::select! {
             biased;
@@ -99,11 +98,11 @@ pub(super) async fn accept_all(
         };
         match admitted {
             Ok((tcp, client, permit)) => {
-                exhausted = false;
+                permits.note_exhausted(false);
                 serve(tcp, client, permit);
             }
             Err(error) if is_exhausted(&error) => {
-                if !std::mem::replace(&mut exhausted, true) {
+                if !permits.note_exhausted(true) {
                     tracing::error!(%error, "cannot accept connections; resting until the system can again");
                 }
                 tokio::time::sleep(EXHAUSTED_REST).await;

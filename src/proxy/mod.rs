@@ -15,6 +15,7 @@ pub mod inherited;
 mod lanes;
 pub mod listener;
 pub mod permits;
+mod reason;
 pub mod relay;
 mod seldom;
 pub mod session;

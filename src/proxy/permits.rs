@@ -6,7 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub(super) struct Permits {
     total: u32,
     per_network: Arc<AtomicUsize>,
     strangers: Arc<Mutex<Strangers>>,
+    /// The system has none to give, and that was said.
+    exhausted: Arc<AtomicBool>,
 }
 
 /// A place among all connections, until dropped.
@@ -47,6 +49,7 @@ impl Permits {
             total: limits.connections,
             per_network: Arc::new(AtomicUsize::new(per_network(limits))),
             strangers: Arc::default(),
+            exhausted: Arc::default(),
         }
     }
 
@@ -79,6 +82,11 @@ impl Permits {
         let arrival =
             lock(&self.strangers).enter(network, self.per_network.load(Ordering::Relaxed), &leave)?;
         Some(StrangerPermit { strangers: Arc::clone(&self.strangers), network, arrival, leave })
+    }
+
+    /// Whether the system has no connection to give: what it said last. Returns what it said before, to any door.
+    pub(super) fn note_exhausted(&self, exhausted: bool) -> bool {
+        self.exhausted.swap(exhausted, Ordering::Relaxed)
     }
 
     /// Returns when no connection is left, or after `at_most`; whether none is left.

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 
 use super::buffers::{BUFFER_SIZE, Buffer, Buffers};
 use super::drain::{self, Drain, Leaving};
+use super::reason::Reason;
 use super::tls::Stream;
 use crate::gate::{Cause, Traffic};
 use crate::protocol::{Course, Forward, Output, RelayGuard, Rest, Violation};
@@ -78,32 +79,6 @@ pub(super) struct Relay {
     first_closed: Option<Reason>,
     /// The gate has drained for a while: it is over as soon as nothing is under way.
     leaving: bool,
-}
-
-/// Why a session ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reason {
-    ClientClosed,
-    UpstreamClosed,
-    Idle,
-    Drained,
-    Error,
-    /// By the gate.
-    Ended(Cause),
-}
-
-impl Reason {
-    /// The name in the audit trail.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::ClientClosed => "client_closed",
-            Self::UpstreamClosed => "upstream_closed",
-            Self::Idle => "idle",
-            Self::Drained => "drained",
-            Self::Error => "error",
-            Self::Ended(cause) => cause.as_str(),
-        }
-    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
