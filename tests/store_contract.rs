@@ -558,7 +558,11 @@ async fn rows_of_the_version_before_were_sealed_when_they_were_made(database: Da
                         ALTER TABLE app_passwords DROP COLUMN stale_since;
                         ALTER TABLE app_passwords DROP COLUMN probes;
                         ALTER TABLE app_passwords DROP COLUMN next_probe_at;
-                        DELETE FROM _sqlx_migrations WHERE version = 2";
+                        DELETE FROM _sqlx_migrations WHERE version IN (2, 5)";
+    // What came later stands on the columns.
+    const UNDO_SQLITE: &str = "DROP TRIGGER app_passwords_stale; DROP TRIGGER factors_unbound";
+    const UNDO_POSTGRES: &str =
+        "DROP TRIGGER app_passwords_stale ON app_passwords; DROP TRIGGER factors_unbound ON factors";
     let store = Store::open(&database).await.unwrap();
     let ada = add(&store, "ada").await;
     let sealed = AppPasswordRecord { created_at: at(7), sealed_at: Some(at(9)), ..app_password(ada, "a") };
@@ -568,8 +572,16 @@ async fn rows_of_the_version_before_were_sealed_when_they_were_made(database: Da
         store.insert_app_password(row, 20).await.unwrap();
     }
     match &store {
-        Store::Sqlite(pool) => drop(pool.execute(sqlx::raw_sql(UNDO)).await.unwrap()),
-        Store::Postgres(pool) => drop(pool.execute(sqlx::raw_sql(UNDO)).await.unwrap()),
+        Store::Sqlite(pool) => {
+            for text in [UNDO_SQLITE, UNDO] {
+                pool.execute(sqlx::raw_sql(text)).await.unwrap();
+            }
+        }
+        Store::Postgres(pool) => {
+            for text in [UNDO_POSTGRES, UNDO] {
+                pool.execute(sqlx::raw_sql(text)).await.unwrap();
+            }
+        }
     }
     store.close().await;
     let store = Store::open(&database).await.unwrap();
@@ -860,6 +872,7 @@ async fn no_statement_reads_a_whole_table_but_those_that_list_one(database: Data
             || statement.ends_with(" = app_password ORDER BY since, live_sessions.id")
             // as many rows as there are gates
             || statement.starts_with("DELETE FROM nodes WHERE beat <")
+            || statement.starts_with("SELECT COUNT(*) FROM nodes WHERE beat >=")
     };
     let mut postgres = match &store {
         Store::Sqlite(_) => None,
@@ -925,7 +938,7 @@ async fn a_change_under_a_live_session_leaves_a_row_and_nothing_else_does(databa
     store.insert_factor(&one).await.unwrap();
     assert_eq!(news().await, [because("factor_bound")]);
     store.take_back_factor(&one, true).await.unwrap();
-    assert_eq!(news().await, [None], "it must bind again");
+    assert_eq!(news().await, [None, None], "it is gone, and one must bind again");
     let next = AppPasswordRecord { sealed_version: 2, mac: vec![5; 32], ..first.clone() };
     assert!(store.reseal_app_password(&next).await.unwrap());
     assert_eq!(news().await, [None]);
@@ -933,7 +946,16 @@ async fn a_change_under_a_live_session_leaves_a_row_and_nothing_else_does(databa
     assert_eq!(news().await, [None]);
     store.insert_factor(&one).await.unwrap();
     store.unbind_factors(ada, None, true).await.unwrap();
-    assert_eq!(news().await, [because("factor_bound"), None, None], "bound, and its last app password gone");
+    let gone = [because("factor_bound"), None, None, None];
+    assert_eq!(news().await, gone, "bound, not bound any more, and its last app password gone");
+    let last = AppPasswordRecord { sealed_at: Some(at(1)), ..app_password(ada, "ijkm") };
+    store.insert_app_password(&last, 20).await.unwrap();
+    let upstream = last.upstream.clone();
+    let sent = SentSeal { account: ada, app_password: last.id, upstream, version: last.sealed_version };
+    assert_eq!(store.mark_stale(&sent, at(2), at(3)).await.unwrap().len(), 1);
+    assert_eq!(news().await, [None], "what is sealed is not sent any more");
+    assert_eq!(store.clear_stale(&sent, at(4)).await.unwrap().len(), 1);
+    assert_eq!(news().await, [None], "and is again");
     let elsewhere = UpstreamName("elsewhere".into());
     for bound in [Some(&elsewhere), None] {
         assert!(store.set_bound_upstream(ada, bound).await.unwrap());
@@ -942,7 +964,7 @@ async fn a_change_under_a_live_session_leaves_a_row_and_nothing_else_does(databa
         assert_eq!(news().await, [], "where it was already");
     }
     store.remove_account(ada).await.unwrap();
-    assert_eq!(news().await, [because("removed")]);
+    assert_eq!(news().await, [because("removed"), None], "and its app password");
     assert_eq!(store.standing(&address("bob")).await.unwrap().unwrap().account.id, bob);
 }
 
