@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use super::several::several;
+use super::several::several_rows;
 use super::{AuditHead, AuditMark, AuditQuery, AuditRow, Store, StoreError};
 use super::{in_transaction, name_statements, on_pool};
 use crate::base::Timestamp;
@@ -50,7 +50,7 @@ name_statements! {
     SEARCH_IP = search!("(account = $6 OR $6 IS NULL)", "ip = $5");
 }
 
-static INDEX_SEVERAL: LazyLock<&str> = LazyLock::new(|| several(INDEX));
+static INDEX_SEVERAL: LazyLock<&str> = LazyLock::new(|| several_rows(INDEX));
 
 impl Store {
     /// Sets a chain's head; one that is not further on than what is there changes nothing.

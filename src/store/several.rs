@@ -25,6 +25,19 @@ pub(super) fn several(statement: &'static str) -> &'static str {
     texts.collect::<Vec<_>>().join(";\n").leak()
 }
 
+/// `insert`, which has the values of one row, with those of sixteen: one statement for the database, and one answer.
+/// For a text that is made once and kept.
+pub(super) fn several_rows(insert: &'static str) -> &'static str {
+    let Some((before, values)) = insert.split_once("VALUES ") else { return several(insert) };
+    let Some((row, after)) = values.split_once(')') else { return several(insert) };
+    let count = parameters(row).count();
+    let rows = (0..SEVERAL).map(|time| {
+        let numbers = (1..=count).map(|number| format!("${}", number + time * count));
+        format!("({})", numbers.collect::<Vec<_>>().join(", "))
+    });
+    format!("{before}VALUES {}{after}", rows.collect::<Vec<_>>().join(", ")).leak()
+}
+
 /// The number behind each `$`, and what follows it up to the next.
 fn parameters(statement: &str) -> impl Iterator<Item = (usize, &str)> {
     statement.split('$').skip(1).map(|part| {
@@ -67,5 +80,12 @@ mod tests {
             "UPDATE a SET b = $12, c = CASE WHEN c > $12 THEN c ELSE $20 END WHERE id = $11"
         );
         assert_eq!(times.count(), SEVERAL - 2);
+    }
+
+    #[test]
+    fn an_insert_has_sixteen_rows() {
+        let text = several_rows("INSERT INTO a (b, c) VALUES ($1, $2) ON CONFLICT (b) DO NOTHING");
+        assert!(text.starts_with("INSERT INTO a (b, c) VALUES ($1, $2), ($3, $4), "), "{text}");
+        assert!(text.ends_with(", ($31, $32) ON CONFLICT (b) DO NOTHING"), "{text}");
     }
 }
