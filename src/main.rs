@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// A tenth less processor time for each login than with the C library's (docs/performance.md).
+/// Less processor time for each login than with the C library's (docs/performance.md).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
