@@ -49,7 +49,7 @@ pub use index::FollowError;
 pub use report::{ChainReport, Note, Problem, Report};
 pub use search::search;
 pub use verify::verify;
-use writer::{Counters, Ground, Leisure, Message, Request, Since, Writer};
+use writer::{Counters, Ground, Leisure, Message, NotWaiting, Request, Since, Writer};
 
 /// How long [`Audit::close`] waits for a database that does not answer. What is not indexed or anchored then is
 /// in the file all the same.
@@ -66,6 +66,7 @@ const LEISURE: Duration = Duration::from_millis(100);
 pub struct Audit {
     queue: mpsc::Sender<Message>,
     leisure: Arc<Leisure>,
+    directory: Arc<Path>,
     follower: Arc<Mutex<Option<JoinHandle<()>>>>,
     counters: Arc<Counters>,
     key: Arc<SiteKey>,
@@ -159,6 +160,7 @@ impl Audit {
         let (writer, tips, lives) = Writer::new(ground, chain, services);
         let named = std::thread::Builder::new().name("audit-writer".to_owned());
         named.spawn(move || writer.run(requests)).map_err(failed)?;
+        let written_to = Arc::from(directory.as_path());
         let follower = Follower {
             place: place::of(&directory),
             directory,
@@ -170,7 +172,7 @@ impl Audit {
             clock: Arc::clone(&clock),
         };
         let follower = Arc::new(Mutex::new(Some(tokio::spawn(follower.run()))));
-        Ok(Self { queue, leisure, follower, counters, key, clock })
+        Ok(Self { queue, leisure, directory: written_to, follower, counters, key, clock })
     }
 
     /// Appends one record; returns when it is durable (records of the moment share one sync).
@@ -196,17 +198,24 @@ impl Audit {
     /// second. Should it be lost, the log says so.
     ///
     /// # Errors
-    /// [`AuditError::Closed`]
+    /// [`AuditError`]; then the record is not in the trail.
     pub fn append_at_leisure(&self, event: Event) -> Result<(), AuditError> {
         match self.leisure.add(Request { event, at: self.clock.now(), done: None }) {
-            None => return Err(AuditError::Closed),
+            Err(NotWaiting::Ended) => return Err(AuditError::Closed),
+            Err(NotWaiting::Full) => {
+                let directory = self.directory.display().to_string();
+                return Err(AuditError::Write {
+                    directory,
+                    reason: "too many records wait for it".to_owned(),
+                });
+            }
             // Whoever is the first sees to it that somebody comes for them.
-            Some(true) => match Handle::try_current() {
+            Ok(true) => match Handle::try_current() {
                 Ok(_) => self.send_later(Message::Gather, LEISURE),
                 // Somebody is dropped outside of everything. A queue that is full is looked at anyway.
                 Err(_) => drop(self.queue.try_send(Message::Gather)),
             },
-            Some(false) => {}
+            Ok(false) => {}
         }
         Ok(())
     }

@@ -23,6 +23,10 @@ use crate::config;
 /// How many records wait at most; whoever comes then waits for a place. Less than a MiB.
 pub(super) const QUEUE: usize = 1024;
 
+/// How many records wait at leisure at most, while the disk does not answer: some 20 MB. Nobody waits for them, so that
+/// nothing else bounds how many there are.
+const LEISURE_MAX: usize = 65_536;
+
 /// How many records share one sync at most, so that a full queue is answered in steps.
 const GROUP: usize = 512;
 
@@ -71,6 +75,13 @@ impl Request {
 /// Records that go with the next group, whose ever that is. `None` once the chain has ended.
 pub(super) struct Leisure(Mutex<Option<Vec<Request>>>);
 
+/// Why a record does not wait at leisure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotWaiting {
+    Ended,
+    Full,
+}
+
 impl Default for Leisure {
     fn default() -> Self {
         Self(Mutex::new(Some(Vec::new())))
@@ -78,12 +89,18 @@ impl Default for Leisure {
 }
 
 impl Leisure {
-    /// Adds one. Whether it is the first, or `None` where nobody will come for it.
-    pub(super) fn add(&self, request: Request) -> Option<bool> {
+    /// Adds one, if it has room. Whether it is the first.
+    ///
+    /// # Errors
+    /// Nobody will come for it, or too many wait already.
+    pub(super) fn add(&self, request: Request) -> Result<bool, NotWaiting> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = waiting.as_mut()?;
+        let waiting = waiting.as_mut().ok_or(NotWaiting::Ended)?;
+        if waiting.len() >= LEISURE_MAX {
+            return Err(NotWaiting::Full);
+        }
         waiting.push(request);
-        Some(waiting.len() == 1)
+        Ok(waiting.len() == 1)
     }
 
     /// Takes all; for the last time if `ending`.
@@ -396,6 +413,19 @@ mod tests {
             let report = check_file(&file, None).unwrap();
             assert_eq!((report.records, report.problems), (2, vec![]));
         }
+    }
+
+    #[test]
+    fn so_many_wait_at_leisure_and_no_more() {
+        let leisure = Leisure::default();
+        let request = || Request { event: Event::Stopped, at: Timestamp::from_unix_seconds(0), done: None };
+        assert_eq!(leisure.add(request()), Ok(true));
+        for _ in 1..LEISURE_MAX {
+            assert_eq!(leisure.add(request()), Ok(false));
+        }
+        assert_eq!(leisure.add(request()), Err(NotWaiting::Full));
+        assert_eq!(leisure.take(true).len(), LEISURE_MAX);
+        assert_eq!(leisure.add(request()), Err(NotWaiting::Ended));
     }
 
     #[test]
