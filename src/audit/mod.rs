@@ -220,6 +220,23 @@ impl Audit {
         Ok(())
     }
 
+    /// Nothing is written until what this returns is dropped.
+    #[cfg(test)]
+    pub(crate) async fn hold(&self) -> std::sync::mpsc::Sender<()> {
+        let (holder, held) = std::sync::mpsc::channel();
+        assert!(self.queue.send(Message::Hold(held)).await.is_ok(), "the trail has ended");
+        while self.queued() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        holder
+    }
+
+    /// How many messages the writer has not looked at.
+    #[cfg(test)]
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
     fn send_later(&self, message: Message, after: Duration) {
         let queue = self.queue.clone();
         tokio::spawn(async move {

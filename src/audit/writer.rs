@@ -51,6 +51,9 @@ pub(super) enum Message {
     Gather,
     /// The last one: what is queued behind it is written too, then the chain ends.
     Close(oneshot::Sender<()>),
+    /// Write nothing until the other end is dropped.
+    #[cfg(test)]
+    Hold(std::sync::mpsc::Receiver<()>),
 }
 
 /// A record to write.
@@ -229,6 +232,8 @@ impl Writer {
                         closing.push(done);
                         queue.close();
                     }
+                    #[cfg(test)]
+                    Message::Hold(held) => drop(held.recv()),
                 }
                 next = if group.len() < GROUP { queue.try_recv().ok() } else { None };
             }

@@ -85,6 +85,7 @@ async fn a_client_that_leaves_during_argon2_has_had_a_guess() {
     let (account, printed) = site.bound_with_app_password(ALICE).await;
     let mut wrong = site.wrong_app_passwords(&account, &printed, 11).await;
     let next = wrong.pop().unwrap();
+    let held = site.audit.hold().await;
     for (before, wrong) in wrong.iter().enumerate() {
         let from = origin(Protocol::Imap, 1);
         let mut judging = Box::pin(site.gate.judge(&from, credentials(ALICE, wrong)));
@@ -93,6 +94,7 @@ async fn a_client_that_leaves_during_argon2_has_had_a_guess() {
             assert!(step.is_err(), "it must still be judged");
         }
     }
+    drop(held);
     let refusal = site.try_in(1, ALICE, &next).await.refusal();
     assert_eq!(refusal, Some(Refusal::TooManyFailures), "{:#?}", site.records("login"));
     logins_settled(&site, 11).await;
@@ -112,16 +114,15 @@ async fn a_client_that_leaves_while_its_guessing_is_being_told_has_had_a_guess()
         assert_eq!(site.try_in(1, ALICE, &wrong).await.refusal(), Some(Refusal::NotLetIn));
     }
     let from = origin(Protocol::Imap, 1);
+    let held = site.audit.hold().await;
     let mut judging = Box::pin(site.gate.judge(&from, credentials(ALICE, &wrong)));
-    while site.records("guessing_noticed").is_empty() {
-        std::future::poll_fn(|context| {
-            assert!(judging.as_mut().poll(context).is_pending(), "it must still be told of");
-            std::task::Poll::Ready(())
-        })
-        .await;
-        tokio::time::sleep(Duration::from_millis(5)).await;
+    while site.audit.queued() == 0 {
+        let step = tokio::time::timeout(Duration::from_millis(5), judging.as_mut()).await;
+        assert!(step.is_err(), "it must still be told of");
     }
     drop(judging);
+    drop(held);
+    assert_eq!(settled(&site, "guessing_noticed", 1).await[0]["account"], ALICE);
     assert_eq!(site.try_in(1, ALICE, &next).await.refusal(), Some(Refusal::TooManyFailures));
 }
 
@@ -130,6 +131,7 @@ async fn concluding_goes_on_when_the_client_leaves() {
     let site = Site::open().await;
     let mut grant = grant(&site, ALICE, MAILBOX).await;
     let _ = grant.take_login();
+    let held = site.audit.hold().await;
     let mut concluding = Box::pin(site.gate.conclude(grant, UpstreamSaid::Yes));
     std::future::poll_fn(|context| {
         assert!(concluding.as_mut().poll(context).is_pending());
@@ -137,6 +139,7 @@ async fn concluding_goes_on_when_the_client_leaves() {
     })
     .await;
     drop(concluding);
+    drop(held);
     let ends = settled(&site, "session_end", 1).await;
     assert_eq!((&ends[0]["account"], &ends[0]["reason"]), (&ALICE.into(), &"error".into()));
     assert_eq!(site.only_login()["outcome"], "admitted");
@@ -151,6 +154,7 @@ async fn a_client_that_leaves_while_its_admission_is_recorded_leaves_both_record
     let (_, printed) = site.bound_with_app_password(ALICE).await;
     let mut grant = grant(&site, ALICE, &printed).await;
     let _ = grant.take_login();
+    let held = site.audit.hold().await;
     let mut concluding = Box::pin(site.gate.conclude(grant, UpstreamSaid::Yes));
     std::future::poll_fn(|context| {
         assert!(concluding.as_mut().poll(context).is_pending());
@@ -158,6 +162,7 @@ async fn a_client_that_leaves_while_its_admission_is_recorded_leaves_both_record
     })
     .await;
     drop(concluding);
+    drop(held);
     assert_eq!(settled(&site, "session_end", 1).await[0]["reason"], "error");
     assert_eq!(site.only_login()["outcome"], "admitted");
     assert!(site.try_in(1, ALICE, &printed).await.is_in(), "its place is free");
