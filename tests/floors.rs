@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["config", "protocol", "store"],
     &["account", "app_password", "audit", "factor", "meters"],
     &["gate"],
-    &["proxy"],
+    &["portal", "proxy"],
     &["doctor", "server", "site", "telemetry"],
     &["cli"],
 ];

@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use mailward::audit;
 use mailward::base::{
-    AccountId, Address, AppPasswordId, ClientAddress, FactorId, Protocol, SessionId, SiteKey, SystemClock,
-    Timestamp, UpstreamName, random,
+    AccountId, Address, AppPasswordId, ClientAddress, DeviceId, FactorId, PortalSessionId, Protocol,
+    SessionId, SiteKey, SystemClock, Timestamp, UpstreamName, random,
 };
 use mailward::config::{Audit, Database, WhenFull};
 use mailward::store::{
     AccountRecord, AccountState, Added, AppPasswordRecord, AuditHead, AuditMark, AuditQuery, AuditRow,
-    FactorRecord, Inserted, LiveSession, NodeId, SentSeal, Store, StoreError, Use, statements,
+    FactorRecord, Inserted, LiveSession, NodeId, PortalSessionRecord, SentSeal, Store, StoreError,
+    TrustedDeviceRecord, Use, statements,
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 use tempfile::TempDir;
@@ -85,6 +86,12 @@ contract! {
     a_list_of_sessions_is_kept_by_nodes_that_live,
     changes_to_rows_of_an_account_wait_for_the_account_first,
     a_database_of_a_newer_version_is_left_alone_and_told,
+    of_many_who_use_a_recovery_code_one_does,
+    recovery_codes_end_with_the_last_factor,
+    a_portal_session_is_replaced_only_while_it_lives,
+    a_change_of_factors_ends_the_browsers_of_its_account_and_no_others,
+    whoever_is_suspended_or_removed_is_signed_in_nowhere,
+    a_browser_is_trusted_once_for_each_account,
 }
 
 async fn every_statement_is_understood(database: Database) {
@@ -608,7 +615,7 @@ async fn unbinding_the_last_factor_takes_the_app_passwords_if_asked(database: Da
     let store = Store::open(&database).await.unwrap();
     let ada = add(&store, "ada").await;
     store.insert_app_password(&app_password(ada, "abcd"), 20).await.unwrap();
-    assert_eq!(store.unbind_factors(ada, None, true).await.unwrap(), Default::default());
+    assert_eq!(store.unbind_factors(ada, (None, None), true).await.unwrap(), Default::default());
     assert_eq!(store.app_passwords(ada).await.unwrap().len(), 1, "nothing was unbound, so nothing goes");
 
     let (older, newer) = (factor(ada, 1), FactorRecord { kind: "token".to_owned(), ..factor(ada, 2) });
@@ -617,18 +624,183 @@ async fn unbinding_the_last_factor_takes_the_app_passwords_if_asked(database: Da
     }
     assert_eq!(store.factors(ada).await.unwrap(), [older.clone(), newer.clone()]);
     assert_eq!(standing(&store, "ada").await.bound_factors, 2);
-    let gone = store.unbind_factors(ada, Some("token"), true).await.unwrap();
+    let gone = store.unbind_factors(ada, (Some("token"), None), true).await.unwrap();
     assert_eq!((gone.factors, gone.app_passwords), (vec![newer.clone()], 0), "another factor is left");
     store.insert_factor(&newer).await.unwrap();
-    let gone = store.unbind_factors(ada, None, true).await.unwrap();
+    let gone = store.unbind_factors(ada, (None, None), true).await.unwrap();
     assert_eq!((gone.factors, gone.app_passwords), (vec![older.clone(), newer], 1));
     assert_eq!(standing(&store, "ada").await.bound_factors, 0);
 
     store.insert_factor(&older).await.unwrap();
     store.insert_app_password(&app_password(ada, "abcd"), 20).await.unwrap();
-    let gone = store.unbind_factors(ada, None, false).await.unwrap();
+    let gone = store.unbind_factors(ada, (None, None), false).await.unwrap();
     assert_eq!((gone.factors, gone.app_passwords), (vec![older], 0));
     assert_eq!(store.app_passwords(ada).await.unwrap().len(), 1, "they are kept where policy says so");
+}
+
+/// A browser of the account, with this as its token.
+fn portal_session(account: AccountId, token: u8) -> PortalSessionRecord {
+    PortalSessionRecord {
+        id: PortalSessionId(random::uuid(at(1))),
+        token: vec![token; 32],
+        account,
+        step: "in".to_owned(),
+        began_at: at(1),
+        seen_at: at(i64::from(token)),
+        expires_at: at(100 + i64::from(token)),
+        verified_at: None,
+        address: "192.0.2.1".to_owned(),
+        browser: Some("Firefox 客户端".to_owned()),
+        mailbox: Some(vec![1, 2, 3]),
+        mailbox_upstream: Some(upstream()),
+        mailbox_at: Some(at(1)),
+        mac: vec![7; 32],
+        offer: None,
+    }
+}
+
+fn trusted_device(account: AccountId, token: u8) -> TrustedDeviceRecord {
+    TrustedDeviceRecord {
+        id: DeviceId(random::uuid(at(1))),
+        account,
+        token: vec![token; 32],
+        browser: None,
+        address: "2001:db8::1".to_owned(),
+        trusted_at: at(1),
+        expires_at: at(100 + i64::from(token)),
+        last_used_at: at(i64::from(token)),
+        mac: vec![9; 32],
+    }
+}
+
+async fn of_many_who_use_a_recovery_code_one_does(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let (ada, bob) = (add(&store, "ada").await, add(&store, "bob").await);
+    let codes: Vec<[u8; 32]> = (0..10).map(|n| [n; 32]).collect();
+    assert!(store.replace_recovery_codes(ada, &codes, at(1)).await.unwrap());
+    let used = all_at_once(50, |_| {
+        let store = store.clone();
+        async move { store.use_recovery_code(ada, &[3; 32], at(2)).await.unwrap() }
+    })
+    .await;
+    assert_eq!(used.into_iter().filter(|used| *used).count(), 1);
+    assert_eq!(store.recovery_codes_left(ada).await.unwrap(), 9);
+    assert!(!store.use_recovery_code(bob, &[4; 32], at(2)).await.unwrap(), "it is another account's");
+    assert!(!store.use_recovery_code(ada, &[77; 32], at(2)).await.unwrap());
+    assert!(store.replace_recovery_codes(ada, &[[77; 32]], at(3)).await.unwrap());
+    assert_eq!(store.recovery_codes_left(ada).await.unwrap(), 1);
+    assert!(!store.use_recovery_code(ada, &[4; 32], at(4)).await.unwrap(), "the old ones are void");
+    store.remove_account(ada).await.unwrap();
+    assert_eq!(store.recovery_codes_left(ada).await.unwrap(), 0);
+    assert!(!store.replace_recovery_codes(ada, &codes, at(5)).await.unwrap());
+}
+
+async fn recovery_codes_end_with_the_last_factor(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let ada = add(&store, "ada").await;
+    for bound in [factor(ada, 1), FactorRecord { kind: "token".to_owned(), ..factor(ada, 2) }] {
+        store.insert_factor(&bound).await.unwrap();
+    }
+    store.replace_recovery_codes(ada, &[[1; 32]], at(1)).await.unwrap();
+    store.unbind_factors(ada, (Some("token"), None), true).await.unwrap();
+    assert_eq!(store.recovery_codes_left(ada).await.unwrap(), 1);
+    store.unbind_factors(ada, (None, None), false).await.unwrap();
+    assert_eq!(store.recovery_codes_left(ada).await.unwrap(), 0);
+}
+
+async fn a_portal_session_is_replaced_only_while_it_lives(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let ada = add(&store, "ada").await;
+    let (first, second) = (portal_session(ada, 1), portal_session(ada, 2));
+    assert!(store.begin_portal_session(&first).await.unwrap());
+    assert_eq!(store.portal_session(&first.token).await.unwrap(), Some(first.clone()));
+    let next = PortalSessionRecord { token: vec![3; 32], verified_at: Some(at(3)), ..first.clone() };
+    let replaced = all_at_once(8, |_| {
+        let (store, old, next) = (store.clone(), first.token.clone(), next.clone());
+        async move { store.replace_portal_session(&old, &next).await.unwrap_or(false) }
+    })
+    .await;
+    assert_eq!(replaced.into_iter().filter(|replaced| *replaced).count(), 1);
+    assert_eq!(store.portal_session(&first.token).await.unwrap(), None);
+    assert!(store.set_portal_offer(&next.token, Some(b"offer")).await.unwrap());
+    assert!(!store.set_portal_offer(&first.token, Some(b"offer")).await.unwrap());
+    store.portal_session_seen(&next.token, at(50)).await.unwrap();
+    let kept = PortalSessionRecord { seen_at: at(50), offer: Some(b"offer".to_vec()), ..next.clone() };
+    store.begin_portal_session(&second).await.unwrap();
+    assert_eq!(store.portal_sessions(ada).await.unwrap(), [kept, second.clone()], "the latest first");
+    assert!(!store.end_portal_session_of(add(&store, "bob").await, second.id).await.unwrap());
+    assert!(store.end_portal_session_of(ada, second.id).await.unwrap());
+    store.begin_portal_session(&second).await.unwrap();
+    assert_eq!(store.end_other_portal_sessions(ada, &second.token).await.unwrap(), 1);
+    assert_eq!(store.prune_portal_sessions(at(101)).await.unwrap(), 0);
+    assert_eq!(store.prune_portal_sessions(at(102)).await.unwrap(), 1);
+    assert!(!store.end_portal_session(&second.token).await.unwrap());
+    assert!(!store.begin_portal_session(&portal_session(AccountId(random::uuid(at(1))), 4)).await.unwrap());
+}
+
+async fn a_change_of_factors_ends_the_browsers_of_its_account_and_no_others(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let (ada, bob) = (add(&store, "ada").await, add(&store, "bob").await);
+    let begin = async || {
+        for (account, token) in [(ada, 1), (bob, 2)] {
+            let _ = store.end_portal_session(&[token; 32]).await.unwrap();
+            assert!(store.begin_portal_session(&portal_session(account, token)).await.unwrap());
+            assert!(store.trust_device(&trusted_device(account, token)).await.unwrap());
+        }
+    };
+    let browsers = async |account| {
+        let trusted = store.trusted_devices(account).await.unwrap().len();
+        (store.portal_sessions(account).await.unwrap().len(), trusted)
+    };
+    begin().await;
+    let bound = factor(ada, 1);
+    store.insert_factor(&bound).await.unwrap();
+    assert_eq!((browsers(ada).await, browsers(bob).await), ((0, 0), (1, 1)), "bound");
+    begin().await;
+    assert!(store.claim_totp_step(bound.id, 1, at(2)).await.unwrap());
+    assert_eq!(browsers(ada).await, (1, 1), "a code changes no factor");
+    store.unbind_factors(ada, (None, None), false).await.unwrap();
+    assert_eq!((browsers(ada).await, browsers(bob).await), ((0, 0), (1, 1)), "unbound");
+}
+
+async fn whoever_is_suspended_or_removed_is_signed_in_nowhere(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let ada = add(&store, "ada").await;
+    let begin = async || {
+        store.begin_portal_session(&portal_session(ada, 1)).await.unwrap();
+        store.trust_device(&trusted_device(ada, 1)).await.unwrap();
+    };
+    begin().await;
+    assert_eq!(store.standing_of(ada).await.unwrap(), store.standing(&address("ada")).await.unwrap());
+    store.set_account_state(ada, AccountState::Suspended).await.unwrap();
+    assert_eq!(store.portal_sessions(ada).await.unwrap(), []);
+    assert_eq!(store.trusted_devices(ada).await.unwrap(), []);
+    store.set_account_state(ada, AccountState::Active).await.unwrap();
+    begin().await;
+    store.remove_account(ada).await.unwrap();
+    assert_eq!(store.portal_sessions(ada).await.unwrap(), []);
+    assert_eq!(store.trusted_devices(ada).await.unwrap(), []);
+    assert!(!store.begin_portal_session(&portal_session(ada, 1)).await.unwrap());
+    assert!(!store.trust_device(&trusted_device(ada, 1)).await.unwrap());
+}
+
+async fn a_browser_is_trusted_once_for_each_account(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let (ada, bob) = (add(&store, "ada").await, add(&store, "bob").await);
+    for account in [ada, bob, ada] {
+        assert!(store.trust_device(&trusted_device(account, 1)).await.unwrap());
+    }
+    let [of_ada] = <[_; 1]>::try_from(store.trusted_devices(ada).await.unwrap()).unwrap();
+    assert_eq!(store.trusted_device(ada, &[1; 32]).await.unwrap(), Some(of_ada.clone()));
+    assert_eq!(store.trusted_device(ada, &[2; 32]).await.unwrap(), None);
+    store.trusted_device_used(ada, of_ada.id, at(9)).await.unwrap();
+    assert_eq!(store.trusted_device(ada, &[1; 32]).await.unwrap().unwrap().last_used_at, at(9));
+    assert!(!store.withdraw_device(bob, of_ada.id).await.unwrap(), "it is another account's");
+    assert!(store.withdraw_device(ada, of_ada.id).await.unwrap());
+    store.trust_device(&of_ada).await.unwrap();
+    assert_eq!(store.withdraw_devices(ada).await.unwrap(), 1);
+    assert_eq!(store.trusted_devices(bob).await.unwrap().len(), 1);
+    assert_eq!(store.prune_trusted_devices(at(101)).await.unwrap(), 1);
 }
 
 async fn last_uses_never_go_back(database: Database) {
@@ -859,6 +1031,11 @@ const MANY_ROWS: &str = "
     INSERT INTO audit_heads SELECT 'chain' || n, '', 1, '', '' FROM generate_series(1, 10000) AS n;
     INSERT INTO audit_marks SELECT 'chain' || n, 1, '' FROM generate_series(1, 10000) AS n;
     INSERT INTO nodes SELECT id, 0 FROM accounts;
+    INSERT INTO portal_sessions (id, token, account, step, began_at, seen_at, expires_at, address, mac)
+        SELECT id, id::text::bytea, id, 'in', now(), now(), now() + random() * interval '1 day', '', '' FROM accounts;
+    INSERT INTO trusted_devices (id, account, token, address, trusted_at, expires_at, last_used_at, mac)
+        SELECT id, id, id::text::bytea, '', now(), now() + random() * interval '1 day', now(), '' FROM accounts;
+    INSERT INTO recovery_codes SELECT id, id::text::bytea, now(), NULL FROM accounts;
     INSERT INTO live_sessions SELECT id, id, id, 'imap', '', '', id, 'legacy', now(), 0, 0 FROM accounts;
     ANALYZE;
     SET plan_cache_mode = force_generic_plan";
@@ -945,7 +1122,7 @@ async fn a_change_under_a_live_session_leaves_a_row_and_nothing_else_does(databa
     assert!(store.delete_app_password(ada, first.id).await.unwrap());
     assert_eq!(news().await, [None]);
     store.insert_factor(&one).await.unwrap();
-    store.unbind_factors(ada, None, true).await.unwrap();
+    store.unbind_factors(ada, (None, None), true).await.unwrap();
     let gone = [because("factor_bound"), None, None, None];
     assert_eq!(news().await, gone, "bound, not bound any more, and its last app password gone");
     let last = AppPasswordRecord { sealed_at: Some(at(1)), ..app_password(ada, "ijkm") };

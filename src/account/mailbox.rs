@@ -23,6 +23,13 @@ pub enum MailboxVerdict {
     Right,
     /// It said no, definitely.
     Wrong,
-    /// It could not be asked; why.
-    Unavailable(String),
+    /// It could not be asked, or said neither.
+    Unavailable {
+        /// Why.
+        why: String,
+        /// Whether the password went out all the same.
+        sent: bool,
+        /// Whether others would fare no better: it is not about this mailbox.
+        everybody: bool,
+    },
 }

@@ -3,22 +3,13 @@
 //! Input is hostile. Whatever has not the form of an app password is no [`Candidate`], so that nothing behind
 //! this file ever sees a mailbox password.
 
-use zeroize::Zeroizing;
-
-use crate::base::{Password, Secret, random};
+use crate::base::{Password, Secret, symbols};
 
 /// Symbols of an app password.
 pub const SYMBOLS: usize = 16;
 
 /// Symbols of a group, as printed; the first group is the label.
 pub const GROUP: usize = 4;
-
-/// The 32 symbols: the lower-case letters and digits less `0` and `o`, `1` and `l`.
-///
-/// Of what looks alike at most one is left. `i` may stay: it is shown in lower case, where its dot sets it
-/// apart, and an `I` that somebody writes down can be nothing else, because neither `1` nor `l` exist.
-/// Thirty-two is a power of two, so that five random bits are one symbol and none is likelier than another.
-pub const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
 /// A presented password that has the form of an app password: sixteen symbols of the alphabet once blanks
 /// and hyphens are dropped and case is folded.
@@ -32,25 +23,12 @@ impl Candidate {
     #[must_use]
     pub fn parse(presented: &Password) -> Option<Self> {
         let text = std::str::from_utf8(presented.expose()).ok()?;
-        // Allocated once: a buffer that grows would leave copies behind.
-        let mut folded = Zeroizing::new(Vec::with_capacity(SYMBOLS));
-        for character in text.chars().filter(|c| !separates(*c)) {
-            let symbol = u8::try_from(character.to_ascii_lowercase()).ok()?;
-            if !ALPHABET.contains(&symbol) || folded.len() == SYMBOLS {
-                return None;
-            }
-            folded.push(symbol);
-        }
-        (folded.len() == SYMBOLS).then(|| Self::from_symbols(&folded))
+        symbols::fold(text, SYMBOLS).map(|folded| Self::from_symbols(&folded))
     }
 
     /// Draws a new one, every symbol with equal chance.
     pub(super) fn draw() -> Self {
-        let random = Zeroizing::new(random::bytes::<SYMBOLS>());
-        let symbols: Zeroizing<Vec<u8>> = Zeroizing::new(
-            random.iter().filter_map(|byte| ALPHABET.get(usize::from(byte % 32))).copied().collect(),
-        );
-        Self::from_symbols(&symbols)
+        Self::from_symbols(&symbols::draw::<SYMBOLS>())
     }
 
     fn from_symbols(symbols: &[u8]) -> Self {
@@ -71,44 +49,19 @@ impl Candidate {
 
     /// Four groups of four, separated by blanks.
     pub(super) fn printed(&self) -> Secret {
-        let mut text = Vec::with_capacity(SYMBOLS + SYMBOLS / GROUP);
-        for group in self.symbols().chunks(GROUP) {
-            if !text.is_empty() {
-                text.push(b' ');
-            }
-            text.extend_from_slice(group);
-        }
-        Secret::new(text)
+        symbols::grouped(self.symbols(), GROUP)
     }
-}
-
-/// What people and programs put between groups: any blank (no-break and ideographic ones come from copied
-/// pages and Chinese keyboards) and any hyphen or dash that word processors turn a hyphen into.
-fn separates(character: char) -> bool {
-    character.is_whitespace()
-        || matches!(
-            character,
-            '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}'
-        )
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
     use proptest::prelude::*;
 
     use super::*;
+    use crate::base::symbols::ALPHABET;
 
     fn parse(text: &str) -> Option<Candidate> {
         Candidate::parse(&Password::new(text.as_bytes().to_vec()).unwrap())
-    }
-
-    #[test]
-    fn the_alphabet_has_thirty_two_symbols_and_no_look_alikes() {
-        assert_eq!(ALPHABET.iter().collect::<HashSet<_>>().len(), 32);
-        assert!(ALPHABET.iter().all(|symbol| symbol.is_ascii_lowercase() || symbol.is_ascii_digit()));
-        assert!(!ALPHABET.iter().any(|symbol| b"0o1l".contains(symbol)));
     }
 
     #[test]

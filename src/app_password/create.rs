@@ -47,6 +47,21 @@ pub enum CreateError {
     Unrecorded(#[source] AuditError),
 }
 
+/// `typed` without blanks around it, if it can be a name.
+///
+/// # Errors
+/// Why not, in words for whoever typed it.
+pub(super) fn name(typed: &str) -> Result<&str, &'static str> {
+    let name = typed.trim();
+    if name.is_empty() {
+        return Err("the app password needs a name");
+    }
+    if name.chars().count() > NAME_MAX || name.chars().any(char::is_control) {
+        return Err("the name is longer than 64 characters or holds control characters");
+    }
+    Ok(name)
+}
+
 impl AppPasswords {
     /// Makes one that may do what `scope` says; `mailbox` is sealed to it where given, for the upstream that took it.
     /// Returned only when its row is durable and recorded.
@@ -82,15 +97,7 @@ impl AppPasswords {
 
     /// The name without blanks around it.
     fn judge<'a>(&self, name: &'a str, scope: &Scope) -> Result<&'a str, CreateError> {
-        let name = name.trim();
-        if name.is_empty() {
-            return Err(CreateError::Invalid("the app password needs a name"));
-        }
-        if name.chars().count() > NAME_MAX || name.chars().any(char::is_control) {
-            return Err(CreateError::Invalid(
-                "the name is longer than 64 characters or holds control characters",
-            ));
-        }
+        let name = self::name(name).map_err(CreateError::Invalid)?;
         if !Protocol::ALL.into_iter().any(|protocol| scope.protocols.contains(protocol)) {
             return Err(CreateError::Invalid("an app password for no protocol opens nothing"));
         }

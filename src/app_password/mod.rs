@@ -15,6 +15,7 @@
 mod candidate;
 mod create;
 mod kdf;
+mod rename;
 mod reseal;
 mod revoke;
 mod row;
@@ -30,8 +31,9 @@ use crate::base::{
 };
 use crate::store::{AppPasswordRecord, Store, StoreError};
 
-pub use candidate::{ALPHABET, Candidate, GROUP, SYMBOLS};
+pub use candidate::{Candidate, GROUP, SYMBOLS};
 pub use create::{CreateError, Created, NAME_MAX};
+pub use rename::RenameError;
 pub use reseal::{LeftAlone, ResealError, Resealed, WhyLeftAlone};
 pub use revoke::RevokeError;
 pub use stale::Probe;

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{AppPasswordId, ClientAddress, Protocol, SessionId, Timestamp, UpstreamName};
+use crate::base::{
+    AppPasswordId, ClientAddress, DeviceId, PortalSessionId, Protocol, SessionId, Timestamp, UpstreamName,
+};
 
 /// Something that must be answerable months later.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +105,61 @@ pub enum Event {
         /// Who did it.
         by: Actor,
     },
+    /// An app password has another name.
+    AppPasswordRenamed {
+        /// Address.
+        account: String,
+        /// Which.
+        id: AppPasswordId,
+        /// Its label.
+        label: String,
+        /// Its name from now on.
+        name: String,
+        /// Who did it.
+        by: Actor,
+    },
+    /// Somebody tried to sign in to the portal with a mailbox password.
+    SignIn(SignIn),
+    /// Somebody who is signed in answered for a second factor.
+    SecondFactor(SecondFactor),
+    /// Recovery codes were made; older ones are void.
+    RecoveryCodesMade {
+        /// Address.
+        account: String,
+        /// How many.
+        count: u64,
+        /// Who did it.
+        by: Actor,
+    },
+    /// A browser needs no second factor for a while.
+    DeviceTrusted {
+        /// Address.
+        account: String,
+        /// Which.
+        id: DeviceId,
+        /// Until when.
+        until: Timestamp,
+        /// Who did it.
+        by: Actor,
+    },
+    /// A browser needs a second factor again.
+    DeviceWithdrawn {
+        /// Address.
+        account: String,
+        /// Which.
+        id: DeviceId,
+        /// Who did it.
+        by: Actor,
+    },
+    /// A browser was signed out from another one.
+    PortalSessionEnded {
+        /// Address.
+        account: String,
+        /// Which.
+        id: PortalSessionId,
+        /// Who did it.
+        by: Actor,
+    },
     /// Somebody asked for the end of a live session; its own record follows.
     SessionEndAsked {
         /// Address.
@@ -195,6 +252,8 @@ impl Event {
     pub(super) fn matters(&self) -> bool {
         match self {
             Self::Login(login) => login.outcome == Outcome::Admitted,
+            Self::SignIn(sign_in) => sign_in.outcome == Outcome::Admitted,
+            Self::SecondFactor(answer) => answer.outcome == Outcome::Admitted,
             Self::RefusedLogins(_) | Self::GuessingNoticed(_) => false,
             Self::SessionEnd(_)
             | Self::AccountAdded { .. }
@@ -205,6 +264,11 @@ impl Event {
             | Self::FactorUnbound { .. }
             | Self::AppPasswordCreated { .. }
             | Self::AppPasswordRevoked { .. }
+            | Self::AppPasswordRenamed { .. }
+            | Self::RecoveryCodesMade { .. }
+            | Self::DeviceTrusted { .. }
+            | Self::DeviceWithdrawn { .. }
+            | Self::PortalSessionEnded { .. }
             | Self::SessionEndAsked { .. }
             | Self::AccountUpstreamChanged { .. }
             | Self::UpstreamCertificateRefused { .. }
@@ -232,6 +296,47 @@ pub enum Actor {
         /// `$SUDO_USER` or the user name or number.
         user: String,
     },
+    /// Whoever is signed in to the portal as the account.
+    Owner {
+        /// From where.
+        ip: ClientAddress,
+        /// What the browser says it is.
+        browser: Option<String>,
+    },
+}
+
+/// One try to sign in to the portal: whether the mailbox password let it in, or on to the second factor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignIn {
+    /// From where.
+    pub ip: ClientAddress,
+    /// As in [`Login`].
+    pub account: String,
+    /// What the browser says it is.
+    pub browser: Option<String>,
+    /// The upstream that was asked, if its domain has one.
+    pub upstream: Option<UpstreamName>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, for whoever reads the trail.
+    pub reason: String,
+}
+
+/// One answer for a second factor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecondFactor {
+    /// From where.
+    pub ip: ClientAddress,
+    /// Address.
+    pub account: String,
+    /// What the browser says it is.
+    pub browser: Option<String>,
+    /// `totp`, `recovery`, `trusted_device`, …
+    pub kind: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, for whoever reads the trail.
+    pub reason: String,
 }
 
 /// One attempt.

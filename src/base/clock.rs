@@ -25,6 +25,12 @@ impl Timestamp {
         self.0.unix_timestamp()
     }
 
+    /// Microseconds since 1970-01-01T00:00:00Z: all that is kept of it.
+    #[must_use]
+    pub fn unix_micros(self) -> i64 {
+        i64::try_from(self.0.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX)
+    }
+
     /// The moment `seconds` after 1970-01-01T00:00:00Z; the epoch itself if outside the calendar.
     #[must_use]
     pub fn from_unix_seconds(seconds: i64) -> Self {

@@ -46,6 +46,15 @@ uuid_id! {
     SessionId
 }
 
+uuid_id! {
+    /// One browser that somebody is signed in to the portal with. UUID version 7.
+    PortalSessionId
+}
+uuid_id! {
+    /// One browser that an account trusts. UUID version 7.
+    DeviceId
+}
+
 /// The `name` of an `[[upstream]]`: stable, chosen by the administrator, bound into sealed passwords.
 #[derive(
     Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type, serde::Serialize, serde::Deserialize,

@@ -31,6 +31,14 @@ pub enum Purpose {
     KeyCheck,
     /// Keyed hash of names that belong to no account, in the audit trail.
     UnknownName,
+    /// What is kept of a recovery code.
+    RecoveryCode,
+    /// MAC over portal sessions.
+    PortalSession,
+    /// MAC over trusted devices.
+    TrustedDevice,
+    /// What shows that a form is one that the portal gave to this browser.
+    PortalForm,
 }
 
 impl Purpose {
@@ -41,6 +49,10 @@ impl Purpose {
             Self::AuditHead => b"mailward 1 audit head",
             Self::KeyCheck => b"mailward 1 key check",
             Self::UnknownName => b"mailward 1 unknown name",
+            Self::RecoveryCode => b"mailward 1 recovery code",
+            Self::PortalSession => b"mailward 1 portal session",
+            Self::TrustedDevice => b"mailward 1 trusted device",
+            Self::PortalForm => b"mailward 1 portal form",
         }
     }
 }

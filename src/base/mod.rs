@@ -5,6 +5,8 @@
 //! they are for.
 
 #[cfg(feature = "server")]
+pub mod aead;
+#[cfg(feature = "server")]
 pub mod clock;
 pub mod domain;
 #[cfg(feature = "server")]
@@ -23,12 +25,16 @@ pub mod protocol;
 #[cfg(feature = "server")]
 pub mod random;
 pub mod secret;
+#[cfg(feature = "server")]
+pub mod symbols;
+#[cfg(feature = "server")]
+pub mod token;
 
 #[cfg(feature = "server")]
 pub use clock::{Clock, ManualClock, Monotonic, SystemClock, Timestamp};
 pub use domain::Domain;
 #[cfg(feature = "server")]
-pub use id::{AccountId, AppPasswordId, FactorId, SessionId, UpstreamName};
+pub use id::{AccountId, AppPasswordId, DeviceId, FactorId, PortalSessionId, SessionId, UpstreamName};
 #[cfg(feature = "server")]
 pub use key::SiteKey;
 pub use language::Language;
@@ -37,3 +43,5 @@ pub use name::{Address, InvalidName, LoginName};
 pub use network::{ClientAddress, Network, NetworkList};
 pub use protocol::{Protocol, ProtocolSet};
 pub use secret::{InvalidPassword, Password, Secret};
+#[cfg(feature = "server")]
+pub use token::Token;

@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_BACK: Duration = Duration::from_secs(60);
 
 /// Names of events, as the trail has them.
-const EVENTS: [&str; 24] = [
+const EVENTS: [&str; 31] = [
     "login",
     "refused_logins",
     "guessing_noticed",
@@ -38,6 +38,13 @@ const EVENTS: [&str; 24] = [
     "factor_unbound",
     "app_password_created",
     "app_password_revoked",
+    "app_password_renamed",
+    "sign_in",
+    "second_factor",
+    "recovery_codes_made",
+    "device_trusted",
+    "device_withdrawn",
+    "portal_session_ended",
     "session_end_asked",
     "mailbox_password_stale",
     "mailbox_password_taken",
@@ -234,8 +241,17 @@ fn detail(event: &Event) -> String {
             };
             format!("{kind}, {}: {reason}{revoked}", by_whom(by))
         }
-        Event::AppPasswordCreated { label, name, by, .. } => format!("{label} `{name}`, {}", by_whom(by)),
+        Event::AppPasswordCreated { label, name, by, .. }
+        | Event::AppPasswordRenamed { label, name, by, .. } => format!("{label} `{name}`, {}", by_whom(by)),
         Event::AppPasswordRevoked { label, by, .. } => format!("{label}, {}", by_whom(by)),
+        Event::SignIn(sign_in) => told(&sign_in.reason, sign_in.browser.as_deref()),
+        Event::SecondFactor(answer) => {
+            format!("{}: {}", answer.kind, told(&answer.reason, answer.browser.as_deref()))
+        }
+        Event::RecoveryCodesMade { count, by, .. } => format!("{count} codes, {}", by_whom(by)),
+        Event::DeviceTrusted { until, by, .. } => format!("until {}, {}", when::show(*until), by_whom(by)),
+        Event::DeviceWithdrawn { id, by, .. } => format!("{id}, {}", by_whom(by)),
+        Event::PortalSessionEnded { id, by, .. } => format!("{id}, {}", by_whom(by)),
         Event::SessionEndAsked { session, by, .. } => format!("{session}, {}", by_whom(by)),
         Event::MailboxPasswordStale { labels, upstream, by, .. }
         | Event::MailboxPasswordTaken { labels, upstream, by, .. }
@@ -297,8 +313,14 @@ fn session_detail(end: &SessionEnd) -> String {
     )
 }
 
+/// Why, and with which browser.
+fn told(reason: &str, browser: Option<&str>) -> String {
+    browser.map_or_else(|| reason.to_owned(), |browser| format!("{reason} ({browser})"))
+}
+
 fn by_whom(actor: &Actor) -> String {
     match actor {
+        Actor::Owner { ip, .. } => format!("by its owner from {ip}"),
         Actor::Gate => "by the gate".into(),
         Actor::CommandLine { user } => format!("by {user} on the command line"),
     }

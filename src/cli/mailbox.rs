@@ -39,7 +39,7 @@ impl Mailbox {
             MailboxVerdict::Wrong => {
                 anyhow::bail!("`{upstream}` refused the mailbox password of {}; {otherwise}", located.address)
             }
-            MailboxVerdict::Unavailable(why) => {
+            MailboxVerdict::Unavailable { why, .. } => {
                 let unasked =
                     format!("cannot ask `{upstream}` whether the mailbox password is right; {otherwise}");
                 Err(anyhow::anyhow!(why).context(unasked))

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::base::NetworkList;
 
 /// A list of networks, one text each.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Networks(pub(super) NetworkList);
 
 impl<'de> Deserialize<'de> for Networks {

@@ -17,8 +17,6 @@ pub(super) enum Off {
     Never,
     /// `[]` or `""`
     Empty,
-    /// This word.
-    Word(&'static str),
 }
 
 impl Planned {
@@ -35,7 +33,6 @@ impl Planned {
                 value.as_str().is_some_and(str::is_empty)
                     || value.as_array().is_some_and(|list| list.is_empty())
             }
-            Off::Word(word) => value.as_str() == Some(word),
         }
     }
 
@@ -44,9 +41,8 @@ impl Planned {
         let key = self.key;
         let place = if section.starts_with('[') { format!(" in `{section}`") } else { String::new() };
         let hint = match self.off {
-            Off::Never => "remove it".into(),
-            Off::Empty => "remove it or leave it empty".into(),
-            Off::Word(word) => format!("remove it or set it to `\"{word}\"`"),
+            Off::Never => "remove it",
+            Off::Empty => "remove it or leave it empty",
         };
         format!("`{key}`{place} is not built yet\nhint: {hint}")
     }

@@ -14,9 +14,10 @@ use super::count::Count;
 use super::document::{Document, Raw, Section};
 use super::domain;
 use super::duration::DurationText;
+use super::networks::Networks;
 use super::planned::{Off, Planned};
 use super::schema;
-use crate::base::{Domain, Timestamp};
+use crate::base::{Domain, NetworkList, Timestamp};
 
 /// The rules of every domain.
 #[derive(Clone, Debug)]
@@ -49,6 +50,10 @@ pub struct Policy {
     pub app_passwords_after_unbind: AfterUnbind,
     /// At least 1.
     pub app_passwords_per_account: u32,
+    /// How long a browser may be trusted; zero: it is never offered.
+    pub trusted_device: Duration,
+    /// Where a first factor may be bound; empty: anywhere.
+    pub enrol_from: NetworkList,
 }
 
 /// Whether a second factor must be bound.
@@ -113,6 +118,10 @@ pub(super) struct RawPolicy {
     app_passwords_after_unbind: Option<AfterUnbind>,
     #[serde(skip_serializing_if = "Option::is_none")]
     app_passwords_per_account: Option<Count>,
+    #[serde(deserialize_with = "trust", skip_serializing_if = "Option::is_none")]
+    trusted_device: Option<DurationText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enrol_from: Option<Networks>,
 }
 
 #[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
@@ -125,8 +134,6 @@ enum RawRequirement {
 impl Raw for RawPolicy {
     const PLANNED: &'static [Planned] = &[
         Planned { key: "recommended", off: Off::Empty },
-        Planned { key: "enrol_from", off: Off::Empty },
-        Planned { key: "trusted_device", off: Off::Word("0") },
         Planned::key("accounts_per_phone"),
         Planned::key("accounts_per_wechat"),
     ];
@@ -134,6 +141,12 @@ impl Raw for RawPolicy {
 
 /// How long the mailbox password still passes after `required_since`, unless the file says otherwise: 14 d.
 const DEFAULT_GRACE: Duration = Duration::from_secs(14 * 86_400);
+
+/// How long a browser is trusted unless the file says otherwise: 7 d.
+const DEFAULT_TRUST: Duration = Duration::from_secs(7 * 86_400);
+
+/// A trust that outlasts everybody's memory of it protects nobody: 366 d.
+const TRUST_MAX: Duration = Duration::from_secs(366 * 86_400);
 
 /// More are hard to tell apart, and each is a door.
 const DEFAULT_APP_PASSWORDS: u32 = 20;
@@ -180,6 +193,8 @@ impl RawPolicy {
                 .app_passwords_after_unbind
                 .or(default.app_passwords_after_unbind),
             app_passwords_per_account: self.app_passwords_per_account.or(default.app_passwords_per_account),
+            trusted_device: self.trusted_device.or(default.trusted_device),
+            enrol_from: self.enrol_from.or_else(|| default.enrol_from.clone()),
         }
     }
 
@@ -201,6 +216,8 @@ impl RawPolicy {
             app_passwords_per_account: self
                 .app_passwords_per_account
                 .map_or(DEFAULT_APP_PASSWORDS, Count::number),
+            trusted_device: self.trusted_device.map_or(DEFAULT_TRUST, |trust| trust.0),
+            enrol_from: self.enrol_from.map_or_else(NetworkList::default, |networks| networks.0),
         }
     }
 }
@@ -220,8 +237,21 @@ impl From<&Policy> for RawPolicy {
             factors: Some(policy.factors.clone()),
             app_passwords_after_unbind: Some(policy.app_passwords_after_unbind),
             app_passwords_per_account: Some(Count::at_least_one(policy.app_passwords_per_account)),
+            trusted_device: Some(DurationText(policy.trusted_device)),
+            enrol_from: Some(Networks(policy.enrol_from.clone())),
         }
     }
+}
+
+/// How long a browser may be trusted.
+fn trust<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DurationText>, D::Error> {
+    let trust = DurationText::deserialize(deserializer)?;
+    if trust.0 > TRUST_MAX {
+        return Err(D::Error::custom(
+            "is longer than 366d\nhint: write `7d` or the like; `0` offers it to nobody",
+        ));
+    }
+    Ok(Some(trust))
 }
 
 /// A date without a time of day, written without quotes.

@@ -4,7 +4,9 @@
 //! that a stolen database alone makes no codes; a row that somebody moved to another account does not
 //! decrypt. No code is good twice, on any node: the store decides that in one statement.
 
+mod devices;
 pub mod qr;
+mod recovery;
 mod sealed;
 mod totp;
 
@@ -15,6 +17,8 @@ use crate::base::{AccountId, Address, Clock, FactorId, Secret, SiteKey, Timestam
 use crate::config::{AfterUnbind, FactorKind};
 use crate::store::{AccountRecord, FactorRecord, Store, StoreError, Unbound};
 
+pub use devices::{DeviceError, TrustedDevices};
+pub use recovery::CODES;
 pub use totp::TotpEnrolment;
 
 /// A kind of second factor: what makes an answer right. What is common to all kinds, which is secrets at rest,
@@ -29,6 +33,33 @@ trait SecondFactor: Sync {
 fn implementation(kind: FactorKind) -> &'static dyn SecondFactor {
     match kind {
         FactorKind::Totp => &totp::Totp,
+    }
+}
+
+/// What somebody may be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// A code of a bound factor of this kind.
+    Factor(FactorKind),
+    /// One of the recovery codes.
+    RecoveryCode,
+}
+
+impl Question {
+    /// The name in forms and in the trail.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Factor(kind) => kind.as_str(),
+            Self::RecoveryCode => "recovery",
+        }
+    }
+
+    /// Its inverse.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        let factors = FactorKind::ALL.into_iter().map(Self::Factor);
+        factors.chain([Self::RecoveryCode]).find(|question| question.as_str() == word)
     }
 }
 
@@ -82,6 +113,12 @@ impl Factors {
     #[must_use]
     pub fn enrol_totp(&self, issuer: &str, address: &Address) -> TotpEnrolment {
         TotpEnrolment::fresh(issuer, address)
+    }
+
+    /// An offer that was made before; `raw` is what [`TotpEnrolment::raw`] gave. `None` if it is none.
+    #[must_use]
+    pub fn resume_totp(&self, issuer: &str, address: &Address, raw: &Secret) -> Option<TotpEnrolment> {
+        TotpEnrolment::of(issuer, address, raw)
     }
 
     /// Binds it; where `code` is given it must be the authenticator's current one, and is used up by this.
@@ -140,6 +177,22 @@ impl Factors {
         })
     }
 
+    /// Checks an answer to `question`, and uses it up: the one way in which a code is looked at.
+    ///
+    /// # Errors
+    /// [`FactorError::WrongCode`] and others
+    pub async fn verify_answer(
+        &self,
+        account: AccountId,
+        question: Question,
+        answer: &str,
+    ) -> Result<(), FactorError> {
+        match question {
+            Question::Factor(kind) => self.verify(account, kind, answer).await,
+            Question::RecoveryCode => self.verify_recovery_code(account, answer).await,
+        }
+    }
+
     /// Checks a code of any bound TOTP factor; each step is good once (RFC 6238 section 5.2), ±1 step.
     ///
     /// # Errors
@@ -183,11 +236,37 @@ impl Factors {
         reason: &str,
         by: &Author<'_>,
     ) -> Result<Unbound, FactorError> {
+        self.unbind_those(account, (kind.map(FactorKind::as_str), None), after, reason, by).await
+    }
+
+    /// The same for one factor.
+    ///
+    /// # Errors
+    /// As [`Factors::unbind`]
+    pub async fn unbind_one(
+        &self,
+        account: &AccountRecord,
+        factor: FactorId,
+        after: AfterUnbind,
+        reason: &str,
+        by: &Author<'_>,
+    ) -> Result<Unbound, FactorError> {
+        self.unbind_those(account, (None, Some(factor)), after, reason, by).await
+    }
+
+    async fn unbind_those(
+        &self,
+        account: &AccountRecord,
+        which: (Option<&str>, Option<FactorId>),
+        after: AfterUnbind,
+        reason: &str,
+        by: &Author<'_>,
+    ) -> Result<Unbound, FactorError> {
         let revoke = match after {
             AfterUnbind::Stop => true,
             AfterUnbind::Keep => false,
         };
-        let unbound = self.store.unbind_factors(account.id, kind.map(FactorKind::as_str), revoke).await?;
+        let unbound = self.store.unbind_factors(account.id, which, revoke).await?;
         // The app passwords went with the last one.
         let mut app_passwords_revoked = unbound.app_passwords;
         let mut failure = None;

@@ -1,38 +1,19 @@
 //! Factor secrets at rest: ChaCha20-Poly1305 (RFC 8439) under the site's key file.
 //!
-//! The ciphertext is bound to factor, account and kind: moved to another row it does not decrypt. Random
-//! nonces are safe for the number of factors a site ever binds (RFC 8439 section 4 wants them distinct; at
-//! 2^32 of them a repetition has a chance of 2^-33).
-
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{ChaCha20Poly1305, Nonce};
+//! The ciphertext is bound to factor, account and kind: moved to another row it does not decrypt.
 
 use crate::base::key::Purpose;
-use crate::base::{Secret, SiteKey, random};
+use crate::base::{Secret, SiteKey, aead};
 use crate::store::FactorRecord;
 
-/// Bytes of a nonce, in front of the ciphertext.
-const NONCE_LEN: usize = 12;
-
-/// Encrypts `secret` for `factor`: nonce, then ciphertext.
+/// Encrypts `secret` for `factor`.
 pub(super) fn seal(key: &SiteKey, factor: &FactorRecord, secret: &Secret) -> Vec<u8> {
-    let nonce = random::bytes::<NONCE_LEN>();
-    let payload = Payload { msg: secret.expose(), aad: &binding(factor) };
-    #[expect(clippy::expect_used, reason = "fails only beyond 256 GiB (RFC 8439 section 2.8)")]
-    let ciphertext = cipher(key).encrypt(&Nonce::from(nonce), payload).expect("a secret is short");
-    [&nonce[..], &ciphertext].concat()
+    aead::seal(&key.derive(Purpose::FactorSecret), &binding(factor), secret)
 }
 
 /// The secret of `factor`; `None` if it was changed, moved, or encrypted under another key.
 pub(super) fn open(key: &SiteKey, factor: &FactorRecord) -> Option<Secret> {
-    let (nonce, ciphertext) = factor.secret.split_first_chunk::<NONCE_LEN>()?;
-    let payload = Payload { msg: ciphertext, aad: &binding(factor) };
-    cipher(key).decrypt(&Nonce::from(*nonce), payload).ok().map(Secret::new)
-}
-
-fn cipher(key: &SiteKey) -> ChaCha20Poly1305 {
-    #[expect(clippy::expect_used, reason = "derived keys have 32 bytes, which is what the cipher takes")]
-    ChaCha20Poly1305::new_from_slice(key.derive(Purpose::FactorSecret).expose()).expect("32 bytes")
+    aead::open(&key.derive(Purpose::FactorSecret), &binding(factor), &factor.secret)
 }
 
 /// Fixed lengths first, so that no two factors read the same.
@@ -45,6 +26,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::base::aead::NONCE_LEN;
     use crate::base::{AccountId, FactorId, Timestamp};
 
     fn factor(id: u128, account: u128, kind: &str) -> FactorRecord {

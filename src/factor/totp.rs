@@ -44,25 +44,32 @@ impl TotpEnrolment {
     /// A random secret, and how an authenticator will show it: as `address` at `issuer`.
     pub(super) fn fresh(issuer: &str, address: &Address) -> Self {
         let raw = Zeroizing::new(random::bytes::<SECRET_LEN>());
-        // The colon separates the two in the URI, and neither may hold one.
-        let totp = parameters(&*raw)
-            .with_issuer(Some(issuer.replace(':', "_")))
-            .with_account_name(address.as_str().replace(':', "_"))
-            .build();
         #[expect(
             clippy::expect_used,
             reason = "20 bytes, 6 digits, 30 seconds are in range; no colon is left; an address is not empty"
         )]
-        let (totp, uri) = totp.and_then(|totp| totp.to_url().map(|uri| (totp, uri))).expect("in range");
-        Self {
-            secret: Secret::new(totp.secret().to_base32().into_bytes()),
-            uri: Secret::new(uri.into_bytes()),
-            raw: Secret::new(raw.to_vec()),
-        }
+        Self::of(issuer, address, &Secret::new(raw.to_vec())).expect("in range")
     }
 
-    /// The bytes behind [`TotpEnrolment::secret`].
-    pub(super) fn raw(&self) -> &Secret {
+    /// Of a secret that was made before; `None` if it cannot be one.
+    pub(super) fn of(issuer: &str, address: &Address, raw: &Secret) -> Option<Self> {
+        // The colon separates the two in the URI, and neither may hold one.
+        let totp = parameters(raw.expose())
+            .with_issuer(Some(issuer.replace(':', "_")))
+            .with_account_name(address.as_str().replace(':', "_"))
+            .build()
+            .ok()?;
+        let uri = totp.to_url().ok()?;
+        Some(Self {
+            secret: Secret::new(totp.secret().to_base32().into_bytes()),
+            uri: Secret::new(uri.into_bytes()),
+            raw: Secret::new(raw.expose().to_vec()),
+        })
+    }
+
+    /// The bytes behind [`TotpEnrolment::secret`], for whoever keeps the offer.
+    #[must_use]
+    pub fn raw(&self) -> &Secret {
         &self.raw
     }
 }

@@ -25,7 +25,7 @@ use super::tally::Tally;
 use super::turns::Turns;
 use super::verdict::Settle;
 use crate::account::Located;
-use crate::audit::event::{Credential, Login, Outcome};
+use crate::audit::event::{Credential, Login, Outcome, SignIn};
 use crate::audit::{Audit, AuditError, Event};
 use crate::base::{Address, AppPasswordId, Clock, LoginName, Monotonic, Protocol, UpstreamName};
 use crate::config::WhenFull;
@@ -106,9 +106,20 @@ impl Desk {
     }
 }
 
+/// Where an attempt knocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door {
+    /// A mail client at a listener.
+    Mail,
+    /// A browser at the portal, with nothing but the mailbox password.
+    Portal,
+}
+
 /// An attempt that has not ended.
 pub(super) struct OpenAttempt {
     desk: Arc<Desk>,
+    /// Where it knocks.
+    pub(super) door: Door,
     /// Those that held when it came.
     pub(super) rules: Arc<Rules>,
     /// Its connection is of another reading of the configuration than they are.
@@ -159,10 +170,11 @@ pub(super) struct OpenAttempt {
 
 impl OpenAttempt {
     /// Begins.
-    pub(super) fn new(desk: &Arc<Desk>, origin: &Origin, credentials: &Credentials) -> Self {
+    pub(super) fn new(desk: &Arc<Desk>, door: Door, origin: &Origin, credentials: &Credentials) -> Self {
         let (reading, rules) = desk.rules.of_reading();
         Self {
             desk: Arc::clone(desk),
+            door,
             rules,
             outdated: origin.reading != reading,
             origin: origin.clone(),
@@ -201,7 +213,7 @@ impl OpenAttempt {
         self.settle(settle);
         self.closed = true;
         let desk = Arc::clone(&self.desk);
-        let mut counted = Counted { desk: &desk, protocol: self.origin.protocol, outcome };
+        let mut counted = Counted { desk: &desk, door: self.door, protocol: self.origin.protocol, outcome };
         let Some(event) = self.event(outcome, reason) else { return true };
         drop(self);
         let told = desk.record(event).await;
@@ -260,6 +272,9 @@ impl OpenAttempt {
         {
             return None;
         }
+        if self.door == Door::Portal {
+            return Some(self.sign_in(account, outcome, reason));
+        }
         tracing::info!(
             session.id = %self.origin.session,
             protocol = %self.origin.protocol,
@@ -287,16 +302,40 @@ impl OpenAttempt {
     }
 }
 
+impl OpenAttempt {
+    fn sign_in(&self, account: String, outcome: Outcome, reason: String) -> Event {
+        tracing::info!(
+            client.ip = %self.origin.client,
+            account,
+            outcome = outcome.as_str(),
+            reason,
+            "sign-in"
+        );
+        Event::SignIn(SignIn {
+            ip: self.origin.client,
+            account,
+            browser: self.program.clone(),
+            upstream: self.meant().map(|located| located.upstream.clone()),
+            outcome,
+            reason,
+        })
+    }
+}
+
 /// What the client is told, counted when that is settled or the client gone.
 struct Counted<'a> {
     desk: &'a Desk,
+    door: Door,
     protocol: Protocol,
     outcome: Outcome,
 }
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.desk.meters.attempt(self.protocol, self.outcome);
+        match self.door {
+            Door::Mail => self.desk.meters.attempt(self.protocol, self.outcome),
+            Door::Portal => self.desk.meters.sign_ins.add(self.outcome),
+        }
     }
 }
 
@@ -309,7 +348,8 @@ impl Drop for OpenAttempt {
         if let Some(hold) = self.hold.take().filter(|_| self.at_stake) {
             hold.charge_undecided();
         }
-        self.desk.meters.attempt(self.origin.protocol, Outcome::Unavailable);
+        let (desk, protocol) = (&self.desk, self.origin.protocol);
+        drop(Counted { desk, door: self.door, protocol, outcome: Outcome::Unavailable });
         let reason = "the connection ended before the answer".to_owned();
         if let Some(event) = self.event(Outcome::Unavailable, reason) {
             self.desk.record_at_leisure(event);

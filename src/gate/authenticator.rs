@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::attempt::{Desk, OpenAttempt};
+use super::attempt::{Desk, Door, OpenAttempt};
 use super::budget::Budgets;
 use super::grant::{Conclusion, Decision, Grant, Origin, Refused, UpstreamSaid};
 use super::limiter::Limiter;
@@ -126,7 +126,7 @@ impl Authenticator {
     ///
     /// Dropping the future (the client left) ends the attempt, recorded.
     pub async fn judge(&self, origin: &Origin, credentials: Credentials) -> Decision {
-        let mut attempt = OpenAttempt::new(&self.gate.desk, origin, &credentials);
+        let mut attempt = OpenAttempt::new(&self.gate.desk, Door::Mail, origin, &credentials);
         match self.gate.judge(&mut attempt, credentials).await {
             Ok(leave) => Decision::Admit(Box::new(Grant {
                 attempt,

@@ -10,12 +10,12 @@ use std::time::Duration;
 use super::attempt::OpenAttempt;
 use super::authenticator::Gate;
 use super::grant::{Basis, Concerns, Conclusion, Grant, Refused, UpstreamSaid};
-use super::judge::{Known, unreadable};
+use super::judge::Known;
 use super::live::{Cause, Place, Session};
 use super::outage::Outage;
 use super::passage::Passage;
 use super::policy::{Plan, Then};
-use super::verdict::{Kind, No, Settle};
+use super::verdict::{Kind, No, Settle, unreadable};
 use crate::account::{AccountError, Located};
 use crate::audit::Author;
 use crate::audit::event::{Actor, Credential, Outcome};
@@ -25,8 +25,8 @@ use crate::protocol::Refusal;
 use crate::store::{AccountState, Standing, Use};
 
 /// Whom an upstream's yes lets in.
-struct Entrant {
-    account: AccountId,
+pub(super) struct Entrant {
+    pub(super) account: AccountId,
     app_password: Option<AppPasswordId>,
     expires_at: Option<Timestamp>,
 }
@@ -36,51 +36,11 @@ impl Gate {
     pub(super) async fn conclude(&self, grant: Grant, said: UpstreamSaid) -> Conclusion {
         let Grant { mut attempt, upstream, login, basis } = grant;
         self.note_what_became_of_the_seal(&attempt, &basis, &said).await;
-        attempt.at_stake = false;
-        let protocol = attempt.origin.protocol;
-        let took = self.now().since(attempt.looked_at);
         let Some(located) = attempt.located.clone() else {
             let no = No::undecided("a grant without an account");
             return Conclusion::Refuse(Box::pin(self.refuse(attempt, no)).await);
         };
-        let entrant = match said {
-            UpstreamSaid::Yes => {
-                self.outages().answered(&upstream, protocol);
-                self.note_verdict(&mut attempt, &basis, true);
-                self.let_in_by(&mut attempt, &located, &basis).await
-            }
-            UpstreamSaid::No => {
-                if matches!(basis, Basis::AppPassword { .. }) {
-                    self.outages().answered(&upstream, protocol);
-                }
-                self.refused_after(&upstream, took);
-                self.note_verdict(&mut attempt, &basis, false);
-                Err(refused_by_upstream(&located, &basis))
-            }
-            UpstreamSaid::Unavailable {
-                refusal: refusal @ (Refusal::InUse | Refusal::LoginDelay),
-                reason,
-                credential_sent,
-                ..
-            } => {
-                let kind = if self.is_proven(&attempt, &basis) {
-                    self.outages().answered(&upstream, protocol);
-                    Kind::PassedOn(refusal)
-                } else {
-                    Kind::Undecided { sent: credential_sent }
-                };
-                Err(No { kind, why: reason })
-            }
-            UpstreamSaid::Unavailable { reason, credential_sent, concerns, .. } => {
-                self.note_silence(&mut attempt, &upstream, concerns, Outage::new(took, credential_sent));
-                let kind = match basis {
-                    Basis::AppPassword { .. } => Kind::Proven(Refusal::Unavailable),
-                    Basis::MailboxPassword => Kind::Undecided { sent: credential_sent },
-                };
-                Err(No { kind, why: reason })
-            }
-        };
-        match entrant {
+        match self.weigh(&mut attempt, &located, &upstream, &basis, said).await {
             Ok(entrant) => {
                 if matches!(basis, Basis::MailboxPassword) {
                     self.learn(&located, entrant.account, login.password);
@@ -88,6 +48,57 @@ impl Gate {
                 self.enter(attempt, located, entrant).await
             }
             Err(no) => Conclusion::Refuse(Box::pin(self.refuse(attempt, no)).await),
+        }
+    }
+
+    /// What the upstream's answer means, and for whom.
+    pub(super) async fn weigh(
+        &self,
+        attempt: &mut OpenAttempt,
+        located: &Located,
+        upstream: &UpstreamName,
+        basis: &Basis,
+        said: UpstreamSaid,
+    ) -> Result<Entrant, No> {
+        attempt.at_stake = false;
+        let protocol = attempt.origin.protocol;
+        let took = self.now().since(attempt.looked_at);
+        match said {
+            UpstreamSaid::Yes => {
+                self.outages().answered(upstream, protocol);
+                self.note_verdict(attempt, basis, true);
+                self.let_in_by(attempt, located, basis).await
+            }
+            UpstreamSaid::No => {
+                if matches!(basis, Basis::AppPassword { .. }) {
+                    self.outages().answered(upstream, protocol);
+                }
+                self.refused_after(upstream, took);
+                self.note_verdict(attempt, basis, false);
+                Err(refused_by_upstream(located, basis))
+            }
+            UpstreamSaid::Unavailable {
+                refusal: refusal @ (Refusal::InUse | Refusal::LoginDelay),
+                reason,
+                credential_sent,
+                ..
+            } => {
+                let kind = if self.is_proven(attempt, basis) {
+                    self.outages().answered(upstream, protocol);
+                    Kind::PassedOn(refusal)
+                } else {
+                    Kind::Undecided { sent: credential_sent }
+                };
+                Err(No { kind, why: reason })
+            }
+            UpstreamSaid::Unavailable { reason, credential_sent, concerns, .. } => {
+                self.note_silence(attempt, upstream, concerns, Outage::new(took, credential_sent));
+                let kind = match basis {
+                    Basis::AppPassword { .. } => Kind::Proven(Refusal::Unavailable),
+                    Basis::MailboxPassword => Kind::Undecided { sent: credential_sent },
+                };
+                Err(No { kind, why: reason })
+            }
         }
     }
 
@@ -178,7 +189,7 @@ impl Gate {
             return Err(changed_meanwhile(Cause::UpstreamWithdrawn));
         }
         let known = Known { standing, row: None };
-        match self.plan(&self.rules(), &known, located) {
+        match self.plan(attempt.door, &self.rules(), &known, located) {
             Plan::PassThrough(Then::Enter) => self.present_account(attempt, located, known.standing).await,
             Plan::PassThrough(Then::TellBindFirst) => {
                 Err(No::proven(Refusal::BindFirst, "a second factor is required and none is bound"))

@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use super::attempt::OpenAttempt;
+use super::attempt::{Door, OpenAttempt};
 use super::authenticator::Gate;
 use super::budget::Place;
 use super::conclude::broken;
@@ -24,7 +24,7 @@ use super::reach::Way;
 use super::rules::Rules;
 use super::stale::Sent;
 use super::upstream_login::{Style, UpstreamRules, own_login};
-use super::verdict::No;
+use super::verdict::{No, unreadable};
 use crate::account::{Located, NameRefused};
 use crate::app_password::{Candidate, Outside, Scope, Tampered, Undecided};
 use crate::audit::event::Credential;
@@ -79,7 +79,10 @@ impl Gate {
             Ok(home) => home,
             Err(why) => return Err(self.nowhere(attempt, &credentials.password, &why.to_string()).await),
         };
-        let candidate = Candidate::parse(&credentials.password);
+        let candidate = match attempt.door {
+            Door::Mail => Candidate::parse(&credentials.password),
+            Door::Portal => None,
+        };
         let read = self.look_up_or_recall(attempt, &home.address, candidate.as_ref()).await;
         let located = match &read {
             Ok(known) => {
@@ -111,6 +114,13 @@ impl Gate {
         let Some(of_upstream) = rules.upstream(&located.upstream) else {
             return Err(No::undecided("the upstream is not configured"));
         };
+        if attempt.door == Door::Portal {
+            // What the upstream is asked by.
+            let Some(protocol) = of_upstream.protocols.first() else {
+                return Err(No::undecided("the upstream speaks nothing"));
+            };
+            attempt.origin.protocol = *protocol;
+        }
         // Whoever the account is, or a guesser would learn whom the gate asks the upstream about.
         if let Some(obstacle) = way.obstacle() {
             self.take_turn(attempt, None).await?;
@@ -140,7 +150,7 @@ impl Gate {
         if let (Some(candidate), None) = (case.candidate, &known.row) {
             self.proofs().forget(case.presented(candidate));
         }
-        let plan = self.plan(&rules, &known, &located);
+        let plan = self.plan(attempt.door, &rules, &known, &located);
         if self.is_repeated(
             attempt,
             &credentials.password,
@@ -235,14 +245,16 @@ impl Gate {
     }
 
     /// What may be tried, by all that is known now.
-    pub(super) fn plan(&self, rules: &Rules, known: &Known, located: &Located) -> Plan {
-        policy::plan(
-            known.standing.as_ref(),
-            rules.policies.of(located.address.domain()),
-            rules.upstream(&located.upstream).and_then(|upstream| upstream.accounts),
-            known.row.is_some(),
-            self.desk.clock.now(),
-        )
+    pub(super) fn plan(&self, door: Door, rules: &Rules, known: &Known, located: &Located) -> Plan {
+        let standing = known.standing.as_ref();
+        let policy = rules.policies.of(located.address.domain());
+        let accounts = rules.upstream(&located.upstream).and_then(|upstream| upstream.accounts);
+        match door {
+            Door::Mail => {
+                policy::plan(standing, policy, accounts, known.row.is_some(), self.desk.clock.now())
+            }
+            Door::Portal => policy::plan_sign_in(standing, policy, accounts),
+        }
     }
 
     /// Waits until the limits have room for `attempt`. Whether time passed.
@@ -471,12 +483,6 @@ pub(super) fn manner(plan: Plan, row: Option<&AppPasswordRecord>, upstream: &Ups
 fn note_proof(attempt: &mut OpenAttempt, proof: &Proof) {
     attempt.credential = Credential::AppPassword;
     attempt.app_password = Some((proof.app_password, proof.label.clone()));
-}
-
-/// An account that cannot be read is neither bound nor unbound.
-pub(super) fn unreadable(error: &StoreError) -> No {
-    tracing::warn!(error = error as &dyn std::error::Error, "an account cannot be read");
-    No::undecided("the account cannot be read")
 }
 
 /// Loud: somebody wrote to the database, or the key file is another one.

@@ -34,6 +34,8 @@ mod policy;
 mod proof_cache;
 mod reach;
 mod rules;
+mod second_factor;
+mod sign_in;
 mod stale;
 mod tags;
 mod tally;
@@ -54,4 +56,6 @@ pub use live::{Cause, EndError, HEARD_WITHIN, LiveSessions, SessionFigures, Traf
 pub use passage::{Passage, SessionSummary};
 pub use reach::{Flag, Led, Reach, Way};
 pub use rules::{Reading, Rules};
+pub use second_factor::{Answering, TooManyAnswers};
+pub use sign_in::{Browser, SignIn, SignedIn};
 pub use upstream_login::{UnusableUpstream, UpstreamRules};

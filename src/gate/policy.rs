@@ -73,6 +73,31 @@ pub(super) fn plan(
     Plan::PassThrough(if suspended { Then::TellSuspended } else { unless_overdue(policy, now) })
 }
 
+/// Plans for somebody at the portal who presents a mailbox password, which is never an app password there: whatever is
+/// bound is asked for afterwards.
+pub(super) fn plan_sign_in(
+    standing: Option<&Standing>,
+    policy: &Policy,
+    accounts: Option<AccountAdmission>,
+) -> Plan {
+    match standing.map(|standing| standing.account.state) {
+        Some(AccountState::Active) => Plan::PassThrough(Then::Enter),
+        Some(AccountState::Suspended) => Plan::PassThrough(Then::TellSuspended),
+        None | Some(AccountState::Removed) => match admission(policy, accounts) {
+            AccountAdmission::FirstLogin => Plan::PassThrough(Then::Enter),
+            AccountAdmission::Listed => Plan::Refuse(Because::NotListed),
+        },
+    }
+}
+
+/// Who may appear.
+fn admission(policy: &Policy, accounts: Option<AccountAdmission>) -> AccountAdmission {
+    accounts.unwrap_or(match policy.second_factor {
+        Requirement::Optional => AccountAdmission::FirstLogin,
+        Requirement::Required { .. } => AccountAdmission::Listed,
+    })
+}
+
 /// An address that has no account, or had one.
 fn newcomer(
     tombstone: Option<&Standing>,
@@ -83,11 +108,7 @@ fn newcomer(
     if tombstone.is_some_and(app_passwords_only) {
         return Plan::Refuse(Because::AppPasswordsOnly);
     }
-    let admission = accounts.unwrap_or(match policy.second_factor {
-        Requirement::Optional => AccountAdmission::FirstLogin,
-        Requirement::Required { .. } => AccountAdmission::Listed,
-    });
-    match admission {
+    match admission(policy, accounts) {
         AccountAdmission::FirstLogin => Plan::PassThrough(unless_overdue(policy, now)),
         AccountAdmission::Listed => Plan::Refuse(Because::NotListed),
     }
@@ -138,6 +159,8 @@ mod tests {
             factors: vec![FactorKind::Totp],
             app_passwords_after_unbind: AfterUnbind::Stop,
             app_passwords_per_account: 20,
+            trusted_device: Duration::from_secs(7 * 86_400),
+            enrol_from: Default::default(),
         }
     }
 
@@ -212,6 +235,31 @@ mod tests {
             }
         }
         assert_eq!(combinations, 3 * 4 * 3 * 2 * 3 * 2);
+    }
+
+    #[test]
+    fn whoever_signs_in_is_asked_for_the_mailbox_password_unless_nobody_knows_him() {
+        let now = Timestamp::from_unix_seconds(1_800_000_000);
+        let required = Requirement::Required { since: now, grace: Duration::ZERO };
+        for (requirement, accounts, open) in [
+            (Requirement::Optional, None, true),
+            (Requirement::Optional, Some(AccountAdmission::Listed), false),
+            (required, None, false),
+            (required, Some(AccountAdmission::FirstLogin), true),
+        ] {
+            let plan =
+                |standing: Option<Standing>| plan_sign_in(standing.as_ref(), &policy(requirement), accounts);
+            for (bound, must_bind) in [(0, false), (2, false), (0, true)] {
+                let active = plan(Some(standing(AccountState::Active, bound, must_bind)));
+                assert_eq!(active, Plan::PassThrough(Then::Enter), "an unbound one has to bind somewhere");
+                let suspended = plan(Some(standing(AccountState::Suspended, bound, must_bind)));
+                assert_eq!(suspended, Plan::PassThrough(Then::TellSuspended));
+                let expected =
+                    if open { Plan::PassThrough(Then::Enter) } else { Plan::Refuse(Because::NotListed) };
+                assert_eq!(plan(None), expected);
+                assert_eq!(plan(Some(standing(AccountState::Removed, bound, must_bind))), expected);
+            }
+        }
     }
 
     #[test]

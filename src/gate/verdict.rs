@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use crate::audit::event::Outcome;
 use crate::protocol::Refusal;
+use crate::store::StoreError;
 
 /// A no, by its cause.
 #[derive(Debug, PartialEq, Eq)]
@@ -129,6 +130,12 @@ impl No {
         let seconds = time.as_secs_f64().ceil();
         Self { kind: Kind::UsedUp, why: format!("too many failures, {seconds} s until the next try") }
     }
+}
+
+/// An account that cannot be read is neither bound nor unbound.
+pub(super) fn unreadable(error: &StoreError) -> No {
+    tracing::warn!(error = error as &dyn std::error::Error, "an account cannot be read");
+    No::undecided("the account cannot be read")
 }
 
 impl Kind {

@@ -96,6 +96,10 @@ impl UpstreamLogin {
 #[derive(Debug)]
 pub struct Meters {
     each: [OfProtocol; Protocol::ALL.len()],
+    /// Tries to sign in to the portal.
+    pub sign_ins: Outcomes,
+    /// Answers for a second factor.
+    pub second_factors: Outcomes,
     upstreams: RwLock<HashMap<UpstreamName, EachProtocol>>,
     /// Logins that passed on a proof in memory, and those that found none.
     pub proofs_found: Counter,
@@ -103,9 +107,31 @@ pub struct Meters {
     pub proofs_missed: Counter,
 }
 
+/// How often something ended in each way.
+#[derive(Debug, Default)]
+pub struct Outcomes([Counter; OUTCOMES.len()]);
+
+impl Outcomes {
+    /// Once more in this way.
+    pub fn add(&self, outcome: Outcome) {
+        let [admitted, refused, limited, unavailable] = &self.0;
+        match outcome {
+            Outcome::Admitted => admitted.add(1),
+            Outcome::Refused => refused.add(1),
+            Outcome::Limited => limited.add(1),
+            Outcome::Unavailable => unavailable.add(1),
+        }
+    }
+
+    /// So far.
+    pub fn so_far(&self) -> impl Iterator<Item = (Outcome, u64)> {
+        OUTCOMES.into_iter().zip(self.0.each_ref().map(Counter::so_far))
+    }
+}
+
 #[derive(Debug, Default)]
 struct OfProtocol {
-    attempts: [Counter; OUTCOMES.len()],
+    attempts: Outcomes,
     handshakes: [Counter; Handshake::ALL.len()],
     connections: Counter,
 }
@@ -129,6 +155,8 @@ impl Meters {
     pub fn new(upstreams: impl IntoIterator<Item = UpstreamName>) -> Arc<Self> {
         let meters = Self {
             each: Default::default(),
+            sign_ins: Outcomes::default(),
+            second_factors: Outcomes::default(),
             upstreams: RwLock::default(),
             proofs_found: Counter::default(),
             proofs_missed: Counter::default(),
@@ -150,13 +178,7 @@ impl Meters {
 
     /// An attempt ended.
     pub fn attempt(&self, protocol: Protocol, outcome: Outcome) {
-        let [admitted, refused, limited, unavailable] = &self.of(protocol).attempts;
-        match outcome {
-            Outcome::Admitted => admitted.add(1),
-            Outcome::Refused => refused.add(1),
-            Outcome::Limited => limited.add(1),
-            Outcome::Unavailable => unavailable.add(1),
-        }
+        self.of(protocol).attempts.add(outcome);
     }
 
     /// A handshake with a client ended.
@@ -198,7 +220,7 @@ impl Meters {
 
     /// Attempts so far.
     pub fn attempts(&self) -> impl Iterator<Item = (Protocol, Outcome, u64)> {
-        self.table(|of| &of.attempts, OUTCOMES)
+        self.table(|of| &of.attempts.0, OUTCOMES)
     }
 
     /// Handshakes so far.

@@ -25,6 +25,7 @@ macro_rules! standing {
 
 name_statements! {
     STANDING = concat!(standing!(), "WHERE address = $1");
+    STANDING_OF = concat!(standing!(), "WHERE id = $1");
     LIST = concat!(standing!(), "WHERE state <> 'removed' ORDER BY address");
     /// Also locks a row that is there already, so that [`BY_ADDRESS`] finds what this found.
     ADD_OR_REVIVE = concat!(
@@ -67,6 +68,14 @@ impl Store {
     /// [`StoreError`]
     pub async fn standing(&self, address: &Address) -> Result<Option<Standing>, StoreError> {
         on_pool!(self, |pool| sqlx::query_as(STANDING).bind(address.as_str()).fetch_optional(pool).await?)
+    }
+
+    /// The same of an account whose key is known.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn standing_of(&self, account: AccountId) -> Result<Option<Standing>, StoreError> {
+        on_pool!(self, |pool| sqlx::query_as(STANDING_OF).bind(account).fetch_optional(pool).await?)
     }
 
     /// Adds the account, or brings a tombstone back (keeping its `must_bind`); an existing one is returned as it is.

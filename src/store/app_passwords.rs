@@ -40,6 +40,7 @@ name_statements! {
     LIST = concat!("SELECT ", columns!(with staleness), " FROM app_passwords WHERE account = $1 ORDER BY created_at, id");
     DELETE = "DELETE FROM app_passwords WHERE account = $1 AND id = $2";
     DELETE_ALL = "DELETE FROM app_passwords WHERE account = $1";
+    RENAME = "UPDATE app_passwords SET name = $3, mac = $4 WHERE id = $1 AND mac = $2 RETURNING id";
     RESEAL = "UPDATE app_passwords SET sealed = $3, mac = $4, upstream = $5, sealed_at = $6, \
               sealed_version = sealed_version + 1, stale_since = NULL, probes = 0, next_probe_at = NULL \
               WHERE id = $1 AND sealed_version = $2 RETURNING id";
@@ -123,6 +124,26 @@ impl Store {
     /// [`StoreError`]
     pub async fn app_passwords(&self, account: AccountId) -> Result<Vec<AppPasswordRecord>, StoreError> {
         on_pool!(self, |pool| sqlx::query_as(LIST).bind(account).fetch_all(pool).await?)
+    }
+
+    /// Writes the name of `next`, which is the row as it will be, in the place of the one with `mac`. `false` if it is
+    /// another by now.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn rename_app_password(
+        &self,
+        mac: &[u8],
+        next: &AppPasswordRecord,
+    ) -> Result<bool, StoreError> {
+        on_pool!(self, |pool| {
+            let rename = sqlx::query_scalar::<_, AppPasswordId>(RENAME)
+                .bind(next.id)
+                .bind(mac)
+                .bind(&next.name)
+                .bind(&next.mac);
+            rename.fetch_optional(pool).await?.is_some()
+        })
     }
 
     /// Deletes one; `false` where there is none.

@@ -1,6 +1,7 @@
 //! `factors`: what is bound to accounts, and which one-time codes were used.
 
 use super::accounts::LOCK_ACCOUNT;
+use super::recovery_codes::FORGET_CODES;
 use super::{FactorRecord, Store, StoreError, Unbound};
 use super::{in_transaction, name_statements, on_pool};
 use crate::base::{AccountId, FactorId, Timestamp};
@@ -15,7 +16,8 @@ name_statements! {
     INSERT = concat!("INSERT INTO factors (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7)");
     BOUND = "UPDATE accounts SET must_bind = FALSE WHERE id = $1";
     LIST = concat!("SELECT ", columns!(), " FROM factors WHERE account = $1 ORDER BY bound_at, id");
-    DELETE = concat!("DELETE FROM factors WHERE account = $1 AND (kind = $2 OR $2 IS NULL) RETURNING ", columns!());
+    DELETE = concat!("DELETE FROM factors WHERE account = $1 AND (kind = $2 OR $2 IS NULL) \
+         AND (id = $3 OR $3 IS NULL) RETURNING ", columns!());
     DELETE_ONE = "DELETE FROM factors WHERE account = $1 AND id = $2";
     UNBOUND_AGAIN = "UPDATE accounts SET must_bind = $2 \
                      WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM factors WHERE factors.account = accounts.id)";
@@ -72,23 +74,27 @@ impl Store {
         on_pool!(self, |pool| sqlx::query_as(LIST).bind(account).fetch_all(pool).await?)
     }
 
-    /// Unbinds the account's factors (of `kind`, or all); with `revoke_app_passwords`, and if that took the last
-    /// one, its app passwords go in the same transaction. Returns what went.
+    /// Unbinds the account's factors (of `kind`, the one with `id`, or all); with `revoke_app_passwords`, and if that took the last
+    /// one, its app passwords go in the same transaction. Recovery codes go with the last one in any case. Returns what
+    /// went.
     ///
     /// # Errors
     /// [`StoreError`]
     pub async fn unbind_factors(
         &self,
         account: AccountId,
-        kind: Option<&str>,
+        (kind, id): (Option<&str>, Option<FactorId>),
         revoke_app_passwords: bool,
     ) -> Result<Unbound, StoreError> {
         in_transaction!(self, |connection| {
             sqlx::query(LOCK_ACCOUNT).bind(account).execute(&mut *connection).await?;
             let mut factors: Vec<FactorRecord> =
-                sqlx::query_as(DELETE).bind(account).bind(kind).fetch_all(&mut *connection).await?;
+                sqlx::query_as(DELETE).bind(account).bind(kind).bind(id).fetch_all(&mut *connection).await?;
             factors.sort_by_key(|factor| (factor.bound_at, factor.id));
             let left: i64 = sqlx::query_scalar(COUNT).bind(account).fetch_one(&mut *connection).await?;
+            if left == 0 {
+                sqlx::query(FORGET_CODES).bind(account).execute(&mut *connection).await?;
+            }
             let app_passwords = if revoke_app_passwords && left == 0 && !factors.is_empty() {
                 let delete = sqlx::query(DELETE_APP_PASSWORDS).bind(account).execute(&mut *connection);
                 delete.await?.rows_affected()

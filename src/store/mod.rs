@@ -17,17 +17,22 @@ mod live_sessions;
 mod look;
 mod moment;
 mod open;
+mod portal_sessions;
 pub mod record;
+mod recovery_codes;
 mod several;
 mod site;
 mod stale;
+mod trusted_devices;
 
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use look::{Look, look};
+pub use portal_sessions::PortalSessionRecord;
 pub use record::*;
+pub use trusted_devices::TrustedDeviceRecord;
 
 /// A pool of connections to the database of this site. Cheap to clone.
 #[derive(Clone)]
@@ -88,6 +93,9 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         site::STATEMENTS,
         changes::STATEMENTS,
         live_sessions::STATEMENTS,
+        portal_sessions::STATEMENTS,
+        trusted_devices::STATEMENTS,
+        recovery_codes::STATEMENTS,
     ]
     .into_iter()
     .flatten()

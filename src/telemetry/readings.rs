@@ -25,6 +25,13 @@ fn counted(watched: &Watched, page: &mut Page) {
     for (protocol, outcome, count) in meters.attempts() {
         page.count(&table::ATTEMPTS, &[protocol.as_str(), outcome.as_str()], count);
     }
+    for (metric, ended) in
+        [(&table::SIGN_INS, &meters.sign_ins), (&table::SECOND_FACTORS, &meters.second_factors)]
+    {
+        for (outcome, count) in ended.so_far() {
+            page.count(metric, &[outcome.as_str()], count);
+        }
+    }
     for (protocol, handshake, count) in meters.handshakes() {
         let (result, version) = handshake.labels();
         page.count(&table::HANDSHAKES, &[protocol.as_str(), result, version], count);

@@ -40,6 +40,8 @@ pub struct Metric {
 }
 
 const PROTOCOL: (&str, &str) = ("protocol", "`imap`, `pop3`, `smtp`");
+const OUTCOME: (&str, &str) =
+    ("outcome", "`admitted`, `refused`, `limited` (turned away unseen), `unavailable` (a temporary failure)");
 const UPSTREAM: (&str, &str) = ("upstream", "a `name` of the configuration");
 
 macro_rules! metrics {
@@ -53,8 +55,12 @@ macro_rules! metrics {
 
 metrics! {
     ATTEMPTS Counter "mailward_attempts_total"
-        [PROTOCOL, ("outcome", "`admitted`, `refused`, `limited` (turned away unseen), `unavailable` (a temporary failure)")]
+        [PROTOCOL, OUTCOME]
         "Attempts to log in, by what became of them."
+    SIGN_INS Counter "mailward_portal_sign_ins_total" [OUTCOME]
+        "Tries to sign in to the portal with a mailbox password, by what became of them."
+    SECOND_FACTORS Counter "mailward_portal_second_factors_total" [OUTCOME]
+        "Answers for a second factor in the portal, by what became of them."
     HANDSHAKES Counter "mailward_handshakes_total"
         [PROTOCOL, ("result", "`completed`, `failed`, `timed_out`"), ("version", "`1.2`, `1.3`, or empty where there was no agreement")]
         "TLS handshakes with clients."

@@ -376,6 +376,8 @@ fn policy(second_factor: Requirement) -> Policy {
         factors: vec![FactorKind::Totp],
         app_passwords_after_unbind: AfterUnbind::Stop,
         app_passwords_per_account: 20,
+        trusted_device: Duration::from_secs(7 * 86_400),
+        enrol_from: Default::default(),
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout};
 use super::{Answer, Entered, Legs, Upstreams};
 use crate::account::{MailboxCheck, MailboxVerdict};
 use crate::base::{LoginName, Password, Protocol, UpstreamName};
+use crate::gate::Concerns;
 use crate::protocol::smtp::ClientName;
 use crate::protocol::{MailProtocol, UpstreamLogin, imap, pop3, smtp};
 
@@ -35,7 +36,13 @@ impl MailboxCheck for Upstreams {
             } else {
                 let name = match ClientName::parse(self.own_name.as_bytes()) {
                     Ok(name) => name,
-                    Err(error) => return MailboxVerdict::Unavailable(error.to_string()),
+                    Err(error) => {
+                        return MailboxVerdict::Unavailable {
+                            why: error.to_string(),
+                            sent: false,
+                            everybody: true,
+                        };
+                    }
                 };
                 // EHLO, of whose answer nothing is counted on.
                 let introduction = smtp::Introduction { name, told: Some(Arc::default()) };
@@ -59,7 +66,11 @@ async fn check<P: MailProtocol>(
             MailboxVerdict::Right
         }
         Answer::No => MailboxVerdict::Wrong,
-        Answer::Unavailable { failure, .. } => MailboxVerdict::Unavailable(failure.to_string()),
+        Answer::Unavailable { failure, credential_sent: sent } => MailboxVerdict::Unavailable {
+            why: failure.to_string(),
+            sent,
+            everybody: failure.concerns(sent) == Concerns::Everybody,
+        },
     }
 }
 

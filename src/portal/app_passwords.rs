@@ -1,0 +1,147 @@
+//! Making, renaming and revoking app passwords.
+
+use super::session::mailbox;
+use super::{Broken, Fresh, Inside, Portal};
+use crate::app_password::{CreateError, Created, ProvenMailbox, RenameError, RevokeError, Scope};
+use crate::base::{AppPasswordId, Timestamp};
+use crate::store::AppPasswordRecord;
+
+/// What somebody wants.
+pub struct NewAppPassword<'a> {
+    /// What to call it.
+    pub name: &'a str,
+    /// What it may do.
+    pub scope: Scope,
+}
+
+/// Why no app password was made or changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoAppPassword {
+    /// Name or scope make no sense.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// There are as many as policy allows.
+    #[error("there are {0} already, as many as there may be")]
+    LimitReached(u32),
+    /// The mailbox password is needed, and this session has none.
+    #[error("the mailbox password is needed")]
+    NeedsMailboxPassword,
+    /// There is none with this id.
+    #[error("there is no such app password")]
+    NotFound,
+    /// Many are being made: once more, in a moment.
+    #[error("too many are being made")]
+    Busy,
+    /// Something does not work.
+    #[error(transparent)]
+    Broken(#[from] Broken),
+}
+
+impl Portal {
+    /// Makes one; its text is returned once.
+    ///
+    /// # Errors
+    /// [`NoAppPassword`]
+    pub async fn create_app_password(
+        &self,
+        fresh: Fresh<'_>,
+        wanted: &NewAppPassword<'_>,
+    ) -> Result<Created, NoAppPassword> {
+        let Fresh(visit) = fresh;
+        let settings = self.settings();
+        let held = mailbox(visit);
+        let upstream = match &held {
+            Some((_, upstream, _)) => upstream,
+            None => &visit.account.upstream,
+        };
+        let mailbox = match (&held, settings.seals(upstream)) {
+            (_, false) => None,
+            (None, true) => return Err(NoAppPassword::NeedsMailboxPassword),
+            (Some((password, upstream, at)), true) => Some(ProvenMailbox { password, upstream, at: *at }),
+        };
+        let limit = settings.policy(&visit.account).app_passwords_per_account;
+        let by = self.owner(&visit.from);
+        let created =
+            self.on.app_passwords.create(&visit.account, wanted.name, &wanted.scope, mailbox, limit, &by);
+        created.await.map_err(|error| match error {
+            CreateError::Invalid(why) => NoAppPassword::Invalid(why),
+            CreateError::LimitReached(limit) => NoAppPassword::LimitReached(limit),
+            CreateError::Busy(_) => NoAppPassword::Busy,
+            error @ (CreateError::NoAccount | CreateError::Store(_) | CreateError::Unrecorded(_)) => {
+                super::broken(&error).into()
+            }
+        })
+    }
+
+    /// All of the account's, oldest first.
+    ///
+    /// # Errors
+    /// [`Broken`]
+    pub async fn app_passwords(&self, inside: Inside<'_>) -> Result<Vec<AppPasswordRecord>, Broken> {
+        Ok(self.on.app_passwords.list(inside.0.account.id).await?)
+    }
+
+    /// When one of them was first used, if it was: what *test it now* waits for.
+    ///
+    /// # Errors
+    /// [`NoAppPassword`]
+    pub async fn app_password_used(
+        &self,
+        inside: Inside<'_>,
+        id: AppPasswordId,
+    ) -> Result<Option<Timestamp>, NoAppPassword> {
+        let rows = self.app_passwords(inside).await?;
+        let row = rows.into_iter().find(|row| row.id == id).ok_or(NoAppPassword::NotFound)?;
+        Ok(row.last_used_at)
+    }
+
+    /// Gives one another name.
+    ///
+    /// # Errors
+    /// [`NoAppPassword`]
+    pub async fn rename_app_password(
+        &self,
+        fresh: Fresh<'_>,
+        id: AppPasswordId,
+        name: &str,
+    ) -> Result<(), NoAppPassword> {
+        let Fresh(visit) = fresh;
+        let by = self.owner(&visit.from);
+        let renamed = self.on.app_passwords.rename(&visit.account, id, name, &by).await;
+        renamed.map_err(|error| match error {
+            RenameError::Invalid(why) => NoAppPassword::Invalid(why),
+            RenameError::NotFound => NoAppPassword::NotFound,
+            error @ (RenameError::Tampered(_)
+            | RenameError::Overtaken
+            | RenameError::Store(_)
+            | RenameError::Unrecorded(_)) => super::broken(&error).into(),
+        })
+    }
+
+    /// Revokes one; its sessions end within a second.
+    ///
+    /// # Errors
+    /// [`NoAppPassword`]
+    pub async fn revoke_app_password(
+        &self,
+        fresh: Fresh<'_>,
+        id: AppPasswordId,
+    ) -> Result<AppPasswordRecord, NoAppPassword> {
+        let Fresh(visit) = fresh;
+        let revoked = self.on.app_passwords.revoke(&visit.account, id, &self.owner(&visit.from)).await;
+        revoked.map_err(|error| match error {
+            RevokeError::NotFound => NoAppPassword::NotFound,
+            error @ (RevokeError::Store(_) | RevokeError::Unrecorded(_)) => super::broken(&error).into(),
+        })
+    }
+
+    /// Revokes all; how many.
+    ///
+    /// # Errors
+    /// [`Broken`]
+    pub async fn revoke_all_app_passwords(&self, fresh: Fresh<'_>) -> Result<usize, Broken> {
+        let Fresh(visit) = fresh;
+        let revoked = self.on.app_passwords.revoke_all(&visit.account, &self.owner(&visit.from)).await;
+        revoked.map(|revoked| revoked.len()).map_err(|error| super::broken(&error))
+    }
+}

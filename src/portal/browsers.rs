@@ -1,0 +1,82 @@
+//! Who else is in: trusted devices, other browsers, mail clients; and throwing them out.
+
+use std::time::Duration;
+
+use super::session::Step;
+use super::{Broken, Fresh, Portal};
+use crate::audit::Event;
+use crate::base::{DeviceId, PortalSessionId, SessionId, Token};
+use crate::factor::DeviceError;
+use crate::gate::{EndError, HEARD_WITHIN};
+
+impl Portal {
+    /// Trusts a device no longer; `false` where the account trusts no such one.
+    ///
+    /// # Errors
+    /// [`Broken`]
+    pub async fn withdraw_device(&self, fresh: Fresh<'_>, id: DeviceId) -> Result<bool, Broken> {
+        let Fresh(visit) = fresh;
+        match self.on.devices.withdraw(&visit.account, id, &self.owner(&visit.from)).await {
+            Ok(()) => Ok(true),
+            Err(DeviceError::NotFound) => Ok(false),
+            Err(error) => Err(super::broken(&error)),
+        }
+    }
+
+    /// Signs another browser out; `false` where the account has no such session.
+    ///
+    /// # Errors
+    /// [`Broken`]
+    pub async fn end_portal_session(&self, fresh: Fresh<'_>, id: PortalSessionId) -> Result<bool, Broken> {
+        let Fresh(visit) = fresh;
+        if !self.on.store.end_portal_session_of(visit.account.id, id).await? {
+            return Ok(false);
+        }
+        let account = visit.account.address.to_string();
+        let recorded =
+            self.owner(&visit.from).record(|by| Event::PortalSessionEnded { account, id, by }).await;
+        recorded.map_err(|error| super::broken(&error))?;
+        Ok(true)
+    }
+
+    /// Asks for the end of a mail client's session; `false` where the account has no such one.
+    ///
+    /// # Errors
+    /// [`Broken`]
+    pub async fn end_mail_session(&self, fresh: Fresh<'_>, id: SessionId) -> Result<bool, Broken> {
+        let Fresh(visit) = fresh;
+        let own = self.on.live_sessions.list(Some(visit.account.id)).await?;
+        if !own.iter().any(|session| session.id == id) {
+            return Ok(false);
+        }
+        match self.on.live_sessions.end(id, &self.owner(&visit.from)).await {
+            Ok(_) => Ok(true),
+            Err(EndError::NotFound(_)) => Ok(false),
+            Err(error) => Err(super::broken(&error)),
+        }
+    }
+
+    /// Throws everybody out but this browser: every app password is revoked, every trusted device withdrawn, every other
+    /// portal session and every mail session ended. Returns what the browser shows from now on.
+    ///
+    /// # Errors
+    /// [`Broken`]; then some of it may be done, and doing it again is safe.
+    pub async fn lock_everything(&self, fresh: Fresh<'_>) -> Result<Token, Broken> {
+        let Fresh(visit) = fresh;
+        let by = self.owner(&visit.from);
+        self.revoke_all_app_passwords(fresh).await?;
+        let withdrawn = self.on.devices.withdraw_all(&visit.account, &by).await;
+        withdrawn.map_err(|error| super::broken(&error))?;
+        for session in self.on.store.portal_sessions(visit.account.id).await? {
+            if session.id != visit.record.id {
+                self.end_portal_session(fresh, session.id).await?;
+            }
+        }
+        for session in self.on.live_sessions.list(Some(visit.account.id)).await? {
+            self.end_mail_session(fresh, session.id).await?;
+        }
+        // Who is told that all is locked must find it so on every node.
+        tokio::time::sleep(HEARD_WITHIN.min(Duration::from_secs(1))).await;
+        self.step_to(visit, Step::In, None).await
+    }
+}

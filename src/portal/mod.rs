@@ -1,0 +1,127 @@
+//! The portal, without a page: what people may do with their account by themselves, and how far in they must be for it.
+//!
+//! ```text
+//!   name, mailbox password ──sign_in──▶ Step::SecondFactor ──answer──▶ Step::TrustDevice ──trust──▶ Step::In
+//!                                 └──── none is bound, or the browser is trusted ─────────────────▶ Step::In
+//! ```
+//!
+//! A [`Visit`] is a browser's portal session as one request found it; [`Visit::inside`] gives an [`Inside`] to who has
+//! taken every step, and [`Inside::fresh`] a [`Fresh`] to who has also answered for a second factor within the last ten
+//! minutes. What shows something demands the one, what changes something the other: a step that is left out does not
+//! compile.
+//!
+//! What a browser sends is hostile. A session's row opens nothing by itself: the mailbox password in it is encrypted under
+//! a key that only the browser has.
+
+mod app_passwords;
+mod browsers;
+mod factors;
+mod overview;
+mod session;
+mod settings;
+mod sign_in;
+#[cfg(test)]
+mod tests;
+
+use std::error::Error;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::account::MailboxCheck;
+use crate::app_password::AppPasswords;
+use crate::audit::event::Actor;
+use crate::audit::{Audit, Author};
+use crate::base::{Clock, SiteKey};
+use crate::factor::{Factors, TrustedDevices};
+use crate::gate::{Authenticator, Browser, LiveSessions};
+use crate::store::{Store, StoreError};
+
+pub use app_passwords::{NewAppPassword, NoAppPassword};
+pub use factors::{Bound, Offer, Refused, Unbinding};
+pub use overview::{Attempt, Overview, Seen, Way};
+pub use session::{Fresh, Inside, Step, Visit};
+pub use settings::{Door, Settings};
+pub use sign_in::{Answered, Entered, NoAnswer, NoSignIn};
+
+/// What the portal stands on.
+pub struct Dependencies {
+    /// Judges passwords, and holds the limits.
+    pub gate: Arc<Authenticator>,
+    /// Asks upstreams about mailbox passwords.
+    pub mailboxes: Arc<dyn MailboxCheck>,
+    /// Makes and revokes app passwords.
+    pub app_passwords: Arc<AppPasswords>,
+    /// Binds and verifies second factors.
+    pub factors: Factors,
+    /// Browsers that need none for a while.
+    pub devices: TrustedDevices,
+    /// Mail clients that are in.
+    pub live_sessions: LiveSessions,
+    /// Portal sessions.
+    pub store: Store,
+    /// The trail.
+    pub audit: Audit,
+    /// What vouches for rows.
+    pub key: Arc<SiteKey>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Everything that people do by themselves.
+pub struct Portal {
+    on: Dependencies,
+    settings: RwLock<Arc<Settings>>,
+}
+
+/// Something behind the portal does not work: nothing was decided, and trying again may help. What it was is in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("something behind the portal does not work")]
+pub struct Broken;
+
+impl Portal {
+    /// Stands on these, under `settings`.
+    #[must_use]
+    pub fn new(on: Dependencies, settings: Settings) -> Self {
+        Self { on, settings: RwLock::new(Arc::new(settings)) }
+    }
+
+    /// From now on `settings` hold.
+    pub fn adopt(&self, settings: Settings) {
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+
+    /// Those that hold now.
+    #[must_use]
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Forgets portal sessions and trusted devices whose time is over; for a caller that does so now and then.
+    pub async fn tidy_up(&self) {
+        let now = self.on.clock.now();
+        let tidied = async {
+            self.on.store.prune_portal_sessions(now).await?;
+            self.on.store.prune_trusted_devices(now).await
+        };
+        if let Err(error) = tidied.await {
+            tracing::warn!(error = &error as &dyn Error, "old portal sessions are not forgotten yet");
+        }
+    }
+
+    /// The account's owner at `browser`, as whoever reads the trail will know him.
+    fn owner(&self, browser: &Browser) -> Author<'_> {
+        let Browser { address, name } = browser;
+        Author::new(&self.on.audit, Actor::Owner { ip: *address, browser: name.clone() })
+    }
+}
+
+/// Says in the log what is broken.
+fn broken(error: &(dyn Error + 'static)) -> Broken {
+    tracing::error!(error, "the portal cannot do what somebody wants");
+    Broken
+}
+
+impl From<StoreError> for Broken {
+    fn from(error: StoreError) -> Self {
+        broken(&error)
+    }
+}

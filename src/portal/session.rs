@@ -1,0 +1,325 @@
+//! A browser's portal session: where it is on the way in, and what that opens.
+//!
+//! The browser holds a token, the store its hash. With each step the token is another one, so that whoever planted or
+//! saw an earlier one has nothing. The mailbox password is encrypted under a key that follows from the token.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::{Broken, Portal};
+use crate::base::key::Purpose;
+use crate::base::{Password, PortalSessionId, Secret, Timestamp, Token, UpstreamName, aead, random};
+use crate::config::Requirement;
+use crate::gate::{Browser, SignedIn};
+use crate::store::{AccountRecord, AccountState, PortalSessionRecord, Standing};
+
+/// How long somebody may take for the steps after the mailbox password.
+const STEPS_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// How long a session may be left alone.
+const IDLE_MAX: Duration = Duration::from_secs(30 * 60);
+
+/// How long it lasts whatever happens.
+const AT_MOST: Duration = Duration::from_secs(12 * 3600);
+
+/// How long an answer for a second factor opens what changes something.
+const FRESH: Duration = Duration::from_secs(10 * 60);
+
+/// How late it may be noted that it is used.
+const NOTED_EVERY: Duration = Duration::from_secs(60);
+
+const MAILBOX: &str = "mailward 1 mailbox password of a portal session";
+const OFFER: &str = "mailward 1 offer of a portal session";
+
+/// How far in somebody is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The mailbox password is right; a second factor is to follow.
+    SecondFactor,
+    /// Asked whether the browser is to be trusted.
+    TrustDevice,
+    /// In.
+    In,
+}
+
+impl Step {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::SecondFactor => "second_factor",
+            Self::TrustDevice => "trust_device",
+            Self::In => "in",
+        }
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        [Self::SecondFactor, Self::TrustDevice, Self::In].into_iter().find(|step| step.as_str() == word)
+    }
+}
+
+/// A portal session, as one request found it.
+pub struct Visit {
+    pub(super) token: Token,
+    pub(super) record: PortalSessionRecord,
+    pub(super) account: AccountRecord,
+    pub(super) bound_factors: u32,
+    pub(super) from: Browser,
+    step: Step,
+    must_bind: bool,
+    now: Timestamp,
+}
+
+/// Somebody who has taken every step.
+#[derive(Clone, Copy)]
+pub struct Inside<'v>(pub(super) &'v Visit);
+
+/// Somebody inside who may change things: a second factor was answered for a moment ago, or none is bound.
+#[derive(Clone, Copy)]
+pub struct Fresh<'v>(pub(super) &'v Visit);
+
+impl Visit {
+    /// Whose.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.account.address.as_str()
+    }
+
+    /// How far in.
+    #[must_use]
+    pub fn step(&self) -> Step {
+        self.step
+    }
+
+    /// Whether a second factor is bound.
+    #[must_use]
+    pub fn is_bound(&self) -> bool {
+        self.bound_factors > 0
+    }
+
+    /// Whether nothing but binding a second factor is open to the account.
+    #[must_use]
+    pub fn must_bind(&self) -> bool {
+        self.must_bind
+    }
+
+    /// Which, in lists.
+    #[must_use]
+    pub fn id(&self) -> PortalSessionId {
+        self.record.id
+    }
+
+    /// The proof that every step was taken, if it was.
+    #[must_use]
+    pub fn inside(&self) -> Option<Inside<'_>> {
+        (self.step == Step::In).then_some(Inside(self))
+    }
+}
+
+impl<'v> Inside<'v> {
+    /// The session.
+    #[must_use]
+    pub fn visit(self) -> &'v Visit {
+        self.0
+    }
+
+    /// The proof that a second factor was answered for within the last ten minutes, if it was. Where none is bound, there
+    /// is nobody to ask.
+    #[must_use]
+    pub fn fresh(self) -> Option<Fresh<'v>> {
+        let Visit { record, bound_factors, now, .. } = self.0;
+        let verified = record.verified_at.is_some_and(|at| *now < at.plus(FRESH));
+        (*bound_factors == 0 || verified).then_some(Fresh(self.0))
+    }
+}
+
+impl<'v> Fresh<'v> {
+    /// The same, who may look as well.
+    #[must_use]
+    pub fn inside(self) -> Inside<'v> {
+        Inside(self.0)
+    }
+}
+
+impl Portal {
+    /// The session of the browser that shows `token`, if it has one.
+    ///
+    /// # Errors
+    /// [`Broken`]
+    pub async fn visit(&self, token: Token, from: Browser) -> Result<Option<Visit>, Broken> {
+        let Some(record) = self.on.store.portal_session(&token.hash()).await? else { return Ok(None) };
+        let now = self.on.clock.now();
+        let Some(step) = Step::parse(&record.step) else { return Ok(None) };
+        let until = match step {
+            Step::SecondFactor | Step::TrustDevice => record.began_at.plus(STEPS_MAX),
+            Step::In => record.seen_at.plus(IDLE_MAX),
+        };
+        if now >= record.expires_at.min(until) {
+            self.on.store.end_portal_session(&record.token).await?;
+            return Ok(None);
+        }
+        if !with_parts(&record, |parts| self.on.key.verify(Purpose::PortalSession, parts, &record.mac)) {
+            tracing::error!(session = %record.id, "a portal session was changed by somebody else");
+            return Ok(None);
+        }
+        let Some(Standing { account, bound_factors }) = self.on.store.standing_of(record.account).await?
+        else {
+            return Ok(None);
+        };
+        if account.state != AccountState::Active {
+            return Ok(None);
+        }
+        if record.seen_at.plus(NOTED_EVERY) <= now {
+            self.on.store.portal_session_seen(&record.token, now).await?;
+        }
+        let required = match self.settings().policy(&account).second_factor {
+            Requirement::Optional => account.must_bind,
+            Requirement::Required { .. } => true,
+        };
+        let must_bind = bound_factors == 0 && required;
+        Ok(Some(Visit { token, record, account, bound_factors, from, step, must_bind, now }))
+    }
+
+    /// What a form of this session has to bring back.
+    #[must_use]
+    pub fn form_token(&self, visit: &Visit) -> String {
+        URL_SAFE_NO_PAD.encode(self.on.key.mac(Purpose::PortalForm, &[&visit.record.token]))
+    }
+
+    /// Whether `shown` is what a form of this session brings back.
+    #[must_use]
+    pub fn is_form_token(&self, visit: &Visit, shown: &str) -> bool {
+        let tag = URL_SAFE_NO_PAD.decode(shown);
+        tag.is_ok_and(|tag| self.on.key.verify(Purpose::PortalForm, &[&visit.record.token], &tag))
+    }
+
+    /// A new session of whoever signed in.
+    ///
+    /// # Errors
+    /// [`Broken`]
+    pub(super) async fn begin(
+        &self,
+        signed_in: &SignedIn,
+        from: &Browser,
+        step: Step,
+    ) -> Result<Token, Broken> {
+        let SignedIn { account, password, upstream, at, .. } = signed_in;
+        let now = self.on.clock.now();
+        let token = Token::fresh();
+        let id = PortalSessionId(random::uuid(now));
+        let mut record = PortalSessionRecord {
+            id,
+            token: token.hash().to_vec(),
+            account: account.id,
+            step: step.as_str().to_owned(),
+            began_at: now,
+            seen_at: now,
+            expires_at: now.plus(AT_MOST),
+            verified_at: None,
+            address: from.address.to_string(),
+            browser: from.name.clone(),
+            mailbox: Some(seal_mailbox(&token, id, password)),
+            mailbox_upstream: Some(upstream.clone()),
+            mailbox_at: Some(*at),
+            mac: Vec::new(),
+            offer: None,
+        };
+        self.sign(&mut record);
+        if self.on.store.begin_portal_session(&record).await? { Ok(token) } else { Err(Broken) }
+    }
+
+    /// The session under another token, changed by `change`; what was being bound is forgotten. Where a change of factors
+    /// has ended it a moment ago, it begins again: so `visit` must be the one who made that change.
+    ///
+    /// # Errors
+    /// [`Broken`], also where somebody else has ended it.
+    pub(super) async fn renew(
+        &self,
+        visit: &Visit,
+        factors_changed: bool,
+        change: impl FnOnce(&mut PortalSessionRecord),
+    ) -> Result<Token, Broken> {
+        let token = Token::fresh();
+        let mailbox = mailbox_password(visit);
+        let mut record = PortalSessionRecord {
+            token: token.hash().to_vec(),
+            seen_at: visit.now,
+            mailbox: mailbox.map(|password| seal_mailbox(&token, visit.record.id, &password)),
+            offer: None,
+            ..visit.record.clone()
+        };
+        change(&mut record);
+        self.sign(&mut record);
+        let renewed = if factors_changed {
+            self.on.store.begin_portal_session(&record).await?
+        } else {
+            self.on.store.replace_portal_session(&visit.record.token, &record).await?
+        };
+        if renewed { Ok(token) } else { Err(Broken) }
+    }
+
+    /// The session at another step, under another token.
+    ///
+    /// # Errors
+    /// [`Broken`]
+    pub(super) async fn step_to(
+        &self,
+        visit: &Visit,
+        step: Step,
+        verified_at: Option<Timestamp>,
+    ) -> Result<Token, Broken> {
+        self.renew(visit, false, |record| {
+            record.step = step.as_str().to_owned();
+            record.verified_at = verified_at.or(record.verified_at);
+        })
+        .await
+    }
+
+    fn sign(&self, record: &mut PortalSessionRecord) {
+        record.mac = with_parts(record, |parts| self.on.key.mac(Purpose::PortalSession, parts)).to_vec();
+    }
+}
+
+/// The mailbox password that the session holds, and who took it when.
+pub(super) fn mailbox(visit: &Visit) -> Option<(Password, UpstreamName, Timestamp)> {
+    let upstream = visit.record.mailbox_upstream.clone()?;
+    Some((mailbox_password(visit)?, upstream, visit.record.mailbox_at?))
+}
+
+fn mailbox_password(visit: &Visit) -> Option<Password> {
+    let sealed = visit.record.mailbox.as_deref()?;
+    let opened = aead::open(&visit.token.derive(MAILBOX), visit.record.id.0.as_bytes(), sealed)?;
+    Password::new(opened.expose().to_vec()).ok()
+}
+
+fn seal_mailbox(token: &Token, id: PortalSessionId, password: &Password) -> Vec<u8> {
+    aead::seal(&token.derive(MAILBOX), id.0.as_bytes(), &Secret::new(password.expose().to_vec()))
+}
+
+/// What is being bound in this session, encrypted like the mailbox password.
+pub(super) fn seal_offer(visit: &Visit, secret: &Secret) -> Vec<u8> {
+    aead::seal(&visit.token.derive(OFFER), visit.record.id.0.as_bytes(), secret)
+}
+
+/// See [`seal_offer`].
+pub(super) fn open_offer(visit: &Visit) -> Option<Secret> {
+    let sealed = visit.record.offer.as_deref()?;
+    aead::open(&visit.token.derive(OFFER), visit.record.id.0.as_bytes(), sealed)
+}
+
+/// What opens something: who, which browser, how far in, since when and until when.
+fn with_parts<T>(record: &PortalSessionRecord, then: impl FnOnce(&[&[u8]]) -> T) -> T {
+    let bytes = |at: Timestamp| at.unix_micros().to_be_bytes();
+    let verified_at = record.verified_at.map(bytes);
+    then(&[
+        record.id.0.as_bytes(),
+        &record.token,
+        record.account.0.as_bytes(),
+        record.step.as_bytes(),
+        &bytes(record.began_at),
+        &bytes(record.expires_at),
+        verified_at.as_ref().map_or(&[][..], |bytes| &bytes[..]),
+        record.mailbox_upstream.as_ref().map_or(&[][..], |upstream| upstream.0.as_bytes()),
+        &record.mailbox_at.map(bytes).unwrap_or_default(),
+    ])
+}

@@ -1,0 +1,296 @@
+//! The way in: mailbox password, second factor, whether to trust the browser. And out.
+//!
+//! Each step ends in another token. Whoever tries is told no more than which step comes next.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::session::{Step, Visit};
+use super::{Broken, Fresh, Inside, Portal};
+use crate::app_password::ProvenMailbox;
+use crate::audit::Event;
+use crate::audit::event::{Outcome, SecondFactor};
+use crate::base::{LoginName, Password, Timestamp, Token};
+use crate::config::FactorKind;
+use crate::factor::{FactorError, Question};
+use crate::gate::{Browser, SignIn, SignedIn};
+use crate::protocol::Refusal;
+use crate::store::AccountRecord;
+
+/// Somebody came a step further.
+#[derive(Debug)]
+pub struct Entered {
+    /// What the browser shows from now on.
+    pub token: Token,
+    /// Which step comes next.
+    pub step: Step,
+}
+
+/// Why a mailbox password led nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoSignIn {
+    /// Name or password is wrong.
+    #[error("name or password is wrong")]
+    Wrong,
+    /// Too many failed before.
+    #[error("too many failures")]
+    TooMany,
+    /// They are right, and the account is suspended.
+    #[error("the account is suspended")]
+    Suspended,
+    /// Nobody could say.
+    #[error("the mail server cannot be asked")]
+    Unavailable,
+}
+
+/// Why an answer for a second factor led nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoAnswer {
+    /// It is wrong, or was used before.
+    #[error("the code is wrong or was used before")]
+    Wrong,
+    /// Too many were wrong before.
+    #[error("too many wrong codes")]
+    TooMany {
+        /// Until the next one may be tried.
+        wait: Duration,
+    },
+    /// Nobody could say.
+    #[error(transparent)]
+    Broken(#[from] Broken),
+}
+
+/// What somebody may be asked for, and when he last answered it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// What.
+    pub question: Question,
+    /// When.
+    pub last: Option<Timestamp>,
+}
+
+impl Portal {
+    /// Judges a name and a mailbox password, no faster than the gate judges others. `device` is what a trusted browser
+    /// shows.
+    ///
+    /// # Errors
+    /// [`NoSignIn`], recorded.
+    pub async fn sign_in(
+        &self,
+        from: &Browser,
+        login: LoginName,
+        password: Password,
+        device: Option<&Token>,
+    ) -> Result<Entered, NoSignIn> {
+        let arrived = Instant::now();
+        let signed_in = match self.on.gate.sign_in(from, login, password, &self.on.mailboxes).await {
+            SignIn::In(signed_in) => signed_in,
+            SignIn::Out(refused) => {
+                sleep_until(arrived + refused.not_before).await;
+                return Err(match refused.refusal {
+                    Refusal::NotLetIn => NoSignIn::Wrong,
+                    Refusal::TooManyFailures => NoSignIn::TooMany,
+                    Refusal::Suspended => NoSignIn::Suspended,
+                    Refusal::BindFirst
+                    | Refusal::OutOfScope
+                    | Refusal::Expired
+                    | Refusal::Stale
+                    | Refusal::InUse
+                    | Refusal::LoginDelay
+                    | Refusal::Unavailable => NoSignIn::Unavailable,
+                });
+            }
+        };
+        self.seal_again(&signed_in, from).await;
+        let step = self.step_after_password(&signed_in, from, device).await;
+        let step = step.map_err(|Broken| NoSignIn::Unavailable)?;
+        let token = self.begin(&signed_in, from, step).await.map_err(|Broken| NoSignIn::Unavailable)?;
+        Ok(Entered { token, step })
+    }
+
+    /// Every app password gets the mailbox password that is right now, so that clients go on after it was changed.
+    async fn seal_again(&self, signed_in: &SignedIn, from: &Browser) {
+        let SignedIn { account, password, upstream, at, .. } = signed_in;
+        if !self.settings().seals(upstream) {
+            return;
+        }
+        let mailbox = ProvenMailbox { password, upstream, at: *at };
+        let by = self.owner(from);
+        let resealed = self.on.app_passwords.reseal(account.id, &account.address, mailbox, &by).await;
+        if let Err(error) = resealed {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                account = %account.address,
+                "app passwords may not have the new mailbox password yet"
+            );
+        }
+    }
+
+    async fn step_after_password(
+        &self,
+        signed_in: &SignedIn,
+        from: &Browser,
+        device: Option<&Token>,
+    ) -> Result<Step, Broken> {
+        let SignedIn { account, bound_factors, .. } = signed_in;
+        if *bound_factors == 0 {
+            return Ok(Step::In);
+        }
+        let Some(device) = device else { return Ok(Step::SecondFactor) };
+        if self.settings().policy(account).trusted_device.is_zero()
+            || !self.on.devices.recognise(account.id, device).await?
+        {
+            return Ok(Step::SecondFactor);
+        }
+        let answer = Answer { account, from, kind: "trusted_device" };
+        self.record(answer, Outcome::Admitted, "the browser is trusted").await?;
+        Ok(Step::In)
+    }
+
+    /// What this session may be asked for: what was answered last comes first.
+    ///
+    /// # Errors
+    /// [`Broken`]
+    pub async fn questions(&self, visit: &Visit) -> Result<Vec<Answered>, Broken> {
+        let factors = self.on.factors.list(visit.account.id).await?;
+        let mut questions: Vec<Answered> = Vec::new();
+        for kind in FactorKind::ALL {
+            let mut of_kind = factors.iter().filter(|factor| factor.kind == kind.as_str()).peekable();
+            if of_kind.peek().is_some() {
+                let last = of_kind.filter_map(|factor| factor.last_used_at).max();
+                questions.push(Answered { question: Question::Factor(kind), last });
+            }
+        }
+        questions.sort_by_key(|answered| std::cmp::Reverse(answered.last));
+        if !questions.is_empty() && self.on.factors.recovery_codes_left(visit.account.id).await? > 0 {
+            questions.push(Answered { question: Question::RecoveryCode, last: None });
+        }
+        Ok(questions)
+    }
+
+    /// Judges an answer for a second factor: on the way in, or of somebody inside who wants to change something. The one
+    /// place where codes are judged, under one limit.
+    ///
+    /// # Errors
+    /// [`NoAnswer`], recorded.
+    pub async fn answer(&self, visit: &Visit, question: Question, answer: &str) -> Result<Entered, NoAnswer> {
+        let (account, from) = (&visit.account, &visit.from);
+        let given = Answer { account, from, kind: question.as_str() };
+        if !visit.is_bound() {
+            return Err(NoAnswer::Wrong);
+        }
+        let answering = match self.on.gate.answering(from.address, &account.address).await {
+            Ok(answering) => answering,
+            Err(too_many) => {
+                self.note(given, Outcome::Limited);
+                return Err(NoAnswer::TooMany { wait: too_many.wait });
+            }
+        };
+        match self.on.factors.verify_answer(account.id, question, answer).await {
+            Ok(()) => answering.right(),
+            Err(FactorError::WrongCode) => {
+                drop(answering);
+                self.record(given, Outcome::Refused, "the code is wrong or was used before").await?;
+                return Err(NoAnswer::Wrong);
+            }
+            Err(error) => {
+                answering.undecided();
+                self.note(given, Outcome::Unavailable);
+                return Err(super::broken(&error).into());
+            }
+        }
+        self.record(given, Outcome::Admitted, "the code is right").await?;
+        let step = match visit.step() {
+            Step::SecondFactor if !self.settings().policy(account).trusted_device.is_zero() => {
+                Step::TrustDevice
+            }
+            Step::SecondFactor | Step::In => Step::In,
+            Step::TrustDevice => Step::TrustDevice,
+        };
+        let token = self.step_to(visit, step, Some(self.on.clock.now())).await?;
+        Ok(Entered { token, step })
+    }
+
+    /// Ends the last step: whether this browser is trusted from now on. `device` is what the browser shows already,
+    /// because of another account; what it has to show from now on is returned.
+    ///
+    /// # Errors
+    /// [`Broken`]
+    pub async fn trust(
+        &self,
+        visit: &Visit,
+        trusts: bool,
+        device: Option<Token>,
+    ) -> Result<(Entered, Option<Token>), Broken> {
+        if visit.step() != Step::TrustDevice {
+            return Err(Broken);
+        }
+        let (account, from) = (&visit.account, &visit.from);
+        let time = self.settings().policy(account).trusted_device;
+        let shown = if trusts && !time.is_zero() {
+            let device = device.unwrap_or_else(Token::fresh);
+            let browser = (from.address.to_string(), from.name.clone());
+            let trusted = self.on.devices.trust(account, &device, browser, time, &self.owner(from)).await;
+            trusted.map_err(|error| super::broken(&error))?;
+            Some(device)
+        } else {
+            None
+        };
+        let token = self.step_to(visit, Step::In, None).await?;
+        Ok((Entered { token, step: Step::In }, shown))
+    }
+
+    /// Ends the session of this browser.
+    ///
+    /// # Errors
+    /// [`Broken`]
+    pub async fn sign_out(&self, visit: &Visit) -> Result<(), Broken> {
+        self.on.store.end_portal_session(&visit.record.token).await?;
+        Ok(())
+    }
+
+    async fn record(&self, given: Answer<'_>, outcome: Outcome, reason: &str) -> Result<(), Broken> {
+        self.note(given, outcome);
+        let Answer { account, from, kind } = given;
+        let event = Event::SecondFactor(SecondFactor {
+            ip: from.address,
+            account: account.address.to_string(),
+            browser: from.name.clone(),
+            kind: kind.to_owned(),
+            outcome,
+            reason: reason.to_owned(),
+        });
+        self.on.audit.append(event).await.map_err(|error| super::broken(&error))
+    }
+
+    fn note(&self, Answer { account, from, kind }: Answer<'_>, outcome: Outcome) {
+        self.on.gate.meters().second_factors.add(outcome);
+        let outcome = outcome.as_str();
+        tracing::info!(client.ip = %from.address, account = %account.address, kind, outcome, "second factor");
+    }
+}
+
+/// What was answered, for the trail.
+#[derive(Clone, Copy)]
+struct Answer<'a> {
+    account: &'a AccountRecord,
+    from: &'a Browser,
+    kind: &'a str,
+}
+
+impl Inside<'_> {
+    /// Whose.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.0.address()
+    }
+}
+
+impl Fresh<'_> {
+    /// Whose.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.0.address()
+    }
+}

@@ -1,0 +1,179 @@
+//! What people do once they are in.
+
+use super::*;
+
+#[tokio::test]
+async fn app_passwords_are_made_before_the_first_factor_and_hold_the_mailbox_password() {
+    let site = Site::open().await;
+    let visit = site.inside(ALICE).await;
+    let inside = visit.inside().unwrap();
+    let fresh = inside.fresh().unwrap();
+    let wanted = NewAppPassword { name: " 华为邮箱 ", scope: anything() };
+    let created = site.portal.create_app_password(fresh, &wanted).await.unwrap();
+    assert_eq!(text(&created.printed).len(), 19);
+    let rows = site.portal.app_passwords(inside).await.unwrap();
+    assert_eq!((rows[0].name.as_str(), rows[0].sealed.is_some()), ("华为邮箱", true));
+    assert_eq!(site.portal.app_password_used(inside, created.id).await.unwrap(), None);
+    site.portal.rename_app_password(fresh, created.id, "Foxmail").await.unwrap();
+    let rows = site.portal.app_passwords(inside).await.unwrap();
+    assert_eq!(
+        (rows[0].name.as_str(), site.portal.on.app_passwords.scope(&rows[0]).unwrap()),
+        ("Foxmail", anything())
+    );
+    assert!(matches!(
+        site.portal.rename_app_password(fresh, created.id, " ").await,
+        Err(NoAppPassword::Invalid(_))
+    ));
+    let nobodys = AppPasswordId(random::uuid(Timestamp::from_unix_seconds(1)));
+    for gone in [nobodys, created.id] {
+        let revoked = site.portal.revoke_app_password(fresh, gone).await.map(|row| row.id);
+        assert_eq!(revoked, if gone == nobodys { Err(NoAppPassword::NotFound) } else { Ok(gone) });
+    }
+    assert_eq!(site.records("app_password_renamed").await[0]["by"]["ip"], "192.0.2.1");
+}
+
+#[tokio::test]
+async fn nothing_of_another_account_can_be_reached_by_its_identifiers() {
+    let site = Site::open().await;
+    let alice = site.inside(ALICE).await;
+    let (bob, raw, _) = site.bind(&site.inside(BOB).await).await;
+    let of_alice = alice.inside().unwrap().fresh().unwrap();
+    let of_bob = bob.inside().unwrap().fresh().unwrap();
+    let wanted = NewAppPassword { name: "Foxmail", scope: anything() };
+    let bobs = site.portal.create_app_password(of_bob, &wanted).await.unwrap();
+    let factor = site.portal.overview(of_bob.inside()).await.unwrap().factors[0].id;
+    assert_eq!(site.portal.revoke_app_password(of_alice, bobs.id).await.err(), Some(NoAppPassword::NotFound));
+    assert_eq!(site.portal.rename_app_password(of_alice, bobs.id, "x").await, Err(NoAppPassword::NotFound));
+    assert_eq!(site.portal.app_password_used(of_alice.inside(), bobs.id).await, Err(NoAppPassword::NotFound));
+    assert_eq!(site.portal.unbind(of_alice, factor).await.err(), Some(Refused::NotFound));
+    assert!(!site.portal.end_portal_session(of_alice, bob.id()).await.unwrap());
+    let nobodys = random::uuid(Timestamp::from_unix_seconds(1));
+    assert!(!site.portal.end_mail_session(of_alice, SessionId(nobodys)).await.unwrap());
+    assert!(!site.portal.withdraw_device(of_alice, DeviceId(nobodys)).await.unwrap());
+    assert!(!site.portal.end_portal_session(of_alice, PortalSessionId(nobodys)).await.unwrap());
+    assert_eq!(site.portal.app_passwords(of_bob.inside()).await.unwrap().len(), 1);
+    let entered = site.portal.answer(&alice, TOTP, &site.next_code(&raw)).await;
+    assert_eq!(entered.unwrap_err(), NoAnswer::Wrong, "Bob's code is not hers");
+}
+
+#[tokio::test]
+async fn what_is_offered_stays_the_same_until_it_is_bound_and_wrong_codes_bind_nothing() {
+    let site = Site::open().await;
+    let visit = site.inside(ALICE).await;
+    let first = site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap()).await.unwrap();
+    let visit = site.again(&visit).await;
+    let fresh = visit.inside().unwrap().fresh().unwrap();
+    let second = site.portal.offer_totp(fresh).await.unwrap();
+    assert_eq!(text(&first.uri), text(&second.uri), "it may have been scanned already");
+    assert_eq!(site.portal.bind_totp(fresh, "000000").await.err(), Some(Refused::WrongCode));
+    assert!(!site.again(&visit).await.is_bound());
+    let bound = site.portal.bind_totp(fresh, &site.code(&raw(&first))).await.unwrap();
+    let visit = site.visit(bound.token).await.unwrap();
+    let fresh = visit.inside().unwrap().fresh().unwrap();
+    assert_eq!(
+        site.portal.bind_totp(fresh, &site.next_code(&raw(&first))).await.err(),
+        Some(Refused::NoOffer)
+    );
+}
+
+#[tokio::test]
+async fn a_first_factor_is_bound_where_the_site_says_and_others_anywhere() {
+    let site = Site::with("[policy]\nenrol_from = [\"192.0.2.0/28\"]\n", |_| ()).await;
+    let mut visit = site.inside(ALICE).await;
+    visit.from.address = ClientAddress::new([198, 51, 100, 1].into());
+    let refused = site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap()).await.err();
+    assert_eq!(refused, Some(Refused::Elsewhere));
+    let (mut visit, _, _) = site.bind(&site.inside(ALICE).await).await;
+    visit.from.address = ClientAddress::new([198, 51, 100, 1].into());
+    assert!(site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap()).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_last_factor_stays_where_one_is_required_and_else_does_what_the_policy_says() {
+    for (after, left) in [(AfterUnbind::Stop, 0), (AfterUnbind::Keep, 1)] {
+        let site = Site::with("", |config| config.policies.default.app_passwords_after_unbind = after).await;
+        let (visit, _, _) = site.bind(&site.inside(ALICE).await).await;
+        let fresh = visit.inside().unwrap().fresh().unwrap();
+        let wanted = NewAppPassword { name: "Foxmail", scope: anything() };
+        site.portal.create_app_password(fresh, &wanted).await.unwrap();
+        let factor = site.portal.overview(fresh.inside()).await.unwrap().factors[0].id;
+        let unbinding = site.portal.unbind(fresh, factor).await.unwrap();
+        assert_eq!(unbinding.app_passwords_revoked, 1 - left);
+        let visit = site.visit(unbinding.token).await.unwrap();
+        assert!(!visit.is_bound());
+        let overview = site.portal.overview(visit.inside().unwrap()).await.unwrap();
+        assert_eq!((overview.app_passwords.len() as u64, overview.recovery_codes), (left, 0));
+    }
+    let site = Site::with("", |config| {
+        config.policies.default.second_factor =
+            Requirement::Required { since: Timestamp::from_unix_seconds(0), grace: Duration::ZERO };
+        config.upstreams[0].accounts = Some(config::AccountAdmission::FirstLogin);
+    })
+    .await;
+    let visit = site.inside(ALICE).await;
+    assert!(visit.must_bind());
+    let (visit, _, _) = site.bind(&visit).await;
+    assert!(!visit.must_bind());
+    let fresh = visit.inside().unwrap().fresh().unwrap();
+    let factor = site.portal.overview(fresh.inside()).await.unwrap().factors[0].id;
+    assert_eq!(site.portal.unbind(fresh, factor).await.err(), Some(Refused::Required));
+}
+
+#[tokio::test]
+async fn locking_everything_leaves_this_browser_alone() {
+    let site = Site::open().await;
+    let (visit, _, _) = site.bind(&site.inside(ALICE).await).await;
+    let other = site.sign_in(ALICE, MAILBOX, None).await.unwrap().token;
+    let fresh = visit.inside().unwrap().fresh().unwrap();
+    let wanted = NewAppPassword { name: "Foxmail", scope: anything() };
+    site.portal.create_app_password(fresh, &wanted).await.unwrap();
+    let token = site.portal.lock_everything(fresh).await.unwrap();
+    assert!(site.visit(other).await.is_none());
+    let visit = site.visit(token).await.unwrap();
+    let overview = site.portal.overview(visit.inside().unwrap()).await.unwrap();
+    assert_eq!((overview.app_passwords.len(), overview.browsers.len(), overview.factors.len()), (0, 1, 1));
+}
+
+#[tokio::test]
+async fn the_overview_tells_what_was_tried_and_which_clients_have_no_app_password() {
+    let site = Site::open().await;
+    let visit = site.inside(ALICE).await;
+    site.clock.advance(Duration::from_secs(1));
+    let _ = site.sign_in(ALICE, "guess", None).await;
+    for program in ["Foxmail 7.2", "Foxmail 7.2"] {
+        let login = crate::audit::event::Login {
+            session: SessionId(random::uuid(site.clock.now())),
+            protocol: Protocol::Imap,
+            ip: browser(9).address,
+            account: ALICE.to_owned(),
+            mechanism: "PLAIN".to_owned(),
+            program: Some(program.to_owned()),
+            credential: crate::audit::event::Credential::MailboxPassword,
+            app_password: None,
+            label: None,
+            upstream: None,
+            outcome: Outcome::Admitted,
+            reason: String::new(),
+        };
+        site.clock.advance(Duration::from_secs(1));
+        site.portal.on.audit.append(crate::audit::Event::Login(login)).await.unwrap();
+    }
+    let overview = site.portal.overview(visit.inside().unwrap()).await.unwrap();
+    assert_eq!(overview.without_app_password, ["Foxmail 7.2"]);
+    let told: Vec<_> = overview.attempts.iter().map(|one| (one.way.clone(), one.outcome)).collect();
+    let mail = Way::Mail { protocol: Protocol::Imap, app_password: None };
+    assert_eq!(
+        told,
+        [
+            (mail.clone(), Outcome::Admitted),
+            (mail, Outcome::Admitted),
+            (Way::Portal, Outcome::Refused),
+            (Way::Portal, Outcome::Admitted)
+        ]
+    );
+    let doors = site.portal.settings().doors.clone();
+    assert_eq!(
+        doors.iter().map(|door| (door.protocol, door.port)).collect::<Vec<_>>(),
+        [(Protocol::Imap, 993), (Protocol::Smtp, 994)]
+    );
+}

@@ -1,0 +1,102 @@
+//! How long a session lasts, and what it holds.
+
+use super::*;
+
+#[tokio::test]
+async fn trust_ends_after_its_time_and_with_a_change_of_factors() {
+    for end in ["time", "factors"] {
+        let site = Site::open().await;
+        let (_, raw, _) = site.bind(&site.inside(ALICE).await).await;
+        let visit = site.visit(site.sign_in(ALICE, MAILBOX, None).await.unwrap().token).await.unwrap();
+        let entered = site.portal.answer(&visit, TOTP, &site.next_code(&raw)).await.unwrap();
+        let visit = site.visit(entered.token).await.unwrap();
+        let (entered, device) = site.portal.trust(&visit, true, None).await.unwrap();
+        let visit = site.visit(entered.token).await.unwrap();
+        if end == "time" {
+            site.clock.advance(Duration::from_secs(7 * 86_400));
+        } else {
+            site.bind(&visit).await;
+        }
+        let entered = site.sign_in(ALICE, MAILBOX, device.as_ref()).await.unwrap();
+        assert_eq!(entered.step, Step::SecondFactor, "{end}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_factors_signs_out_every_other_browser() {
+    let site = Site::open().await;
+    let other = site.sign_in(ALICE, MAILBOX, None).await.unwrap().token.text();
+    let (visit, _, codes) = site.bind(&site.inside(ALICE).await).await;
+    assert!(site.visit(Token::parse(&other).unwrap()).await.is_none());
+    assert_eq!(codes.len(), 10);
+    assert!(visit.inside().unwrap().fresh().is_some(), "the browser that did it goes on");
+    let overview = site.portal.overview(visit.inside().unwrap()).await.unwrap();
+    assert_eq!((overview.browsers.len(), overview.recovery_codes, overview.factors.len()), (1, 10, 1));
+}
+
+#[tokio::test]
+async fn what_changes_something_wants_an_answer_no_older_than_ten_minutes() {
+    let site = Site::open().await;
+    let (visit, raw, _) = site.bind(&site.inside(ALICE).await).await;
+    site.clock.advance(Duration::from_secs(599));
+    assert!(site.again(&visit).await.inside().unwrap().fresh().is_some());
+    site.clock.advance(Duration::from_secs(1));
+    let visit = site.again(&visit).await;
+    assert!(visit.inside().unwrap().fresh().is_none());
+    let entered = site.portal.answer(&visit, TOTP, &site.next_code(&raw)).await.unwrap();
+    assert_eq!(entered.step, Step::In, "no step is taken twice");
+    assert!(site.visit(entered.token).await.unwrap().inside().unwrap().fresh().is_some());
+}
+
+#[tokio::test]
+async fn a_session_ends_when_it_is_left_alone_and_after_twelve_hours() {
+    let site = Site::open().await;
+    let idle = site.inside(ALICE).await;
+    site.clock.advance(Duration::from_secs(30 * 60));
+    assert!(site.visit(Token::parse(&idle.token.text()).unwrap()).await.is_none());
+    let mut busy = site.inside(ALICE).await;
+    for _ in 0..(12 * 60 / 29) {
+        site.clock.advance(Duration::from_secs(29 * 60));
+        busy = site.again(&busy).await;
+    }
+    site.clock.advance(Duration::from_secs(29 * 60));
+    assert!(site.visit(Token::parse(&busy.token.text()).unwrap()).await.is_none());
+
+    let (_, _, _) = site.bind(&site.inside(ALICE).await).await;
+    let half_way = site.sign_in(ALICE, MAILBOX, None).await.unwrap().token;
+    site.clock.advance(Duration::from_secs(10 * 60));
+    assert!(site.visit(half_way).await.is_none(), "the steps are to be taken soon");
+    site.portal.tidy_up().await;
+}
+
+#[tokio::test]
+async fn a_row_that_somebody_else_wrote_signs_nobody_in() {
+    let site = Site::open().await;
+    site.bind(&site.inside(ALICE).await).await;
+    let entered = site.sign_in(ALICE, MAILBOX, None).await.unwrap();
+    let text = entered.token.text();
+    let Store::Sqlite(pool) = &site.portal.on.store else { panic!("not SQLite") };
+    sqlx::query("UPDATE portal_sessions SET step = 'in'").execute(pool).await.unwrap();
+    assert!(site.visit(entered.token).await.is_none());
+    sqlx::query("UPDATE portal_sessions SET step = 'second_factor'").execute(pool).await.unwrap();
+    assert!(site.visit(Token::parse(&text).unwrap()).await.is_some());
+    sqlx::query("UPDATE portal_sessions SET account = (SELECT id FROM accounts WHERE address = $1)")
+        .bind(site.inside(BOB).await.address())
+        .execute(pool)
+        .await
+        .unwrap();
+    assert!(site.visit(Token::parse(&text).unwrap()).await.is_none());
+}
+
+#[tokio::test]
+async fn the_row_of_a_session_holds_no_mailbox_password_that_opens_without_its_token() {
+    let site = Site::open().await;
+    let visit = site.inside(ALICE).await;
+    let (password, upstream, _) = session::mailbox(&visit).unwrap();
+    assert_eq!((password.expose(), upstream.0.as_str()), (MAILBOX.as_bytes(), "legacy"));
+    let mut other = site.again(&visit).await;
+    other.token = Token::fresh();
+    assert!(session::mailbox(&other).is_none());
+    let stored = std::fs::read(site.directory.path().join("mailward.db")).unwrap();
+    assert!(!stored.windows(8).any(|window| window == &MAILBOX.as_bytes()[..8]));
+}

@@ -1,0 +1,215 @@
+//! `portal_sessions`: browsers that somebody is signed in with. Triggers end them when the account's factors change.
+
+use sqlx::FromRow;
+
+use super::accounts::LOCK_ACCOUNT;
+use super::{Store, StoreError};
+use super::{in_transaction, name_statements, on_pool};
+use crate::base::{AccountId, PortalSessionId, Timestamp, UpstreamName};
+
+macro_rules! columns {
+    () => {
+        "id, token, account, step, began_at, seen_at, expires_at, verified_at, address, browser, mailbox, \
+         mailbox_upstream, mailbox_at, mac, offer"
+    };
+}
+
+name_statements! {
+    INSERT = concat!(
+        "INSERT INTO portal_sessions (",
+        columns!(),
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+    );
+    BY_TOKEN = concat!("SELECT ", columns!(), " FROM portal_sessions WHERE token = $1");
+    SEEN = "UPDATE portal_sessions SET seen_at = $2 WHERE token = $1 AND seen_at < $2";
+    SET_OFFER = "UPDATE portal_sessions SET offer = $2 WHERE token = $1 RETURNING id";
+    DELETE = "DELETE FROM portal_sessions WHERE token = $1 RETURNING id";
+    DELETE_BY_ID = "DELETE FROM portal_sessions WHERE account = $1 AND id = $2";
+    DELETE_OTHERS = "DELETE FROM portal_sessions WHERE account = $1 AND token <> $2";
+    LIST = concat!("SELECT ", columns!(), " FROM portal_sessions WHERE account = $1 ORDER BY seen_at DESC, id");
+    PRUNE = "DELETE FROM portal_sessions WHERE expires_at <= $1";
+}
+
+/// A row of `portal_sessions`.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct PortalSessionRecord {
+    /// What lists call it; stays when the token changes.
+    pub id: PortalSessionId,
+    /// SHA-256 of what the browser holds.
+    pub token: Vec<u8>,
+    /// Whose.
+    pub account: AccountId,
+    /// How far in it is; the portal knows the words.
+    pub step: String,
+    /// When the mailbox password was given.
+    pub began_at: Timestamp,
+    /// When it was last used, at most a minute late.
+    pub seen_at: Timestamp,
+    /// When it ends whatever happens.
+    pub expires_at: Timestamp,
+    /// When a second factor was last given.
+    pub verified_at: Option<Timestamp>,
+    /// Where it began.
+    pub address: String,
+    /// What the browser says it is.
+    pub browser: Option<String>,
+    /// The mailbox password, under a key that only the browser's token gives.
+    pub mailbox: Option<Vec<u8>>,
+    /// Who took it.
+    pub mailbox_upstream: Option<UpstreamName>,
+    /// When.
+    pub mailbox_at: Option<Timestamp>,
+    /// MAC under the site key over what opens something.
+    pub mac: Vec<u8>,
+    /// What is being bound and not confirmed yet, encrypted.
+    pub offer: Option<Vec<u8>>,
+}
+
+/// The parameters of [`INSERT`], on either database.
+macro_rules! bind_session {
+    ($session:expr) => {
+        sqlx::query(INSERT)
+            .bind($session.id)
+            .bind(&$session.token)
+            .bind($session.account)
+            .bind(&$session.step)
+            .bind($session.began_at)
+            .bind($session.seen_at)
+            .bind($session.expires_at)
+            .bind($session.verified_at)
+            .bind(&$session.address)
+            .bind(&$session.browser)
+            .bind(&$session.mailbox)
+            .bind(&$session.mailbox_upstream)
+            .bind($session.mailbox_at)
+            .bind(&$session.mac)
+            .bind(&$session.offer)
+    };
+}
+
+impl Store {
+    /// Begins one; `false` where its account is gone.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn begin_portal_session(&self, session: &PortalSessionRecord) -> Result<bool, StoreError> {
+        in_transaction!(self, |connection| {
+            let lock = sqlx::query(LOCK_ACCOUNT).bind(session.account).execute(&mut *connection);
+            if lock.await?.rows_affected() == 0 {
+                return Ok(false);
+            }
+            bind_session!(session).execute(&mut *connection).await?;
+            true
+        })
+    }
+
+    /// Puts `next` in the place of the one with `token`; `false`, and nothing is changed, where that has ended.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn replace_portal_session(
+        &self,
+        token: &[u8],
+        next: &PortalSessionRecord,
+    ) -> Result<bool, StoreError> {
+        in_transaction!(self, |connection| {
+            sqlx::query(LOCK_ACCOUNT).bind(next.account).execute(&mut *connection).await?;
+            let ended: Option<PortalSessionId> =
+                sqlx::query_scalar(DELETE).bind(token).fetch_optional(&mut *connection).await?;
+            if ended.is_none() {
+                return Ok(false);
+            }
+            bind_session!(next).execute(&mut *connection).await?;
+            true
+        })
+    }
+
+    /// The one with this token, whatever its time.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn portal_session(&self, token: &[u8]) -> Result<Option<PortalSessionRecord>, StoreError> {
+        on_pool!(self, |pool| sqlx::query_as(BY_TOKEN).bind(token).fetch_optional(pool).await?)
+    }
+
+    /// It is being used.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn portal_session_seen(&self, token: &[u8], at: Timestamp) -> Result<(), StoreError> {
+        on_pool!(self, |pool| {
+            sqlx::query(SEEN).bind(token).bind(at).execute(pool).await?;
+        })
+    }
+
+    /// Keeps what is being bound in it, or forgets it; `false` where it has ended.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn set_portal_offer(&self, token: &[u8], offer: Option<&[u8]>) -> Result<bool, StoreError> {
+        on_pool!(self, |pool| {
+            let set = sqlx::query_scalar::<_, PortalSessionId>(SET_OFFER).bind(token).bind(offer);
+            set.fetch_optional(pool).await?.is_some()
+        })
+    }
+
+    /// Ends the one with this token; `false` where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn end_portal_session(&self, token: &[u8]) -> Result<bool, StoreError> {
+        on_pool!(self, |pool| {
+            sqlx::query_scalar::<_, PortalSessionId>(DELETE).bind(token).fetch_optional(pool).await?.is_some()
+        })
+    }
+
+    /// Ends one of the account's; `false` where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn end_portal_session_of(
+        &self,
+        account: AccountId,
+        id: PortalSessionId,
+    ) -> Result<bool, StoreError> {
+        on_pool!(self, |pool| {
+            sqlx::query(DELETE_BY_ID).bind(account).bind(id).execute(pool).await?.rows_affected() == 1
+        })
+    }
+
+    /// Ends all of the account's but the one with `token`; how many.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn end_other_portal_sessions(
+        &self,
+        account: AccountId,
+        token: &[u8],
+    ) -> Result<u64, StoreError> {
+        in_transaction!(self, |connection| {
+            sqlx::query(LOCK_ACCOUNT).bind(account).execute(&mut *connection).await?;
+            sqlx::query(DELETE_OTHERS)
+                .bind(account)
+                .bind(token)
+                .execute(&mut *connection)
+                .await?
+                .rows_affected()
+        })
+    }
+
+    /// The account's, the one that was used last first.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn portal_sessions(&self, account: AccountId) -> Result<Vec<PortalSessionRecord>, StoreError> {
+        on_pool!(self, |pool| sqlx::query_as(LIST).bind(account).fetch_all(pool).await?)
+    }
+
+    /// Forgets those whose time is over.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn prune_portal_sessions(&self, now: Timestamp) -> Result<u64, StoreError> {
+        on_pool!(self, |pool| sqlx::query(PRUNE).bind(now).execute(pool).await?.rows_affected())
+    }
+}
