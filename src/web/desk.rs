@@ -64,11 +64,11 @@ impl Here {
         format!("{}{}", self.base, place.path())
     }
 
-    /// The same, going on to `onward` from there.
+    /// The same, going on to `onward` from there; that is the first page if it is not said.
     pub(super) fn to_and_on(&self, place: Place, onward: Option<Place>) -> String {
         match onward {
+            None | Some(Place::Home) => self.to(place),
             Some(onward) => format!("{}?to={}", self.to(place), onward.as_query()),
-            None => self.to(place),
         }
     }
 }

@@ -200,7 +200,7 @@ async fn everything_is_locked_but_this_browser() {
     let locked = browser.post("/lock", &[], &page.form_token()).await;
     assert_eq!(locked.leads_to(), Some("/?done=locked"), "{}", locked.text);
     assert!(browser.get("/app-passwords").await.text.contains("No app password yet"));
-    assert_eq!(other.get("/").await.leads_to(), Some("/sign-in?to=%2F"));
+    assert_eq!(other.get("/").await.leads_to(), Some("/sign-in"));
 }
 
 #[tokio::test]

@@ -1,0 +1,200 @@
+//! A Chromium of its own for one test, driven over WebDriver (W3C).
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use fantoccini::elements::Element;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::json;
+use tempfile::TempDir;
+
+/// How long anything may take that a person would wait for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The language of a browser, and so of the pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Language {
+    English,
+    Chinese,
+}
+
+impl Language {
+    fn tag(self) -> &'static str {
+        match self {
+            Self::English => "en-US",
+            Self::Chinese => "zh-CN",
+        }
+    }
+}
+
+/// The width of a phone and of a desk.
+const SIZES: [(&str, u32, u32); 2] = [("phone", 390, 844), ("desktop", 1280, 900)];
+
+/// One browser, until dropped.
+pub(crate) struct Browser {
+    client: Client,
+    at: String,
+    pictures: PathBuf,
+    driver: Child,
+    _profile: TempDir,
+}
+
+impl Browser {
+    /// Opens one for the portal at `url`; pictures go to a folder called `name`.
+    pub(crate) async fn open(url: &str, language: Language, name: &str) -> Self {
+        let profile = TempDir::new().expect("a temporary directory");
+        let (driver, port) = start_driver();
+        let options = json!({
+            "browserName": "chrome",
+            // The gate's certificate is its own.
+            "acceptInsecureCerts": true,
+            "goog:chromeOptions": {
+                "args": [
+                    "--headless=new",
+                    "--no-sandbox",
+                    "--disable-gpu",
+                    "--disable-dev-shm-usage",
+                    "--disable-background-networking",
+                    "--no-first-run",
+                    "--force-device-scale-factor=1",
+                    format!("--user-data-dir={}", profile.path().display()),
+                    format!("--lang={}", language.tag()),
+                ],
+                "prefs": { "intl.accept_languages": language.tag() },
+            },
+        });
+        let serde_json::Value::Object(options) = options else { unreachable!() };
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        builder.capabilities(options);
+        let client = builder.connect(&format!("http://127.0.0.1:{port}")).await.expect("a browser");
+        let pictures = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .parent()
+            .expect("the folder of the build")
+            .join("browser")
+            .join(name)
+            .join(language.tag());
+        fs::create_dir_all(&pictures).expect("a folder for pictures");
+        Self { client, at: url.to_owned(), pictures, driver, _profile: profile }
+    }
+
+    /// Goes to a page of the portal.
+    pub(crate) async fn go(&self, path: &str) {
+        self.client.goto(&format!("{}{path}", self.at)).await.expect("a page");
+    }
+
+    /// The page that it is on, without the portal's own address and without what the page was told.
+    pub(crate) async fn path(&self) -> String {
+        let url = self.client.current_url().await.expect("a URL").to_string();
+        let path = url.strip_prefix(&self.at).unwrap_or_else(|| panic!("{url} is not the portal's"));
+        path.split('?').next().unwrap_or_default().to_owned()
+    }
+
+    /// Types into the field of this name, whatever stood there before.
+    pub(crate) async fn fill(&self, name: &str, text: &str) {
+        let field = self.find(&format!("[name='{name}']:not([type=hidden])")).await;
+        field.clear().await.expect("a field");
+        field.send_keys(text).await.expect("a field");
+    }
+
+    /// Presses what matches, and waits for the page that it leads to.
+    pub(crate) async fn press(&self, css: &str) {
+        let before = self.find("html").await;
+        self.find(css).await.click().await.unwrap_or_else(|error| panic!("cannot press `{css}`: {error}"));
+        let until = Instant::now() + PATIENCE;
+        // The old page's root is stale once the new one is there.
+        while before.tag_name().await.is_ok() {
+            assert!(Instant::now() < until, "`{css}` led nowhere");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.find("main").await;
+    }
+
+    /// Sends the main form of the page.
+    pub(crate) async fn submit(&self) {
+        self.press("main form button:not([type=button])").await;
+    }
+
+    /// What people read in what matches first.
+    pub(crate) async fn read(&self, css: &str) -> String {
+        self.find(css).await.text().await.expect("a text")
+    }
+
+    /// The same for everything that matches.
+    pub(crate) async fn read_all(&self, css: &str) -> Vec<String> {
+        let mut texts = Vec::new();
+        for element in self.client.find_all(Locator::Css(css)).await.expect("elements") {
+            texts.push(element.text().await.expect("a text"));
+        }
+        texts
+    }
+
+    /// Whether anything matches.
+    pub(crate) async fn has(&self, css: &str) -> bool {
+        !self.client.find_all(Locator::Css(css)).await.expect("elements").is_empty()
+    }
+
+    /// An attribute of what matches first.
+    pub(crate) async fn attribute(&self, css: &str, name: &str) -> String {
+        let element = self.find(css).await;
+        element.attr(name).await.expect("an attribute").unwrap_or_default()
+    }
+
+    /// Keeps a picture of the page at both widths.
+    pub(crate) async fn picture(&self, name: &str) {
+        for (size, width, height) in SIZES {
+            self.client.set_window_size(width, height).await.expect("a size");
+            let picture = self.client.screenshot().await.expect("a picture");
+            fs::write(self.pictures.join(format!("{name}-{size}.png")), picture).expect("a picture");
+        }
+    }
+
+    /// Ends it in order.
+    pub(crate) async fn close(self) {
+        self.client.clone().close().await.expect("the end of a browser");
+    }
+
+    async fn find(&self, css: &str) -> Element {
+        match self.client.wait().at_most(PATIENCE).for_element(Locator::Css(css)).await {
+            Ok(element) => element,
+            Err(error) => {
+                let page = self.client.source().await.unwrap_or_default();
+                panic!("there is no `{css}` ({error}) on this page:\n{page}")
+            }
+        }
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // It ends its browser, too.
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+/// Debian's driver on a port that it chose.
+fn start_driver() -> (Child, u16) {
+    let mut driver = Command::new("setpriv")
+        .args(["--pdeathsig", "TERM", "--", "chromedriver", "--port=0"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromedriver, of the package chromium-driver");
+    let said = BufReader::new(driver.stdout.take().expect("a pipe"));
+    let mut heard = String::new();
+    for line in said.lines().map_while(Result::ok) {
+        if let Some(port) = line.split("on port ").nth(1) {
+            let port = port.trim_end_matches('.').parse().expect("a port");
+            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the driver answers");
+            return (driver, port);
+        }
+        heard += &(line + "\n");
+    }
+    panic!("chromedriver did not come up:\n{heard}")
+}

@@ -1,0 +1,18 @@
+//! The portal in a real browser, in front of a real mail server: what people do, click by click, in both languages.
+//!
+//! Chromium and its driver are Debian's; a machine without them fails these tests. Pages are written as pictures to
+//! `target/browser`, for whoever wants to look at them.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test whose world cannot be set up must fail, and say why"
+)]
+
+mod driver;
+mod enforced;
+mod story;
+mod world;
+
+#[expect(dead_code, unused_imports, reason = "the world of `it` has more in it than the portal needs")]
+#[path = "../it/support/mod.rs"]
+mod support;

@@ -1,0 +1,139 @@
+//! The whole way of one person: sign in, an app password, a second factor, a trusted browser, and out again.
+
+use crate::driver::{Browser, Language};
+use crate::world::{Authenticator, World, tell};
+
+#[test]
+fn the_whole_way_in_chinese() {
+    tell(whole_way(Language::Chinese));
+}
+
+#[test]
+fn the_whole_way_in_english() {
+    tell(whole_way(Language::English));
+}
+
+async fn whole_way(language: Language) {
+    let world = World::begin(language, "whole-way", |config| config).await;
+    let browser = &world.browser;
+    let (user, mailbox_password) = world.legacy.user(0);
+    browser.go("/").await;
+    assert_eq!(browser.path().await, "/sign-in", "who is not signed in has to");
+    let title = browser.read("h1").await;
+    assert_eq!(title, if language == Language::Chinese { "登录" } else { "Sign in" });
+    browser.picture("sign-in").await;
+
+    browser.fill("login", user).await;
+    browser.fill("password", "not the mailbox password").await;
+    browser.submit().await;
+    assert!(browser.has("[role=alert]").await, "a wrong password is told");
+    browser.picture("sign-in-wrong").await;
+
+    world.give_mailbox_password().await;
+    browser.picture("home-unbound").await;
+
+    // An app password works before anything is bound.
+    let app_password = world.make_app_password("Foxmail").await;
+    let try_it = browser.attribute("a[href*='/try']", "href").await;
+    browser.go(&try_it).await;
+    browser.picture("try-waiting").await;
+    assert!(world.reads_mail(&app_password));
+    assert!(world.reads_mail(mailbox_password), "nothing is bound yet");
+    until_seen(browser, &try_it).await;
+    browser.picture("try-seen").await;
+
+    browser.go("/second-factors/first").await;
+    browser.picture("first-binding").await;
+    browser.go("/second-factors/totp").await;
+    browser.picture("bind-totp").await;
+    let key = browser.read("#key").await;
+    browser.fill("code", "000000").await;
+    browser.submit().await;
+    assert!(browser.has("[role=alert]").await, "a wrong code binds nothing");
+    assert_eq!(browser.read("#key").await, key, "the key that was scanned is still the one");
+    let mut authenticator = Authenticator::with(&key);
+    browser.fill("code", &authenticator.code().await).await;
+    browser.submit().await;
+    browser.picture("recovery-codes").await;
+    let codes = browser.read_all(".codes li").await;
+    assert_eq!(codes.len(), 10);
+    assert!(!world.reads_mail(mailbox_password), "the mailbox password opens no client any more");
+    assert!(world.reads_mail(&app_password));
+    for (path, name) in [
+        ("/", "home"),
+        ("/second-factors", "second-factors"),
+        ("/app-passwords", "app-passwords"),
+        ("/guides", "guides"),
+        ("/lock", "lock"),
+    ] {
+        browser.go(path).await;
+        browser.picture(name).await;
+    }
+
+    // Once more, with the second factor.
+    browser.press("form[action$='/sign-out'] button").await;
+    browser.go("/app-passwords").await;
+    assert!(browser.path().await.starts_with("/sign-in"), "signed out");
+    world.give_mailbox_password().await;
+    assert_eq!(browser.path().await, "/second-factor");
+    browser.go("/app-passwords").await;
+    assert_eq!(browser.path().await, "/second-factor", "no step can be skipped");
+    browser.picture("second-factor").await;
+    browser.fill("code", "000000").await;
+    browser.submit().await;
+    assert!(browser.has("[role=alert]").await);
+    browser.fill("code", &authenticator.code().await).await;
+    browser.submit().await;
+    assert_eq!(browser.path().await, "/trust");
+    browser.picture("trust").await;
+    browser.press("button[value=yes]").await;
+
+    // The browser is trusted now, and asked before it changes something.
+    browser.press("form[action$='/sign-out'] button").await;
+    world.give_mailbox_password().await;
+    assert_ne!(browser.path().await, "/second-factor", "it is trusted");
+    browser.go("/app-passwords/new").await;
+    assert!(browser.path().await.starts_with("/verify"), "trusted, and asked all the same");
+    browser.picture("verify").await;
+    browser.go("/verify?use=recovery").await;
+    browser.fill("code", &codes[0].to_uppercase()).await;
+    browser.submit().await;
+
+    // Trust is withdrawn; the lost phone's codes work once each.
+    browser.go("/").await;
+    browser.press("form[action*='/devices/'] button").await;
+    browser.press("form[action$='/sign-out'] button").await;
+    world.give_mailbox_password().await;
+    assert_eq!(browser.path().await, "/second-factor", "trusted no longer");
+    for (code, good) in [(&codes[0], false), (&codes[1], true)] {
+        browser.go("/second-factor?use=recovery").await;
+        browser.picture("second-factor-recovery").await;
+        browser.fill("code", code).await;
+        browser.submit().await;
+        assert_eq!(browser.path().await == "/trust", good, "each is good once");
+    }
+    browser.press("button[value=no]").await;
+
+    // Out of everything again.
+    browser.go("/second-factors").await;
+    browser.press("a[href$='/unbind']").await;
+    browser.picture("unbind").await;
+    browser.submit().await;
+    assert!(world.reads_mail(mailbox_password), "as before");
+    assert!(!world.reads_mail(&app_password), "app passwords stop with the last factor");
+    browser.go("/").await;
+    browser.picture("home-after").await;
+    world.browser.close().await;
+}
+
+/// The page looks again by itself; this does not wait for that.
+async fn until_seen(browser: &Browser, page: &str) {
+    for _ in 0..60 {
+        browser.go(page).await;
+        if browser.has(".tone-good").await {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    }
+    panic!("the client's login was not seen");
+}

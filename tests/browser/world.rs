@@ -1,0 +1,95 @@
+//! A gate with its portal, and one browser in front of it.
+
+use mailward::base::Secret;
+
+use crate::driver::{Browser, Language};
+use crate::support::{Gate, GateConfig, LegacyOptions, LegacyServer, Port, client};
+
+/// A mail server, a gate with a portal, a browser.
+pub(crate) struct World {
+    pub(crate) legacy: LegacyServer,
+    pub(crate) gate: Gate,
+    pub(crate) browser: Browser,
+    _port: Port,
+}
+
+impl World {
+    /// Ready; the browser shows nothing yet.
+    pub(crate) async fn begin(
+        language: Language,
+        name: &str,
+        change: impl FnOnce(GateConfig) -> GateConfig,
+    ) -> Self {
+        let legacy = LegacyServer::start(LegacyOptions::default().fast_auth());
+        let (config, portal, port) = GateConfig::in_front_of(&legacy).serve_portal();
+        let gate = Gate::start(change(config));
+        let browser = Browser::open(&portal, language, name).await;
+        Self { legacy, gate, browser, _port: port }
+    }
+
+    /// Fills in the first page.
+    pub(crate) async fn give_mailbox_password(&self) {
+        let (user, password) = self.legacy.user(0);
+        self.browser.go("/sign-in").await;
+        self.browser.fill("login", user).await;
+        self.browser.fill("password", password).await;
+        self.browser.submit().await;
+    }
+
+    /// Whether `password` reads the mailbox over IMAP.
+    pub(crate) fn reads_mail(&self, password: &str) -> bool {
+        let (user, _) = self.legacy.user(0);
+        let (port, ca) =
+            (self.gate.port("imap", true).to_string(), self.gate.ca_file().display().to_string());
+        let at = ["--port", &port, "--tls", "implicit", "--ca", &ca, "--only", "login"];
+        let login = ["--user", user, "--password", password];
+        client("imap.py", &[&at[..], &login].concat()).status == 0
+    }
+
+    /// Makes an app password in the browser.
+    pub(crate) async fn make_app_password(&self, name: &str) -> String {
+        self.browser.go("/app-passwords/new").await;
+        self.browser.fill("name", name).await;
+        self.browser.picture("new-app-password").await;
+        self.browser.submit().await;
+        self.browser.picture("created-app-password").await;
+        let groups = self.browser.read_all(".secret span").await;
+        assert_eq!(groups.iter().map(|group| group.chars().count()).collect::<Vec<_>>(), [4; 4]);
+        groups.join(" ")
+    }
+}
+
+/// An authenticator app that has scanned or been typed a key.
+pub(crate) struct Authenticator {
+    key: Secret,
+    last: u64,
+}
+
+impl Authenticator {
+    /// With the key as the page shows it.
+    pub(crate) fn with(key: &str) -> Self {
+        let key: String = key.split_whitespace().collect();
+        Self { key: Secret::new(key.into_bytes()), last: 0 }
+    }
+
+    /// A code that was not shown before; that may take half a minute.
+    pub(crate) async fn code(&mut self) -> String {
+        loop {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock");
+            let step = now.as_secs() / 30;
+            if step > self.last {
+                self.last = step;
+                let key = std::str::from_utf8(self.key.expose()).expect("base32");
+                let secret = totp_rs::Secret::try_from_base32(key).expect("base32");
+                let totp = totp_rs::Builder::new().with_secret(secret).build().expect("a key");
+                return totp.generate(now.as_secs()).to_string();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        }
+    }
+}
+
+/// Runs one story to its end.
+pub(crate) fn tell(story: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(story);
+}
