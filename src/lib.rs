@@ -63,12 +63,14 @@ pub mod meters;
 // F3: who gets in
 #[cfg(feature = "server")]
 pub mod gate;
-// F3: what people do by themselves
+// F4: what people do by themselves
 #[cfg(feature = "server")]
 pub mod portal;
 // F4: bytes in, bytes out
 #[cfg(feature = "server")]
 pub mod proxy;
+#[cfg(feature = "server")]
+pub mod web;
 // F5: composition
 #[cfg(feature = "server")]
 pub mod doctor;

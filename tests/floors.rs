@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["config", "protocol", "store"],
     &["account", "app_password", "audit", "factor", "meters"],
     &["gate"],
-    &["portal", "proxy"],
+    &["portal", "proxy", "web"],
     &["doctor", "server", "site", "telemetry"],
     &["cli"],
 ];
@@ -25,6 +25,7 @@ const SAME_FLOOR: &[(&str, &str, &str)] = &[
     ("app_password", "audit", "every change leaves a record"),
     ("factor", "audit", "every change leaves a record"),
     ("meters", "audit", "an outcome is called the same everywhere"),
+    ("web", "portal", "pages show what people may do by themselves"),
     ("server", "site", "a gate serves a site"),
     ("server", "telemetry", "a gate is watched"),
 ];
@@ -54,8 +55,8 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
     ("config", &["tokio", "async", "await"], "reading a file is not a service"),
 ];
 
-/// Who speaks to the network: with mail clients and upstreams; with those who watch.
-const NETWORKED: &[&str] = &["proxy", "telemetry"];
+/// Who speaks to the network: with mail clients and upstreams; with browsers; with those who watch.
+const NETWORKED: &[&str] = &["proxy", "telemetry", "web"];
 
 /// Names of the network.
 const SOCKETS: &[&str] = &[

@@ -148,7 +148,8 @@ impl Config {
         let upstreams = document.sections::<RawUpstream>(&mut root, "upstream", "[[upstream]]");
         let policies = document.take_table(&mut root, "policy").and_then(|s| Policies::read(s, document));
         let limits: Option<(_, RawLimits)> = document.spanned_section(&mut root, "limits");
-        let portal: Option<RawPortal> = if has_portal { document.section(&mut root, "portal") } else { None };
+        let portal: Option<(_, RawPortal)> =
+            if has_portal { document.spanned_section(&mut root, "portal") } else { None };
         let audit: Option<RawAudit> = document.section(&mut root, "audit");
         let metrics: Option<RawMetrics> =
             if has_metrics { document.section(&mut root, "metrics") } else { None };
@@ -173,6 +174,8 @@ impl Config {
         }
         let (span, limits) = limits?;
         let limits = limits.check().map_err(|text| document.problem(&span, &text)).ok();
+        let portal = portal
+            .and_then(|(span, portal)| portal.check().map_err(|text| document.problem(&span, &text)).ok());
         Some(Self {
             database: database?.check(base, &server.data_dir),
             audit: audit?.check(base, &server.data_dir),
@@ -182,7 +185,7 @@ impl Config {
             upstreams: upstreams.into_iter().map(|(_, upstream)| upstream).collect(),
             policies,
             limits: limits?,
-            portal: portal.map(Portal::from),
+            portal,
             metrics: metrics.map(Metrics::from),
         })
     }

@@ -1,17 +1,20 @@
-//! `[portal]`: for now only where it will be, for the hints in refusals.
+//! `[portal]`: where users help themselves.
+
+use std::net::SocketAddr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::document::Raw;
-use super::planned::Planned;
-use super::schema;
+use super::{listener, schema};
 
 /// The self-service portal.
 #[derive(Clone, Debug)]
 pub struct Portal {
     /// An `https://` URL, ASCII, without trailing slash.
     pub public_url: String,
+    /// Where this gate serves it; nowhere if another gate does.
+    pub listen: Option<SocketAddr>,
 }
 
 #[derive(Deserialize, Serialize, JsonSchema)]
@@ -20,21 +23,33 @@ pub(super) struct RawPortal {
     #[serde(deserialize_with = "public_url")]
     #[schemars(with = "schema::Url")]
     public_url: String,
+    #[serde(default, deserialize_with = "listen", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::SocketAddress>")]
+    listen: Option<SocketAddr>,
 }
 
-impl Raw for RawPortal {
-    const PLANNED: &'static [Planned] = &[Planned::key("listen")];
-}
+impl Raw for RawPortal {}
 
-impl From<RawPortal> for Portal {
-    fn from(raw: RawPortal) -> Self {
-        Self { public_url: raw.public_url }
+impl RawPortal {
+    /// Both keys together.
+    ///
+    /// # Errors
+    /// What is wrong with them, and what to do.
+    pub(super) fn check(self) -> Result<Portal, String> {
+        let Self { public_url, listen } = self;
+        let plain = public_url.starts_with("http://");
+        if let Some(address) = listen.filter(|address| plain && !address.ip().is_loopback()) {
+            return Err(format!(
+                "`listen` in `[portal]`: `{address}` is reached from other machines, and `public_url` begins with `http://`\nhint: write an `https://` URL, or listen on `127.0.0.1` to try the portal out"
+            ));
+        }
+        Ok(Portal { public_url, listen })
     }
 }
 
 impl From<&Portal> for RawPortal {
     fn from(portal: &Portal) -> Self {
-        Self { public_url: portal.public_url.clone() }
+        Self { public_url: portal.public_url.clone(), listen: portal.listen }
     }
 }
 
@@ -58,6 +73,10 @@ fn public_url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Strin
             "does not begin with `https://`, so that users would type passwords where others can read them",
         )
     }
+}
+
+fn listen<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    listener::address(deserializer).map(Some)
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -99,5 +118,17 @@ mod tests {
         ] {
             assert!(read(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_portal_without_tls_is_for_this_machine_alone() {
+        let check = |url: &str, listen: &str| {
+            let text = format!("public_url = {url:?}\nlisten = {listen:?}");
+            toml::from_str::<RawPortal>(&text).unwrap().check().map(|portal| portal.listen.unwrap().port())
+        };
+        assert_eq!(check("https://mail.example.org", "[::]:443"), Ok(443));
+        assert_eq!(check("http://localhost:8080", "127.0.0.1:8080"), Ok(8080));
+        assert!(check("http://localhost:8080", "[::]:8080").unwrap_err().contains("hint: "));
+        assert!(toml::from_str::<RawPortal>("public_url = \"https://a\"\nlisten = \"443\"").is_err());
     }
 }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::{Config, UpstreamCredential};
+use super::{Config, Portal, UpstreamCredential};
 use crate::base::Protocol;
 
 impl Config {
@@ -15,6 +15,15 @@ impl Config {
         keep("database.url", &mut self.database, &running.database, &mut keys);
         keep("limits.connections", &mut self.limits.connections, &running.limits.connections, &mut keys);
         keep("audit.directory", &mut self.audit.directory, &running.audit.directory, &mut keys);
+        let listen = |portal: &Option<Portal>| portal.as_ref().and_then(|portal| portal.listen);
+        if listen(&self.portal) != listen(&running.portal) {
+            keys.push("portal.listen");
+            match (&mut self.portal, &running.portal) {
+                // A portal that is there stays.
+                (portal @ None, running) => portal.clone_from(running),
+                (Some(portal), running) => portal.listen = listen(running),
+            }
+        }
         keys
     }
 
@@ -96,6 +105,25 @@ mod tests {
         assert_eq!(changed.database, running.database);
         assert_eq!(changed.limits.connections, 50_000);
         assert_eq!((&*changed.server.hostname, changed.limits.idle.as_secs()), ("mx.example.org", 3600));
+    }
+
+    #[test]
+    fn a_portal_that_listens_goes_on_where_it_is() {
+        let with = |more: &str| config(&format!("{FILE}{more}"));
+        let running = with("[portal]\npublic_url = \"https://a\"\nlisten = \"[::]:443\"");
+        for (more, url, listen) in [
+            ("", "https://a", Some(443)),
+            ("[portal]\npublic_url = \"https://b\"", "https://b", Some(443)),
+            ("[portal]\npublic_url = \"https://b\"\nlisten = \"[::]:444\"", "https://b", Some(443)),
+        ] {
+            let mut changed = with(more);
+            assert_eq!(changed.keep_what_needs_a_restart(&running), ["portal.listen"], "{more}");
+            let portal = changed.portal.unwrap();
+            assert_eq!((&*portal.public_url, portal.listen.map(|at| at.port())), (url, listen), "{more}");
+        }
+        let mut changed = running.clone();
+        assert_eq!(changed.keep_what_needs_a_restart(&with("")), ["portal.listen"]);
+        assert_eq!(changed.portal.unwrap().listen, None);
     }
 
     #[test]

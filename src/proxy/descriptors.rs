@@ -5,8 +5,9 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// For the database, the trail, listeners, certificates, learning what upstreams offer, and logs.
-const KEPT: u64 = 256;
+/// For the database, the trail, listeners, certificates, learning what upstreams offer, and logs; and for the portal's
+/// browsers.
+const KEPT: u64 = 256 + 512;
 
 /// Each session: to the client and to the upstream.
 const EACH: u64 = 2;
@@ -66,9 +67,9 @@ mod tests {
 
     #[test]
     fn each_connection_has_two_descriptors_and_the_rest_is_kept() {
-        assert_eq!(fitting(50_000, 1024), 384);
-        assert_eq!(fitting(50_000, 256 + 100_000), 50_000);
-        assert_eq!(fitting(50_000, 256 + 99_999), 49_999);
+        assert_eq!(fitting(50_000, 1024), 128);
+        assert_eq!(fitting(50_000, KEPT + 100_000), 50_000);
+        assert_eq!(fitting(50_000, KEPT + 99_999), 49_999);
         assert_eq!(fitting(10, u64::MAX), 10);
         assert_eq!(fitting(10, 100), 1, "a gate that serves one at a time beats one that does not start");
     }

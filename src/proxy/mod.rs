@@ -260,6 +260,12 @@ impl Proxy {
         self.upstreams.subscribe()
     }
 
+    /// The certificates that are in force, for whoever serves browsers.
+    #[must_use]
+    pub fn tls_for_browsers(&self) -> Arc<rustls::ServerConfig> {
+        self.acceptors.for_browsers()
+    }
+
     /// Whether somebody accepts at every door.
     #[must_use]
     pub fn is_attended(&self) -> bool {

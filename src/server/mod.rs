@@ -12,6 +12,7 @@ mod chores;
 mod files;
 mod notify;
 mod orders;
+mod portal;
 mod reload;
 mod strays;
 
@@ -34,6 +35,7 @@ use crate::telemetry::{WatchListener, Watched};
 use chores::{Watches, write_uses};
 use notify::ServiceManager;
 use orders::{Order, Orders};
+use portal::{ServedPortal, Shared};
 use reload::{Reloader, rules};
 use strays::warn_of_strays;
 
@@ -56,6 +58,7 @@ pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyho
     config.limits.connections = descriptors::fit(config.limits.connections);
     // First what fails most often and costs nothing: addresses, certificates, upstream settings.
     let watching = config.metrics.as_ref().map(|metrics| WatchListener::bind(metrics.listen)).transpose()?;
+    let door = portal::bind(&config)?;
     let prepared = Prepared::first(&config, inherited)?;
     // They end last: connections to the database were made in them.
     let lanes = Lanes::start()?;
@@ -66,9 +69,10 @@ pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyho
         tracing::warn!("clients will complain: {error}");
     }
     let audit = site.audit_of_logins().await?;
+    let app_passwords = Arc::new(site.app_passwords());
     let gate = Arc::new(Authenticator::new(Dependencies {
         store: site.store.clone(),
-        app_passwords: Arc::new(site.app_passwords()),
+        app_passwords: Arc::clone(&app_passwords),
         audit: audit.clone(),
         clock: Arc::clone(&site.clock),
         rules,
@@ -91,6 +95,9 @@ pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyho
     }
     let mut proxy =
         Proxy::open(prepared, &lanes, Arc::clone(&gate), Arc::clone(&site.clock), closing.clone()).await;
+    let shared =
+        Shared { site: &site, gate: &gate, app_passwords: &app_passwords, audit: &audit, proxy: &proxy };
+    let portal = door.and_then(|door| ServedPortal::open(door, &shared, closing.clone()));
     // Dropping the set ends it, when nothing is left to be watched.
     let mut watchers = JoinSet::new();
     if let Some(listener) = watching {
@@ -145,6 +152,9 @@ pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyho
                     }
                 };
                 let Some(said) = said else { break };
+                if let Some(portal) = &portal {
+                    portal.adopt(reloader.running(), &proxy);
+                }
                 orders.look_at(reloader.files()).await;
                 manager.ready(&said);
             }
@@ -156,7 +166,12 @@ pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyho
     manager.stopping(proxy.drain() + CLOSE_MAX);
     let second = tokio::spawn(orders.end_at_the_next());
     close.send_replace(true);
-    proxy.drained().await;
+    let browsers = async {
+        if let Some(portal) = portal {
+            portal.ended().await;
+        }
+    };
+    tokio::join!(proxy.drained(), browsers);
     if timeout(RECORDING_MAX, gate.finished()).await.is_err() {
         tracing::error!("what ended last may not be in the trail");
     }

@@ -39,6 +39,11 @@ impl Reloader {
         Self { path: path.to_owned(), running, looking: JoinSet::new() }
     }
 
+    /// The configuration in force.
+    pub(super) fn running(&self) -> &Config {
+        &self.running
+    }
+
     /// Every file whose change is a reason to reload.
     pub(super) fn files(&self) -> Vec<PathBuf> {
         let named = self.running.files().into_iter().map(Path::to_owned);

@@ -32,21 +32,10 @@ impl Acceptor {
     /// # Errors
     /// [`TlsError::Library`] where there is no randomness for ticket keys.
     pub fn new(certificates: Arc<Certificates>, protocol: Protocol) -> Result<Self, TlsError> {
-        let mut config = ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_cert_resolver(certificates);
         // A client that names protocols but not this one (a browser, RFC 7301 section 3.2) is refused; one
         // that names none is served. `imap` and `pop3` are registered with IANA, submission has no name:
         // `smtp` there merely turns away who asks for something else.
-        config.alpn_protocols = vec![protocol.as_str().as_bytes().to_vec()];
-        config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
-        // Clients mostly name AES-256 first and mean nothing by it; see `provider`.
-        config.ignore_client_order = true;
-        // One for each connection that a client makes: it always has one left for the next.
-        config.send_tls13_tickets = 1;
-        config.session_storage = ServerSessionMemoryCache::new(REMEMBERED_SESSIONS);
-        Ok(Self(Arc::new(config)))
+        Ok(Self(Arc::new(settings(certificates, protocol.as_str().as_bytes())?)))
     }
 
     /// Shakes hands on a stream that has no TLS yet. The caller sets the time limit, and writes or flushes next.
@@ -67,12 +56,29 @@ impl Acceptor {
     }
 }
 
+/// TLS 1.2 and 1.3 with `certificates`, for clients that speak `alpn` (RFC 7301) or do not say what.
+fn settings(certificates: Arc<Certificates>, alpn: &[u8]) -> Result<ServerConfig, TlsError> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_cert_resolver(certificates);
+    config.alpn_protocols = vec![alpn.to_vec()];
+    config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
+    // Clients mostly name AES-256 first and mean nothing by it; see `provider`.
+    config.ignore_client_order = true;
+    // One for each connection that a client makes: it always has one left for the next.
+    config.send_tls13_tickets = 1;
+    config.session_storage = ServerSessionMemoryCache::new(REMEMBERED_SESSIONS);
+    Ok(config)
+}
+
 /// One for each protocol, with the same certificates.
 pub(in crate::proxy) struct Acceptors {
     certificates: Arc<Certificates>,
     imap: Acceptor,
     pop3: Acceptor,
     smtp: Acceptor,
+    browsers: Arc<ServerConfig>,
 }
 
 impl Acceptors {
@@ -81,7 +87,13 @@ impl Acceptors {
         let certificates = Arc::new(certificates);
         let of = |protocol| Acceptor::new(Arc::clone(&certificates), protocol);
         let (imap, pop3, smtp) = (of(Protocol::Imap)?, of(Protocol::Pop3)?, of(Protocol::Smtp)?);
-        Ok(Self { certificates, imap, pop3, smtp })
+        let browsers = Arc::new(settings(Arc::clone(&certificates), b"http/1.1")?);
+        Ok(Self { certificates, imap, pop3, smtp, browsers })
+    }
+
+    /// The same certificates for browsers.
+    pub(in crate::proxy) fn for_browsers(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.browsers)
     }
 
     pub(in crate::proxy) fn certificates(&self) -> &Certificates {

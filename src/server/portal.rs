@@ -1,0 +1,139 @@
+//! The portal beside the gate: its services, its door, and what a reload changes of them.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::interval;
+
+use crate::account::{MailboxCheck, MailboxVerdict};
+use crate::app_password::AppPasswords;
+use crate::audit::Audit;
+use crate::base::{LoginName, Password, UpstreamName};
+use crate::config::Config;
+use crate::factor::TrustedDevices;
+use crate::gate::Authenticator;
+use crate::portal::{Dependencies, Portal, Settings};
+use crate::proxy::Proxy;
+use crate::proxy::upstream::Upstreams;
+use crate::site::Site;
+use crate::web::{TlsInForce, Web, WebBindError, WebListener};
+
+/// How often sessions and devices are forgotten whose time is over.
+const TIDY_EVERY: Duration = Duration::from_secs(3600);
+
+/// Where `config` wants the portal to listen, bound.
+///
+/// # Errors
+/// [`WebBindError`]
+pub(super) fn bind(config: &Config) -> Result<Option<WebListener>, WebBindError> {
+    let listen = config.portal.as_ref().and_then(|portal| portal.listen);
+    listen.map(WebListener::bind).transpose()
+}
+
+/// The portal, serving.
+pub(super) struct ServedPortal {
+    portal: Arc<Portal>,
+    tls: Option<TlsInForce>,
+    serving: JoinSet<()>,
+    #[expect(dead_code, reason = "held for its drop")]
+    chores: JoinSet<()>,
+}
+
+/// What the portal shares with the gate.
+pub(super) struct Shared<'s> {
+    pub(super) site: &'s Site,
+    pub(super) gate: &'s Arc<Authenticator>,
+    pub(super) app_passwords: &'s Arc<AppPasswords>,
+    pub(super) audit: &'s Audit,
+    pub(super) proxy: &'s Proxy,
+}
+
+impl ServedPortal {
+    /// Serves at `listener` until `closing` turns true. `None` where the configuration has no portal.
+    pub(super) fn open(
+        listener: WebListener,
+        shared: &Shared<'_>,
+        closing: watch::Receiver<bool>,
+    ) -> Option<Self> {
+        let Shared { site, gate, app_passwords, audit, proxy } = shared;
+        let settings = Settings::of(&site.config)?;
+        let secure = settings.public_url.starts_with("https://");
+        let portal = Arc::new(Portal::new(
+            Dependencies {
+                gate: Arc::clone(gate),
+                mailboxes: Arc::new(Mailboxes(proxy.upstreams())),
+                app_passwords: Arc::clone(app_passwords),
+                factors: site.factors(),
+                devices: TrustedDevices::new(
+                    site.store.clone(),
+                    Arc::clone(&site.key),
+                    Arc::clone(&site.clock),
+                ),
+                live_sessions: site.live_sessions(),
+                store: site.store.clone(),
+                audit: (*audit).clone(),
+                key: Arc::clone(&site.key),
+                clock: Arc::clone(&site.clock),
+            },
+            settings,
+        ));
+        if let Ok(address) = listener.address() {
+            announce(address);
+        }
+        let tls = secure.then(|| TlsInForce::new(proxy.tls_for_browsers()));
+        let web = Web::new(Arc::clone(&portal), Arc::clone(&site.clock), site.config.server.refusal_text);
+        let mut serving = JoinSet::new();
+        serving.spawn(listener.serve(web, tls.clone(), closing));
+        let mut chores = JoinSet::new();
+        chores.spawn(tidy(Arc::clone(&portal)));
+        Some(Self { portal, tls, serving, chores })
+    }
+
+    /// From now on what `config` says, and the certificates that `proxy` presents.
+    pub(super) fn adopt(&self, config: &Config, proxy: &Proxy) {
+        if let Some(settings) = Settings::of(config) {
+            self.portal.adopt(settings);
+        }
+        if let Some(tls) = &self.tls {
+            tls.adopt(proxy.tls_for_browsers());
+        }
+    }
+
+    /// Returns when the last answer is given, or its time is over.
+    pub(super) async fn ended(mut self) {
+        while self.serving.join_next().await.is_some() {}
+    }
+}
+
+fn announce(address: SocketAddr) {
+    tracing::info!(%address, "listening for the portal");
+}
+
+async fn tidy(portal: Arc<Portal>) {
+    let mut ticks = interval(TIDY_EVERY);
+    loop {
+        ticks.tick().await;
+        portal.tidy_up().await;
+    }
+}
+
+/// Asks the upstreams of the configuration that is in force at that moment.
+struct Mailboxes(watch::Receiver<Arc<Upstreams>>);
+
+impl MailboxCheck for Mailboxes {
+    fn check<'a>(
+        &'a self,
+        upstream: &'a UpstreamName,
+        user: &'a LoginName,
+        password: &'a Password,
+    ) -> Pin<Box<dyn Future<Output = MailboxVerdict> + Send + 'a>> {
+        Box::pin(async move {
+            let upstreams = Arc::clone(&self.0.borrow());
+            upstreams.check(upstream, user, password).await
+        })
+    }
+}

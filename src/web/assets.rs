@@ -1,0 +1,37 @@
+//! The stylesheet, the script and the icon: compiled in, kept by browsers for as long as they are the same.
+
+use sha2::{Digest as _, Sha256};
+use std::sync::LazyLock;
+
+/// One file.
+pub(super) struct Asset {
+    /// Its name below `/assets/`.
+    pub(super) name: &'static str,
+    /// Its media type.
+    pub(super) kind: &'static str,
+    /// Its bytes.
+    pub(super) content: &'static [u8],
+}
+
+/// All of them.
+pub(super) const ALL: [Asset; 3] = [
+    Asset { name: "style.css", kind: "text/css; charset=utf-8", content: include_bytes!("assets/style.css") },
+    Asset {
+        name: "pages.js",
+        kind: "text/javascript; charset=utf-8",
+        content: include_bytes!("assets/pages.js"),
+    },
+    Asset { name: "icon.svg", kind: "image/svg+xml", content: include_bytes!("assets/icon.svg") },
+];
+
+/// Changes with what is in any of them.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let digest =
+        ALL.iter().fold(Sha256::new(), |digest, asset| digest.chain_update(asset.content)).finalize();
+    digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+});
+
+/// Where `name` is now, so that an old copy is never taken for it.
+pub(super) fn path(name: &str) -> String {
+    format!("/assets/{name}?v={}", *VERSION)
+}

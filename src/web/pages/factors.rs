@@ -1,0 +1,138 @@
+//! Second factors: what is bound, binding, changing, unbinding, recovery codes.
+
+use std::fmt::Write as _;
+
+use askama::Template;
+
+use crate::web::page::Page;
+use crate::web::shown::Shown;
+
+/// Recovery codes of a full set.
+const CODES: u32 = 10;
+
+/// A factor that is bound.
+pub(in crate::web) struct Bound {
+    /// Names it in addresses.
+    pub(in crate::web) id: String,
+    /// Its kind.
+    pub(in crate::web) name: String,
+    /// Since when, last used when.
+    pub(in crate::web) detail: String,
+}
+
+/// What is bound.
+#[derive(Template)]
+#[template(path = "factors.html")]
+pub(in crate::web) struct FactorsPage {
+    /// The frame.
+    pub(in crate::web) page: Page,
+    /// The bound ones.
+    pub(in crate::web) factors: Vec<Bound>,
+    /// Whether the site recommends them.
+    pub(in crate::web) recommended: bool,
+    /// Recovery codes that are still good; none where there never were any.
+    pub(in crate::web) recovery_left: Option<u32>,
+}
+
+impl FactorsPage {
+    /// For each code of a full set, whether it is used up.
+    fn code_marks(&self) -> Vec<bool> {
+        let left = self.recovery_left.unwrap_or(0);
+        (0..CODES).map(|code| code >= left).collect()
+    }
+}
+
+/// What the first binding means; the only page there is where binding is required and nothing bound.
+#[derive(Template)]
+#[template(path = "first_binding.html")]
+pub(in crate::web) struct FirstBindingPage {
+    /// The frame.
+    pub(in crate::web) page: Page,
+    /// Whether the site requires it.
+    pub(in crate::web) required: bool,
+    /// Whether it is not possible from this network.
+    pub(in crate::web) elsewhere: bool,
+    /// Clients of the last month that have no app password yet.
+    pub(in crate::web) clients: Vec<Shown>,
+    /// How many app passwords there are.
+    pub(in crate::web) made: usize,
+}
+
+/// Binding or changing an authenticator app.
+#[derive(Template)]
+#[template(path = "bind_totp.html")]
+pub(in crate::web) struct BindTotpPage {
+    /// The frame.
+    pub(in crate::web) page: Page,
+    /// Whether nothing is bound yet.
+    pub(in crate::web) first: bool,
+    /// Which of the bound ones this replaces.
+    pub(in crate::web) replaces: Option<String>,
+    /// Our own SVG.
+    pub(in crate::web) qr: String,
+    /// The key as it is typed, in groups of four.
+    pub(in crate::web) key_groups: Vec<String>,
+    /// The enrolment for an app on the same device.
+    pub(in crate::web) uri: String,
+    /// Why it did not work.
+    pub(in crate::web) problem: Option<String>,
+}
+
+impl BindTotpPage {
+    fn heading(&self) -> &'static str {
+        if self.replaces.is_some() { "totp-change-title" } else { "totp-bind-title" }
+    }
+
+    fn key(&self) -> String {
+        self.key_groups.concat()
+    }
+}
+
+/// Recovery codes, this once.
+#[derive(Template)]
+#[template(path = "recovery_codes.html")]
+pub(in crate::web) struct RecoveryCodesPage {
+    /// The frame.
+    pub(in crate::web) page: Page,
+    /// Whether they come with the first binding.
+    pub(in crate::web) bound: bool,
+    /// As they are typed.
+    pub(in crate::web) codes: Vec<String>,
+}
+
+impl RecoveryCodesPage {
+    /// The file to keep.
+    fn text(&self) -> String {
+        let address = self.page.address.as_ref().map_or("", Shown::as_str);
+        let head =
+            self.page.words.with_two("recovery-file-text", ("address", &address), ("site", &self.page.site));
+        self.codes.iter().fold(head + "\n\n", |text, code| text + code + "\n")
+    }
+
+    /// The file as an address: the browser keeps it without asking the server for it again.
+    fn download(&self) -> String {
+        let mut address = "data:text/plain;charset=utf-8,".to_owned();
+        for byte in self.text().into_bytes() {
+            let _ = write!(address, "%{byte:02X}");
+        }
+        address
+    }
+}
+
+/// Before unbinding.
+#[derive(Template)]
+#[template(path = "unbind.html")]
+pub(in crate::web) struct UnbindPage {
+    /// The frame.
+    pub(in crate::web) page: Page,
+    /// Which.
+    pub(in crate::web) id: String,
+    /// Whether it is the last one, and the site requires one.
+    pub(in crate::web) refused: bool,
+    /// Whether it is the last one.
+    pub(in crate::web) last: bool,
+    /// Whether app passwords outlive it.
+    pub(in crate::web) keeps_app_passwords: bool,
+    /// How many there are.
+    pub(in crate::web) app_passwords: usize,
+}

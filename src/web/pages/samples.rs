@@ -1,0 +1,433 @@
+//! Every page with made-up content, in both languages. With `MAILWARD_PAGES=DIRECTORY` they are written there, to be
+//! looked at in a browser.
+
+use std::path::Path;
+
+use askama::Template;
+
+use super::app_passwords::{
+    AppPasswordPage, AppPasswordsPage, Choice, CreatedAppPasswordPage, EXPIRIES, NewAppPasswordPage, Row,
+    SUGGESTIONS, TryAppPasswordPage,
+};
+use super::confirm::ConfirmPage;
+use super::error::{ErrorPage, Wrong};
+use super::factors::{BindTotpPage, Bound, FactorsPage, FirstBindingPage, RecoveryCodesPage, UnbindPage};
+use super::guides::{GUIDES, GuidePage, GuidesPage};
+use super::home::{Attempt, Browser, HomePage, Live};
+use super::settings::{Settings, SettingsRow};
+use super::sign_in::{AskedFor, CodePage, SignInPage, TrustPage, Way};
+use crate::base::Timestamp;
+use crate::web::page::{Page, Tab};
+use crate::web::place::Place;
+use crate::web::shown::{Moment, Shown};
+use crate::web::words::Words;
+use crate::web::{assets, qr};
+
+/// A name that must not do what it says.
+const NASTY: &str = "\"><img src=x onerror=alert(1)>\u{202e}";
+
+fn page(words: Words) -> Page {
+    Page {
+        words,
+        site: "mail.example.org".to_owned(),
+        base: String::new(),
+        tab: None,
+        to: Some("/".into()),
+        address: None,
+        whole: false,
+        form_token: "token-of-the-form".to_owned(),
+        done: None,
+    }
+}
+
+fn signed_in(words: Words) -> Page {
+    Page { address: Some(Shown::new("lin.xiaoyue@example.org")), whole: true, ..page(words) }
+}
+
+fn row(words: Words, name: &str, used: Option<(&str, &str)>) -> Row {
+    let used = match used {
+        None => words.say("app-password-unused"),
+        Some((from, client)) => {
+            let when = words.with("when-minutes", "count", 12_u32);
+            words.with_all("app-password-used-by", &[("when", &when), ("from", &from), ("client", &client)])
+        }
+    };
+    Row {
+        id: "0193a1c2".to_owned(),
+        name: Shown::new(name),
+        label: "h7kq".to_owned(),
+        used,
+        created: words.with("when-days", "count", 3_u32),
+        scope: words.say("scope-all"),
+        expires: words.say("expires-never"),
+        state: None,
+    }
+}
+
+fn rows(words: Words) -> Vec<Row> {
+    let mut expired = row(words, NASTY, None);
+    expired.state = Some(words.say("app-password-expired"));
+    vec![
+        row(words, "iPhone", Some(("203.0.113.77", "iPhone Mail 18.2"))),
+        row(words, "办公室的 Foxmail", Some(("2001:db8:4:1::2a", "Foxmail 7.2.25"))),
+        expired,
+    ]
+}
+
+fn settings() -> Settings {
+    let row = |role, tls: &str, starttls: &str| SettingsRow {
+        role,
+        host: "mail.example.org".to_owned(),
+        tls: tls.to_owned(),
+        starttls: starttls.to_owned(),
+    };
+    Settings {
+        rows: vec![
+            row("settings-imap", "993", "143"),
+            row("settings-pop3", "995", "110"),
+            row("settings-smtp", "465, 994", "587"),
+        ],
+    }
+}
+
+fn moment(words: Words, minutes: u64) -> Moment {
+    let now = Timestamp::from_unix_seconds(1_795_773_600);
+    let at = Timestamp::from_unix_seconds(1_795_773_600 - 60 * i64::try_from(minutes).unwrap());
+    Moment::new(at, now, words)
+}
+
+fn bound(words: Words) -> Vec<Bound> {
+    let (when, used) = (words.with("when-days", "count", 12_u32), words.with("when-hours", "count", 2_u32));
+    vec![Bound {
+        id: "0193a1c1".to_owned(),
+        name: words.say("totp-name"),
+        detail: words.with_two("factor-used", ("when", &when), ("used", &used)),
+    }]
+}
+
+fn home(words: Words, full: bool) -> HomePage {
+    let page = signed_in(words).at(Some(Tab::Security), Some(Place::Home));
+    let from = |from: &str| words.with("from", "from", from);
+    let current = Browser {
+        id: "b1".to_owned(),
+        browser: Shown::new("Chrome 142 · Windows"),
+        detail: format!("{} · {}", from("203.0.113.77"), words.say("when-now")),
+        current: true,
+    };
+    if !full {
+        return HomePage {
+            page,
+            factors: vec![],
+            recovery_left: None,
+            app_passwords: vec![],
+            live: vec![],
+            devices: vec![],
+            browsers: vec![current],
+            attempts: vec![],
+        };
+    }
+    let attempt = |good, what: String, client: &str, minutes| Attempt {
+        good,
+        what,
+        detail: words.with_two("from-with", ("from", &"203.0.113.77"), ("client", &client)),
+        at: moment(words, minutes),
+    };
+    HomePage {
+        page,
+        factors: bound(words),
+        recovery_left: Some(3),
+        app_passwords: rows(words),
+        live: vec![
+            Live {
+                id: "s1".to_owned(),
+                client: Shown::new("iPhone Mail 18.2"),
+                detail: format!("IMAP · {}", from("203.0.113.77")),
+                since: moment(words, 42),
+            },
+            Live {
+                id: "s2".to_owned(),
+                client: Shown::new(NASTY),
+                detail: format!("IMAP · {}", from("2001:db8:4:1::2a")),
+                since: moment(words, 400),
+            },
+        ],
+        devices: vec![Browser {
+            id: "d1".to_owned(),
+            browser: Shown::new("Safari · iPhone"),
+            detail: words.with("device-until", "when", words.with("when-in-days", "count", 5_u32)),
+            current: false,
+        }],
+        browsers: vec![
+            current,
+            Browser {
+                id: "b2".to_owned(),
+                browser: Shown::new("Safari · iPhone"),
+                detail: format!("{} · {}", from("198.51.100.9"), words.with("when-hours", "count", 5_u32)),
+                current: false,
+            },
+        ],
+        attempts: vec![
+            attempt(
+                true,
+                words.with_two("attempt-admitted-named", ("protocol", &"IMAP"), ("name", &"iPhone")),
+                "iPhone Mail 18.2",
+                12,
+            ),
+            attempt(false, words.with("attempt-refused", "protocol", "POP3"), "Outlook 16", 190),
+            attempt(false, words.with("attempt-refused", "protocol", "SMTP"), "Foxmail 7.2.25", 3_000),
+        ],
+    }
+}
+
+fn code(page: Page, asked_for: AskedFor, ask: Way, others: Vec<Way>, problem: Option<&str>) -> CodePage {
+    let problem = problem.map(|key| page.say(key));
+    CodePage { page, asked_for, action: "/second-factor".to_owned(), ask, others, problem }
+}
+
+fn totp(words: Words, replaces: Option<String>, problem: Option<String>) -> BindTotpPage {
+    let uri = "otpauth://totp/mail.example.org:lin.xiaoyue%40example.org?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=mail.example.org";
+    BindTotpPage {
+        page: signed_in(words).at(Some(Tab::Factors), Some(Place::Totp)),
+        first: replaces.is_none(),
+        replaces,
+        qr: qr::svg(uri),
+        key_groups: ["JBSW", "Y3DP", "EHPK", "3PXP", "JBSW", "Y3DP", "EHPK", "3PXP"]
+            .map(str::to_owned)
+            .into(),
+        uri: uri.to_owned(),
+        problem,
+    }
+}
+
+fn first(page: Page, required: bool, elsewhere: bool, clients: bool) -> FirstBindingPage {
+    let clients =
+        if clients { ["Foxmail 7.2.25", "iPhone Mail 18.2", NASTY].map(Shown::new).into() } else { vec![] };
+    FirstBindingPage { page, required, elsewhere, clients, made: 1 }
+}
+
+fn new_app_password(words: Words, problem: Option<&str>) -> NewAppPasswordPage {
+    let page = signed_in(words).at(Some(Tab::AppPasswords), Some(Place::NewAppPassword));
+    let protocol =
+        |value: &str, key: &str| Choice { value: value.to_owned(), name: words.say(key), chosen: true };
+    let mut expiries =
+        vec![Choice { value: String::new(), name: words.say("new-expires-never"), chosen: true }];
+    expiries.extend(EXPIRIES.map(|days| Choice {
+        value: days.to_string(),
+        name: words.with("new-expires-days", "count", days),
+        chosen: false,
+    }));
+    NewAppPasswordPage {
+        name: Shown::new(if problem.is_some() { NASTY } else { "" }),
+        suggestions: SUGGESTIONS,
+        limited: problem.is_some(),
+        protocols: vec![
+            protocol("imap", "protocol-imap"),
+            protocol("pop3", "protocol-pop3"),
+            protocol("smtp", "protocol-smtp"),
+        ],
+        expiries,
+        problem: problem.map(|key| words.say(key)),
+        page,
+    }
+}
+
+fn trying(words: Words, seen: bool, waits: bool) -> TryAppPasswordPage {
+    let when = words.with("when-minutes", "count", 1_u32);
+    let seen = seen.then(|| words.with_two("try-seen-lead", ("when", &when), ("from", &"203.0.113.77")));
+    TryAppPasswordPage {
+        page: signed_in(words).at(Some(Tab::AppPasswords), None),
+        id: "0193a1c2".to_owned(),
+        name: Shown::new("iPhone"),
+        seen,
+        looks: 1,
+        waits,
+    }
+}
+
+/// Every page, named.
+fn all(words: Words) -> Vec<(String, String)> {
+    let mut pages: Vec<(String, Box<dyn DynPage>)> = Vec::new();
+    let mut add = |name: &str, page: Box<dyn DynPage>| pages.push((name.to_owned(), page));
+    let entering = |words| Page { address: Some(Shown::new("lin.xiaoyue@example.org")), ..page(words) };
+    let tab = |tab, place| signed_in(words).at(Some(tab), Some(place));
+    let others = || vec![Way::Recovery];
+
+    add(
+        "sign-in",
+        Box::new(SignInPage { page: page(words), to: None, login: Shown::default(), problem: None }),
+    );
+    let problem = Some(words.say("sign-in-wrong"));
+    add(
+        "sign-in-wrong",
+        Box::new(SignInPage { page: page(words), to: None, login: Shown::new(NASTY), problem }),
+    );
+    add("code", Box::new(code(entering(words), AskedFor::Entering, Way::Totp, others(), None)));
+    add(
+        "code-wrong",
+        Box::new(code(entering(words), AskedFor::Entering, Way::Totp, others(), Some("code-wrong"))),
+    );
+    add(
+        "code-recovery",
+        Box::new(code(entering(words), AskedFor::Entering, Way::Recovery, vec![Way::Totp], None)),
+    );
+    add("verify", Box::new(code(signed_in(words), AskedFor::Changing, Way::Totp, others(), None)));
+    add(
+        "trust",
+        Box::new(TrustPage {
+            page: entering(words),
+            action: "/trust".to_owned(),
+            days: 7,
+            browser: Shown::new("Chrome 142 · Windows"),
+        }),
+    );
+    add("home", Box::new(home(words, true)));
+    add("home-empty", Box::new(home(words, false)));
+    let factors = |factors, recovery_left| FactorsPage {
+        page: tab(Tab::Factors, Place::Factors),
+        factors,
+        recommended: true,
+        recovery_left,
+    };
+    add("factors", Box::new(factors(bound(words), Some(7))));
+    add("factors-none", Box::new(factors(vec![], None)));
+    add("first", Box::new(first(tab(Tab::Factors, Place::FirstBinding), false, false, true)));
+    add("first-required", Box::new(first(entering(words), true, true, false)));
+    add("totp", Box::new(totp(words, None, None)));
+    add("totp-change", Box::new(totp(words, Some("0193a1c1".to_owned()), Some(words.say("totp-wrong")))));
+    let codes: Vec<_> = (0..10).map(|n| format!("k{n}mp7 x{n}q9w")).collect();
+    add(
+        "recovery",
+        Box::new(RecoveryCodesPage {
+            page: signed_in(words).at(Some(Tab::Factors), None),
+            bound: true,
+            codes,
+        }),
+    );
+    let unbind = |refused| UnbindPage {
+        page: tab(Tab::Factors, Place::Factors),
+        id: "0193a1c1".to_owned(),
+        refused,
+        last: true,
+        keeps_app_passwords: false,
+        app_passwords: 3,
+    };
+    add("unbind", Box::new(unbind(false)));
+    add("unbind-refused", Box::new(unbind(true)));
+    let mut list = AppPasswordsPage { page: tab(Tab::AppPasswords, Place::AppPasswords), rows: rows(words) };
+    list.page.done = Some(words.say("done-deleted"));
+    add("app-passwords", Box::new(list));
+    let none = AppPasswordsPage { page: tab(Tab::AppPasswords, Place::AppPasswords), rows: vec![] };
+    add("app-passwords-none", Box::new(none));
+    let one = row(words, "办公室的 Foxmail", Some(("2001:db8:4:1::2a", "Foxmail 7.2.25")));
+    let page_of_one = AppPasswordPage {
+        page: signed_in(words).at(Some(Tab::AppPasswords), None),
+        one,
+        typed_name: Shown::new("办公室的 Foxmail"),
+        problem: None,
+    };
+    add("app-password", Box::new(page_of_one));
+    add("new", Box::new(new_app_password(words, None)));
+    add("new-wrong", Box::new(new_app_password(words, Some("new-bad-name"))));
+    let created = CreatedAppPasswordPage {
+        page: signed_in(words).at(Some(Tab::AppPasswords), None),
+        id: "0193a1c2".to_owned(),
+        name: Shown::new("iPhone"),
+        groups: ["h7kq", "m3xw", "9rtd", "pz5n"].map(str::to_owned).into(),
+        login: Shown::new("lin.xiaoyue@example.org"),
+        settings: settings(),
+    };
+    add("created", Box::new(created));
+    add("try", Box::new(trying(words, false, true)));
+    add("try-seen", Box::new(trying(words, true, true)));
+    add("try-nothing", Box::new(trying(words, false, false)));
+    add("delete-all", Box::new(ConfirmPage::delete_all(tab(Tab::AppPasswords, Place::DeleteAll), 3)));
+    add("lock", Box::new(ConfirmPage::lock(tab(Tab::Security, Place::Lock))));
+    add("guides", Box::new(GuidesPage::new(tab(Tab::Guides, Place::Guides), settings())));
+    for guide in GUIDES {
+        let page = if guide.slug == "other" { page(words) } else { tab(Tab::Guides, Place::Guides) };
+        add(&format!("guide-{}", guide.slug), Box::new(GuidePage::new(page, guide, settings())));
+    }
+    for wrong in Wrong::ALL {
+        add(&format!("error-{}", wrong.status()), Box::new(ErrorPage::new(page(words), wrong)));
+    }
+    pages.into_iter().map(|(name, page)| (name, page.rendered())).collect()
+}
+
+trait DynPage {
+    fn rendered(&self) -> String;
+}
+
+impl<T: Template> DynPage for T {
+    fn rendered(&self) -> String {
+        self.render().unwrap()
+    }
+}
+
+#[test]
+fn every_page_renders_in_both_languages_and_obeys_nobodys_name() {
+    let written = std::env::var_os("MAILWARD_PAGES");
+    for words in Words::ALL {
+        for (name, html) in all(words) {
+            assert!(html.starts_with(&format!("<!doctype html>\n<html lang=\"{}\"", words.tag())), "{name}");
+            assert!(
+                !html.contains("<img") && !html.contains('\u{202e}') && !html.contains("onerror=alert(1)>"),
+                "{name}"
+            );
+            for (count, word) in [(1, "<h1"), (1, "<main"), (1, "</html>")] {
+                assert_eq!(html.matches(word).count(), count, "{name}: {word}");
+            }
+            // The policy of the pages forbids what stands in them: it would just not work.
+            for word in [" style=", "<style", " onclick=", "javascript:", "http://"] {
+                assert!(!html.contains(word), "{name}: {word}");
+            }
+            if let Some(directory) = &written {
+                write(Path::new(directory), words, &name, &html);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_form_of_somebody_who_is_signed_in_carries_their_token() {
+    for (name, html) in all(Words::ALL[1]) {
+        for form in html.split("<form ").skip(1) {
+            let form = form.split("</form>").next().unwrap();
+            let without = form.contains("action=\"/language\"") || form.contains("action=\"/sign-in\"");
+            assert!(without || form.contains("name=\"form\" value=\"token-of-the-form\""), "{name}: {form}");
+        }
+    }
+}
+
+#[test]
+fn every_field_has_a_label_and_every_reference_its_target() {
+    let attribute = |tag: &str, name: &str| {
+        let (_, rest) = tag.split_once(&format!(" {name}=\""))?;
+        rest.split('"').next().map(str::to_owned)
+    };
+    for (name, html) in all(Words::ALL[0]) {
+        for tag in html.split('<').filter(|tag| tag.starts_with("input ") || tag.starts_with("select ")) {
+            let kind = attribute(tag, "type").unwrap_or_default();
+            if kind != "hidden" && kind != "checkbox" {
+                let id = attribute(tag, "id").unwrap();
+                assert!(html.contains(&format!("for=\"{id}\"")), "{name}: {tag}");
+            }
+        }
+        for tag in html.split('<') {
+            for reference in ["aria-labelledby", "aria-describedby", "list"] {
+                if let Some(id) = attribute(tag, reference) {
+                    assert_eq!(html.matches(&format!(" id=\"{id}\"")).count(), 1, "{name}: {id}");
+                }
+            }
+        }
+    }
+}
+
+fn write(directory: &Path, words: Words, name: &str, html: &str) {
+    let assets_directory = directory.join("assets");
+    std::fs::create_dir_all(&assets_directory).unwrap();
+    for asset in assets::ALL {
+        std::fs::write(assets_directory.join(asset.name), asset.content).unwrap();
+    }
+    let html = html.replace("=\"/assets/", "=\"assets/");
+    std::fs::write(directory.join(format!("{name}.{}.html", words.tag())), html).unwrap();
+}

@@ -1,0 +1,326 @@
+//! App passwords.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+
+use crate::app_password::Scope;
+use crate::base::{AppPasswordId, NetworkList, Protocol, ProtocolSet, Timestamp};
+use crate::portal::{NewAppPassword, NoAppPassword, Visit};
+use crate::store::AppPasswordRecord;
+use crate::web::answer::{Answer, Stop, html, shown};
+use crate::web::asked::Asked;
+use crate::web::desk::{Desk, done, inside};
+use crate::web::forms::Form;
+use crate::web::page::Tab;
+use crate::web::pages::app_passwords::{
+    AppPasswordPage, AppPasswordsPage, Choice, CreatedAppPasswordPage, EXPIRIES, NewAppPasswordPage, Row,
+    SUGGESTIONS, TryAppPasswordPage,
+};
+use crate::web::pages::confirm::ConfirmPage;
+use crate::web::pages::error::Wrong;
+use crate::web::place::Place;
+use crate::web::shown::{Moment, Shown, day};
+use crate::web::words::Words;
+
+/// More than any name may have, so that a name that is too long is refused and not cut.
+const NAME_MAX: usize = 1024;
+
+/// How long the page that waits for a first login looks by itself: four seconds each time.
+const LOOKS: u32 = 75;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The list, the newest first.
+pub(super) async fn list(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
+    let visit = desk.inside(&asked, Place::AppPasswords).await?;
+    let rows = rows(&desk, &asked, &visit).await?.into_iter().map(|(_, row)| row).collect();
+    let page = desk.page(&asked, &visit, Some(Tab::AppPasswords), Some(Place::AppPasswords));
+    shown(&AppPasswordsPage { page, rows })
+}
+
+async fn rows(desk: &Desk, asked: &Asked, visit: &Visit) -> Result<Vec<(AppPasswordRecord, Row)>, Stop> {
+    let overview = desk.portal.overview(inside(visit)?).await?;
+    let now = desk.clock.now();
+    let rows = overview.app_passwords.into_iter().rev().map(|(record, scope)| {
+        let row = row(&record, scope.as_ref(), now, asked.words);
+        (record, row)
+    });
+    Ok(rows.collect())
+}
+
+async fn one(
+    desk: &Desk,
+    asked: &Asked,
+    visit: &Visit,
+    id: AppPasswordId,
+) -> Result<(AppPasswordRecord, Row), Stop> {
+    let mut rows = rows(desk, asked, visit).await?.into_iter();
+    // Somebody else's looks like none at all.
+    rows.find(|(record, _)| record.id == id).ok_or(Stop::Wrong(Wrong::Missing))
+}
+
+/// One of them.
+pub(super) async fn show(State(desk): State<Arc<Desk>>, asked: Asked, Path(id): Path<String>) -> Answer {
+    let id = parsed(&id)?;
+    let visit = desk.inside(&asked, Place::AppPassword(id)).await?;
+    shown(&page_of_one(&desk, &asked, &visit, id, None).await?)
+}
+
+async fn page_of_one(
+    desk: &Desk,
+    asked: &Asked,
+    visit: &Visit,
+    id: AppPasswordId,
+    problem: Option<&str>,
+) -> Result<AppPasswordPage, Stop> {
+    let (record, row) = one(desk, asked, visit, id).await?;
+    Ok(AppPasswordPage {
+        page: desk.page(asked, visit, Some(Tab::AppPasswords), Some(Place::AppPassword(id))),
+        one: row,
+        typed_name: Shown::new(&record.name),
+        problem: problem.map(|key| asked.words.say(key)),
+    })
+}
+
+/// Another name for it.
+pub(super) async fn rename(
+    State(desk): State<Arc<Desk>>,
+    asked: Asked,
+    Path(id): Path<String>,
+    form: Form,
+) -> Answer {
+    let id = parsed(&id)?;
+    let visit = desk.acting(&asked, &form, Place::AppPassword(id)).await?;
+    let fresh = desk.fresh(&asked, &visit, Place::AppPassword(id))?;
+    match desk.portal.rename_app_password(fresh, id, form.text("name", NAME_MAX)).await {
+        Ok(()) => Ok(done(&asked, Place::AppPassword(id), "renamed")),
+        Err(NoAppPassword::Invalid(_)) => {
+            let page = page_of_one(&desk, &asked, &visit, id, Some("rename-bad")).await?;
+            html(StatusCode::UNPROCESSABLE_ENTITY, &page)
+        }
+        Err(refused) => Err(stop(refused)),
+    }
+}
+
+/// Gone.
+pub(super) async fn delete(
+    State(desk): State<Arc<Desk>>,
+    asked: Asked,
+    Path(id): Path<String>,
+    form: Form,
+) -> Answer {
+    let id = parsed(&id)?;
+    let visit = desk.acting(&asked, &form, Place::AppPassword(id)).await?;
+    let fresh = desk.fresh(&asked, &visit, Place::AppPassword(id))?;
+    desk.portal.revoke_app_password(fresh, id).await.map_err(stop)?;
+    Ok(done(&asked, Place::AppPasswords, "deleted"))
+}
+
+/// Asks before all go.
+pub(super) async fn ask_delete_all(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
+    let visit = desk.inside(&asked, Place::DeleteAll).await?;
+    desk.fresh(&asked, &visit, Place::DeleteAll)?;
+    let count = desk.portal.app_passwords(inside(&visit)?).await?.len();
+    let page = desk.page(&asked, &visit, Some(Tab::AppPasswords), Some(Place::DeleteAll));
+    shown(&ConfirmPage::delete_all(page, count))
+}
+
+/// All gone.
+pub(super) async fn delete_all(State(desk): State<Arc<Desk>>, asked: Asked, form: Form) -> Answer {
+    let visit = desk.acting(&asked, &form, Place::DeleteAll).await?;
+    desk.portal.revoke_all_app_passwords(desk.fresh(&asked, &visit, Place::DeleteAll)?).await?;
+    Ok(done(&asked, Place::AppPasswords, "deleted-all"))
+}
+
+/// The form for a new one.
+pub(super) async fn form(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
+    let visit = desk.inside(&asked, Place::NewAppPassword).await?;
+    desk.fresh(&asked, &visit, Place::NewAppPassword)?;
+    let wanted =
+        Wanted { name: asked.query.text("name", NAME_MAX), protocols: Protocol::ALL.into(), days: None };
+    shown(&form_page(&desk, &asked, &visit, &wanted, None))
+}
+
+/// What somebody wants.
+struct Wanted<'f> {
+    name: &'f str,
+    protocols: Vec<Protocol>,
+    days: Option<u32>,
+}
+
+impl<'f> Wanted<'f> {
+    fn of(form: &'f Form) -> Self {
+        let protocols = Protocol::ALL.into_iter();
+        let protocols = protocols.filter(|one| form.chosen("protocol").any(|chosen| chosen == one.as_str()));
+        let days = form.text("expires", 10).parse().ok().filter(|days| EXPIRIES.contains(days));
+        Self { name: form.text("name", NAME_MAX), protocols: protocols.collect(), days }
+    }
+
+    fn scope(&self, now: Timestamp) -> Option<Scope> {
+        let protocols: Vec<_> = self.protocols.iter().map(|one| one.as_str()).collect();
+        let protocols: ProtocolSet = protocols.join(",").parse().ok()?;
+        let expires_at = self.days.map(|days| now.plus(DAY * days));
+        Some(Scope { protocols, networks: NetworkList::default(), expires_at })
+    }
+}
+
+/// Makes it, and shows it once.
+pub(super) async fn create(State(desk): State<Arc<Desk>>, asked: Asked, form: Form) -> Answer {
+    let visit = desk.acting(&asked, &form, Place::NewAppPassword).await?;
+    let fresh = desk.fresh(&asked, &visit, Place::NewAppPassword)?;
+    let wanted = Wanted::of(&form);
+    let again = |status, problem| html(status, &form_page(&desk, &asked, &visit, &wanted, Some(problem)));
+    let Some(scope) = wanted.scope(desk.clock.now()) else {
+        return again(StatusCode::UNPROCESSABLE_ENTITY, "new-no-protocol");
+    };
+    let created = desk.portal.create_app_password(fresh, &NewAppPassword { name: wanted.name, scope }).await;
+    let created = match created {
+        Ok(created) => created,
+        Err(NoAppPassword::Invalid(_)) => return again(StatusCode::UNPROCESSABLE_ENTITY, "new-bad-name"),
+        Err(NoAppPassword::LimitReached(_)) => return again(StatusCode::CONFLICT, "new-too-many"),
+        Err(NoAppPassword::NeedsMailboxPassword) => return again(StatusCode::CONFLICT, "new-needs-password"),
+        Err(NoAppPassword::Busy) => return again(StatusCode::SERVICE_UNAVAILABLE, "new-busy"),
+        Err(NoAppPassword::Broken(_)) => return again(StatusCode::SERVICE_UNAVAILABLE, "new-unavailable"),
+        Err(NoAppPassword::NotFound) => return Err(Stop::Wrong(Wrong::Missing)),
+    };
+    let printed = String::from_utf8_lossy(created.printed.expose());
+    shown(&CreatedAppPasswordPage {
+        page: desk.page(&asked, &visit, Some(Tab::AppPasswords), None),
+        id: created.id.to_string(),
+        name: Shown::new(wanted.name),
+        groups: printed.split(' ').map(str::to_owned).collect(),
+        login: Shown::new(visit.address()),
+        settings: desk.client_settings(),
+    })
+}
+
+fn form_page(
+    desk: &Desk,
+    asked: &Asked,
+    visit: &Visit,
+    wanted: &Wanted<'_>,
+    problem: Option<&'static str>,
+) -> NewAppPasswordPage {
+    let words = asked.words;
+    let offered = desk.portal.settings();
+    let protocols =
+        Protocol::ALL.into_iter().filter(|one| offered.doors.iter().any(|door| door.protocol == *one));
+    let protocols: Vec<_> = protocols
+        .map(|one| Choice {
+            value: one.as_str().to_owned(),
+            name: words.say(match one {
+                Protocol::Imap => "protocol-imap",
+                Protocol::Pop3 => "protocol-pop3",
+                Protocol::Smtp => "protocol-smtp",
+            }),
+            chosen: wanted.protocols.contains(&one),
+        })
+        .collect();
+    let never =
+        Choice { value: String::new(), name: words.say("new-expires-never"), chosen: wanted.days.is_none() };
+    let days = EXPIRIES.map(|days| Choice {
+        value: days.to_string(),
+        name: words.with("new-expires-days", "count", days),
+        chosen: wanted.days == Some(days),
+    });
+    NewAppPasswordPage {
+        page: desk.page(asked, visit, Some(Tab::AppPasswords), Some(Place::NewAppPassword)),
+        name: Shown::new(wanted.name),
+        suggestions: SUGGESTIONS,
+        limited: wanted.days.is_some() || protocols.iter().any(|protocol| !protocol.chosen),
+        protocols,
+        expiries: std::iter::once(never).chain(days).collect(),
+        problem: problem.map(|key| words.say(key)),
+    }
+}
+
+/// Waits for the first login with it.
+pub(super) async fn watch(State(desk): State<Arc<Desk>>, asked: Asked, Path(id): Path<String>) -> Answer {
+    let id = parsed(&id)?;
+    let visit = desk.inside(&asked, Place::Try(id)).await?;
+    let records = desk.portal.app_passwords(inside(&visit)?).await?;
+    let record = records.into_iter().find(|record| record.id == id).ok_or(Stop::Wrong(Wrong::Missing))?;
+    let now = desk.clock.now();
+    let seen = record.last_used_at.map(|at| {
+        let when = Moment::new(at, now, asked.words).words;
+        let from = Shown::new(record.last_used_address.as_deref().unwrap_or("–"));
+        asked.words.with_two("try-seen-lead", ("when", &when), ("from", &from))
+    });
+    let looks = asked.query.text("looks", 4).parse().unwrap_or(0_u32);
+    shown(&TryAppPasswordPage {
+        page: desk.page(&asked, &visit, Some(Tab::AppPasswords), Some(Place::Try(id))),
+        id: id.to_string(),
+        name: Shown::new(&record.name),
+        seen,
+        looks: looks.saturating_add(1),
+        waits: looks < LOOKS,
+    })
+}
+
+/// An app password, as lists show it.
+pub(super) fn row(record: &AppPasswordRecord, scope: Option<&Scope>, now: Timestamp, words: Words) -> Row {
+    let when = |at| Moment::new(at, now, words).words;
+    let from = Shown::new(record.last_used_address.as_deref().unwrap_or("–"));
+    let used = match (record.last_used_at, &record.last_used_program) {
+        (None, _) => words.say("app-password-unused"),
+        (Some(at), None) => words.with_two("app-password-used", ("when", &when(at)), ("from", &from)),
+        (Some(at), Some(program)) => {
+            let client = Shown::new(program);
+            words.with_all(
+                "app-password-used-by",
+                &[("when", &when(at)), ("from", &from), ("client", &client)],
+            )
+        }
+    };
+    let state = match scope {
+        // Somebody has changed the row: it opens nothing.
+        None => Some("app-password-void"),
+        Some(scope) if scope.is_over(now) => Some("app-password-expired"),
+        Some(_) if record.stale_since.is_some() => Some("app-password-stale"),
+        Some(_) => None,
+    };
+    Row {
+        id: record.id.to_string(),
+        name: Shown::new(&record.name),
+        label: record.label.clone(),
+        used,
+        created: when(record.created_at),
+        scope: scope.map_or_else(|| "–".to_owned(), |scope| scope_in_words(scope, words)),
+        expires: record.expires_at.map_or_else(|| words.say("expires-never"), |at| day(at, words)),
+        state: state.map(|key| words.say(key)),
+    }
+}
+
+fn scope_in_words(scope: &Scope, words: Words) -> String {
+    let protocols: Vec<_> = Protocol::ALL.into_iter().filter(|one| scope.protocols.contains(*one)).collect();
+    let protocols = if protocols.len() == Protocol::ALL.len() {
+        words.say("scope-all")
+    } else {
+        protocols.iter().map(|one| one.as_str().to_uppercase()).collect::<Vec<_>>().join(", ")
+    };
+    if scope.networks.is_empty() {
+        return protocols;
+    }
+    words.with_two(
+        "scope-networks",
+        ("protocols", &protocols),
+        ("networks", &Shown::new(&scope.networks.to_string())),
+    )
+}
+
+fn parsed(id: &str) -> Result<AppPasswordId, Stop> {
+    id.parse().map_err(|_| Stop::Wrong(Wrong::Missing))
+}
+
+fn stop(refused: NoAppPassword) -> Stop {
+    Stop::Wrong(match refused {
+        NoAppPassword::NotFound => Wrong::Missing,
+        NoAppPassword::Broken(_) | NoAppPassword::Busy => Wrong::Unavailable,
+        NoAppPassword::Invalid(_) | NoAppPassword::LimitReached(_) | NoAppPassword::NeedsMailboxPassword => {
+            Wrong::Request
+        }
+    })
+}

@@ -1,0 +1,156 @@
+//! My security.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+
+use super::app_passwords::row;
+use super::factors::bound;
+use crate::audit::event::Outcome;
+use crate::base::Timestamp;
+use crate::portal::{self, Overview, Visit};
+use crate::web::answer::{Answer, shown};
+use crate::web::asked::Asked;
+use crate::web::desk::{Desk, inside};
+use crate::web::page::Tab;
+use crate::web::pages::home::{Attempt, Browser, HomePage, Live};
+use crate::web::place::Place;
+use crate::web::shown::{Moment, Shown};
+use crate::web::user_agent;
+use crate::web::words::Words;
+
+/// How much of what happened fits a page.
+const ATTEMPTS_SHOWN: usize = 25;
+
+/// The page.
+pub(super) async fn show(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
+    let visit = desk.inside(&asked, Place::Home).await?;
+    let overview = desk.portal.overview(inside(&visit)?).await?;
+    let seen = Seen { words: asked.words, now: desk.clock.now() };
+    let current = asked.device().map(|device| device.hash());
+    let Overview { factors, recovery_codes, devices, browsers, mail_sessions, attempts, .. } = overview;
+    let devices = devices.into_iter().map(|device| Browser {
+        id: device.id.to_string(),
+        browser: user_agent::named(device.browser.as_deref(), seen.words),
+        detail: format!(
+            "{} · {}",
+            seen.words.with("device-until", "when", seen.when(device.expires_at)),
+            seen.words.with("from", "from", Shown::new(&device.address)),
+        ),
+        current: current.is_some_and(|current| current[..] == device.token[..]),
+    });
+    let browsers = browsers.into_iter().map(|browser| Browser {
+        id: browser.id.to_string(),
+        browser: user_agent::named(browser.browser.as_deref(), seen.words),
+        detail: format!(
+            "{} · {}",
+            seen.words.with("from", "from", Shown::new(&browser.address)),
+            seen.when(browser.seen_at)
+        ),
+        current: is_this(&visit, &browser.id),
+    });
+    let live = mail_sessions.into_iter().map(|session| Live {
+        id: session.id.to_string(),
+        client: match session.name.or(session.program) {
+            Some(name) => Shown::new(&name),
+            None => Shown::new(&seen.words.say("unknown-client")),
+        },
+        detail: format!(
+            "{} · {}",
+            session.protocol.to_uppercase(),
+            seen.words.with("from", "from", Shown::new(&session.client))
+        ),
+        since: Moment::new(session.since, seen.now, seen.words),
+    });
+    let names: Vec<_> = overview.app_passwords.iter().map(|(row, _)| (row.id, row.name.clone())).collect();
+    let attempts = attempts.into_iter().take(ATTEMPTS_SHOWN).map(|attempt| seen.attempt(&attempt, &names));
+    shown(&HomePage {
+        page: desk.page(&asked, &visit, Some(Tab::Security), Some(Place::Home)),
+        recovery_left: (!factors.is_empty()).then_some(recovery_codes),
+        factors: factors.iter().map(|factor| bound(factor, seen.now, seen.words)).collect(),
+        app_passwords: overview
+            .app_passwords
+            .iter()
+            .rev()
+            .map(|(record, scope)| row(record, scope.as_ref(), seen.now, seen.words))
+            .collect(),
+        live: live.collect(),
+        devices: devices.collect(),
+        browsers: browsers.collect(),
+        attempts: attempts.collect(),
+    })
+}
+
+fn is_this(visit: &Visit, id: &crate::base::PortalSessionId) -> bool {
+    visit.id() == *id
+}
+
+/// Through whose eyes, and when.
+struct Seen {
+    words: Words,
+    now: Timestamp,
+}
+
+impl Seen {
+    fn when(&self, at: Timestamp) -> String {
+        Moment::new(at, self.now, self.words).words
+    }
+
+    fn attempt(&self, attempt: &portal::Attempt, names: &[(crate::base::AppPasswordId, String)]) -> Attempt {
+        let from = Shown::new(&attempt.address);
+        let detail = match &attempt.program {
+            Some(program) => {
+                let program = match &attempt.way {
+                    portal::Way::Mail { .. } => Shown::new(program),
+                    portal::Way::Portal | portal::Way::SecondFactor(_) => {
+                        user_agent::named(Some(program), self.words)
+                    }
+                };
+                self.words.with_two("from-with", ("from", &from), ("client", &program))
+            }
+            None => self.words.with("from", "from", from),
+        };
+        Attempt {
+            good: attempt.outcome == Outcome::Admitted,
+            what: self.what(attempt, names),
+            detail,
+            at: Moment::new(attempt.at, self.now, self.words),
+        }
+    }
+
+    fn what(&self, attempt: &portal::Attempt, names: &[(crate::base::AppPasswordId, String)]) -> String {
+        let words = self.words;
+        match (&attempt.way, attempt.outcome) {
+            (portal::Way::Mail { protocol, app_password }, Outcome::Admitted) => {
+                let protocol = protocol.as_str().to_uppercase();
+                let name = names.iter().find(|(id, _)| Some(*id) == *app_password);
+                match name {
+                    Some((_, name)) => words.with_two(
+                        "attempt-admitted-named",
+                        ("protocol", &protocol),
+                        ("name", &Shown::new(name)),
+                    ),
+                    None => words.with("attempt-admitted", "protocol", protocol),
+                }
+            }
+            (portal::Way::Mail { protocol, .. }, outcome) => {
+                let protocol = protocol.as_str().to_uppercase();
+                match outcome {
+                    Outcome::Admitted | Outcome::Refused => {
+                        words.with("attempt-refused", "protocol", protocol)
+                    }
+                    Outcome::Limited => words.with("attempt-limited", "protocol", protocol),
+                    Outcome::Unavailable => words.with("attempt-unavailable", "protocol", protocol),
+                }
+            }
+            (portal::Way::Portal, Outcome::Admitted) => words.say("attempt-portal"),
+            (portal::Way::Portal, Outcome::Refused) => words.say("attempt-portal-refused"),
+            (portal::Way::Portal, Outcome::Limited) => words.say("attempt-portal-limited"),
+            (portal::Way::Portal, Outcome::Unavailable) => words.say("attempt-portal-unavailable"),
+            (portal::Way::SecondFactor(_), Outcome::Admitted) => words.say("attempt-code"),
+            (portal::Way::SecondFactor(_), Outcome::Refused) => words.say("attempt-code-refused"),
+            (portal::Way::SecondFactor(_), Outcome::Limited) => words.say("attempt-code-limited"),
+            (portal::Way::SecondFactor(_), Outcome::Unavailable) => words.say("attempt-code-unavailable"),
+        }
+    }
+}

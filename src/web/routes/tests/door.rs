@@ -1,0 +1,118 @@
+//! The door itself: real sockets, real TLS.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::harness::Site;
+use crate::web::{TlsInForce, WebListener};
+
+const HEAD: &str = "Host: anything.example\r\nSec-Fetch-Site: same-origin\r\n";
+
+/// A certificate of its own, and a client that trusts nothing else.
+fn certificate() -> (Arc<ServerConfig>, TlsConnector) {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    (Arc::new(server), TlsConnector::from(Arc::new(client)))
+}
+
+struct Door {
+    address: SocketAddr,
+    close: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+}
+
+async fn open(site: &Site, tls: Option<TlsInForce>) -> Door {
+    let listener = WebListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let (address, (close, closing)) = (listener.address().unwrap(), watch::channel(false));
+    let serving = tokio::spawn(listener.serve(site.web.clone(), tls, closing));
+    Door { address, close, serving }
+}
+
+async fn said(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> String {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    // Who is refused may be cut off.
+    let _ = timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await.unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+async fn shake(
+    tls: &TlsConnector,
+    address: SocketAddr,
+) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+    let name = ServerName::try_from("localhost").unwrap();
+    tls.connect(name, TcpStream::connect(address).await?).await
+}
+
+#[tokio::test]
+async fn a_page_is_served_over_tls_and_the_next_connection_sees_the_next_certificate() {
+    let site = Site::open().await;
+    let ((first, trusting_first), (second, trusting_second)) = (certificate(), certificate());
+    let tls = TlsInForce::new(first);
+    let door = open(&site, Some(tls.clone())).await;
+    let request = format!("GET /sign-in HTTP/1.1\r\n{HEAD}Connection: close\r\n\r\n");
+    let answer = said(shake(&trusting_first, door.address).await.unwrap(), &request).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(!answer.contains("anything.example"), "nobody's `Host` leads anywhere");
+    tls.adopt(second);
+    assert!(shake(&trusting_first, door.address).await.is_err());
+    assert!(shake(&trusting_second, door.address).await.is_ok());
+    let plain = said(TcpStream::connect(door.address).await.unwrap(), &request).await;
+    assert!(!plain.contains("HTTP"), "{plain}");
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_refused_and_the_next_one_served() {
+    let site = Site::open().await;
+    let door = open(&site, None).await;
+    let ask = async |request: String| said(TcpStream::connect(door.address).await.unwrap(), &request).await;
+    let form = "Content-Type: application/x-www-form-urlencoded\r\nConnection: close\r\n";
+    let body = "a".repeat(64 * 1024 + 1);
+    let large =
+        ask(format!("POST /sign-in HTTP/1.1\r\n{HEAD}{form}Content-Length: {}\r\n\r\n{body}", body.len()));
+    assert!(large.await.starts_with("HTTP/1.1 413 "));
+    let head = ask(format!("GET / HTTP/1.1\r\n{HEAD}X: {}\r\n\r\n", "x".repeat(20_000))).await;
+    assert!(head.starts_with("HTTP/1.1 431 "), "{head}");
+    let garbage = ask("* OK IMAP\r\n\r\n".to_owned()).await;
+    assert!(!garbage.contains("IMAP"), "{garbage}");
+    let fine = ask(format!("GET /assets/style.css HTTP/1.1\r\n{HEAD}Connection: close\r\n\r\n")).await;
+    assert!(fine.starts_with("HTTP/1.1 200 OK\r\n"), "{fine}");
+}
+
+#[tokio::test]
+async fn a_door_that_closes_lets_go_of_those_who_wait_and_takes_nobody_in() {
+    let site = Site::open().await;
+    let door = open(&site, None).await;
+    let mut idle = TcpStream::connect(door.address).await.unwrap();
+    idle.write_all(format!("GET /sign-in HTTP/1.1\r\n{HEAD}\r\n").as_bytes()).await.unwrap();
+    assert!(idle.read(&mut [0; 64]).await.unwrap() > 0);
+    door.close.send_replace(true);
+    timeout(Duration::from_secs(5), door.serving).await.unwrap().unwrap();
+    let mut rest = Vec::new();
+    timeout(Duration::from_secs(5), idle.read_to_end(&mut rest)).await.unwrap().unwrap();
+    assert!(TcpStream::connect(door.address).await.is_err());
+}

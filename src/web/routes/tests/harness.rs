@@ -1,0 +1,294 @@
+//! A site with pages, and a browser that keeps cookies.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use regex::Regex;
+use tempfile::TempDir;
+
+use crate::account::{Directory, MailboxCheck, MailboxVerdict};
+use crate::app_password::AppPasswords;
+use crate::audit::Audit;
+use crate::base::{ClientAddress, Clock, Language, LoginName, ManualClock, Password, SiteKey, UpstreamName};
+use crate::config::Config;
+use crate::factor::{Factors, TrustedDevices};
+use crate::gate::{Authenticator, LiveSessions, Rules, UpstreamRules};
+use crate::portal::{Dependencies, Portal, Settings};
+use crate::store::Store;
+use crate::web::Web;
+
+pub(super) const ALICE: &str = "alice@example.org";
+pub(super) const BOB: &str = "bob@example.org";
+pub(super) const MAILBOX: &str = "p&ss wörd";
+
+/// One password for everybody.
+#[derive(Default)]
+struct Mailboxes {
+    down: AtomicBool,
+}
+
+impl MailboxCheck for Mailboxes {
+    fn check<'a>(
+        &'a self,
+        _: &'a UpstreamName,
+        _: &'a LoginName,
+        password: &'a Password,
+    ) -> Pin<Box<dyn Future<Output = MailboxVerdict> + Send + 'a>> {
+        let verdict = if self.down.load(Ordering::SeqCst) {
+            MailboxVerdict::Unavailable { why: "it is down".to_owned(), sent: false, everybody: true }
+        } else if password.expose() == MAILBOX.as_bytes() {
+            MailboxVerdict::Right
+        } else {
+            MailboxVerdict::Wrong
+        };
+        Box::pin(std::future::ready(verdict))
+    }
+}
+
+const CONFIG: &str = r#"
+[server]
+hostname = "mail.example.org"
+data_dir = "DIR"
+[database]
+url = "sqlite://DIR/mailward.db"
+[audit]
+directory = "DIR/audit"
+reserve = "0"
+[[tls.certificate]]
+cert = "/nowhere/cert.pem"
+key = "/nowhere/key.pem"
+[[listener]]
+protocol = "imap"
+address = "[::]:993"
+tls = "implicit"
+[[listener]]
+protocol = "smtp"
+address = "[::]:994"
+tls = "implicit"
+[[upstream]]
+name = "legacy"
+domains = ["example.org"]
+default_domain = "example.org"
+imap = { address = ["127.0.0.1:143"], tls = "none" }
+smtp = { address = ["127.0.0.1:587"], tls = "none" }
+[portal]
+public_url = "https://mail.example.org"
+[limits]
+failure_delay = "1ms"
+"#;
+
+/// Everything behind the pages.
+pub(super) struct Site {
+    pub(super) web: Web,
+    pub(super) store: Store,
+    clock: Arc<ManualClock>,
+    mailboxes: Arc<Mailboxes>,
+    #[expect(dead_code, reason = "held for its drop")]
+    directory: TempDir,
+}
+
+impl Site {
+    pub(super) async fn open() -> Self {
+        Self::with("").await
+    }
+
+    /// With `more` behind the configuration.
+    pub(super) async fn with(more: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let text = format!("{CONFIG}{more}").replace("DIR", directory.path().to_str().unwrap());
+        let config = Config::parse(&text, &directory.path().join("mailward.toml")).unwrap();
+        let manual = Arc::new(ManualClock::default());
+        let clock: Arc<dyn Clock> = manual.clone();
+        let key = Arc::new(SiteKey::from_bytes([7; 32]));
+        let store = Store::open(&config.database).await.unwrap();
+        let audit = Audit::open(&config.audit, store.clone(), Arc::clone(&key), Arc::clone(&clock));
+        let audit = audit.await.unwrap();
+        let app_passwords = Arc::new(AppPasswords::new(store.clone(), Arc::clone(&key), Arc::clone(&clock)));
+        let upstreams = config.upstreams.iter().map(|upstream| UpstreamRules::new(upstream, None).unwrap());
+        let rules = Rules {
+            directory: Arc::new(Directory::new(&config.upstreams).unwrap()),
+            policies: config.policies.clone(),
+            limits: config.limits.clone(),
+            when_full: config.audit.when_full,
+            upstreams: upstreams.collect(),
+        };
+        let gate = Arc::new(Authenticator::new(crate::gate::Dependencies {
+            store: store.clone(),
+            app_passwords: Arc::clone(&app_passwords),
+            audit: audit.clone(),
+            clock: Arc::clone(&clock),
+            rules,
+        }));
+        let mailboxes = Arc::new(Mailboxes::default());
+        let portal = Portal::new(
+            Dependencies {
+                gate,
+                mailboxes: mailboxes.clone(),
+                app_passwords,
+                factors: Factors::new(store.clone(), Arc::clone(&key), Arc::clone(&clock)),
+                devices: TrustedDevices::new(store.clone(), Arc::clone(&key), Arc::clone(&clock)),
+                live_sessions: LiveSessions::new(store.clone()),
+                store: store.clone(),
+                audit,
+                key,
+                clock: Arc::clone(&clock),
+            },
+            Settings::of(&config).unwrap(),
+        );
+        let web = Web::new(Arc::new(portal), clock, Language::English);
+        Self { web, store, clock: manual, mailboxes, directory }
+    }
+
+    pub(super) fn later(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    pub(super) fn upstream_goes_down(&self) {
+        self.mailboxes.down.store(true, Ordering::SeqCst);
+    }
+
+    /// The code of an authenticator that was given `key`, in a step that was not used yet.
+    pub(super) fn next_code(&self, key: &str) -> String {
+        self.later(30);
+        let uri = format!("otpauth://totp/x:y?secret={key}&issuer=x");
+        let seconds = u64::try_from(self.clock.now().unix_seconds()).unwrap();
+        totp_rs::Totp::from_url(uri).unwrap().generate(seconds).to_string()
+    }
+
+    pub(super) fn browser(&self) -> Browser<'_> {
+        Browser { site: self, cookies: BTreeMap::new(), language: "en" }
+    }
+
+    /// A browser in which somebody without a second factor is signed in.
+    pub(super) async fn signed_in(&self, name: &str) -> Browser<'_> {
+        let mut browser = self.browser();
+        let seen = browser.sign_in(name, MAILBOX).await;
+        assert_eq!(seen.status, StatusCode::SEE_OTHER, "{}", seen.text);
+        browser
+    }
+
+    /// The same with an authenticator: its key, and the recovery codes.
+    pub(super) async fn bound(&self, name: &str) -> (Browser<'_>, String, Vec<String>) {
+        let mut browser = self.signed_in(name).await;
+        let seen = browser.get("/second-factors/totp").await;
+        let key = seen.first(r#"data-copy="([A-Z2-7]+)""#);
+        let code = self.next_code(&key);
+        let seen = browser.post("/second-factors/totp", &[("code", &code)], &seen.form_token()).await;
+        assert_eq!(seen.status, StatusCode::OK, "{}", seen.text);
+        let codes = seen.all(r"<li>([a-z2-9 ]+)</li>");
+        assert_eq!(codes.len(), 10, "{}", seen.text);
+        (browser, key, codes)
+    }
+}
+
+/// A browser.
+pub(super) struct Browser<'s> {
+    site: &'s Site,
+    pub(super) cookies: BTreeMap<String, String>,
+    pub(super) language: &'static str,
+}
+
+impl Browser<'_> {
+    pub(super) async fn get(&mut self, path: &str) -> Seen {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        self.ask(request).await
+    }
+
+    /// Sends a form with the token that a page of this session gave.
+    pub(super) async fn post(&mut self, path: &str, fields: &[(&str, &str)], token: &str) -> Seen {
+        let mut fields = fields.to_vec();
+        fields.push(("form", token));
+        self.post_bare(path, &fields, Some("same-origin")).await
+    }
+
+    pub(super) async fn post_bare(
+        &mut self,
+        path: &str,
+        fields: &[(&str, &str)],
+        from: Option<&str>,
+    ) -> Seen {
+        let body: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+        let mut request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
+        if let Some(from) = from {
+            request = request.header("sec-fetch-site", from);
+        }
+        self.ask(request.body(Body::from(body.join("&"))).unwrap()).await
+    }
+
+    pub(super) async fn sign_in(&mut self, name: &str, password: &str) -> Seen {
+        self.post_bare("/sign-in", &[("login", name), ("password", password)], Some("same-origin")).await
+    }
+
+    /// A page of this session, for the token in it.
+    pub(super) async fn token(&mut self) -> String {
+        self.get("/guides").await.form_token()
+    }
+
+    async fn ask(&mut self, mut request: Request<Body>) -> Seen {
+        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let headers = request.headers_mut();
+        headers.insert("cookie", cookies.join("; ").parse().unwrap());
+        headers.insert("accept-language", self.language.parse().unwrap());
+        let agent = "Mozilla/5.0 (Windows NT 10.0) Chrome/142.0.0.0 Safari/537.36";
+        headers.insert("user-agent", agent.parse().unwrap());
+        request.extensions_mut().insert(ClientAddress::new([192, 0, 2, 1].into()));
+        let answer = self.site.web.answer(request).await;
+        for line in answer.headers().get_all("set-cookie") {
+            let line = line.to_str().unwrap();
+            assert!(line.contains("; Path=/; Secure; HttpOnly; SameSite=Lax"), "{line}");
+            let (name, value) = line.split(';').next().unwrap().split_once('=').unwrap();
+            if line.contains("Max-Age=0") {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        Seen::of(answer).await
+    }
+}
+
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+}
+
+/// An answer.
+pub(super) struct Seen {
+    pub(super) status: StatusCode,
+    pub(super) headers: axum::http::HeaderMap,
+    pub(super) text: String,
+}
+
+impl Seen {
+    async fn of(answer: Response<Body>) -> Self {
+        let (parts, body) = answer.into_parts();
+        let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        Self { status: parts.status, headers: parts.headers, text }
+    }
+
+    /// Where it leads, if it leads somewhere.
+    pub(super) fn leads_to(&self) -> Option<&str> {
+        let to = self.headers.get("location")?.to_str().unwrap();
+        assert_eq!(self.status, StatusCode::SEE_OTHER);
+        Some(to)
+    }
+
+    pub(super) fn form_token(&self) -> String {
+        self.first(r#"name="form" value="([^"]*)""#)
+    }
+
+    pub(super) fn first(&self, pattern: &str) -> String {
+        let found = self.all(pattern).into_iter().next();
+        found.unwrap_or_else(|| panic!("no {pattern} in {} {}", self.status, self.text))
+    }
+
+    pub(super) fn all(&self, pattern: &str) -> Vec<String> {
+        let pattern = Regex::new(pattern).unwrap();
+        pattern.captures_iter(&self.text).map(|found| found[1].to_owned()).collect()
+    }
+}

@@ -1,0 +1,165 @@
+//! What holds for every address, whatever it is for.
+
+use axum::http::StatusCode;
+
+use super::harness::{ALICE, BOB, MAILBOX, Site};
+
+/// Every route of `routes/mod.rs`, with something for its identifiers, and what it answers to.
+fn routes() -> Vec<(String, bool, bool)> {
+    let table = include_str!("../mod.rs");
+    let mut routes: Vec<_> = table
+        .split(".route(")
+        .skip(1)
+        .map(|route| {
+            let path = route.split('"').nth(1).unwrap();
+            let path = path.replace("{id}", "0193a1c2-0000-7000-8000-000000000001");
+            let path = path.replace("{slug}", "foxmail").replace("{name}", "style.css");
+            (path, route.contains("get("), route.contains("post("))
+        })
+        .collect();
+    routes.sort();
+    assert!(routes.len() > 25, "{routes:?}");
+    routes
+}
+
+/// For everybody, signed in or not.
+fn is_public(path: &str) -> bool {
+    path == "/sign-in" || path == "/language" || path.starts_with("/guides") || path.starts_with("/assets/")
+}
+
+#[tokio::test]
+async fn who_is_not_signed_in_sees_nothing_but_the_way_in() {
+    let site = Site::open().await;
+    let mut nobody = site.browser();
+    for (path, gets, posts) in routes() {
+        if gets {
+            let seen = nobody.get(&path).await;
+            let way_in = seen.leads_to().is_some_and(|to| to.starts_with("/sign-in"));
+            assert!(is_public(&path) && seen.status == StatusCode::OK || way_in, "{path}: {}", seen.status);
+        }
+        if posts && !is_public(&path) {
+            let seen = nobody.post(&path, &[], "").await;
+            let to = seen.leads_to().unwrap_or_else(|| panic!("{path}: {}", seen.status));
+            assert!(to.starts_with("/sign-in"), "{path}: {to}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_form_of_another_site_or_another_session_does_anything() {
+    let site = Site::open().await;
+    let mut alice = site.signed_in(ALICE).await;
+    let of_bob = site.signed_in(BOB).await.token().await;
+    for (path, _, posts) in routes() {
+        if !posts {
+            continue;
+        }
+        let mut from_elsewhere = Vec::new();
+        for from in [None, Some("cross-site"), Some("same-site"), Some("none")] {
+            from_elsewhere.push(alice.post_bare(&path, &[("language", "en")], from).await);
+        }
+        for seen in from_elsewhere {
+            assert_eq!(seen.status, StatusCode::FORBIDDEN, "{path}");
+            assert!(seen.text.contains("Error 403") && seen.headers.get("set-cookie").is_none());
+        }
+        if !is_public(&path) && path != "/second-factor" && path != "/trust" {
+            for token in ["", "x", &of_bob] {
+                let seen = alice.post(&path, &[], token).await;
+                assert_eq!(seen.status, StatusCode::FORBIDDEN, "{path}");
+            }
+        }
+    }
+    assert_eq!(alice.get("/").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn no_step_can_be_left_out() {
+    let site = Site::open().await;
+    let (_, key, _) = site.bound(ALICE).await;
+    let mut browser = site.browser();
+    assert_eq!(browser.sign_in(ALICE, MAILBOX).await.leads_to(), Some("/second-factor"));
+    for (path, gets, posts) in routes() {
+        if is_public(&path) || path == "/sign-out" || path == "/second-factor" {
+            continue;
+        }
+        if gets {
+            let to = browser.get(&path).await.leads_to().map(str::to_owned);
+            assert!(to.is_some_and(|to| to.starts_with("/second-factor")), "{path}");
+        }
+        if posts {
+            let token = browser.token().await;
+            let to = browser.post(&path, &[("trust", "yes")], &token).await.leads_to().map(str::to_owned);
+            assert!(to.is_some_and(|to| to.starts_with("/second-factor")), "{path}");
+        }
+    }
+    let token = browser.token().await;
+    let code = site.next_code(&key);
+    let seen = browser.post("/second-factor?to=%2Flock", &[("use", "totp"), ("code", &code)], &token).await;
+    assert_eq!(seen.leads_to(), Some("/trust?to=%2Flock"));
+    assert_eq!(browser.get("/lock").await.leads_to(), Some("/trust?to=%2Flock"));
+}
+
+#[tokio::test]
+async fn what_changes_something_wants_a_fresh_verification_and_goes_on_after_it() {
+    let site = Site::open().await;
+    let (mut browser, key, _) = site.bound(ALICE).await;
+    site.later(601);
+    let token = browser.token().await;
+    for (path, _, posts) in routes() {
+        let lasts = ["/sign-out", "/verify", "/second-factor", "/trust"];
+        if posts && !is_public(&path) && !lasts.contains(&&*path) {
+            let seen = browser.post(&path, &[("name", "x"), ("protocol", "imap")], &token).await;
+            let to = seen.leads_to().unwrap_or_else(|| panic!("{path}: {}", seen.status));
+            assert!(to.starts_with("/verify?to=%2F"), "{path}: {to}");
+        }
+    }
+    assert_eq!(browser.get("/lock").await.leads_to(), Some("/verify?to=%2Flock"));
+    let seen = browser.get("/verify?to=%2Flock").await;
+    let wrong = browser.post("/verify?to=%2Flock", &[("code", "000000")], &seen.form_token()).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(wrong.text.contains("This code is wrong"));
+    let before = browser.cookies.clone();
+    let code = site.next_code(&key);
+    let seen = browser.post("/verify?to=%2Flock", &[("code", &code)], &seen.form_token()).await;
+    assert_eq!(seen.leads_to(), Some("/lock?done=verified"));
+    assert_ne!(browser.cookies, before, "another token with more rights");
+    assert_eq!(browser.get("/lock").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn every_answer_tells_the_browser_what_it_must_not_do() {
+    let site = Site::open().await;
+    let mut alice = site.signed_in(ALICE).await;
+    for path in
+        ["/", "/nothing", "/assets/style.css", "/guides/none", "/app-passwords/%ff", "/%00", "/sign-out"]
+    {
+        let seen = alice.get(path).await;
+        let headers = &seen.headers;
+        assert!(
+            headers["content-security-policy"].to_str().unwrap().contains("default-src 'none'"),
+            "{path}"
+        );
+        assert_eq!(headers["strict-transport-security"], "max-age=63072000");
+        assert_eq!(headers["x-content-type-options"], "nosniff");
+        let kept = headers["cache-control"].to_str().unwrap();
+        assert_eq!(kept.starts_with("public"), path.starts_with("/assets/"), "{path}");
+        let page = seen.status == StatusCode::OK || seen.text.starts_with("<!doctype html>");
+        assert!(page, "{path}: {} {}", seen.status, seen.text);
+    }
+    assert_eq!(alice.get("/sign-out").await.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(alice.get("/assets/../mod.rs").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn nobody_is_led_to_a_place_that_is_not_ours() {
+    let site = Site::open().await;
+    let mut alice = site.signed_in(ALICE).await;
+    for elsewhere in ["//evil.example", "https://evil.example/", "/\\evil.example"] {
+        let encoded: String = elsewhere.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        assert_eq!(alice.get(&format!("/sign-in?to={encoded}")).await.leads_to(), Some("/"));
+        let seen = alice
+            .post_bare("/language", &[("language", "zh-Hans"), ("to", elsewhere)], Some("same-origin"))
+            .await;
+        assert_eq!(seen.leads_to(), Some("/"));
+    }
+}

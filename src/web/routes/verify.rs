@@ -1,0 +1,114 @@
+//! Answers for a second factor: the second step of signing in, and the fresh verification before a change.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use crate::config::FactorKind;
+use crate::factor::Question;
+use crate::portal::{Entered, NoAnswer, Visit};
+use crate::web::answer::{Answer, Stop, go, html, shown, with_cookies};
+use crate::web::asked::Asked;
+use crate::web::cookies::Cookie;
+use crate::web::desk::{Desk, inside};
+use crate::web::forms::Form;
+use crate::web::pages::error::Wrong;
+use crate::web::pages::sign_in::{AskedFor, CodePage, Way};
+use crate::web::place::Place;
+
+/// Longer than any code, blanks included.
+const CODE_MAX: usize = 64;
+
+/// Asks for a fresh verification; whoever has given one goes on.
+pub(super) async fn ask(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
+    let visit = desk.inside(&asked, Place::Verify).await?;
+    if inside(&visit)?.fresh().is_some() {
+        return Ok(go(&asked.here.to(asked.onward().unwrap_or(Place::Home))));
+    }
+    let wanted = way_asked(&asked.query);
+    shown(&page(&desk, &asked, &visit, AskedFor::Changing, wanted, None).await?)
+}
+
+/// Judges it.
+pub(super) async fn take(State(desk): State<Arc<Desk>>, asked: Asked, form: Form) -> Answer {
+    let visit = desk.acting(&asked, &form, Place::Verify).await?;
+    let way = way_asked(&form);
+    match answer(&desk, &visit, way, &form).await {
+        Ok(Entered { token, .. }) => {
+            let cookie = asked.cookies().set(Cookie::Session, &token.text(), None);
+            let onward = asked.here.to(asked.onward().unwrap_or(Place::Home));
+            Ok(with_cookies(go(&format!("{onward}?done=verified")), [cookie]))
+        }
+        Err(refused) => {
+            let (status, said) = problem(way, &refused);
+            html(status, &page(&desk, &asked, &visit, AskedFor::Changing, way, Some(said)).await?)
+        }
+    }
+}
+
+/// Hands what was typed to the one verifier.
+pub(super) async fn answer(
+    desk: &Desk,
+    visit: &Visit,
+    way: Option<Question>,
+    form: &Form,
+) -> Result<Entered, NoAnswer> {
+    let question = way.unwrap_or(Question::Factor(FactorKind::Totp));
+    desk.portal.answer(visit, question, form.text("code", CODE_MAX)).await
+}
+
+/// The way that a form or an address names.
+pub(super) fn way_asked(fields: &Form) -> Option<Question> {
+    Question::parse(fields.text("use", 20))
+}
+
+/// What to say of a refused answer.
+pub(super) fn problem(way: Option<Question>, refused: &NoAnswer) -> (StatusCode, &'static str) {
+    match (refused, way) {
+        (NoAnswer::Wrong, Some(Question::RecoveryCode)) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "code-recovery-wrong")
+        }
+        (NoAnswer::Wrong, Some(Question::Factor(FactorKind::Totp)) | None) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "code-wrong")
+        }
+        (NoAnswer::TooMany { .. }, _) => (StatusCode::TOO_MANY_REQUESTS, "code-too-many"),
+        (NoAnswer::Broken(_), _) => (StatusCode::SERVICE_UNAVAILABLE, "code-unavailable"),
+    }
+}
+
+/// The page that asks for `wanted`, or for what was answered last.
+pub(super) async fn page(
+    desk: &Desk,
+    asked: &Asked,
+    visit: &Visit,
+    asked_for: AskedFor,
+    wanted: Option<Question>,
+    problem: Option<&'static str>,
+) -> Result<CodePage, Stop> {
+    let questions = desk.portal.questions(visit).await?;
+    let mut ways: Vec<Way> = questions.iter().map(|answered| way(answered.question)).collect();
+    ways.dedup();
+    let ask = wanted.map(way).filter(|wanted| ways.contains(wanted)).or(ways.first().copied());
+    // The last factor was unbound meanwhile, and the session with it.
+    let ask = ask.ok_or(Stop::Wrong(Wrong::Unavailable))?;
+    let place = match asked_for {
+        AskedFor::Entering => Place::SecondFactor,
+        AskedFor::Changing => Place::Verify,
+    };
+    Ok(CodePage {
+        page: desk.page(asked, visit, None, Some(place)),
+        asked_for,
+        action: asked.here.to_and_on(place, asked.onward()),
+        ask,
+        others: ways.into_iter().filter(|other| *other != ask).collect(),
+        problem: problem.map(|key| asked.words.say(key)),
+    })
+}
+
+fn way(question: Question) -> Way {
+    match question {
+        Question::Factor(FactorKind::Totp) => Way::Totp,
+        Question::RecoveryCode => Way::Recovery,
+    }
+}
