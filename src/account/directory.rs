@@ -346,6 +346,11 @@ mod tests {
 
     fn locate(directory: &Directory, login: &str) -> Result<(String, String, String), NameRefused> {
         let located = directory.locate(&LoginName::from_bytes(login.as_bytes()).unwrap())?;
+        assert_eq!(
+            directory.at(&located, &located.upstream).as_ref(),
+            Ok(&located),
+            "at home it is what it is"
+        );
         Ok((located.address.to_string(), located.upstream.0, located.upstream_user.as_str().to_owned()))
     }
 

@@ -40,7 +40,7 @@ impl Key {
     /// Of `parts`, under a key of this process's own.
     pub(super) fn of(secret: &Secret, parts: &[&[u8]]) -> Self {
         let digest = keyed_hash(secret, parts);
-        Self(digest.iter().take(16).fold(0, |key, byte| key << 8 | u128::from(*byte)))
+        Self(digest.first_chunk().map_or(0, |first| u128::from_be_bytes(*first)))
     }
 }
 

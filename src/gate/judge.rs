@@ -202,8 +202,8 @@ impl Gate {
         let account = home.address.as_str();
         let at = candidate.and_then(|candidate| self.proofs().at(Presented { account, candidate }));
         match at {
-            Some(at) if at != home.upstream => rules.directory.at(home, &at),
-            Some(_) | None => Ok(home.clone()),
+            Some(at) => rules.directory.at(home, &at),
+            None => Ok(home.clone()),
         }
     }
 

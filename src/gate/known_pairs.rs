@@ -104,11 +104,11 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_for_those_who_are_forgotten() {
+    fn nothing_is_kept_for_those_who_were_away_for_more_than_thirty_days() {
         let mut known = KnownPairs::new(10);
         known.remember(ALICE, Key(1), at(0));
-        assert!(known.knows(Key(1), Monotonic(KNOWN_FOR)));
-        assert!(!known.knows(Key(1), Monotonic(KNOWN_FOR).plus(Duration::from_secs(1))));
+        assert!(known.knows(Key(1), at(30 * 86_400)));
+        assert!(!known.knows(Key(1), at(30 * 86_400 + 1)));
         assert!(known.last_success.is_empty() && known.by_time.is_empty() && known.of_account.is_empty());
     }
 }

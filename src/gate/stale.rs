@@ -219,3 +219,43 @@ impl Seen {
         now.since(self.at) >= REMEMBERED
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn seal(number: usize, version: i64) -> SentSeal {
+        SentSeal {
+            account: AccountId(Uuid::nil()),
+            app_password: AppPasswordId(Uuid::from_u128(number as u128)),
+            upstream: UpstreamName("legacy".to_owned()),
+            version,
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_remembered_for_a_quarter_of_an_hour_and_of_this_version_only() {
+        let (mut seals, begun) = (RefusedSeals::default(), Monotonic::default());
+        let after = |seconds| begun.plus(Duration::from_secs(seconds));
+        seals.note(&seal(1, 4), false, begun);
+        assert!(seals.contain(&seal(1, 4), after(899)) && !seals.contain(&seal(1, 4), after(900)));
+        assert!(!seals.contain(&seal(1, 5), begun), "it was sealed anew");
+    }
+
+    #[test]
+    fn seals_that_were_refused_long_ago_make_room_and_no_others() {
+        let (mut seals, begun) = (RefusedSeals::default(), Monotonic::default());
+        let later = begun.plus(Duration::from_secs(60));
+        for number in 0..SEEN_MAX {
+            seals.note(&seal(number, 1), true, if number < 9 { begun } else { later });
+        }
+        seals.note(&seal(SEEN_MAX, 1), true, later);
+        assert!(seals.contain(&seal(0, 1), later) && !seals.contain(&seal(SEEN_MAX, 1), later));
+        let now = begun.plus(REMEMBERED);
+        seals.note(&seal(SEEN_MAX, 1), true, now);
+        assert!(seals.contain(&seal(9, 1), now) && seals.contain(&seal(SEEN_MAX, 1), now));
+        assert_eq!(seals.seen.len(), SEEN_MAX - 8);
+    }
+}

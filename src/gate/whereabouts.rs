@@ -25,8 +25,8 @@ impl Rules {
     ) -> Result<Located, NameRefused> {
         let living = standing.filter(|standing| standing.account.state != AccountState::Removed);
         match living.and_then(|standing| standing.account.bound_upstream.as_ref()) {
-            Some(bound) if *bound != home.upstream => self.directory.at(home, bound),
-            Some(_) | None => Ok(home.clone()),
+            Some(bound) => self.directory.at(home, bound),
+            None => Ok(home.clone()),
         }
     }
 

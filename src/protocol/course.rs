@@ -48,3 +48,20 @@ impl Course for SpokeLast {
         if self.client { Rest::Busy } else { Rest::Unclear }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::MailProtocol;
+    use crate::protocol::pop3::Pop3;
+
+    #[test]
+    fn a_pop3_session_is_busy_while_its_client_awaits_an_answer_and_unclear_else() {
+        let mut course = Pop3::course().unwrap();
+        assert_eq!(course.rest(), Rest::Unclear);
+        course.client_sent();
+        assert_eq!(course.rest(), Rest::Busy);
+        course.upstream_sent(b"+OK\r\n");
+        assert_eq!(course.rest(), Rest::Unclear);
+    }
+}

@@ -99,11 +99,11 @@ impl Header {
         if !begins(V1_START) {
             return Err(Fault::Missing);
         }
-        match read.iter().position(|b| *b == b'\n') {
-            Some(end) if end + 1 == read.len() && end < V1_MAX => v1(read).map(Progress::Complete),
-            Some(_) => Err(Fault::Malformed),
-            None if read.len() >= V1_MAX => Err(Fault::TooLong),
-            None => Ok(Progress::More(self)),
+        // Nothing behind a line's CRLF was wanted: one with an LF is whole, or malformed.
+        match read.contains(&b'\n') {
+            true => v1(read).map(Progress::Complete),
+            false if read.len() >= V1_MAX => Err(Fault::TooLong),
+            false => Ok(Progress::More(self)),
         }
     }
 
@@ -291,6 +291,18 @@ mod tests {
         for end in 0..header.len() {
             assert_eq!(say(&header[..end]), Ok(None), "its first {end} bytes");
         }
+    }
+
+    /// Few reads, so that a balancer's header costs no more than it must.
+    #[test]
+    fn as_much_is_wanted_at_once_as_is_certain_to_belong_to_the_header() {
+        let header = v2_of(0x21, 0x11, &[&FOUR[..], &[7; 300]].concat());
+        let Ok(Progress::More(begun)) = Header::default().take(&header[..1]) else { panic!("it has begun") };
+        assert_eq!(begun.wants(), V2_FIXED - 1);
+        let Ok(Progress::More(begun)) = begun.take(&header[1..V2_FIXED]) else { panic!("it has begun") };
+        assert_eq!(begun.wants(), 312, "all that it announced");
+        let Ok(Progress::More(begun)) = begun.take(&header[V2_FIXED..][..12]) else { panic!("it has begun") };
+        assert_eq!(begun.wants(), 300);
     }
 
     #[rstest]

@@ -2,9 +2,8 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fantoccini::elements::Element;
@@ -40,7 +39,7 @@ pub(crate) struct Browser {
     client: Client,
     at: String,
     pictures: PathBuf,
-    driver: Child,
+    _driver: Driver,
     _profile: TempDir,
 }
 
@@ -79,7 +78,7 @@ impl Browser {
             .join(name)
             .join(language.tag());
         fs::create_dir_all(&pictures).expect("a folder for pictures");
-        Self { client, at: url.to_owned(), pictures, driver, _profile: profile }
+        Self { client, at: url.to_owned(), pictures, _driver: driver, _profile: profile }
     }
 
     /// Goes to a page of the portal.
@@ -87,11 +86,11 @@ impl Browser {
         self.client.goto(&format!("{}{path}", self.at)).await.expect("a page");
     }
 
-    /// The page that it is on, without the portal's own address and without what the page was told.
+    /// Where it is: the path within the portal.
     pub(crate) async fn path(&self) -> String {
-        let url = self.client.current_url().await.expect("a URL").to_string();
-        let path = url.strip_prefix(&self.at).unwrap_or_else(|| panic!("{url} is not the portal's"));
-        path.split('?').next().unwrap_or_default().to_owned()
+        let url = self.client.current_url().await.expect("a URL");
+        assert!(url.as_str().starts_with(&self.at), "{url} is not the portal's");
+        url.path().to_owned()
     }
 
     /// Types into the field of this name, whatever stood there before.
@@ -169,16 +168,22 @@ impl Browser {
     }
 }
 
-impl Drop for Browser {
+/// Debian's driver, until dropped.
+struct Driver {
+    process: Child,
+    _said: BufReader<ChildStdout>,
+}
+
+impl Drop for Driver {
     fn drop(&mut self) {
         // It ends its browser, too.
-        let _ = self.driver.kill();
-        let _ = self.driver.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
-/// Debian's driver on a port that it chose.
-fn start_driver() -> (Child, u16) {
+/// One on a port that it chose.
+fn start_driver() -> (Driver, u16) {
     let mut driver = Command::new("setpriv")
         .args(["--pdeathsig", "TERM", "--", "chromedriver", "--port=0"])
         .stdin(Stdio::null())
@@ -186,15 +191,15 @@ fn start_driver() -> (Child, u16) {
         .stderr(Stdio::null())
         .spawn()
         .expect("chromedriver, of the package chromium-driver");
-    let said = BufReader::new(driver.stdout.take().expect("a pipe"));
+    let mut said = BufReader::new(driver.stdout.take().expect("a pipe"));
     let mut heard = String::new();
-    for line in said.lines().map_while(Result::ok) {
-        if let Some(port) = line.split("on port ").nth(1) {
+    while said.read_line(&mut heard).is_ok_and(|read| read > 0) {
+        let port = heard.lines().last().and_then(|line| line.split("successfully on port ").nth(1));
+        if let Some(port) = port {
             let port = port.trim_end_matches('.').parse().expect("a port");
-            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the driver answers");
-            return (driver, port);
+            // It may say more, and would be ended by a pipe that nobody holds.
+            return (Driver { process: driver, _said: said }, port);
         }
-        heard += &(line + "\n");
     }
     panic!("chromedriver did not come up:\n{heard}")
 }

@@ -34,7 +34,7 @@ fn where_a_factor_is_required_nothing_else_is_open_before_it_is_bound() {
         // The phone is lost: an administrator helps, and this browser is signed out by that.
         world.gate.cli(&["factor", "unbind", user, "--reason", "lost phone"]).success();
         browser.go("/app-passwords").await;
-        assert!(browser.path().await.starts_with("/sign-in"));
+        assert_eq!(browser.path().await, "/sign-in");
         world.give_mailbox_password().await;
         browser.go("/").await;
         assert_eq!(browser.path().await, "/second-factors/first");

@@ -73,7 +73,7 @@ async fn whole_way(language: Language) {
     // Once more, with the second factor.
     browser.press("form[action$='/sign-out'] button").await;
     browser.go("/app-passwords").await;
-    assert!(browser.path().await.starts_with("/sign-in"), "signed out");
+    assert_eq!(browser.path().await, "/sign-in", "signed out");
     world.give_mailbox_password().await;
     assert_eq!(browser.path().await, "/second-factor");
     browser.go("/app-passwords").await;
@@ -93,7 +93,7 @@ async fn whole_way(language: Language) {
     world.give_mailbox_password().await;
     assert_ne!(browser.path().await, "/second-factor", "it is trusted");
     browser.go("/app-passwords/new").await;
-    assert!(browser.path().await.starts_with("/verify"), "trusted, and asked all the same");
+    assert_eq!(browser.path().await, "/verify", "trusted, and asked all the same");
     browser.picture("verify").await;
     browser.go("/verify?use=recovery").await;
     browser.fill("code", &codes[0].to_uppercase()).await;

@@ -21,7 +21,11 @@ impl World {
         change: impl FnOnce(GateConfig) -> GateConfig,
     ) -> Self {
         let legacy = LegacyServer::start(LegacyOptions::default().fast_auth());
-        let (config, portal, port) = GateConfig::in_front_of(&legacy).serve_portal();
+        let port = Port::choose();
+        let portal = format!("https://127.0.0.1:{}", port.number);
+        let config = GateConfig::in_front_of(&legacy)
+            .set(&["portal", "listen"], format!("127.0.0.1:{}", port.number))
+            .set(&["portal", "public_url"], portal.clone());
         let gate = Gate::start(change(config));
         let browser = Browser::open(&portal, language, name).await;
         Self { legacy, gate, browser, _port: port }

@@ -75,6 +75,19 @@ async fn whoever_was_asked_about_while_the_upstream_was_withdrawn_is_not_let_in(
     assert!(reason.contains("upstream_withdrawn"), "{reason}");
 }
 
+/// Its domain leads there still.
+#[tokio::test]
+async fn nor_is_who_was_asked_about_over_a_protocol_that_the_upstream_speaks_no_more() {
+    let site = Site::open().await;
+    site.account(ALICE).await;
+    let origin = origin(Protocol::Pop3, 1);
+    let ended = site.attempt_slowly(&origin, ALICE, MAILBOX, async |login| {
+        site.gate.adopt(rules_for("example.org", Settings::default()));
+        site.upstream_says(&login)
+    });
+    assert_eq!(ended.await.refusal(), Some(Refusal::Unavailable));
+}
+
 #[tokio::test]
 async fn a_factor_that_became_required_counts_for_whom_the_upstream_was_asked_about() {
     let site = Site::open().await;

@@ -290,6 +290,29 @@ async fn what_was_refused_while_others_waited_for_their_place_is_not_sent_by_the
     assert_eq!((heard, site.asked() - asked), (vec![Some(Refusal::Stale); 2], 1));
 }
 
+/// It may have been sealed anew because the upstream no longer takes what was sealed before.
+#[tokio::test]
+async fn an_app_password_that_was_changed_while_it_waited_for_its_place_sends_nothing() {
+    let site = Site::with(strict_for_an_account(1)).await;
+    let (account, printed) = site.bound_with_app_password(ALICE).await;
+    assert!(site.try_in(1, ALICE, &printed).await.is_in(), "its proof is remembered");
+    let (asked, found) = (site.asked(), || site.gate.meters().proofs_found.so_far());
+    let held = site.gate.gate.budgets.trusted(&UpstreamName("legacy".to_owned()), ALICE).await;
+    let found_before = found();
+    let change = async {
+        // From there it does not rest until it waits for its place.
+        while found() == found_before {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        site.mailboxes.lock().unwrap().insert(ALICE.to_owned(), "changed".to_owned());
+        site.reseal(&account, "changed").await;
+        drop(held);
+    };
+    let (ended, ()) = tokio::join!(site.try_in(1, ALICE, &printed), change);
+    assert_eq!((ended.refusal(), site.asked() - asked), (Some(Refusal::Unavailable), 0));
+    assert!(site.try_in(1, ALICE, &printed).await.is_in(), "with what is sealed now");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mailbox_password_that_was_right_lately_is_no_more_failures_than_may_be_either() {
     let site = Arc::new(Site::with(strict_for_an_account(1)).await);

@@ -100,3 +100,43 @@ async fn the_row_of_a_session_holds_no_mailbox_password_that_opens_without_its_t
     let stored = std::fs::read(site.directory.path().join("mailward.db")).unwrap();
     assert!(!stored.windows(8).any(|window| window == &MAILBOX.as_bytes()[..8]));
 }
+
+#[tokio::test]
+async fn a_device_that_somebody_else_wrote_into_the_database_is_trusted_by_nobody() {
+    let site = Site::open().await;
+    let (_, raw, _) = site.bind(&site.inside(ALICE).await).await;
+    let visit = site.visit(site.sign_in(ALICE, MAILBOX, None).await.unwrap().token).await.unwrap();
+    let entered = site.portal.answer(&visit, TOTP, &site.next_code(&raw)).await.unwrap();
+    let visit = site.visit(entered.token).await.unwrap();
+    let device = site.portal.trust(&visit, true, None).await.unwrap().1.unwrap();
+    let Store::Sqlite(pool) = &site.portal.on.store else { panic!("not SQLite") };
+    sqlx::query("UPDATE trusted_devices SET expires_at = '2099-01-01T00:00:00.000000Z'")
+        .execute(pool)
+        .await
+        .unwrap();
+    let entered = site.sign_in(ALICE, MAILBOX, Some(&device)).await.unwrap();
+    assert_eq!(entered.step, Step::SecondFactor);
+}
+
+#[tokio::test]
+async fn a_recovery_code_that_somebody_moved_to_another_account_is_none() {
+    let site = Site::open().await;
+    let (_, _, codes) = site.bind(&site.inside(ALICE).await).await;
+    site.bind(&site.inside(BOB).await).await;
+    let Store::Sqlite(pool) = &site.portal.on.store else { panic!("not SQLite") };
+    let move_to_bob = "UPDATE recovery_codes SET account = (SELECT id FROM accounts WHERE address = $1)";
+    sqlx::query(move_to_bob).bind(BOB).execute(pool).await.unwrap();
+    let visit = site.visit(site.sign_in(BOB, MAILBOX, None).await.unwrap().token).await.unwrap();
+    let answered = site.portal.answer(&visit, Question::RecoveryCode, &codes[0]).await;
+    assert_eq!(answered.unwrap_err(), NoAnswer::Wrong);
+}
+
+#[tokio::test]
+async fn a_suspended_account_is_in_nowhere_even_where_its_sessions_are_left() {
+    let site = Site::open().await;
+    let visit = site.inside(ALICE).await;
+    let Store::Sqlite(pool) = &site.portal.on.store else { panic!("not SQLite") };
+    sqlx::query("DROP TRIGGER accounts_stopped_end_browsers").execute(pool).await.unwrap();
+    sqlx::query("UPDATE accounts SET state = 'suspended'").execute(pool).await.unwrap();
+    assert!(site.visit(visit.token).await.is_none());
+}

@@ -182,3 +182,35 @@ async fn a_changed_mailbox_password_is_sealed_again_at_the_next_sign_in() {
     assert_eq!(after[0].sealed_version, before[0].sealed_version + 1);
     assert_eq!(site.records("mailbox_password_resealed").await.len(), 1);
 }
+
+#[tokio::test]
+async fn whoever_knows_the_mailbox_password_alone_is_no_acquaintance_of_the_limits() {
+    let site = Site::open().await;
+    let (_, raw, _) = site.bind(&site.inside(ALICE).await).await;
+    let from = async |host, password| {
+        let login = LoginName::from_bytes(ALICE.as_bytes()).unwrap();
+        site.portal.sign_in(&browser(host), login, secret(password), None).await
+    };
+    // A thief, whose network was never the owner's.
+    assert_eq!(from(66, MAILBOX).await.unwrap().step, Step::SecondFactor);
+    for number in 0..10 {
+        let _ = from(100 + number, "guess").await;
+    }
+    assert_eq!(from(66, MAILBOX).await.unwrap_err(), NoSignIn::TooMany, "judged like any stranger");
+    // The owner signed in from here before anything was bound.
+    let entered = from(1, MAILBOX).await.unwrap();
+    let visit = site.visit(entered.token).await.unwrap();
+    assert!(site.portal.answer(&visit, TOTP, &site.next_code(&raw)).await.is_ok());
+}
+
+#[tokio::test]
+async fn nobody_is_asked_about_trust_before_the_second_factor() {
+    let site = Site::open().await;
+    site.bind(&site.inside(ALICE).await).await;
+    let visit = site.visit(site.sign_in(ALICE, MAILBOX, None).await.unwrap().token).await.unwrap();
+    for trusts in [true, false] {
+        assert!(site.portal.trust(&visit, trusts, None).await.is_err());
+    }
+    assert_eq!(site.again(&visit).await.step(), Step::SecondFactor);
+    assert!(site.records("device_trusted").await.is_empty());
+}

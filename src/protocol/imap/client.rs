@@ -109,9 +109,6 @@ impl Dialogue for Client {
             let (state, step) = match mem::replace(&mut self.state, State::Closed) {
                 State::Greeting(purpose) => self.greeting(purpose),
                 State::StartingTls(purpose) => self.starting_tls(purpose),
-                // Bytes before the handshake would be believed as if they had come inside TLS.
-                State::Handshaking(_) if !self.framer.unread().is_empty() => trouble(Trouble::StartTls),
-                state @ State::Handshaking(_) => (state, Some(Step::NeedInput)),
                 State::Beginning(purpose) => self.begin(purpose),
                 State::Asking(purpose) => self.asking(purpose),
                 State::Introducing(login, introduction) => self.introducing(login, introduction),
@@ -128,7 +125,7 @@ impl Dialogue for Client {
                     (state, Some(Step::Event(*reply)))
                 }
                 State::Leaving => (State::Closed, say(LOGOUT, "LOGOUT")),
-                State::Over => (State::Over, Some(Step::NeedInput)),
+                waiting @ (State::Handshaking(_) | State::Over) => (waiting, Some(Step::NeedInput)),
                 State::Closed => (State::Closed, Some(Step::Close)),
             };
             self.state = state;
@@ -144,6 +141,7 @@ impl Dialogue for Client {
         }
         if let State::Handshaking(purpose) = mem::replace(&mut self.state, State::Closed) {
             self.capabilities = None;
+            // Bytes before the handshake would be believed as if they had come inside TLS.
             self.state = match self.framer.unread().is_empty() {
                 true => State::Beginning(purpose),
                 false => trouble(Trouble::StartTls).0,

@@ -143,6 +143,26 @@ pub(super) fn filter_hello(reply: &[u8]) -> (Vec<u8>, bool) {
 mod tests {
     use super::*;
 
+    /// What is held once `pieces` of a reply to EHLO have come.
+    fn hold(pieces: &[&[u8]]) -> Result<usize, Violation> {
+        let (mut replies, mut out) = (Replies::default(), Vec::new());
+        for piece in pieces {
+            replies.read(piece, Manner::Hold, |_| true, &mut out)?;
+        }
+        assert_eq!(out, b"");
+        Ok(replies.held.len())
+    }
+
+    #[test]
+    fn a_reply_to_ehlo_is_held_up_to_its_bound() {
+        let begun = [&b"250-"[..], &[b'x'; HELLO_MAX - 4]].concat();
+        assert_eq!(hold(&[&begun]), Ok(HELLO_MAX));
+        let endless = Err(Violation::Garbage("an endless reply to EHLO"));
+        assert_eq!(hold(&[&begun, b"x"]), endless);
+        assert_eq!(hold(&[&begun, b"xx"]), endless);
+        assert_eq!(hold(&[b"250-x", &begun]), endless);
+    }
+
     #[test]
     fn what_a_client_must_not_see_is_taken_out_of_a_reply_to_ehlo() {
         let reply = b"250-STARTTLS\r\n250-SIZE 5\r\n250-XCLIENT NAME ADDR\r\n250-chunking\r\n250-AUTH=PLAIN\r\n250 auth PLAIN\r\n";

@@ -164,16 +164,6 @@ impl GateConfig {
         self.set(&["portal", "public_url"], PORTAL)
     }
 
-    /// Serves a portal; where, as `public_url` has it. The port is its own as long as what is returned lives.
-    pub(crate) fn serve_portal(self) -> (Self, String, Port) {
-        let port = Port::choose();
-        let url = format!("https://127.0.0.1:{}", port.number);
-        let config = self
-            .set(&["portal", "listen"], format!("127.0.0.1:{}", port.number))
-            .set(&["portal", "public_url"], url.clone());
-        (config, url, port)
-    }
-
     /// Requires a second factor from that day on, after a grace period; whoever the upstream knows gets an account.
     pub(crate) fn required_since(self, day: &str, grace: &str) -> Self {
         self.set(&["policy", "second_factor"], "required")

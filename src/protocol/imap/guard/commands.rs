@@ -239,7 +239,8 @@ impl Commands {
             if next == Next::Wait {
                 return Ok((at, next));
             }
-            if next != Next::More || mem::discriminant(&self.state) != before {
+            // An answer ends its command, so that the state is another behind it.
+            if mem::discriminant(&self.state) != before {
                 return Ok((at + 1, next));
             }
         }

@@ -208,6 +208,27 @@ mod tests {
     }
 
     #[test]
+    fn a_line_behind_a_literal_is_no_answer_whatever_it_looks_like() {
+        let mut relay = Relay::new("UNAUTHENTICATE");
+        relay.client("a APPEND x {18}\r\n").upstream("* 1 FETCH (BODY[] {1}\r\nx");
+        relay.upstream("+ )\r\n").client("b UNAUTHENTICATE\r\n\r\n");
+        assert_eq!(relay.got().0, "a APPEND x {18}\r\n");
+    }
+
+    /// So long is the answer to a `MOVE` of some thousand messages (RFC 4315 section 3).
+    #[test]
+    fn an_answer_is_heard_however_long_it_is_and_however_it_is_cut() {
+        let answer = format!("a OK [COPYUID 1 {} 1:4000] done\r\n", "1000,".repeat(4000));
+        for cut in [1, 8192, 8193, 8194, answer.len() - 1, answer.len()] {
+            let mut relay = Relay::new("UNAUTHENTICATE");
+            relay.client("a MOVE 1:* Trash\r\nb IDLE\r\n");
+            assert_eq!(relay.got().0, "a MOVE 1:* Trash\r\nb IDLE\r");
+            relay.upstream(&answer[..cut]).upstream(&answer[cut..]);
+            assert_eq!(relay.got(), got("\n", &answer), "cut behind {cut} bytes");
+        }
+    }
+
+    #[test]
     fn the_continuation_of_idle_opens_no_literal() {
         let mut relay = Relay::new("UNAUTHENTICATE");
         relay.client("a IDLE\r\nDONE\r\nb APPEND x {18}\r\n").upstream("+ idling\r\n* 3 EXISTS\r\n");
@@ -276,6 +297,9 @@ mod tests {
         );
         let subject = "* 1 FETCH (ENVELOPE (NIL \"[CAPABILITY STARTTLS] is gone\"))\r\n";
         assert_eq!(relay.upstream(subject).got().1, subject);
+        let behind_a_literal =
+            "* 1 FETCH (BODY[] {1}\r\nx ENVELOPE (NIL \"[CAPABILITY STARTTLS] is gone\"))\r\n";
+        assert_eq!(relay.upstream(behind_a_literal).got().1, behind_a_literal);
     }
 
     #[test]

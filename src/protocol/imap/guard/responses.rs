@@ -5,7 +5,7 @@ use crate::protocol::imap::framing::Tail;
 use crate::protocol::imap::offer;
 use crate::protocol::imap::response::announces;
 
-/// Lines up to this length are looked at whole; longer ones are data.
+/// Lines up to this length are looked at whole; of longer ones only the beginning.
 const LINE_MAX: usize = 8192;
 
 /// Reads responses.
@@ -79,10 +79,11 @@ impl Responses {
         let first = matches!(self.state, State::First);
         let data = !first || announces(&line);
         self.go_on(tail_of(Tail::default(), &line), data, ended);
-        if !first || !ended {
+        if !first {
             to_client.extend_from_slice(&line);
             return None;
         }
+        // However a longer one ends, its first word says what it is.
         to_client.extend_from_slice(&withhold(&line));
         match line.split(|b| b" \r\n".contains(b)).next() {
             Some(b"*") | None => None,

@@ -312,6 +312,16 @@ fn what_is_held_is_bounded() {
     assert!(relay.client_heard().len() < 8192);
 }
 
+#[test]
+fn a_client_that_the_gate_had_to_answer_a_hundred_times_has_to_go_at_the_next() {
+    let mut relay = Relay::new(&[]);
+    relay.client_says("XCLIENT\r\n".repeat(100));
+    assert_eq!((relay.client_heard(), relay.ended), ("550 5.7.0 Not allowed\r\n".repeat(100), None));
+    relay.client_says("XCLIENT\r\n");
+    assert_eq!(relay.ended, Some(Violation::TooManyRefused));
+    assert_eq!(relay.client_heard(), "421 4.7.0 Too many errors\r\n");
+}
+
 /// An upstream that reads what the guard lets pass in its own lenient way.
 struct Lenient {
     bare_lf: bool,
