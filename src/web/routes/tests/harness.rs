@@ -74,6 +74,7 @@ tls = "implicit"
 [[upstream]]
 name = "legacy"
 domains = ["example.org"]
+accounts = "first-login"
 default_domain = "example.org"
 imap = { address = ["127.0.0.1:143"], tls = "none" }
 smtp = { address = ["127.0.0.1:587"], tls = "none" }
