@@ -157,6 +157,11 @@ impl Site {
     /// The code of an authenticator that was given `key`, in a step that was not used yet.
     pub(super) fn next_code(&self, key: &str) -> String {
         self.later(30);
+        self.code(key)
+    }
+
+    /// The code of this moment.
+    pub(super) fn code(&self, key: &str) -> String {
         let uri = format!("otpauth://totp/x:y?secret={key}&issuer=x");
         let seconds = u64::try_from(self.clock.now().unix_seconds()).unwrap();
         totp_rs::Totp::from_url(uri).unwrap().generate(seconds).to_string()

@@ -126,6 +126,59 @@ async fn what_changes_something_wants_a_fresh_verification_and_goes_on_after_it(
     assert_eq!(browser.get("/lock").await.status, StatusCode::OK);
 }
 
+/// Every form of the portal, with everything in it that could be right, once the limits are used up.
+#[tokio::test]
+async fn no_address_is_a_side_door_past_the_limits() {
+    let site = Site::open().await;
+    let (mut browser, key, codes) = site.bound(ALICE).await;
+    let account =
+        site.store.standing(&ALICE.to_owned().try_into().unwrap()).await.unwrap().unwrap().account.id;
+    let offered = browser.get("/second-factors/totp").await;
+    let offered = offered.first(r#"data-copy="([A-Z2-7]+)""#);
+    let mut on_the_way = site.browser();
+    on_the_way.sign_in(ALICE, MAILBOX).await;
+    let token = browser.token().await;
+    let mut answers = Vec::new();
+    for _ in 0..12 {
+        let wrong = [("use", "totp"), ("code", "000000")];
+        answers.push(browser.post("/verify", &wrong, &token).await.status);
+    }
+    assert_eq!(answers.last(), Some(&StatusCode::TOO_MANY_REQUESTS), "{answers:?}");
+
+    let bound = site.store.factors(account).await.unwrap();
+    let (own, new) = (site.next_code(&key), site.code(&offered));
+    let mut tried = 0;
+    for (path, _, posts) in routes() {
+        if !posts || path == "/sign-out" {
+            continue;
+        }
+        let path = path.replace("0193a1c2-0000-7000-8000-000000000001", &bound[0].id.to_string());
+        for (ask, code) in [("totp", &own), ("totp", &new), ("recovery", &codes[0])] {
+            if path.ends_with("/unbind") || path == "/second-factors/recovery" || path == "/lock" {
+                continue; // they take no code, and would change what is looked at below
+            }
+            for browser in [&mut browser, &mut on_the_way] {
+                let token = browser.token().await;
+                let fields =
+                    [("use", ask), ("code", code), ("trust", "yes"), ("name", "x"), ("protocol", "imap")];
+                browser.post(&path, &fields, &token).await;
+                tried += 1;
+            }
+            assert_eq!(site.store.factors(account).await.unwrap(), bound, "{path} took a code");
+            assert_eq!(site.store.recovery_codes_left(account).await.unwrap(), 10, "{path} took a code");
+        }
+    }
+    assert!(tried > 50, "{tried}");
+    let to = on_the_way.get("/lock").await.leads_to().map(str::to_owned);
+    assert_eq!(to.as_deref(), Some("/second-factor?to=%2Flock"), "nobody came a step further");
+
+    for number in 0..10 {
+        site.browser().sign_in(BOB, &format!("guess {number}")).await;
+    }
+    let right = site.browser().sign_in(BOB, MAILBOX).await;
+    assert_eq!(right.status, StatusCode::TOO_MANY_REQUESTS, "the mailbox password has one door, too");
+}
+
 #[tokio::test]
 async fn every_answer_tells_the_browser_what_it_must_not_do() {
     let site = Site::open().await;
