@@ -615,7 +615,7 @@ async fn unbinding_the_last_factor_takes_the_app_passwords_if_asked(database: Da
     let store = Store::open(&database).await.unwrap();
     let ada = add(&store, "ada").await;
     store.insert_app_password(&app_password(ada, "abcd"), 20).await.unwrap();
-    assert_eq!(store.unbind_factors(ada, (None, None), true).await.unwrap(), Default::default());
+    assert_eq!(store.unbind_factors(ada, (None, None), (true, false)).await.unwrap(), Default::default());
     assert_eq!(store.app_passwords(ada).await.unwrap().len(), 1, "nothing was unbound, so nothing goes");
 
     let (older, newer) = (factor(ada, 1), FactorRecord { kind: "token".to_owned(), ..factor(ada, 2) });
@@ -624,16 +624,26 @@ async fn unbinding_the_last_factor_takes_the_app_passwords_if_asked(database: Da
     }
     assert_eq!(store.factors(ada).await.unwrap(), [older.clone(), newer.clone()]);
     assert_eq!(standing(&store, "ada").await.bound_factors, 2);
-    let gone = store.unbind_factors(ada, (Some("token"), None), true).await.unwrap();
+    let gone = store.unbind_factors(ada, (Some("token"), None), (true, false)).await.unwrap();
     assert_eq!((gone.factors, gone.app_passwords), (vec![newer.clone()], 0), "another factor is left");
     store.insert_factor(&newer).await.unwrap();
-    let gone = store.unbind_factors(ada, (None, None), true).await.unwrap();
+    let kept = all_at_once(2, |n| {
+        let (store, id) = (store.clone(), [older.id, newer.id][n]);
+        async move { store.unbind_factors(ada, (None, Some(id)), (true, true)).await.unwrap().factors.len() }
+    })
+    .await;
+    assert_eq!(kept.iter().sum::<usize>(), 1, "one of the two stays");
+    let left = store.factors(ada).await.unwrap();
+    assert_eq!(left.len(), 1);
+    let missing = if left[0].id == older.id { &newer } else { &older };
+    store.insert_factor(missing).await.unwrap();
+    let gone = store.unbind_factors(ada, (None, None), (true, false)).await.unwrap();
     assert_eq!((gone.factors, gone.app_passwords), (vec![older.clone(), newer], 1));
     assert_eq!(standing(&store, "ada").await.bound_factors, 0);
 
     store.insert_factor(&older).await.unwrap();
     store.insert_app_password(&app_password(ada, "abcd"), 20).await.unwrap();
-    let gone = store.unbind_factors(ada, (None, None), false).await.unwrap();
+    let gone = store.unbind_factors(ada, (None, None), (false, false)).await.unwrap();
     assert_eq!((gone.factors, gone.app_passwords), (vec![older], 0));
     assert_eq!(store.app_passwords(ada).await.unwrap().len(), 1, "they are kept where policy says so");
 }
@@ -657,6 +667,12 @@ fn portal_session(account: AccountId, token: u8) -> PortalSessionRecord {
         mac: vec![7; 32],
         offer: None,
     }
+}
+
+/// Begins such a session, of whoever has counted the account's factors just now.
+async fn begin(store: &Store, account: AccountId, token: u8) -> bool {
+    let bound = store.factors(account).await.unwrap().len() as u32;
+    store.begin_portal_session(&portal_session(account, token), bound).await.unwrap()
 }
 
 fn trusted_device(account: AccountId, token: u8) -> TrustedDeviceRecord {
@@ -702,9 +718,9 @@ async fn recovery_codes_end_with_the_last_factor(database: Database) {
         store.insert_factor(&bound).await.unwrap();
     }
     store.replace_recovery_codes(ada, &[[1; 32]], at(1)).await.unwrap();
-    store.unbind_factors(ada, (Some("token"), None), true).await.unwrap();
+    store.unbind_factors(ada, (Some("token"), None), (true, false)).await.unwrap();
     assert_eq!(store.recovery_codes_left(ada).await.unwrap(), 1);
-    store.unbind_factors(ada, (None, None), false).await.unwrap();
+    store.unbind_factors(ada, (None, None), (false, false)).await.unwrap();
     assert_eq!(store.recovery_codes_left(ada).await.unwrap(), 0);
 }
 
@@ -712,7 +728,8 @@ async fn a_portal_session_is_replaced_only_while_it_lives(database: Database) {
     let store = Store::open(&database).await.unwrap();
     let ada = add(&store, "ada").await;
     let (first, second) = (portal_session(ada, 1), portal_session(ada, 2));
-    assert!(store.begin_portal_session(&first).await.unwrap());
+    assert!(!store.begin_portal_session(&first, 1).await.unwrap(), "it has another number of factors");
+    assert!(store.begin_portal_session(&first, 0).await.unwrap());
     assert_eq!(store.portal_session(&first.token).await.unwrap(), Some(first.clone()));
     let next = PortalSessionRecord { token: vec![3; 32], verified_at: Some(at(3)), ..first.clone() };
     let replaced = all_at_once(8, |_| {
@@ -724,27 +741,34 @@ async fn a_portal_session_is_replaced_only_while_it_lives(database: Database) {
     assert_eq!(store.portal_session(&first.token).await.unwrap(), None);
     assert!(store.set_portal_offer(&next.token, Some(b"offer")).await.unwrap());
     assert!(!store.set_portal_offer(&first.token, Some(b"offer")).await.unwrap());
+    let taken = all_at_once(8, |_| {
+        let (store, token) = (store.clone(), next.token.clone());
+        async move { store.take_portal_offer(&token).await.unwrap_or(false) }
+    })
+    .await;
+    assert_eq!(taken.into_iter().filter(|taken| *taken).count(), 1);
+    assert!(store.set_portal_offer(&next.token, Some(b"offer")).await.unwrap());
     store.portal_session_seen(&next.token, at(50)).await.unwrap();
     let kept = PortalSessionRecord { seen_at: at(50), offer: Some(b"offer".to_vec()), ..next.clone() };
-    store.begin_portal_session(&second).await.unwrap();
+    store.begin_portal_session(&second, 0).await.unwrap();
     assert_eq!(store.portal_sessions(ada).await.unwrap(), [kept, second.clone()], "the latest first");
     assert!(!store.end_portal_session_of(add(&store, "bob").await, second.id).await.unwrap());
     assert!(store.end_portal_session_of(ada, second.id).await.unwrap());
-    store.begin_portal_session(&second).await.unwrap();
-    assert_eq!(store.end_other_portal_sessions(ada, &second.token).await.unwrap(), 1);
+    store.begin_portal_session(&second, 0).await.unwrap();
+    assert!(store.end_portal_session(&next.token).await.unwrap());
     assert_eq!(store.prune_portal_sessions(at(101)).await.unwrap(), 0);
     assert_eq!(store.prune_portal_sessions(at(102)).await.unwrap(), 1);
     assert!(!store.end_portal_session(&second.token).await.unwrap());
-    assert!(!store.begin_portal_session(&portal_session(AccountId(random::uuid(at(1))), 4)).await.unwrap());
+    assert!(!begin(&store, AccountId(random::uuid(at(1))), 4).await);
 }
 
 async fn a_change_of_factors_ends_the_browsers_of_its_account_and_no_others(database: Database) {
     let store = Store::open(&database).await.unwrap();
     let (ada, bob) = (add(&store, "ada").await, add(&store, "bob").await);
-    let begin = async || {
+    let begin_all = async || {
         for (account, token) in [(ada, 1), (bob, 2)] {
             let _ = store.end_portal_session(&[token; 32]).await.unwrap();
-            assert!(store.begin_portal_session(&portal_session(account, token)).await.unwrap());
+            assert!(begin(&store, account, token).await);
             assert!(store.trust_device(&trusted_device(account, token)).await.unwrap());
         }
     };
@@ -752,35 +776,35 @@ async fn a_change_of_factors_ends_the_browsers_of_its_account_and_no_others(data
         let trusted = store.trusted_devices(account).await.unwrap().len();
         (store.portal_sessions(account).await.unwrap().len(), trusted)
     };
-    begin().await;
+    begin_all().await;
     let bound = factor(ada, 1);
     store.insert_factor(&bound).await.unwrap();
     assert_eq!((browsers(ada).await, browsers(bob).await), ((0, 0), (1, 1)), "bound");
-    begin().await;
+    begin_all().await;
     assert!(store.claim_totp_step(bound.id, 1, at(2)).await.unwrap());
     assert_eq!(browsers(ada).await, (1, 1), "a code changes no factor");
-    store.unbind_factors(ada, (None, None), false).await.unwrap();
+    store.unbind_factors(ada, (None, None), (false, false)).await.unwrap();
     assert_eq!((browsers(ada).await, browsers(bob).await), ((0, 0), (1, 1)), "unbound");
 }
 
 async fn whoever_is_suspended_or_removed_is_signed_in_nowhere(database: Database) {
     let store = Store::open(&database).await.unwrap();
     let ada = add(&store, "ada").await;
-    let begin = async || {
-        store.begin_portal_session(&portal_session(ada, 1)).await.unwrap();
+    let begin_both = async || {
+        begin(&store, ada, 1).await;
         store.trust_device(&trusted_device(ada, 1)).await.unwrap();
     };
-    begin().await;
+    begin_both().await;
     assert_eq!(store.standing_of(ada).await.unwrap(), store.standing(&address("ada")).await.unwrap());
     store.set_account_state(ada, AccountState::Suspended).await.unwrap();
     assert_eq!(store.portal_sessions(ada).await.unwrap(), []);
     assert_eq!(store.trusted_devices(ada).await.unwrap(), []);
     store.set_account_state(ada, AccountState::Active).await.unwrap();
-    begin().await;
+    begin_both().await;
     store.remove_account(ada).await.unwrap();
     assert_eq!(store.portal_sessions(ada).await.unwrap(), []);
     assert_eq!(store.trusted_devices(ada).await.unwrap(), []);
-    assert!(!store.begin_portal_session(&portal_session(ada, 1)).await.unwrap());
+    assert!(!begin(&store, ada, 1).await);
     assert!(!store.trust_device(&trusted_device(ada, 1)).await.unwrap());
 }
 
@@ -1122,7 +1146,7 @@ async fn a_change_under_a_live_session_leaves_a_row_and_nothing_else_does(databa
     assert!(store.delete_app_password(ada, first.id).await.unwrap());
     assert_eq!(news().await, [None]);
     store.insert_factor(&one).await.unwrap();
-    store.unbind_factors(ada, (None, None), true).await.unwrap();
+    store.unbind_factors(ada, (None, None), (true, false)).await.unwrap();
     let gone = [because("factor_bound"), None, None, None];
     assert_eq!(news().await, gone, "bound, not bound any more, and its last app password gone");
     let last = AppPasswordRecord { sealed_at: Some(at(1)), ..app_password(ada, "ijkm") };

@@ -78,6 +78,10 @@ impl AppPasswords {
         by: &Author<'_>,
     ) -> Result<Created, CreateError> {
         let name = self.judge(name, scope)?;
+        // Not the last word, which the database has; but nobody makes the workers sweat for nothing.
+        if self.store.app_passwords(account.id).await?.len() >= limit as usize {
+            return Err(CreateError::LimitReached(limit));
+        }
         // Ends: of 1,048,576 labels an account has taken a handful, so that a second draw is rare already.
         loop {
             let (candidate, kdf) = (Candidate::draw(), Kdf::fresh());

@@ -53,7 +53,7 @@ impl TrustedDevices {
         (address, browser): (String, Option<String>),
         time: Duration,
         by: &Author<'_>,
-    ) -> Result<(), DeviceError> {
+    ) -> Result<DeviceId, DeviceError> {
         let now = self.clock.now();
         let mut device = TrustedDeviceRecord {
             id: DeviceId(random::uuid(now)),
@@ -80,7 +80,7 @@ impl TrustedDevices {
             self.store.withdraw_device(account.id, device.id).await?;
             return Err(unrecorded.into());
         }
-        Ok(())
+        Ok(device.id)
     }
 
     /// Whether the account trusts the browser that holds `token`; that it was of use is noted.

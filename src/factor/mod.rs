@@ -177,7 +177,13 @@ impl Factors {
         })
     }
 
-    /// Checks an answer to `question`, and uses it up: the one way in which a code is looked at.
+    /// Whether `code` is one of what is offered, which nobody has bound yet. It is not used up by that.
+    #[must_use]
+    pub fn confirms(&self, enrolment: &TotpEnrolment, code: &str) -> bool {
+        totp::Totp.step_of(enrolment.raw(), code, self.clock.now()).is_some()
+    }
+
+    /// Checks an answer to `question`, and uses it up.
     ///
     /// # Errors
     /// [`FactorError::WrongCode`] and others
@@ -236,10 +242,10 @@ impl Factors {
         reason: &str,
         by: &Author<'_>,
     ) -> Result<Unbound, FactorError> {
-        self.unbind_those(account, (kind.map(FactorKind::as_str), None), after, reason, by).await
+        self.unbind_those(account, (kind.map(FactorKind::as_str), None), (after, false), reason, by).await
     }
 
-    /// The same for one factor.
+    /// The same for one factor; with `keep_one` the last one stays, whoever else unbinds at that moment.
     ///
     /// # Errors
     /// As [`Factors::unbind`]
@@ -247,18 +253,18 @@ impl Factors {
         &self,
         account: &AccountRecord,
         factor: FactorId,
-        after: AfterUnbind,
+        (after, keep_one): (AfterUnbind, bool),
         reason: &str,
         by: &Author<'_>,
     ) -> Result<Unbound, FactorError> {
-        self.unbind_those(account, (None, Some(factor)), after, reason, by).await
+        self.unbind_those(account, (None, Some(factor)), (after, keep_one), reason, by).await
     }
 
     async fn unbind_those(
         &self,
         account: &AccountRecord,
         which: (Option<&str>, Option<FactorId>),
-        after: AfterUnbind,
+        (after, keep_one): (AfterUnbind, bool),
         reason: &str,
         by: &Author<'_>,
     ) -> Result<Unbound, FactorError> {
@@ -266,7 +272,7 @@ impl Factors {
             AfterUnbind::Stop => true,
             AfterUnbind::Keep => false,
         };
-        let unbound = self.store.unbind_factors(account.id, which, revoke).await?;
+        let unbound = self.store.unbind_factors(account.id, which, (revoke, keep_one)).await?;
         // The app passwords went with the last one.
         let mut app_passwords_revoked = unbound.app_passwords;
         let mut failure = None;

@@ -42,7 +42,7 @@ impl Factors {
         });
         if let Err(unrecorded) = recorded.await {
             self.store.replace_recovery_codes(account.id, &[], self.clock.now()).await?;
-            return Err(FactorError::Undone(unrecorded));
+            return Err(FactorError::Unrecorded(unrecorded));
         }
         Ok(codes.iter().map(|code| symbols::grouped(code, GROUP)).collect())
     }

@@ -57,7 +57,8 @@ pub(super) struct Desk {
 pub(super) struct Unfinished(watch::Sender<usize>);
 
 /// One of them, until dropped.
-pub(super) struct Finishing(Unfinished);
+#[must_use]
+pub struct Finishing(Unfinished);
 
 impl Unfinished {
     /// One more.

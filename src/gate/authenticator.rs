@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::attempt::{Desk, Door, OpenAttempt};
+use super::attempt::{Desk, Door, Finishing, OpenAttempt};
 use super::budget::Budgets;
 use super::grant::{Conclusion, Decision, Grant, Origin, Refused, UpstreamSaid};
 use super::limiter::Limiter;
@@ -162,6 +162,13 @@ impl Authenticator {
     /// Records what happened that no attempt is behind; what cannot be written is said in the log.
     pub async fn record(&self, event: Event) {
         self.gate.desk.record(event).await;
+    }
+
+    /// Something is being done that goes on when nobody waits for it any more: the gate's end waits for it, until what this
+    /// returns is dropped.
+    #[must_use]
+    pub fn finishing(&self) -> Finishing {
+        self.gate.desk.unfinished.begin()
     }
 
     /// Returns when the attempts and sessions of those who are gone are recorded; for the gate's end.

@@ -17,7 +17,7 @@ use super::authenticator::Gate;
 use super::budget::Place;
 use super::conclude::broken;
 use super::grant::Basis;
-use super::limiter::Subject;
+use super::limiter::{Subject, Tried};
 use super::policy::{self, Plan, Then};
 use super::proof_cache::{LastRead, Presented, Proof};
 use super::reach::Way;
@@ -260,7 +260,8 @@ impl Gate {
     /// Waits until the limits have room for `attempt`. Whether time passed.
     async fn take_turn(&self, attempt: &mut OpenAttempt, known_label: Option<&str>) -> Result<bool, No> {
         let client = attempt.origin.client;
-        let subject = Subject { client, account: attempt.account_key(), known_label };
+        let tried = Tried::Password;
+        let subject = Subject { tried, client, account: attempt.account_key(), known_label };
         let turn = tokio::time::timeout(attempt.rules.longest_wait(), self.desk.turns.reserve(subject)).await;
         let Ok(turn) = turn else {
             return Err(No::undecided("attempts before this one are still being judged"));

@@ -13,7 +13,7 @@
 //!   behind a label cannot be guessed, so neither a stale phone nor an attack on the account stands in the way;
 //! - a pair that succeeded in the last 30 days: the pair, alone;
 //! - anything else: network, account and pair. Accounts that do not exist have keys like those that do;
-//! - from an exempt network: nothing is counted.
+//! - from an exempt network: nothing is counted, but for codes of second factors account and pair.
 //!
 //! Whoever is judged alone gets in where others are refused unseen. One who does not get in must be answered like
 //! those others, or a guesser who has used up his network would hear which accounts and labels there are: that is
@@ -33,9 +33,20 @@ use crate::config;
 /// full. To fill one, an attacker needs as many failures within the time in which one is regained.
 const KEYS_MAX: usize = 131_072;
 
+/// What is tried. Each kind has cells of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tried {
+    /// A password, which an upstream's budget stands behind as well.
+    Password,
+    /// A code of a second factor: few digits, and nothing else stands behind them.
+    Code,
+}
+
 /// Who tries, as far as limits care.
 #[derive(Clone, Copy)]
 pub(super) struct Subject<'a> {
+    /// What.
+    pub(super) tried: Tried,
     /// From where.
     pub(super) client: ClientAddress,
     /// The folded address, or whatever was typed where it leads nowhere.
@@ -120,10 +131,13 @@ impl Limiter {
     /// Reserves a cell of each key that judges `subject`: of all or of none.
     pub(super) fn reserve(&self, subject: Subject<'_>, now: Monotonic) -> Reserve {
         let mut inner = self.locked();
-        if inner.exempt.contains(subject.client) {
+        let exempt = inner.exempt.contains(subject.client);
+        if exempt && subject.tried == Tried::Password {
             return Reserve::Held(Reservation::default());
         }
-        let wanted = self.keys(&mut inner.known, subject, now);
+        let mut wanted = self.keys(&mut inner.known, subject, now);
+        // Many may sit behind a known address, but nobody has a right to guess codes.
+        wanted.network.take_if(|_| exempt);
         let rooms = inner.slots(&wanted).map(|(cells, key)| (key, cells.room(key, now)));
         let rooms: Vec<_> = rooms.collect();
         if let Some(time) = rooms.iter().filter_map(|(_, room)| used_up(*room)).max() {
@@ -145,6 +159,15 @@ impl Limiter {
         }
     }
 
+    /// The account got in from there in another way than by a password alone.
+    pub(super) fn acquaint(&self, client: ClientAddress, account: &str, now: Monotonic) {
+        let network = client.network().to_string();
+        let keys = self.strangers_keys(Tried::Password, &network, account);
+        if let Some(Acquaintance { account, pair }) = keys.acquaintance {
+            self.locked().known.remember(account, pair, now);
+        }
+    }
+
     /// Nothing was decided about the attempt's password, or it was right and other reasons kept it out.
     pub(super) fn release(&self, reservation: &Reservation) {
         self.locked().slots(reservation).for_each(|(cells, key)| cells.release(key));
@@ -159,7 +182,7 @@ impl Limiter {
     /// is not: what is reserved is not used up.
     pub(super) fn refuses_strangers(&self, client: ClientAddress, account: &str, now: Monotonic) -> bool {
         let network = client.network().to_string();
-        let keys = self.strangers_keys(&network, account);
+        let keys = self.strangers_keys(Tried::Password, &network, account);
         let inner = self.locked();
         if inner.exempt.contains(client) {
             return false;
@@ -169,7 +192,7 @@ impl Limiter {
 
     fn keys(&self, known: &mut KnownPairs, subject: Subject<'_>, now: Monotonic) -> Reservation {
         let network = subject.client.network().to_string();
-        let strangers = self.strangers_keys(&network, subject.account);
+        let strangers = self.strangers_keys(subject.tried, &network, subject.account);
         let alone = match subject.known_label {
             Some(label) => Some(self.hash(["label", &network, subject.account, label])),
             None => strangers.pair.filter(|pair| known.knows(*pair, now)),
@@ -180,11 +203,15 @@ impl Limiter {
         }
     }
 
-    fn strangers_keys(&self, network: &str, account: &str) -> Reservation {
-        let pair = self.hash(["pair", network, account]);
-        let account = self.hash(["account", account]);
+    fn strangers_keys(&self, tried: Tried, network: &str, account: &str) -> Reservation {
+        let kind = match tried {
+            Tried::Password => "",
+            Tried::Code => "code ",
+        };
+        let pair = self.hash([kind, "pair", network, account]);
+        let account = self.hash([kind, "account", account]);
         Reservation {
-            network: Some(self.hash(["network", network])),
+            network: Some(self.hash([kind, "network", network])),
             account: Some(account),
             pair: Some(pair),
             acquaintance: Some(Acquaintance { account, pair }),
@@ -257,7 +284,7 @@ mod tests {
     }
 
     fn subject(host: u8, account: &str) -> Subject<'_> {
-        Subject { client: from(host), account, known_label: None }
+        Subject { tried: Tried::Password, client: from(host), account, known_label: None }
     }
 
     fn fail(limiter: &Limiter, subject: Subject<'_>, now: Monotonic) {
@@ -319,6 +346,29 @@ mod tests {
         }
         assert!(matches!(limiter.reserve(subject(1, "e@x.org"), at(0)), Reserve::UsedUp(_)));
         assert!(matches!(limiter.reserve(subject(2, "e@x.org"), at(0)), Reserve::Held(_)));
+    }
+
+    #[test]
+    fn codes_are_counted_apart_and_from_exempt_networks_too() {
+        let limiter = limiter("192.0.2.0/28");
+        let code = |host, account| Subject { tried: Tried::Code, ..subject(host, account) };
+        for host in [1, 1, 2] {
+            fail(&limiter, code(host, "a@x.org"), at(0));
+        }
+        assert!(matches!(limiter.reserve(code(1, "a@x.org"), at(0)), Reserve::UsedUp(_)));
+        assert!(
+            matches!(limiter.reserve(code(1, "b@x.org"), at(0)), Reserve::Held(_)),
+            "its network is known"
+        );
+        for account in ["a@y.org", "b@y.org", "c@y.org", "d@y.org"] {
+            fail(&limiter, code(200, account), at(0));
+        }
+        assert!(matches!(limiter.reserve(code(200, "e@y.org"), at(0)), Reserve::UsedUp(_)));
+        assert!(
+            matches!(limiter.reserve(subject(200, "e@y.org"), at(0)), Reserve::Held(_)),
+            "passwords are not codes"
+        );
+        assert!(matches!(limiter.reserve(subject(100, "a@x.org"), at(0)), Reserve::Held(_)));
     }
 
     #[test]

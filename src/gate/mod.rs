@@ -50,6 +50,7 @@ mod whereabouts;
 #[cfg(test)]
 mod tests;
 
+pub use attempt::Finishing;
 pub use authenticator::{Authenticator, Dependencies};
 pub use grant::{Concerns, Conclusion, Decision, Grant, Origin, Refused, UpstreamSaid};
 pub use live::{Cause, EndError, HEARD_WITHIN, LiveSessions, SessionFigures, Traffic};

@@ -2,12 +2,13 @@
 //!
 //! They are counted apart from passwords: whoever knows the mailbox password and guesses codes locks nobody out of the
 //! mailbox, and an owner who mistypes his password can still answer. Of an account that is attacked, a network from
-//! which its owner answered right before is judged by its own failures only, as with passwords.
+//! which its owner answered right before is judged by its own failures only, as with passwords. An exempt network is spared
+//! the count of networks alone: six digits need the others.
 
 use std::time::Duration;
 
 use super::authenticator::Authenticator;
-use super::limiter::{Reservation, Subject};
+use super::limiter::{Reservation, Subject, Tried};
 use super::turns::Turns;
 use crate::base::{Address, ClientAddress};
 
@@ -26,6 +27,8 @@ pub struct TooManyAnswers {
 #[must_use = "an answer that is not settled counts as wrong"]
 pub struct Answering<'a> {
     turns: &'a Turns,
+    client: ClientAddress,
+    account: String,
     reservation: Reservation,
     settled: bool,
 }
@@ -41,21 +44,21 @@ impl Authenticator {
         account: &Address,
     ) -> Result<Answering<'_>, TooManyAnswers> {
         let turns = &self.gate.desk.turns;
-        // No address begins like this: a blank is in none.
-        let account = format!("second factor of {account}");
-        let subject = Subject { client, account: &account, known_label: None };
+        let account = account.as_str();
+        let subject = Subject { tried: Tried::Code, client, account, known_label: None };
         let turn = tokio::time::timeout(LONGEST_WAIT, turns.reserve(subject)).await;
         let turn = turn.map_err(|_| TooManyAnswers { wait: LONGEST_WAIT })?;
         let reservation = turn.reserve.map_err(|wait| TooManyAnswers { wait })?;
-        Ok(Answering { turns, reservation, settled: false })
+        Ok(Answering { turns, client, account: account.to_owned(), reservation, settled: false })
     }
 }
 
 impl Answering<'_> {
-    /// The answer is right.
+    /// The answer is right: from now on this network is the owner's, for the mailbox password as well.
     pub fn right(mut self) {
         self.settled = true;
         self.turns.succeed(&self.reservation);
+        self.turns.acquaint(self.client, &self.account);
     }
 
     /// Nobody could say whether it is right.

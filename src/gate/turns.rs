@@ -74,6 +74,11 @@ impl Turns {
         self.ring(reservation);
     }
 
+    /// See [`Limiter::acquaint`].
+    pub(super) fn acquaint(&self, client: ClientAddress, account: &str) {
+        self.limiter.acquaint(client, account, self.clock.monotonic());
+    }
+
     /// See [`Limiter::release`].
     pub(super) fn release(&self, reservation: &Reservation) {
         self.limiter.release(reservation);

@@ -3,7 +3,7 @@
 use super::session::mailbox;
 use super::{Broken, Fresh, Inside, Portal};
 use crate::app_password::{CreateError, Created, ProvenMailbox, RenameError, RevokeError, Scope};
-use crate::base::{AppPasswordId, Timestamp};
+use crate::base::AppPasswordId;
 use crate::store::AppPasswordRecord;
 
 /// What somebody wants.
@@ -63,14 +63,21 @@ impl Portal {
         let by = self.owner(&visit.from);
         let created =
             self.on.app_passwords.create(&visit.account, wanted.name, &wanted.scope, mailbox, limit, &by);
-        created.await.map_err(|error| match error {
+        let created = created.await.map_err(|error| match error {
             CreateError::Invalid(why) => NoAppPassword::Invalid(why),
             CreateError::LimitReached(limit) => NoAppPassword::LimitReached(limit),
             CreateError::Busy(_) => NoAppPassword::Busy,
             error @ (CreateError::NoAccount | CreateError::Store(_) | CreateError::Unrecorded(_)) => {
-                super::broken(&error).into()
+                NoAppPassword::from(super::broken(&error))
             }
-        })
+        })?;
+        // Whoever locked everything meanwhile ended this session first, and has not seen this one.
+        if !self.lives(&visit.record.token).await? {
+            let revoked = self.on.app_passwords.revoke(&visit.account, created.id, &by).await;
+            revoked.map_err(|error| super::broken(&error))?;
+            return Err(Broken.into());
+        }
+        Ok(created)
     }
 
     /// All of the account's, oldest first.
@@ -79,20 +86,6 @@ impl Portal {
     /// [`Broken`]
     pub async fn app_passwords(&self, inside: Inside<'_>) -> Result<Vec<AppPasswordRecord>, Broken> {
         Ok(self.on.app_passwords.list(inside.0.account.id).await?)
-    }
-
-    /// When one of them was first used, if it was: what *test it now* waits for.
-    ///
-    /// # Errors
-    /// [`NoAppPassword`]
-    pub async fn app_password_used(
-        &self,
-        inside: Inside<'_>,
-        id: AppPasswordId,
-    ) -> Result<Option<Timestamp>, NoAppPassword> {
-        let rows = self.app_passwords(inside).await?;
-        let row = rows.into_iter().find(|row| row.id == id).ok_or(NoAppPassword::NotFound)?;
-        Ok(row.last_used_at)
     }
 
     /// Gives one another name.

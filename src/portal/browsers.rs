@@ -64,14 +64,15 @@ impl Portal {
     pub async fn lock_everything(&self, fresh: Fresh<'_>) -> Result<Token, Broken> {
         let Fresh(visit) = fresh;
         let by = self.owner(&visit.from);
-        self.revoke_all_app_passwords(fresh).await?;
-        let withdrawn = self.on.devices.withdraw_all(&visit.account, &by).await;
-        withdrawn.map_err(|error| super::broken(&error))?;
+        // Browsers first: what they are making at this moment, they give up when they find their session gone.
         for session in self.on.store.portal_sessions(visit.account.id).await? {
             if session.id != visit.record.id {
                 self.end_portal_session(fresh, session.id).await?;
             }
         }
+        let withdrawn = self.on.devices.withdraw_all(&visit.account, &by).await;
+        withdrawn.map_err(|error| super::broken(&error))?;
+        self.revoke_all_app_passwords(fresh).await?;
         for session in self.on.live_sessions.list(Some(visit.account.id)).await? {
             self.end_mail_session(fresh, session.id).await?;
         }

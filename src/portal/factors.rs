@@ -101,6 +101,22 @@ impl Portal {
         let enrolment = self.resume(fresh, &raw).ok_or(Refused::NoOffer)?;
         let answering = self.on.gate.answering(visit.from.address, &visit.account.address).await;
         let answering = answering.map_err(|too_many| Refused::TooMany { wait: too_many.wait })?;
+        if !self.on.factors.confirms(&enrolment, code) {
+            drop(answering);
+            return Err(Refused::WrongCode);
+        }
+        // Of a form that is sent twice one binds; and none of a session that somebody has ended meanwhile.
+        match self.on.store.take_portal_offer(&visit.record.token).await {
+            Ok(true) => {}
+            Ok(false) => {
+                answering.undecided();
+                return Err(Refused::NoOffer);
+            }
+            Err(error) => {
+                answering.undecided();
+                return Err(Broken::from(error).into());
+            }
+        }
         let by = self.owner(&visit.from);
         match self.on.factors.bind_totp(&visit.account, &enrolment, Some(code), &by).await {
             Ok(_) => answering.right(),
@@ -126,7 +142,8 @@ impl Portal {
             }
         };
         let now = self.on.clock.now();
-        let token = self.renew(visit, true, |record| record.verified_at = Some(now)).await?;
+        let bound = visit.bound_factors.saturating_add(1);
+        let token = self.renew(visit, Some(bound), |record| record.verified_at = Some(now)).await?;
         Ok(Bound { token, recovery_codes })
     }
 
@@ -151,14 +168,17 @@ impl Portal {
         let Fresh(visit) = fresh;
         let factors = self.on.factors.list(visit.account.id).await.map_err(Broken::from)?;
         let factor = factors.iter().find(|factor| factor.id == id).ok_or(Refused::NotFound)?;
-        if factors.len() == 1 && self.is_required(fresh) {
-            return Err(Refused::Required);
-        }
-        let after = self.after_unbind(fresh);
+        let keep_one = self.is_required(fresh);
+        let after = (self.after_unbind(fresh), keep_one);
         let by = self.owner(&visit.from);
         let unbound = self.on.factors.unbind_one(&visit.account, factor.id, after, "by its owner", &by).await;
         let unbound = unbound.map_err(|error| super::broken(&error))?;
-        let token = self.renew(visit, true, |_| ()).await?;
+        if unbound.factors.is_empty() {
+            // It is the last one, or somebody else has unbound it a moment ago.
+            return Err(if keep_one && factors.len() == 1 { Refused::Required } else { Refused::NotFound });
+        }
+        let left = visit.bound_factors.saturating_sub(1);
+        let token = self.renew(visit, Some(left), |_| ()).await?;
         Ok(Unbinding { token, app_passwords_revoked: unbound.app_passwords })
     }
 

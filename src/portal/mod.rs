@@ -16,6 +16,7 @@
 mod app_passwords;
 mod browsers;
 mod factors;
+mod history;
 mod overview;
 mod session;
 mod settings;
@@ -32,12 +33,13 @@ use crate::audit::event::Actor;
 use crate::audit::{Audit, Author};
 use crate::base::{Clock, SiteKey};
 use crate::factor::{Factors, TrustedDevices};
-use crate::gate::{Authenticator, Browser, LiveSessions};
+use crate::gate::{Authenticator, Browser, Finishing, LiveSessions};
 use crate::store::{Store, StoreError};
 
 pub use app_passwords::{NewAppPassword, NoAppPassword};
 pub use factors::{Bound, Offer, Refused, Unbinding};
-pub use overview::{Attempt, Overview, Seen, Way};
+pub use history::{Attempt, Way};
+pub use overview::{Overview, Seen};
 pub use session::{Fresh, Inside, Step, Visit};
 pub use settings::{Door, Settings};
 pub use sign_in::{Answered, Entered, NoAnswer, NoSignIn};
@@ -93,6 +95,12 @@ impl Portal {
     #[must_use]
     pub fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Something is being done that goes on when its browser is gone: the end of the process waits for it.
+    #[must_use]
+    pub fn finishing(&self) -> Finishing {
+        self.on.gate.finishing()
     }
 
     /// Forgets portal sessions and trusted devices whose time is over; for a caller that does so now and then.

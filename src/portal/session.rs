@@ -203,7 +203,7 @@ impl Portal {
         from: &Browser,
         step: Step,
     ) -> Result<Token, Broken> {
-        let SignedIn { account, password, upstream, at, .. } = signed_in;
+        let SignedIn { account, bound_factors, password, upstream, at } = signed_in;
         let now = self.on.clock.now();
         let token = Token::fresh();
         let id = PortalSessionId(random::uuid(now));
@@ -225,18 +225,22 @@ impl Portal {
             offer: None,
         };
         self.sign(&mut record);
-        if self.on.store.begin_portal_session(&record).await? { Ok(token) } else { Err(Broken) }
+        if self.on.store.begin_portal_session(&record, *bound_factors).await? {
+            Ok(token)
+        } else {
+            Err(Broken)
+        }
     }
 
-    /// The session under another token, changed by `change`; what was being bound is forgotten. Where a change of factors
-    /// has ended it a moment ago, it begins again: so `visit` must be the one who made that change.
+    /// The session under another token, changed by `change`; what was being bound is forgotten. Where a change that `visit`
+    /// made has ended it, it begins again, if the account has as many factors as there are after that change.
     ///
     /// # Errors
     /// [`Broken`], also where somebody else has ended it.
     pub(super) async fn renew(
         &self,
         visit: &Visit,
-        factors_changed: bool,
+        factors_changed: Option<u32>,
         change: impl FnOnce(&mut PortalSessionRecord),
     ) -> Result<Token, Broken> {
         let token = Token::fresh();
@@ -250,10 +254,9 @@ impl Portal {
         };
         change(&mut record);
         self.sign(&mut record);
-        let renewed = if factors_changed {
-            self.on.store.begin_portal_session(&record).await?
-        } else {
-            self.on.store.replace_portal_session(&visit.record.token, &record).await?
+        let renewed = match factors_changed {
+            Some(bound) => self.on.store.begin_portal_session(&record, bound).await?,
+            None => self.on.store.replace_portal_session(&visit.record.token, &record).await?,
         };
         if renewed { Ok(token) } else { Err(Broken) }
     }
@@ -268,16 +271,27 @@ impl Portal {
         step: Step,
         verified_at: Option<Timestamp>,
     ) -> Result<Token, Broken> {
-        self.renew(visit, false, |record| {
+        self.renew(visit, None, |record| {
             record.step = step.as_str().to_owned();
             record.verified_at = verified_at.or(record.verified_at);
         })
         .await
     }
 
+    /// Whether the session is there still. Asked after something was made on its behalf: whoever ends sessions first, and
+    /// then takes away what they made, finds all of it.
+    pub(super) async fn lives(&self, token: &[u8]) -> Result<bool, Broken> {
+        Ok(self.on.store.portal_session(token).await?.is_some())
+    }
+
     fn sign(&self, record: &mut PortalSessionRecord) {
         record.mac = with_parts(record, |parts| self.on.key.mac(Purpose::PortalSession, parts)).to_vec();
     }
+}
+
+/// Whether somebody is in with it at that moment.
+pub(super) fn is_in(record: &PortalSessionRecord, now: Timestamp) -> bool {
+    Step::parse(&record.step) == Some(Step::In) && now < record.expires_at.min(record.seen_at.plus(IDLE_MAX))
 }
 
 /// The mailbox password that the session holds, and who took it when.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::session::{Step, Visit};
-use super::{Broken, Fresh, Inside, Portal};
+use super::{Broken, Portal};
 use crate::app_password::ProvenMailbox;
 use crate::audit::Event;
 use crate::audit::event::{Outcome, SecondFactor};
@@ -212,32 +212,32 @@ impl Portal {
         Ok(Entered { token, step })
     }
 
-    /// Ends the last step: whether this browser is trusted from now on. `device` is what the browser shows already,
-    /// because of another account; what it has to show from now on is returned.
+    /// Ends the last step: whether this browser is trusted from now on. What it has to show then is returned; what it showed
+    /// before, somebody else may know.
     ///
     /// # Errors
     /// [`Broken`]
-    pub async fn trust(
-        &self,
-        visit: &Visit,
-        trusts: bool,
-        device: Option<Token>,
-    ) -> Result<(Entered, Option<Token>), Broken> {
+    pub async fn trust(&self, visit: &Visit, trusts: bool) -> Result<(Entered, Option<Token>), Broken> {
         if visit.step() != Step::TrustDevice {
             return Err(Broken);
         }
         let (account, from) = (&visit.account, &visit.from);
         let time = self.settings().policy(account).trusted_device;
+        // First: of a session that somebody has ended no trust is left.
+        let token = self.step_to(visit, Step::In, None).await?;
         let shown = if trusts && !time.is_zero() {
-            let device = device.unwrap_or_else(Token::fresh);
+            let device = Token::fresh();
             let browser = (from.address.to_string(), from.name.clone());
             let trusted = self.on.devices.trust(account, &device, browser, time, &self.owner(from)).await;
-            trusted.map_err(|error| super::broken(&error))?;
+            let trusted = trusted.map_err(|error| super::broken(&error))?;
+            if !self.lives(&token.hash()).await? {
+                self.on.store.withdraw_device(account.id, trusted).await?;
+                return Err(Broken);
+            }
             Some(device)
         } else {
             None
         };
-        let token = self.step_to(visit, Step::In, None).await?;
         Ok((Entered { token, step: Step::In }, shown))
     }
 
@@ -277,20 +277,4 @@ struct Answer<'a> {
     account: &'a AccountRecord,
     from: &'a Browser,
     kind: &'a str,
-}
-
-impl Inside<'_> {
-    /// Whose.
-    #[must_use]
-    pub fn address(&self) -> &str {
-        self.0.address()
-    }
-}
-
-impl Fresh<'_> {
-    /// Whose.
-    #[must_use]
-    pub fn address(&self) -> &str {
-        self.0.address()
-    }
 }

@@ -27,6 +27,9 @@ name_statements! {
                   WHERE id = $1 AND (last_step < $2 OR last_step IS NULL) RETURNING id";
 }
 
+/// For the other files: how many factors an account has.
+pub(super) const COUNT_FACTORS: &str = COUNT;
+
 impl Store {
     /// Binds a factor; clears `must_bind`. `false` where the account is gone: then nothing is bound.
     ///
@@ -75,8 +78,8 @@ impl Store {
     }
 
     /// Unbinds the account's factors (of `kind`, the one with `id`, or all); with `revoke_app_passwords`, and if that took the last
-    /// one, its app passwords go in the same transaction. Recovery codes go with the last one in any case. Returns what
-    /// went.
+    /// one, its app passwords go in the same transaction. Recovery codes go with the last one in any case. With
+    /// `keep_one` nothing goes where that would take the last one. Returns what went.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -84,7 +87,7 @@ impl Store {
         &self,
         account: AccountId,
         (kind, id): (Option<&str>, Option<FactorId>),
-        revoke_app_passwords: bool,
+        (revoke_app_passwords, keep_one): (bool, bool),
     ) -> Result<Unbound, StoreError> {
         in_transaction!(self, |connection| {
             sqlx::query(LOCK_ACCOUNT).bind(account).execute(&mut *connection).await?;
@@ -92,6 +95,9 @@ impl Store {
                 sqlx::query_as(DELETE).bind(account).bind(kind).bind(id).fetch_all(&mut *connection).await?;
             factors.sort_by_key(|factor| (factor.bound_at, factor.id));
             let left: i64 = sqlx::query_scalar(COUNT).bind(account).fetch_one(&mut *connection).await?;
+            if left == 0 && keep_one {
+                return Ok(Unbound::default());
+            }
             if left == 0 {
                 sqlx::query(FORGET_CODES).bind(account).execute(&mut *connection).await?;
             }

@@ -3,6 +3,7 @@
 use sqlx::FromRow;
 
 use super::accounts::LOCK_ACCOUNT;
+use super::factors::COUNT_FACTORS;
 use super::{Store, StoreError};
 use super::{in_transaction, name_statements, on_pool};
 use crate::base::{AccountId, PortalSessionId, Timestamp, UpstreamName};
@@ -22,10 +23,11 @@ name_statements! {
     );
     BY_TOKEN = concat!("SELECT ", columns!(), " FROM portal_sessions WHERE token = $1");
     SEEN = "UPDATE portal_sessions SET seen_at = $2 WHERE token = $1 AND seen_at < $2";
+    /// Of many at once one takes it.
+    TAKE_OFFER = "UPDATE portal_sessions SET offer = NULL WHERE token = $1 AND offer IS NOT NULL RETURNING id";
     SET_OFFER = "UPDATE portal_sessions SET offer = $2 WHERE token = $1 RETURNING id";
     DELETE = "DELETE FROM portal_sessions WHERE token = $1 RETURNING id";
     DELETE_BY_ID = "DELETE FROM portal_sessions WHERE account = $1 AND id = $2";
-    DELETE_OTHERS = "DELETE FROM portal_sessions WHERE account = $1 AND token <> $2";
     LIST = concat!("SELECT ", columns!(), " FROM portal_sessions WHERE account = $1 ORDER BY seen_at DESC, id");
     PRUNE = "DELETE FROM portal_sessions WHERE expires_at <= $1";
 }
@@ -88,14 +90,23 @@ macro_rules! bind_session {
 }
 
 impl Store {
-    /// Begins one; `false` where its account is gone.
+    /// Begins one; `false` where its account is gone, or has another number of factors by now than `bound_factors`: whoever
+    /// counted them was told what is no longer so.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub async fn begin_portal_session(&self, session: &PortalSessionRecord) -> Result<bool, StoreError> {
+    pub async fn begin_portal_session(
+        &self,
+        session: &PortalSessionRecord,
+        bound_factors: u32,
+    ) -> Result<bool, StoreError> {
         in_transaction!(self, |connection| {
             let lock = sqlx::query(LOCK_ACCOUNT).bind(session.account).execute(&mut *connection);
             if lock.await?.rows_affected() == 0 {
+                return Ok(false);
+            }
+            let count = sqlx::query_scalar::<_, i64>(COUNT_FACTORS).bind(session.account);
+            if count.fetch_one(&mut *connection).await? != i64::from(bound_factors) {
                 return Ok(false);
             }
             bind_session!(session).execute(&mut *connection).await?;
@@ -153,6 +164,17 @@ impl Store {
         })
     }
 
+    /// Takes what is being bound out of it: of many at once exactly one is told `true`, and nobody where it has ended.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn take_portal_offer(&self, token: &[u8]) -> Result<bool, StoreError> {
+        on_pool!(self, |pool| {
+            let take = sqlx::query_scalar::<_, PortalSessionId>(TAKE_OFFER).bind(token);
+            take.fetch_optional(pool).await?.is_some()
+        })
+    }
+
     /// Ends the one with this token; `false` where there is none.
     ///
     /// # Errors
@@ -174,26 +196,6 @@ impl Store {
     ) -> Result<bool, StoreError> {
         on_pool!(self, |pool| {
             sqlx::query(DELETE_BY_ID).bind(account).bind(id).execute(pool).await?.rows_affected() == 1
-        })
-    }
-
-    /// Ends all of the account's but the one with `token`; how many.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn end_other_portal_sessions(
-        &self,
-        account: AccountId,
-        token: &[u8],
-    ) -> Result<u64, StoreError> {
-        in_transaction!(self, |connection| {
-            sqlx::query(LOCK_ACCOUNT).bind(account).execute(&mut *connection).await?;
-            sqlx::query(DELETE_OTHERS)
-                .bind(account)
-                .bind(token)
-                .execute(&mut *connection)
-                .await?
-                .rows_affected()
         })
     }
 

@@ -57,10 +57,7 @@ impl Web {
             Err(Wrong::Origin)
         } else if let Some(uri) = below(&parts.uri, &here.base) {
             parts.uri = uri;
-            let answer = match self.routes.call(Request::from_parts(parts, body)).await {
-                Ok(answer) => answer,
-                Err(never) => match never {},
-            };
+            let answer = self.handle(Request::from_parts(parts, body)).await;
             match wrong(&answer) {
                 Some(wrong) => Err(wrong),
                 None => Ok(answer),
@@ -71,6 +68,32 @@ impl Web {
         let mut answer = answer.unwrap_or_else(|wrong| error_page(&asked, wrong));
         headers::complete(answer.headers_mut(), here.secure);
         answer
+    }
+}
+
+impl Web {
+    /// What changes something goes on when its browser is gone: a change must not stay without its record, nor half done.
+    async fn handle(&self, request: Request<Body>) -> Response {
+        let changes = !request.method().is_safe();
+        let called = self.routes.call(request);
+        let answered = async {
+            match called.await {
+                Ok(answer) => answer,
+                Err(never) => match never {},
+            }
+        };
+        if !changes {
+            return answered.await;
+        }
+        let finishing = self.desk.portal.finishing();
+        let answering = tokio::spawn(async move {
+            let _finishing = finishing;
+            answered.await
+        });
+        answering.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a page failed");
+            Stop::Wrong(Wrong::Ours).into_response()
+        })
     }
 }
 

@@ -101,7 +101,7 @@ async fn what_was_taken_back_before_anybody_looked_has_happened_all_the_same() {
     assert_eq!(suspended_and_resumed.await, [Some(Cause::Suspended), Some(Cause::Suspended), None]);
     let bound_and_unbound = after(async |site, alice| {
         site.bind_factor(alice).await;
-        site.store.unbind_factors(alice.id, (None, None), false).await.unwrap();
+        site.store.unbind_factors(alice.id, (None, None), (false, false)).await.unwrap();
     });
     assert_eq!(bound_and_unbound.await, [Some(Cause::FactorBound), None, None]);
 }

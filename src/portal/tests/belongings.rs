@@ -13,7 +13,6 @@ async fn app_passwords_are_made_before_the_first_factor_and_hold_the_mailbox_pas
     assert_eq!(text(&created.printed).len(), 19);
     let rows = site.portal.app_passwords(inside).await.unwrap();
     assert_eq!((rows[0].name.as_str(), rows[0].sealed.is_some()), ("华为邮箱", true));
-    assert_eq!(site.portal.app_password_used(inside, created.id).await.unwrap(), None);
     site.portal.rename_app_password(fresh, created.id, "Foxmail").await.unwrap();
     let rows = site.portal.app_passwords(inside).await.unwrap();
     assert_eq!(
@@ -44,7 +43,6 @@ async fn nothing_of_another_account_can_be_reached_by_its_identifiers() {
     let factor = site.portal.overview(of_bob.inside()).await.unwrap().factors[0].id;
     assert_eq!(site.portal.revoke_app_password(of_alice, bobs.id).await.err(), Some(NoAppPassword::NotFound));
     assert_eq!(site.portal.rename_app_password(of_alice, bobs.id, "x").await, Err(NoAppPassword::NotFound));
-    assert_eq!(site.portal.app_password_used(of_alice.inside(), bobs.id).await, Err(NoAppPassword::NotFound));
     assert_eq!(site.portal.unbind(of_alice, factor).await.err(), Some(Refused::NotFound));
     assert!(!site.portal.end_portal_session(of_alice, bob.id()).await.unwrap());
     let nobodys = random::uuid(Timestamp::from_unix_seconds(1));
@@ -159,8 +157,11 @@ async fn the_overview_tells_what_was_tried_and_which_clients_have_no_app_passwor
         site.portal.on.audit.append(crate::audit::Event::Login(login)).await.unwrap();
     }
     let overview = site.portal.overview(visit.inside().unwrap()).await.unwrap();
-    assert_eq!(overview.without_app_password, ["Foxmail 7.2"]);
-    let told: Vec<_> = overview.attempts.iter().map(|one| (one.way.clone(), one.outcome)).collect();
+    assert_eq!(overview.browsers.len(), 1);
+    let inside = visit.inside().unwrap();
+    assert_eq!(site.portal.clients_without_app_password(inside).await.unwrap(), ["Foxmail 7.2"]);
+    let attempts = site.portal.attempts(inside).await.unwrap();
+    let told: Vec<_> = attempts.iter().map(|one| (one.way.clone(), one.outcome)).collect();
     let mail = Way::Mail { protocol: Protocol::Imap, app_password: None };
     assert_eq!(
         told,
@@ -176,4 +177,58 @@ async fn the_overview_tells_what_was_tried_and_which_clients_have_no_app_passwor
         doors.iter().map(|door| (door.protocol, door.port)).collect::<Vec<_>>(),
         [(Protocol::Imap, 993), (Protocol::Smtp, 994)]
     );
+}
+
+#[tokio::test]
+async fn of_fifty_forms_that_confirm_one_authenticator_one_binds_it() {
+    let site = Site::open().await;
+    let visit = site.inside(ALICE).await;
+    let offer = site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap()).await.unwrap();
+    let code = site.code(&raw(&offer));
+    let mut visits = Vec::new();
+    for _ in 0..50 {
+        visits.push(site.again(&visit).await);
+    }
+    let bound = join_all(visits.iter().map(|visit| {
+        let fresh = visit.inside().unwrap().fresh().unwrap();
+        site.portal.bind_totp(fresh, &code)
+    }))
+    .await;
+    let bound: Vec<_> = bound.into_iter().filter_map(Result::ok).collect();
+    let [bound] = <[Bound; 1]>::try_from(bound).ok().unwrap();
+    let codes = bound.recovery_codes.unwrap();
+    let visit = site.visit(bound.token).await.unwrap();
+    let overview = site.portal.overview(visit.inside().unwrap()).await.unwrap();
+    assert_eq!((overview.factors.len(), overview.recovery_codes), (1, 10));
+    let answered = site.portal.answer(&visit, Question::RecoveryCode, &text(&codes[0])).await;
+    assert!(answered.is_ok(), "the codes that were shown are good");
+}
+
+#[tokio::test]
+async fn whoever_is_thrown_out_while_he_makes_something_has_made_nothing() {
+    let site = Site::open().await;
+    let (visit, raw_key, _) = site.bind(&site.inside(ALICE).await).await;
+    let wanted = NewAppPassword { name: "Foxmail", scope: anything() };
+    // A thief at another browser, whose requests were read before the owner locks everything.
+    let thief = site.visit(site.sign_in(ALICE, MAILBOX, None).await.unwrap().token).await.unwrap();
+    let thief = site.portal.answer(&thief, TOTP, &site.next_code(&raw_key)).await.unwrap();
+    let asked = site.visit(thief.token).await.unwrap();
+    let (thief, _) = site.portal.trust(&asked, false).await.unwrap();
+    let thief = site.visit(thief.token).await.unwrap();
+    let of_thief = thief.inside().unwrap().fresh().unwrap();
+    site.portal.offer_totp(of_thief).await.unwrap();
+    let thief = site.again(&thief).await;
+    let of_thief = thief.inside().unwrap().fresh().unwrap();
+
+    site.portal.lock_everything(visit.inside().unwrap().fresh().unwrap()).await.unwrap();
+    assert!(site.portal.create_app_password(of_thief, &wanted).await.is_err());
+    assert!(site.portal.trust(&asked, true).await.is_err());
+    let seal = session::open_offer(&thief).unwrap();
+    let enrolment = site.portal.on.factors.resume_totp("mail.example.org", &thief.account.address, &seal);
+    let code = site.code(enrolment.unwrap().raw().expose());
+    assert_eq!(site.portal.bind_totp(of_thief, &code).await.err(), Some(Refused::NoOffer));
+    let account = visit.account.id;
+    assert_eq!(site.portal.on.store.app_passwords(account).await.unwrap(), []);
+    assert_eq!(site.portal.on.store.trusted_devices(account).await.unwrap(), []);
+    assert_eq!(site.portal.on.store.factors(account).await.unwrap().len(), 1);
 }

@@ -10,7 +10,7 @@ async fn trust_ends_after_its_time_and_with_a_change_of_factors() {
         let visit = site.visit(site.sign_in(ALICE, MAILBOX, None).await.unwrap().token).await.unwrap();
         let entered = site.portal.answer(&visit, TOTP, &site.next_code(&raw)).await.unwrap();
         let visit = site.visit(entered.token).await.unwrap();
-        let (entered, device) = site.portal.trust(&visit, true, None).await.unwrap();
+        let (entered, device) = site.portal.trust(&visit, true).await.unwrap();
         let visit = site.visit(entered.token).await.unwrap();
         if end == "time" {
             site.clock.advance(Duration::from_secs(7 * 86_400));
@@ -108,7 +108,7 @@ async fn a_device_that_somebody_else_wrote_into_the_database_is_trusted_by_nobod
     let visit = site.visit(site.sign_in(ALICE, MAILBOX, None).await.unwrap().token).await.unwrap();
     let entered = site.portal.answer(&visit, TOTP, &site.next_code(&raw)).await.unwrap();
     let visit = site.visit(entered.token).await.unwrap();
-    let device = site.portal.trust(&visit, true, None).await.unwrap().1.unwrap();
+    let device = site.portal.trust(&visit, true).await.unwrap().1.unwrap();
     let Store::Sqlite(pool) = &site.portal.on.store else { panic!("not SQLite") };
     sqlx::query("UPDATE trusted_devices SET expires_at = '2099-01-01T00:00:00.000000Z'")
         .execute(pool)

@@ -62,7 +62,7 @@ async fn each_step_has_its_turn_and_another_token() {
     );
     let visit = site.visit(entered.token).await.unwrap();
     assert!(visit.inside().is_none());
-    let (entered, device) = site.portal.trust(&visit, false, None).await.unwrap();
+    let (entered, device) = site.portal.trust(&visit, false).await.unwrap();
     assert!(device.is_none());
     let visit = site.visit(entered.token).await.unwrap();
     assert!(visit.inside().unwrap().fresh().is_some(), "it answered a moment ago");
@@ -99,27 +99,6 @@ async fn of_fifty_who_answer_with_one_code_one_gets_in() {
     }
 }
 
-/// All of them at once.
-async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
-    let mut running: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
-    std::future::poll_fn(|context| {
-        for (future, output) in &mut running {
-            if output.is_none()
-                && let std::task::Poll::Ready(done) = future.as_mut().poll(context)
-            {
-                *output = Some(done);
-            }
-        }
-        if running.iter().all(|(_, output)| output.is_some()) {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
-    .await;
-    running.into_iter().filter_map(|(_, output)| output).collect()
-}
-
 #[tokio::test]
 async fn guessing_codes_is_limited_from_everywhere_and_locks_out_no_mailbox_password() {
     let site = Site::open().await;
@@ -144,7 +123,7 @@ async fn a_trusted_browser_skips_the_second_factor_until_it_is_withdrawn() {
     let visit = site.visit(site.sign_in(ALICE, MAILBOX, None).await.unwrap().token).await.unwrap();
     let entered = site.portal.answer(&visit, TOTP, &site.next_code(&raw)).await.unwrap();
     let visit = site.visit(entered.token).await.unwrap();
-    let (entered, device) = site.portal.trust(&visit, true, None).await.unwrap();
+    let (entered, device) = site.portal.trust(&visit, true).await.unwrap();
     let device = device.unwrap();
     let visit = site.visit(entered.token).await.unwrap();
 
@@ -187,7 +166,7 @@ async fn a_changed_mailbox_password_is_sealed_again_at_the_next_sign_in() {
 async fn whoever_knows_the_mailbox_password_alone_is_no_acquaintance_of_the_limits() {
     let site = Site::open().await;
     let (_, raw, _) = site.bind(&site.inside(ALICE).await).await;
-    let from = async |host, password| {
+    let from = async |host, password: &'static str| {
         let login = LoginName::from_bytes(ALICE.as_bytes()).unwrap();
         site.portal.sign_in(&browser(host), login, secret(password), None).await
     };
@@ -197,10 +176,16 @@ async fn whoever_knows_the_mailbox_password_alone_is_no_acquaintance_of_the_limi
         let _ = from(100 + number, "guess").await;
     }
     assert_eq!(from(66, MAILBOX).await.unwrap_err(), NoSignIn::TooMany, "judged like any stranger");
-    // The owner signed in from here before anything was bound.
-    let entered = from(1, MAILBOX).await.unwrap();
-    let visit = site.visit(entered.token).await.unwrap();
+    // The owner signed in from here before anything was bound, and from elsewhere with the second factor.
+    assert!(from(1, MAILBOX).await.is_ok());
+    site.clock.advance(Duration::from_secs(4 * 3600));
+    let mut visit = site.visit(from(77, MAILBOX).await.unwrap().token).await.unwrap();
+    visit.from = browser(77);
     assert!(site.portal.answer(&visit, TOTP, &site.next_code(&raw)).await.is_ok());
+    for number in 0..20 {
+        let _ = from(100 + number, "guess").await;
+    }
+    assert!(from(77, MAILBOX).await.is_ok(), "an attack on the account keeps its owner out of nothing");
 }
 
 #[tokio::test]
@@ -209,7 +194,7 @@ async fn nobody_is_asked_about_trust_before_the_second_factor() {
     site.bind(&site.inside(ALICE).await).await;
     let visit = site.visit(site.sign_in(ALICE, MAILBOX, None).await.unwrap().token).await.unwrap();
     for trusts in [true, false] {
-        assert!(site.portal.trust(&visit, trusts, None).await.is_err());
+        assert!(site.portal.trust(&visit, trusts).await.is_err());
     }
     assert_eq!(site.again(&visit).await.step(), Step::SecondFactor);
     assert!(site.records("device_trusted").await.is_empty());

@@ -46,6 +46,7 @@ pub(super) async fn show_first(State(desk): State<Arc<Desk>>, asked: Asked) -> A
         return Ok(go(&asked.here.to(Place::Factors)));
     }
     let overview = desk.portal.overview(inside(&visit)?).await?;
+    let clients = desk.portal.clients_without_app_password(inside(&visit)?).await?;
     let settings = desk.portal.settings();
     let domain = visit.address().rsplit_once('@').map_or("", |(_, domain)| domain);
     let allowed = &settings.policies.of(domain).enrol_from;
@@ -53,7 +54,7 @@ pub(super) async fn show_first(State(desk): State<Arc<Desk>>, asked: Asked) -> A
         page: desk.page(&asked, &visit, Some(Tab::Factors), Some(Place::FirstBinding)),
         required: overview.required_from.is_some() || visit.must_bind(),
         elsewhere: !allowed.is_empty() && !allowed.contains(asked.browser.address),
-        clients: overview.without_app_password.iter().map(|client| Shown::new(client)).collect(),
+        clients: clients.iter().map(|client| Shown::new(client)).collect(),
         made: overview.app_passwords.len(),
     })
 }

@@ -26,9 +26,10 @@ const ATTEMPTS_SHOWN: usize = 25;
 pub(super) async fn show(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
     let visit = desk.inside(&asked, Place::Home).await?;
     let overview = desk.portal.overview(inside(&visit)?).await?;
+    let attempts = desk.portal.attempts(inside(&visit)?).await?;
     let seen = Seen { words: asked.words, now: desk.clock.now() };
     let current = asked.device().map(|device| device.hash());
-    let Overview { factors, recovery_codes, devices, browsers, mail_sessions, attempts, .. } = overview;
+    let Overview { factors, recovery_codes, devices, browsers, mail_sessions, .. } = overview;
     let devices = devices.into_iter().map(|device| Browser {
         id: device.id.to_string(),
         browser: user_agent::named(device.browser.as_deref(), seen.words),

@@ -44,6 +44,10 @@ pub(super) async fn take(State(desk): State<Arc<Desk>>, asked: Asked, form: Form
     let refused = match (LoginName::from_bytes(typed.as_bytes()), form.password("password")) {
         (Ok(login), Some(password)) => {
             let device = asked.device();
+            // Who signs in again has no need of the session before.
+            if let Some(before) = desk.visit(&asked).await? {
+                desk.portal.sign_out(&before).await?;
+            }
             let entered = desk.portal.sign_in(&asked.browser, login, password, device.as_ref()).await;
             match entered {
                 Ok(Entered { token, step }) => {
@@ -118,7 +122,7 @@ pub(super) async fn take_trust(State(desk): State<Arc<Desk>>, asked: Asked, form
     let visit = desk.entering(&asked, Step::TrustDevice).await?;
     desk.has_form_token(&visit, &form)?;
     let trusts = form.text("trust", 10) == "yes";
-    let (Entered { token, step }, device) = desk.portal.trust(&visit, trusts, asked.device()).await?;
+    let (Entered { token, step }, device) = desk.portal.trust(&visit, trusts).await?;
     let lasts = trusted_for(&desk, &visit);
     let device = device.map(|device: Token| asked.cookies().set(Cookie::Device, &device.text(), Some(lasts)));
     let session = asked.cookies().set(Cookie::Session, &token.text(), None);
