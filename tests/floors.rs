@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["base"],
     &["config", "protocol", "store"],
-    &["account", "app_password", "audit", "factor", "meters"],
+    &["account", "app_password", "audit", "factor", "meters", "notify"],
     &["gate"],
     &["portal", "proxy"],
     &["doctor", "server", "site", "telemetry"],
@@ -25,6 +25,7 @@ const SAME_FLOOR: &[(&str, &str, &str)] = &[
     ("app_password", "audit", "every change leaves a record"),
     ("factor", "audit", "every change leaves a record"),
     ("meters", "audit", "an outcome is called the same everywhere"),
+    ("notify", "audit", "what nobody was told leaves a record"),
     ("server", "site", "a gate serves a site"),
     ("server", "telemetry", "a gate is watched"),
 ];

@@ -145,6 +145,13 @@ impl Site {
                 factors: Factors::new(store.clone(), Arc::clone(&key), Arc::clone(&clock)),
                 devices: TrustedDevices::new(store.clone(), Arc::clone(&key), Arc::clone(&clock)),
                 live_sessions: LiveSessions::new(store.clone()),
+                notices: Arc::new(Notices::new(
+                    store.clone(),
+                    Arc::clone(&key),
+                    Arc::clone(&clock),
+                    audit.clone(),
+                    true,
+                )),
                 store,
                 audit,
                 key,
