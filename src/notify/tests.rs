@@ -230,7 +230,6 @@ impl FakeRelay {
 }
 
 struct World {
-    #[expect(dead_code, reason = "held for its drop")]
     directory: tempfile::TempDir,
     store: Store,
     clock: Arc<ManualClock>,
@@ -270,12 +269,12 @@ impl World {
     }
 
     async fn given_up(&self) -> Vec<String> {
-        self.audit.flush_index().await;
         let query = crate::store::AuditQuery {
             event: Some("notice_given_up".to_owned()),
             ..crate::store::AuditQuery::default()
         };
-        let found = self.store.search_audit(&query).await.unwrap();
+        let directory = self.directory.path().join("audit");
+        let found = crate::audit::search(&directory, &self.store, &query).await.unwrap();
         found.into_iter().map(|row| row.json).collect()
     }
 }
