@@ -1163,6 +1163,11 @@ const MANY_ROWS: &str = "
     INSERT INTO trusted_devices (id, account, token, address, trusted_at, expires_at, last_used_at, mac)
         SELECT id, id, id::text::bytea, '', now(), now() + random() * interval '1 day', now(), '' FROM accounts;
     INSERT INTO recovery_codes SELECT id, id::text::bytea, now(), NULL FROM accounts;
+    INSERT INTO outbox
+        SELECT id, id, '', '', now() - random() * interval '1 day', now() + random() * interval '1 day', 1, ''
+        FROM accounts;
+    INSERT INTO told SELECT id, 'kind', now() FROM accounts;
+    INSERT INTO known_browsers SELECT id, id::text::bytea, now() - random() * interval '1 day' FROM accounts;
     INSERT INTO live_sessions SELECT id, id, id, 'imap', '', '', id, 'legacy', now(), 0, 0 FROM accounts;
     ANALYZE;
     SET plan_cache_mode = force_generic_plan";

@@ -171,7 +171,7 @@ mod tests {
         let mail = read("user = 'gate'\npassword_file = 'relay.secret'").unwrap();
         assert_eq!((mail.tls, mail.name()), (EndpointTls::Starttls, "smtp.example.org"));
         assert_eq!(mail.login.unwrap().password_file, Path::new("/etc/mailward/relay.secret"));
-        assert_eq!(mail.from.to_string(), "\"邮箱\" <postmaster@example.org>");
+        assert_eq!(mail.from.to_string(), "邮箱 <postmaster@example.org>");
     }
 
     #[test]

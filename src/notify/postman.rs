@@ -184,8 +184,8 @@ impl Postman {
 }
 
 /// After so many attempts.
-pub(super) fn pause(attempts: i64) -> Duration {
-    let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or_default().min(16);
+fn pause(attempts: i64) -> Duration {
+    let doublings = u32::try_from(attempts.saturating_sub(1).max(0)).unwrap_or(u32::MAX).min(16);
     PAUSE.saturating_mul(1 << doublings).min(PAUSE_MAX)
 }
 
@@ -198,4 +198,236 @@ fn chain(error: &dyn Error) -> String {
         source = error.source();
     }
     super::letter::visible(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    //! The relay is a few lines of SMTP.
+
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU16, Ordering};
+
+    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::base::{Address, ManualClock, UpstreamName};
+    use crate::config::{Database, EndpointTls, HostPort, Mail};
+    use crate::notify::{Doer, Notice, Notices, WAITING_PER_ACCOUNT};
+    use crate::store::AccountRecord;
+
+    fn sender() -> Sender {
+        Sender { hostname: "mail.example.org".to_owned(), portal: None }
+    }
+
+    fn created(name: &str) -> Notice {
+        Notice::AppPasswordCreated {
+            name: name.to_owned(),
+            label: "k7mq".to_owned(),
+            by: Doer::Administrator,
+        }
+    }
+
+    #[test]
+    fn pauses_grow_to_an_hour() {
+        let minutes = |attempts| pause(attempts).as_secs() / 60;
+        assert_eq!([0, 1, 2, 3, 6, 7, i64::MAX].map(minutes), [1, 1, 2, 4, 32, 60, 60]);
+    }
+
+    /// Takes mail, and says `answer` to every recipient.
+    struct FakeRelay {
+        port: u16,
+        taken: Arc<Mutex<Vec<String>>>,
+        answer: Arc<AtomicU16>,
+    }
+
+    impl FakeRelay {
+        async fn start() -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let (taken, answer) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicU16::new(250)));
+            let (mails, code) = (Arc::clone(&taken), Arc::clone(&answer));
+            tokio::spawn(async move {
+                while let Ok((stream, _)) = listener.accept().await {
+                    let (mails, code) = (Arc::clone(&mails), Arc::clone(&code));
+                    tokio::spawn(async move {
+                        let (read, mut write) = stream.into_split();
+                        let mut lines = BufReader::new(read).lines();
+                        write.write_all(b"220 fake\r\n").await.unwrap();
+                        let mut mail: Option<String> = None;
+                        while let Ok(Some(line)) = lines.next_line().await {
+                            let said = match &mut mail {
+                                Some(text) if line == "." => {
+                                    mails.lock().unwrap().push(std::mem::take(text));
+                                    mail = None;
+                                    "250 taken".to_owned()
+                                }
+                                Some(text) => {
+                                    *text += &format!("{line}\n");
+                                    continue;
+                                }
+                                None if line.starts_with("RCPT") => {
+                                    format!("{} well", code.load(Ordering::Relaxed))
+                                }
+                                None if line == "DATA" => {
+                                    mail = Some(String::new());
+                                    "354 go on".to_owned()
+                                }
+                                None => "250 well".to_owned(),
+                            };
+                            if write.write_all(format!("{said}\r\n").as_bytes()).await.is_err() {
+                                return;
+                            }
+                        }
+                    });
+                }
+            });
+            Self { port, taken, answer }
+        }
+
+        fn relay(&self) -> (Relay, Sender) {
+            let mail = Mail {
+                relay: HostPort { host: "127.0.0.1".to_owned(), port: self.port },
+                tls: EndpointTls::None,
+                server_name: None,
+                ca_file: None,
+                login: None,
+                from: "postmaster@example.org".parse().unwrap(),
+            };
+            (Relay::open(&mail, "mail.example.org").unwrap(), sender())
+        }
+
+        fn taken(&self) -> usize {
+            self.taken.lock().unwrap().len()
+        }
+    }
+
+    struct World {
+        directory: tempfile::TempDir,
+        store: Store,
+        clock: Arc<ManualClock>,
+        audit: Audit,
+        notices: Notices,
+        account: AccountRecord,
+    }
+
+    impl World {
+        async fn open() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let store = Store::open(&Database::Sqlite(directory.path().join("mailward.db"))).await.unwrap();
+            let clock = Arc::new(ManualClock::default());
+            clock.advance(Duration::from_secs(1_800_000_000));
+            let config = crate::config::Audit {
+                directory: directory.path().join("audit"),
+                when_full: crate::config::WhenFull::Refuse,
+                reserve: 0,
+            };
+            let key = Arc::new(SiteKey::from_bytes([7; 32]));
+            let audit = Audit::open(&config, store.clone(), Arc::clone(&key), clock.clone()).await.unwrap();
+            let notices = Notices::new(store.clone(), key, clock.clone(), audit.clone(), true);
+            let address = Address::parse("alice@example.org").unwrap();
+            let upstream = UpstreamName("legacy".to_owned());
+            let (account, _) = store.add_account(&address, &upstream, clock.now()).await.unwrap();
+            Self { directory, store, clock, audit, notices, account }
+        }
+
+        fn postman(&self, relay: &FakeRelay) -> Arc<Postman> {
+            let key = Arc::new(SiteKey::from_bytes([7; 32]));
+            let by = Some(relay.relay());
+            Arc::new(Postman::new(self.store.clone(), key, self.clock.clone(), self.audit.clone(), by))
+        }
+
+        async fn waiting(&self) -> usize {
+            self.store.waiting_notices(self.account.id).await.unwrap().len()
+        }
+
+        async fn given_up(&self) -> Vec<String> {
+            let query = crate::store::AuditQuery {
+                event: Some("notice_given_up".to_owned()),
+                ..crate::store::AuditQuery::default()
+            };
+            let directory = self.directory.path().join("audit");
+            let found = crate::audit::search(&directory, &self.store, &query).await.unwrap();
+            found.into_iter().map(|row| row.json).collect()
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn of_many_nodes_one_sends_a_notice() {
+        let (world, relay) = (World::open().await, FakeRelay::start().await);
+        for number in 0..10 {
+            world.notices.tell(&world.account, created(&format!("Phone {number}"))).await;
+        }
+        let nodes = [world.postman(&relay), world.postman(&relay), world.postman(&relay)];
+        let rounds = nodes.map(|node| tokio::spawn(async move { node.round().await }));
+        let mut sent = 0;
+        for round in rounds {
+            sent += round.await.unwrap();
+        }
+        assert_eq!((sent, relay.taken(), world.waiting().await), (10, 10, 0));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_the_relay_does_not_take_for_now_is_sent_later() {
+        let (world, relay) = (World::open().await, FakeRelay::start().await);
+        let postman = world.postman(&relay);
+        world.notices.tell(&world.account, created("Phone")).await;
+        relay.answer.store(451, Ordering::Relaxed);
+        assert_eq!((postman.round().await, world.waiting().await), (0, 1));
+        relay.answer.store(250, Ordering::Relaxed);
+        assert_eq!(postman.round().await, 0, "not yet");
+        world.clock.advance(Duration::from_secs(61));
+        assert_eq!((postman.round().await, relay.taken(), world.waiting().await), (1, 1, 0));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_relay_that_is_away_costs_no_attempt() {
+        let (world, relay) = (World::open().await, FakeRelay::start().await);
+        let gone = FakeRelay { port: 1, taken: Arc::default(), answer: Arc::default() };
+        let postman = world.postman(&gone);
+        world.notices.tell(&world.account, created("Phone")).await;
+        assert_eq!(postman.round().await, 0);
+        assert_eq!(world.store.waiting_notices(world.account.id).await.unwrap()[0].attempts, 0);
+        postman.adopt(Some(relay.relay()));
+        assert_eq!((postman.round().await, relay.taken()), (1, 1));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_refused_too_old_or_changed_is_given_up_on_record() {
+        let (world, relay) = (World::open().await, FakeRelay::start().await);
+        let postman = world.postman(&relay);
+        world.notices.tell(&world.account, created("Phone")).await;
+        relay.answer.store(550, Ordering::Relaxed);
+        assert_eq!((postman.round().await, world.waiting().await), (0, 0));
+        relay.answer.store(250, Ordering::Relaxed);
+        world.notices.tell(&world.account, created("Phone")).await;
+        world.clock.advance(Duration::from_secs(3 * 24 * 3600));
+        assert_eq!((postman.round().await, world.waiting().await), (0, 0));
+        world.notices.tell(&world.account, created("Phone")).await;
+        let mut forged = world.store.waiting_notices(world.account.id).await.unwrap().remove(0);
+        world.store.forget_notice(forged.id).await.unwrap();
+        forged.address = "eve@example.net".to_owned();
+        world.store.post_notice(&forged, 9, None, None).await.unwrap();
+        assert_eq!((postman.round().await, world.waiting().await, relay.taken()), (0, 0, 0));
+        let given_up = world.given_up().await.join("\n");
+        for why in ["550", "three days", "somebody else changed it"] {
+            assert!(given_up.contains(why), "{why}: {given_up}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_oldest_of_too_many_are_dropped_on_record_and_nothing_waits_without_a_relay() {
+        let world = World::open().await;
+        for number in 0..WAITING_PER_ACCOUNT + 2 {
+            world.clock.advance(Duration::from_secs(1));
+            world.notices.tell(&world.account, created(&format!("Phone {number}"))).await;
+        }
+        let waiting = world.store.waiting_notices(world.account.id).await.unwrap();
+        assert_eq!(waiting.len(), 50);
+        assert!(waiting[0].notice.contains("\"Phone 2\""), "{}", waiting[0].notice);
+        assert_eq!(world.given_up().await.len(), 2);
+        world.notices.turn(false);
+        world.notices.tell(&world.account, created("Tablet")).await;
+        assert_eq!(world.waiting().await, 50);
+    }
 }

@@ -27,7 +27,10 @@ fn elsewhere() -> Browser {
 async fn whatever_changes_the_account_is_told() {
     let site = Site::open().await;
     let (visit, _) = bound(&site).await;
-    let fresh = || visit.inside().unwrap().fresh().unwrap();
+    let fresh = || {
+        site.clock.advance(Duration::from_secs(1));
+        visit.inside().unwrap().fresh().unwrap()
+    };
     site.portal.make_recovery_codes(fresh()).await.unwrap();
     let wanted = NewAppPassword { name: " 手机 ", scope: anything() };
     let made = site.portal.create_app_password(fresh(), &wanted).await.unwrap();
