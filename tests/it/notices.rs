@@ -50,10 +50,13 @@ impl Site {
 
     /// What lies in the first user's mailbox, read, in no order.
     fn mails(&self) -> Vec<String> {
-        let (local, _) = self.legacy.user(0).0.split_once('@').expect("an address");
+        let user = self.legacy.user(0).0;
+        let local = user.split_once('@').expect("an address").0;
         let mut files = Vec::new();
         find_mails(self.legacy.directory(), &mut files);
-        let of_user = |file: &&PathBuf| file.components().any(|part| part.as_os_str() == local);
+        let of_user = |file: &&PathBuf| {
+            file.components().any(|part| part.as_os_str() == local || part.as_os_str() == user)
+        };
         let read = |file: &PathBuf| run("python3", &["-c", READ, &file.display().to_string()], "").success();
         files.iter().filter(of_user).map(read).collect()
     }
