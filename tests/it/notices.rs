@@ -96,14 +96,14 @@ fn a_user_is_told_in_the_mailbox_what_was_done_to_the_account() {
         &format!("From: 邮件系统 <{}>", site.legacy.user(1).0),
         &format!("To: {user}\n"),
         "Auto-Submitted: auto-generated\n",
-        &format!("({})\n", made.label),
-        "    操作者: 管理员\n",
+        &format!("({})", made.label),
+        "    操作者: 管理员",
     ] {
         assert!(created.contains(held), "{held}\n{created}");
     }
     assert!(!mails.concat().contains(&made.password), "no secret");
     of("已绑定二次验证方式 / Second factor added");
-    assert!(of("已解除绑定二次验证方式 / Second factor removed").contains("    Reason: 手机丢了\n"));
+    assert!(of("已解除绑定二次验证方式 / Second factor removed").contains("    Reason: 手机丢了"));
 }
 
 #[test]
