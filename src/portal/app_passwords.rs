@@ -74,7 +74,7 @@ impl Portal {
         })?;
         let notice = Notice::AppPasswordCreated {
             name: wanted.name.trim().to_owned(),
-            label: created.label.to_string(),
+            label: created.label.clone(),
             by: doer(&visit.from),
         };
         self.tell(&visit.account, notice).await;
