@@ -827,7 +827,7 @@ async fn of_many_who_take_a_notice_one_does_until_its_time_is_over(database: Dat
     let posted = notice(ada, 1);
     let id = posted.id;
     assert_eq!(store.post_notice(&posted, 9, None, None).await.unwrap(), Posted::Waiting(vec![]));
-    assert_eq!(store.waiting_notices(ada).await.unwrap(), [posted.clone()]);
+    assert_eq!(store.waiting_notices(ada).await.unwrap(), std::slice::from_ref(&posted));
     assert!(store.due_notices(at(0), 9).await.unwrap().is_empty(), "not yet");
     assert_eq!(store.due_notices(at(1), 9).await.unwrap(), [id]);
     let taken = all_at_once(20, |_| {
