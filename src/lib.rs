@@ -60,6 +60,8 @@ pub mod audit;
 pub mod factor;
 #[cfg(feature = "server")]
 pub mod meters;
+#[cfg(feature = "server")]
+pub mod notify;
 // F3: who gets in
 #[cfg(feature = "server")]
 pub mod gate;

@@ -18,6 +18,7 @@ use crate::base::{Clock, SiteKey, SystemClock};
 use crate::config::{Config, WhenFull};
 use crate::factor::Factors;
 use crate::gate::LiveSessions;
+use crate::notify::Notices;
 use crate::store::Store;
 
 /// An opened site.
@@ -84,6 +85,13 @@ impl Site {
     #[must_use]
     pub fn live_sessions(&self) -> LiveSessions {
         LiveSessions::new(self.store.clone())
+    }
+
+    /// Where what users are told by mail is written down; `audit` is where it is recorded that they were not.
+    #[must_use]
+    pub fn notices(&self, audit: &Audit) -> Notices {
+        let (store, key, clock) = (self.store.clone(), Arc::clone(&self.key), Arc::clone(&self.clock));
+        Notices::new(store, key, clock, audit.clone(), self.config.mail.is_some())
     }
 
     /// Begins this process's chain in the trail.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["base"],
     &["config", "protocol", "store"],
-    &["account", "app_password", "audit", "factor", "meters"],
+    &["account", "app_password", "audit", "factor", "meters", "notify"],
     &["gate"],
     &["portal", "proxy", "web"],
     &["doctor", "server", "site", "telemetry"],
@@ -26,6 +26,7 @@ const SAME_FLOOR: &[(&str, &str, &str)] = &[
     ("factor", "audit", "every change leaves a record"),
     ("meters", "audit", "an outcome is called the same everywhere"),
     ("web", "portal", "pages show what people may do by themselves"),
+    ("notify", "audit", "what nobody was told leaves a record"),
     ("server", "site", "a gate serves a site"),
     ("server", "telemetry", "a gate is watched"),
 ];

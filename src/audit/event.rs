@@ -202,6 +202,17 @@ pub enum Event {
         /// Who did it.
         by: Actor,
     },
+    /// A user was not told by mail of something that concerns the safety of his account, and will not be.
+    NoticeGivenUp {
+        /// Address.
+        account: String,
+        /// What he should have been told.
+        notice: String,
+        /// When.
+        made_at: Timestamp,
+        /// Why he was not.
+        reason: String,
+    },
     /// An upstream showed a certificate that was not taken: no password is sent there until it shows another. One record
     /// for as long as it shows the same.
     UpstreamCertificateRefused {
@@ -271,6 +282,7 @@ impl Event {
             | Self::PortalSessionEnded { .. }
             | Self::SessionEndAsked { .. }
             | Self::AccountUpstreamChanged { .. }
+            | Self::NoticeGivenUp { .. }
             | Self::UpstreamCertificateRefused { .. }
             | Self::MailboxPasswordStale { .. }
             | Self::MailboxPasswordTaken { .. }

@@ -55,6 +55,11 @@ uuid_id! {
     DeviceId
 }
 
+uuid_id! {
+    /// One notice to a user. UUID version 7.
+    NoticeId
+}
+
 /// The `name` of an `[[upstream]]`: stable, chosen by the administrator, bound into sealed passwords.
 #[derive(
     Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type, serde::Serialize, serde::Deserialize,

@@ -34,7 +34,9 @@ pub mod token;
 pub use clock::{Clock, ManualClock, Monotonic, SystemClock, Timestamp};
 pub use domain::Domain;
 #[cfg(feature = "server")]
-pub use id::{AccountId, AppPasswordId, DeviceId, FactorId, PortalSessionId, SessionId, UpstreamName};
+pub use id::{
+    AccountId, AppPasswordId, DeviceId, FactorId, NoticeId, PortalSessionId, SessionId, UpstreamName,
+};
 #[cfg(feature = "server")]
 pub use key::SiteKey;
 pub use language::Language;

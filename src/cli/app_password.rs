@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::context::Context;
+use super::context::{Context, Trail};
 use super::failure::{self, Failure};
 use super::mailbox::{self, Mailbox};
 use super::records::AppPassword;
@@ -15,7 +15,8 @@ use crate::account::Located;
 use crate::app_password::{Created, Scope};
 use crate::base::{AppPasswordId, NetworkList, ProtocolSet};
 use crate::config::{InvalidDuration, parse_duration};
-use crate::store::AccountState;
+use crate::notify::{Doer, Notice};
+use crate::store::{AccountRecord, AccountState, AppPasswordRecord};
 
 /// App passwords: one for each mail client
 #[derive(Subcommand)]
@@ -179,7 +180,15 @@ impl Create {
                 }
             }
             let made = app_passwords.create(&account, &self.name, &scope, mailbox, limit, &author).await;
-            made.with_context(|| format!("cannot make an app password for {}", account.address))
+            let made =
+                made.with_context(|| format!("cannot make an app password for {}", account.address))?;
+            let notice = Notice::AppPasswordCreated {
+                name: self.name.trim().to_owned(),
+                label: made.label.clone(),
+                by: Doer::Administrator,
+            };
+            trail.tell(&account, notice).await;
+            anyhow::Ok(made)
         };
         let made = made.await;
         drop(author);
@@ -217,15 +226,28 @@ async fn revoke(context: &Context, name: &str, id_or_label: &str) -> anyhow::Res
     };
     let trail = context.trail().await?;
     let revoked = app_passwords.revoke(&account, row.id, &trail.author()).await;
+    if let Ok(row) = &revoked {
+        tell_revoked(&trail, &account, std::slice::from_ref(row)).await;
+    }
     trail.close_in_force().await;
     let row = revoked?;
     output::line(&format!("revoked `{}` ({}) of {}", output::visible(&row.name), row.label, account.address))
+}
+
+async fn tell_revoked(trail: &Trail, account: &AccountRecord, revoked: &[AppPasswordRecord]) {
+    let which = revoked.iter().map(|row| (row.name.clone(), row.label.clone())).collect();
+    trail.tell(account, Notice::AppPasswordsRevoked { which, by: Doer::Administrator }).await;
 }
 
 async fn revoke_all(context: &Context, name: &str) -> anyhow::Result<()> {
     let account = context.account(name).await?;
     let trail = context.trail().await?;
     let revoked = context.site.app_passwords().revoke_all(&account, &trail.author()).await;
+    if let Ok(rows) = &revoked
+        && !rows.is_empty()
+    {
+        tell_revoked(&trail, &account, rows).await;
+    }
     trail.close_in_force().await;
     let number = revoked?.len();
     output::line(&match number {

@@ -248,6 +248,7 @@ fn detail(event: &Event) -> String {
         Event::SecondFactor(answer) => {
             format!("{}: {}", answer.kind, told(&answer.reason, answer.browser.as_deref()))
         }
+        Event::NoticeGivenUp { notice, reason, .. } => format!("`{notice}` was not told: {reason}"),
         Event::RecoveryCodesMade { count, by, .. } => format!("{count} codes, {}", by_whom(by)),
         Event::DeviceTrusted { until, by, .. } => format!("until {}, {}", when::show(*until), by_whom(by)),
         Event::DeviceWithdrawn { id, by, .. } => format!("{id}, {}", by_whom(by)),

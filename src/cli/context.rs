@@ -11,6 +11,7 @@ use crate::audit::{Audit, Author};
 use crate::base::{Address, LoginName, UpstreamName};
 use crate::config::Config;
 use crate::gate::HEARD_WITHIN;
+use crate::notify::{Notice, Notices};
 use crate::proxy::upstream::Upstreams;
 use crate::site::Site;
 use crate::store::{AccountRecord, Store};
@@ -34,7 +35,9 @@ impl Context {
 
     /// The trail that this command's changes are recorded in. It is there before anything is changed.
     pub(super) async fn trail(&self) -> anyhow::Result<Trail> {
-        Ok(Trail { audit: self.site.audit().await?, store: self.site.store.clone() })
+        let audit = self.site.audit().await?;
+        let notices = self.site.notices(&audit);
+        Ok(Trail { audit, notices, store: self.site.store.clone() })
     }
 
     /// The account that `name` means, whether or not it exists, and its upstream.
@@ -118,6 +121,8 @@ impl Context {
 /// The audit trail, open for this command's own records.
 pub(super) struct Trail {
     audit: Audit,
+    /// What the account's owner is told of it.
+    notices: Notices,
     store: Store,
 }
 
@@ -125,6 +130,11 @@ impl Trail {
     /// Who works on this command line.
     pub(super) fn author(&self) -> Author<'_> {
         Author::new(&self.audit, Actor::CommandLine { user: users::responsible() })
+    }
+
+    /// Writes down what the owner of `account` is to be told by mail.
+    pub(super) async fn tell(&self, account: &AccountRecord, notice: Notice) {
+        self.notices.tell(account, notice).await;
     }
 
     /// Writes down what is pending; to be called whether or not the change was made.

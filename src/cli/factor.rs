@@ -11,6 +11,7 @@ use super::records::Factor;
 use super::{Format, prompt};
 use crate::config::{AfterUnbind, FactorKind};
 use crate::factor::{FactorError, TotpEnrolment, qr};
+use crate::notify::{Doer, Notice};
 use crate::store::AccountRecord;
 
 /// How often a mistyped code may be typed again.
@@ -44,7 +45,7 @@ pub(super) enum FactorCommand {
         address: String,
         /// Which kind; all of them if left out
         kind: Option<Kind>,
-        /// Why: goes into the audit trail
+        /// Why: goes into the audit trail, and into the mail that tells the user
         #[arg(long, value_name = "TEXT")]
         reason: String,
         #[command(flatten)]
@@ -166,6 +167,10 @@ async fn bind(
 ) -> anyhow::Result<()> {
     let trail = context.trail().await?;
     let bound = context.site.factors().bind_totp(account, enrolment, code, &trail.author()).await;
+    if let Ok(factor) = &bound {
+        let factor = factor.kind.clone();
+        trail.tell(account, Notice::FactorBound { factor, by: Doer::Administrator }).await;
+    }
     trail.close().await;
     bound?;
     Ok(())
@@ -192,6 +197,17 @@ async fn unbind(
     let after = context.site.config.policies.of(account.address.domain()).app_passwords_after_unbind;
     let trail = context.trail().await?;
     let unbound = context.site.factors().unbind(&account, kind, after, reason.trim(), &trail.author()).await;
+    if let Ok(unbound) = &unbound
+        && !unbound.factors.is_empty()
+    {
+        let notice = Notice::FactorUnbound {
+            factors: unbound.factors.iter().map(|factor| factor.kind.clone()).collect(),
+            app_passwords_revoked: unbound.app_passwords,
+            reason: Some(reason.trim().to_owned()),
+            by: Doer::Administrator,
+        };
+        trail.tell(&account, notice).await;
+    }
     trail.close_in_force().await;
     let unbound = unbound?;
     if unbound.factors.is_empty() {

@@ -167,7 +167,7 @@ fn as_list<S: Serializer>(addresses: &[HostPort], serializer: S) -> Result<S::Ok
     serializer.collect_seq(addresses.iter().map(ToString::to_string))
 }
 
-fn server_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+pub(super) fn server_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = String::deserialize(deserializer)?;
     if is_hostname(&text) || text.parse::<std::net::IpAddr>().is_ok() {
         Ok(Some(text))

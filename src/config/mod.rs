@@ -28,6 +28,7 @@ pub mod forward_client;
 pub mod limits;
 pub mod listener;
 pub mod login;
+pub mod mail;
 pub mod master;
 pub mod metrics;
 pub mod policy;
@@ -53,6 +54,7 @@ pub use forward_client::ForwardClient;
 pub use limits::{Limits, Rate};
 pub use listener::{Listener, ListenerTls};
 pub use login::LoginRewrite;
+pub use mail::{Mail, MailLogin};
 pub use master::{Master, MasterStyle};
 pub use metrics::Metrics;
 pub use policy::{AfterUnbind, FactorKind, Policies, Policy, Requirement};
@@ -70,6 +72,7 @@ use database::RawDatabase;
 use document::{Document, Section};
 use limits::RawLimits;
 use listener::RawListener;
+use mail::RawMail;
 use metrics::RawMetrics;
 use portal::RawPortal;
 use server::RawServer;
@@ -100,6 +103,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[portal]`
     pub portal: Option<Portal>,
+    /// `[mail]`; none: nothing is sent.
+    pub mail: Option<Mail>,
     /// `[audit]`
     pub audit: Audit,
     /// `[metrics]`
@@ -107,8 +112,10 @@ pub struct Config {
 }
 
 /// The sections that a file may have.
-const SECTIONS: [&str; 10] =
-    ["server", "database", "tls", "listener", "upstream", "policy", "limits", "portal", "audit", "metrics"];
+const SECTIONS: [&str; 11] = [
+    "server", "database", "tls", "listener", "upstream", "policy", "limits", "portal", "mail", "audit",
+    "metrics",
+];
 
 impl Config {
     /// Reads the file at `path`.
@@ -140,7 +147,8 @@ impl Config {
     /// First every section for itself, then what they say about each other: the second would only repeat
     /// the mistakes of the first.
     fn assemble<'t>(document: &mut Document<'t>, mut root: Section<'t>, base: &Path) -> Option<Self> {
-        let [has_portal, has_metrics] = ["portal", "metrics"].map(|key| root.table.contains_key(key));
+        let [has_portal, has_mail, has_metrics] =
+            ["portal", "mail", "metrics"].map(|key| root.table.contains_key(key));
         let server: Option<RawServer> = document.section(&mut root, "server");
         let database: Option<RawDatabase> = document.section(&mut root, "database");
         let certificates = certificates(document, &mut root);
@@ -150,6 +158,8 @@ impl Config {
         let limits: Option<(_, RawLimits)> = document.spanned_section(&mut root, "limits");
         let portal: Option<(_, RawPortal)> =
             if has_portal { document.spanned_section(&mut root, "portal") } else { None };
+        let mail: Option<(_, RawMail)> =
+            if has_mail { document.spanned_section(&mut root, "mail") } else { None };
         let audit: Option<RawAudit> = document.section(&mut root, "audit");
         let metrics: Option<RawMetrics> =
             if has_metrics { document.section(&mut root, "metrics") } else { None };
@@ -176,6 +186,8 @@ impl Config {
         let limits = limits.check().map_err(|text| document.problem(&span, &text)).ok();
         let portal = portal
             .and_then(|(span, portal)| portal.check().map_err(|text| document.problem(&span, &text)).ok());
+        let mail = mail
+            .and_then(|(span, mail)| mail.check(base).map_err(|text| document.problem(&span, &text)).ok());
         Some(Self {
             database: database?.check(base, &server.data_dir),
             audit: audit?.check(base, &server.data_dir),
@@ -186,6 +198,7 @@ impl Config {
             policies,
             limits: limits?,
             portal,
+            mail,
             metrics: metrics.map(Metrics::from),
         })
     }

@@ -42,6 +42,10 @@ impl Config {
             let endpoints = Protocol::ALL.into_iter().filter_map(|protocol| upstream.endpoint(protocol));
             files.extend(endpoints.filter_map(|endpoint| endpoint.ca_file.as_deref()));
         }
+        if let Some(mail) = &self.mail {
+            files.extend(mail.ca_file.as_deref());
+            files.extend(mail.login.as_ref().map(|login| &*login.password_file));
+        }
         files.sort_unstable();
         files.dedup();
         files

@@ -18,6 +18,7 @@ use super::endpoint::{HostPort, Pins};
 use super::limits::RawLimits;
 use super::listener::RawListener;
 use super::login::LoginRewrite;
+use super::mail::RawMail;
 use super::master::MasterStyle;
 use super::metrics::RawMetrics;
 use super::networks::Networks;
@@ -48,6 +49,7 @@ pub fn schema() -> Value {
     add("policy", policy(section::<RawPolicy>(&mut generator)));
     add("limits", section::<RawLimits>(&mut generator));
     add("portal", section::<RawPortal>(&mut generator));
+    add("mail", section::<RawMail>(&mut generator));
     add("audit", section::<RawAudit>(&mut generator));
     add("metrics", section::<RawMetrics>(&mut generator));
     describe(&mut sections);

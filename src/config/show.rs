@@ -9,6 +9,7 @@ use super::audit::RawAudit;
 use super::database::RawDatabase;
 use super::limits::RawLimits;
 use super::listener::RawListener;
+use super::mail::RawMail;
 use super::metrics::RawMetrics;
 use super::policy::{Policies, RawPolicy};
 use super::portal::RawPortal;
@@ -27,6 +28,8 @@ struct RawConfig {
     limits: RawLimits,
     #[serde(skip_serializing_if = "Option::is_none")]
     portal: Option<RawPortal>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mail: Option<RawMail>,
     audit: RawAudit,
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics: Option<RawMetrics>,
@@ -68,6 +71,7 @@ pub fn to_toml(config: &Config) -> Result<String, toml::ser::Error> {
         policy: (&config.policies).into(),
         limits: (&config.limits).into(),
         portal: config.portal.as_ref().map(Into::into),
+        mail: config.mail.as_ref().map(Into::into),
         audit: (&config.audit).into(),
         metrics: config.metrics.as_ref().map(Into::into),
     };

@@ -1,9 +1,10 @@
 //! Making, renaming and revoking app passwords.
 
 use super::session::mailbox;
-use super::{Broken, Fresh, Inside, Portal};
+use super::{Broken, Fresh, Inside, Portal, Visit, doer};
 use crate::app_password::{CreateError, Created, ProvenMailbox, RenameError, RevokeError, Scope};
 use crate::base::AppPasswordId;
+use crate::notify::Notice;
 use crate::store::AppPasswordRecord;
 
 /// What somebody wants.
@@ -77,6 +78,12 @@ impl Portal {
             revoked.map_err(|error| super::broken(&error))?;
             return Err(Broken.into());
         }
+        let notice = Notice::AppPasswordCreated {
+            name: wanted.name.trim().to_owned(),
+            label: created.label.clone(),
+            by: doer(&visit.from),
+        };
+        self.tell(&visit.account, notice).await;
         Ok(created)
     }
 
@@ -122,10 +129,12 @@ impl Portal {
     ) -> Result<AppPasswordRecord, NoAppPassword> {
         let Fresh(visit) = fresh;
         let revoked = self.on.app_passwords.revoke(&visit.account, id, &self.owner(&visit.from)).await;
-        revoked.map_err(|error| match error {
+        let revoked = revoked.map_err(|error| match error {
             RevokeError::NotFound => NoAppPassword::NotFound,
             error @ (RevokeError::Store(_) | RevokeError::Unrecorded(_)) => super::broken(&error).into(),
-        })
+        })?;
+        self.tell_revoked(visit, std::slice::from_ref(&revoked)).await;
+        Ok(revoked)
     }
 
     /// Revokes all; how many.
@@ -135,6 +144,15 @@ impl Portal {
     pub async fn revoke_all_app_passwords(&self, fresh: Fresh<'_>) -> Result<usize, Broken> {
         let Fresh(visit) = fresh;
         let revoked = self.on.app_passwords.revoke_all(&visit.account, &self.owner(&visit.from)).await;
-        revoked.map(|revoked| revoked.len()).map_err(|error| super::broken(&error))
+        let revoked = revoked.map_err(|error| super::broken(&error))?;
+        if !revoked.is_empty() {
+            self.tell_revoked(visit, &revoked).await;
+        }
+        Ok(revoked.len())
+    }
+
+    async fn tell_revoked(&self, visit: &Visit, revoked: &[AppPasswordRecord]) {
+        let which = revoked.iter().map(|row| (row.name.clone(), row.label.clone())).collect();
+        self.tell(&visit.account, Notice::AppPasswordsRevoked { which, by: doer(&visit.from) }).await;
     }
 }

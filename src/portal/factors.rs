@@ -6,10 +6,11 @@
 use std::time::Duration;
 
 use super::session::{open_offer, seal_offer};
-use super::{Broken, Fresh, Portal};
+use super::{Broken, Fresh, Portal, doer};
 use crate::base::{FactorId, Secret, Token};
 use crate::config::{AfterUnbind, FactorKind, Requirement};
 use crate::factor::{FactorError, TotpEnrolment};
+use crate::notify::Notice;
 use crate::store::FactorRecord;
 
 /// What is to be bound, for its owner's authenticator.
@@ -129,6 +130,8 @@ impl Portal {
                 return Err(super::broken(&error).into());
             }
         }
+        let factor = FactorKind::Totp.as_str().to_owned();
+        self.tell(&visit.account, Notice::FactorBound { factor, by: doer(&visit.from) }).await;
         let recovery_codes = if visit.is_bound() {
             None
         } else {
@@ -157,7 +160,9 @@ impl Portal {
             return Err(Broken);
         }
         let made = self.on.factors.make_recovery_codes(&visit.account, &self.owner(&visit.from)).await;
-        made.map_err(|error| super::broken(&error))
+        let codes = made.map_err(|error| super::broken(&error))?;
+        self.tell(&visit.account, Notice::RecoveryCodesMade { by: doer(&visit.from) }).await;
+        Ok(codes)
     }
 
     /// Unbinds one factor.
@@ -177,6 +182,13 @@ impl Portal {
             // It is the last one, or somebody else has unbound it a moment ago.
             return Err(if keep_one && factors.len() == 1 { Refused::Required } else { Refused::NotFound });
         }
+        let notice = Notice::FactorUnbound {
+            factors: unbound.factors.iter().map(|factor| factor.kind.clone()).collect(),
+            app_passwords_revoked: unbound.app_passwords,
+            reason: None,
+            by: doer(&visit.from),
+        };
+        self.tell(&visit.account, notice).await;
         let left = visit.bound_factors.saturating_sub(1);
         let token = self.renew(visit, Some(left), |_| ()).await?;
         Ok(Unbinding { token, app_passwords_revoked: unbound.app_passwords })

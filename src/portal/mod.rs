@@ -34,7 +34,8 @@ use crate::audit::{Audit, Author};
 use crate::base::{Clock, SiteKey};
 use crate::factor::{Factors, TrustedDevices};
 use crate::gate::{Authenticator, Browser, Finishing, LiveSessions};
-use crate::store::{Store, StoreError};
+use crate::notify::{Doer, Notice, Notices, Place};
+use crate::store::{AccountRecord, Store, StoreError};
 
 pub use app_passwords::{NewAppPassword, NoAppPassword};
 pub use factors::{Bound, Offer, Refused, Unbinding};
@@ -58,6 +59,8 @@ pub struct Dependencies {
     pub devices: TrustedDevices,
     /// Mail clients that are in.
     pub live_sessions: LiveSessions,
+    /// What users are told by mail.
+    pub notices: Arc<Notices>,
     /// Portal sessions.
     pub store: Store,
     /// The trail.
@@ -103,11 +106,14 @@ impl Portal {
         self.on.gate.finishing()
     }
 
-    /// Forgets portal sessions and trusted devices whose time is over; for a caller that does so now and then.
+    /// Forgets portal sessions and trusted devices whose time is over, and tells of sign-ins that came no further than the
+    /// password; for a caller that does so every minute or so.
     pub async fn tidy_up(&self) {
         let now = self.on.clock.now();
         let tidied = async {
+            self.end_unfinished().await?;
             self.on.store.prune_portal_sessions(now).await?;
+            self.on.notices.forget_browsers().await?;
             self.on.store.prune_trusted_devices(now).await
         };
         if let Err(error) = tidied.await {
@@ -115,11 +121,26 @@ impl Portal {
         }
     }
 
+    /// Writes down what the owner of `account` is to be told by mail; returns when that is durable.
+    async fn tell(&self, account: &AccountRecord, notice: Notice) {
+        self.on.notices.tell(account, notice).await;
+    }
+
     /// The account's owner at `browser`, as whoever reads the trail will know him.
     fn owner(&self, browser: &Browser) -> Author<'_> {
         let Browser { address, name } = browser;
         Author::new(&self.on.audit, Actor::Owner { ip: *address, browser: name.clone() })
     }
+}
+
+/// Where a browser is, for a notice.
+fn place(browser: &Browser) -> Place {
+    Place { address: browser.address.to_string(), browser: browser.name.clone() }
+}
+
+/// The account's owner at a browser, for a notice.
+fn doer(browser: &Browser) -> Doer {
+    Doer::Owner(place(browser))
 }
 
 /// Says in the log what is broken.

@@ -13,7 +13,8 @@ use crate::base::key::Purpose;
 use crate::base::{Password, PortalSessionId, Secret, Timestamp, Token, UpstreamName, aead, random};
 use crate::config::Requirement;
 use crate::gate::{Browser, SignedIn};
-use crate::store::{AccountRecord, AccountState, PortalSessionRecord, Standing};
+use crate::notify::{Place, before};
+use crate::store::{AccountRecord, AccountState, Instead, PortalSessionRecord, Standing, StoreError};
 
 /// How long somebody may take for the steps after the mailbox password.
 const STEPS_MAX: Duration = Duration::from_secs(10 * 60);
@@ -26,6 +27,9 @@ const AT_MOST: Duration = Duration::from_secs(12 * 3600);
 
 /// How long an answer for a second factor opens what changes something.
 const FRESH: Duration = Duration::from_secs(10 * 60);
+
+/// How many sign-ins are ended at a time.
+const UNFINISHED_MAX: u32 = 100;
 
 /// How late it may be noted that it is used.
 const NOTED_EVERY: Duration = Duration::from_secs(60);
@@ -155,6 +159,10 @@ impl Portal {
             Step::In => record.seen_at.plus(IDLE_MAX),
         };
         if now >= record.expires_at.min(until) {
+            if step == Step::SecondFactor {
+                // Ends with a notice.
+                return Ok(None);
+            }
             self.on.store.end_portal_session(&record.token).await?;
             return Ok(None);
         }
@@ -178,6 +186,34 @@ impl Portal {
         };
         let must_bind = bound_factors == 0 && required;
         Ok(Some(Visit { token, record, account, bound_factors, from, step, must_bind, now }))
+    }
+
+    /// Ends sign-ins that came no further than the password; their owners are told of those.
+    pub(super) async fn end_unfinished(&self) -> Result<(), StoreError> {
+        let step = Step::SecondFactor.as_str();
+        let before = before(self.on.clock.now(), STEPS_MAX);
+        for record in self.on.store.unfinished_sign_ins(step, before, UNFINISHED_MAX).await? {
+            let account = self.on.store.standing_of(record.account).await?.map(|standing| standing.account);
+            if let Some(account) = account {
+                self.end_unfinished_of(&account, &record).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends one that stands at the second factor, with a notice to its owner.
+    pub(super) async fn end_unfinished_of(
+        &self,
+        account: &AccountRecord,
+        record: &PortalSessionRecord,
+    ) -> Result<(), StoreError> {
+        let place = Place { address: record.address.clone(), browser: record.browser.clone() };
+        let instead = Instead { token: &record.token, step: Step::SecondFactor.as_str() };
+        if !self.on.notices.tell_of_unfinished(account, place, record.began_at, instead).await {
+            // Nothing is told here, or it has ended already.
+            self.on.store.end_portal_session(&record.token).await?;
+        }
+        Ok(())
     }
 
     /// What a form of this session has to bring back.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::session::{Step, Visit};
-use super::{Broken, Portal};
+use super::{Broken, Portal, place};
 use crate::app_password::ProvenMailbox;
 use crate::audit::Event;
 use crate::audit::event::{Outcome, SecondFactor};
@@ -15,6 +15,7 @@ use crate::base::{LoginName, Password, Timestamp, Token};
 use crate::config::FactorKind;
 use crate::factor::{FactorError, Question};
 use crate::gate::{Browser, SignIn, SignedIn};
+use crate::notify::Notice;
 use crate::protocol::Refusal;
 use crate::store::AccountRecord;
 
@@ -106,6 +107,10 @@ impl Portal {
         let step = self.step_after_password(&signed_in, from, device).await;
         let step = step.map_err(|Broken| NoSignIn::Unavailable)?;
         let token = self.begin(&signed_in, from, step).await.map_err(|Broken| NoSignIn::Unavailable)?;
+        if step == Step::In {
+            // Without a factor there is nothing new in it, and a trusted browser is known.
+            self.is_new_browser(&signed_in.account, from).await;
+        }
         Ok(Entered { token, step })
     }
 
@@ -209,7 +214,21 @@ impl Portal {
             Step::TrustDevice => Step::TrustDevice,
         };
         let token = self.step_to(visit, step, Some(self.on.clock.now())).await?;
+        if visit.step() == Step::SecondFactor && self.is_new_browser(account, from).await {
+            self.tell(account, Notice::NewBrowser { place: place(from) }).await;
+        }
         Ok(Entered { token, step })
+    }
+
+    /// Whether nobody signed in to the account with this browser before; from now on somebody did.
+    async fn is_new_browser(&self, account: &AccountRecord, from: &Browser) -> bool {
+        match self.on.notices.is_new_browser(account, from.address, from.name.as_deref()).await {
+            Ok(new) => new,
+            Err(error) => {
+                super::broken(&error);
+                true
+            }
+        }
     }
 
     /// Ends the last step: whether this browser is trusted from now on. What it has to show then is returned; what it showed
@@ -246,7 +265,11 @@ impl Portal {
     /// # Errors
     /// [`Broken`]
     pub async fn sign_out(&self, visit: &Visit) -> Result<(), Broken> {
-        self.on.store.end_portal_session(&visit.record.token).await?;
+        if visit.step() == Step::SecondFactor {
+            self.end_unfinished_of(&visit.account, &visit.record).await?;
+        } else {
+            self.on.store.end_portal_session(&visit.record.token).await?;
+        }
         Ok(())
     }
 

@@ -110,6 +110,7 @@ fn configuration(legacy: &Legacy, authority: &Authority, doors: &[(Protocol, Lis
         policies: Policies { default: policy, domains: Default::default() },
         limits: limits(),
         portal: None,
+        mail: None,
         metrics: None,
         audit: Audit { directory: "/nowhere".into(), when_full: WhenFull::Refuse, reserve: 0 },
     }

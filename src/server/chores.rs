@@ -10,6 +10,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::base::{Clock, Monotonic};
 use crate::gate::Authenticator;
+use crate::notify::{Postman, ROUND_EVERY};
 
 /// How often last uses are written to the database: late enough to gather many, early enough for a list that
 /// somebody looks at.
@@ -31,7 +32,6 @@ const TURN_MAX: Duration = Duration::from_secs(30);
 
 /// The chores that end sessions, running until this is dropped: while the gate drains, too.
 pub(super) struct Watches {
-    #[expect(dead_code, reason = "held for its drop")]
     tasks: JoinSet<()>,
     pulses: [Arc<Pulse>; 2],
     clock: Arc<dyn Clock>,
@@ -56,6 +56,14 @@ impl Watches {
         }));
         tasks.spawn(every(LIST_EVERY, async move || list.list_sessions().await));
         Self { tasks, pulses, clock: Arc::clone(clock) }
+    }
+
+    /// Sends users what they are told by mail, for as long as the others run.
+    pub(super) fn send_mail(&mut self, postman: &Arc<Postman>) {
+        let postman = Arc::clone(postman);
+        self.tasks.spawn(every(ROUND_EVERY, async move || {
+            postman.round().await;
+        }));
     }
 
     /// Whether those that others rely on have had their turn lately.

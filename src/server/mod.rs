@@ -10,6 +10,7 @@
 
 mod chores;
 mod files;
+mod mail;
 mod notify;
 mod orders;
 mod portal;
@@ -28,6 +29,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use crate::audit::{Audit, Event};
 use crate::config::{Config, WhenFull};
 use crate::gate::{Authenticator, Dependencies};
+use crate::notify::Postman;
 use crate::proxy::inherited::Inherited;
 use crate::proxy::{Lanes, Prepared, Proxy, descriptors};
 use crate::site::Site;
@@ -60,6 +62,7 @@ pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyho
     let watching = config.metrics.as_ref().map(|metrics| WatchListener::bind(metrics.listen)).transpose()?;
     let door = portal::bind(&config)?;
     let prepared = Prepared::first(&config, inherited)?;
+    let relay = mail::of(&config)?;
     // They end last: connections to the database were made in them.
     let lanes = Lanes::start()?;
     let site = Site::open(config).await?;
@@ -82,7 +85,15 @@ pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyho
     let uses = tokio::spawn(write_uses(Arc::clone(&gate), closing.clone()));
     // What happened before anybody is let in ends nobody.
     gate.hear_changes().await;
-    let watches = Watches::start(&gate, &site.clock);
+    let mut watches = Watches::start(&gate, &site.clock);
+    let postman = Arc::new(Postman::new(
+        site.store.clone(),
+        Arc::clone(&site.key),
+        Arc::clone(&site.clock),
+        audit.clone(),
+        relay,
+    ));
+    watches.send_mail(&postman);
     let version = env!("CARGO_PKG_VERSION").to_owned();
     match audit.append(Event::Started { version: version.clone() }).await {
         Err(error) if gate.when_full() == WhenFull::Continue => {
@@ -136,7 +147,7 @@ pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyho
                 manager.reloading();
                 orders.note_files().await;
                 let said = {
-                    let mut reload = pin!(reloader.reload(&site, &gate, &mut proxy, &audit));
+                    let mut reload = pin!(reloader.reload(&site, &gate, &mut proxy, &postman, &audit));
                     loop {
                         tokio::select! {
                             biased;

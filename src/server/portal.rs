@@ -16,14 +16,15 @@ use crate::base::{LoginName, Password, UpstreamName};
 use crate::config::Config;
 use crate::factor::TrustedDevices;
 use crate::gate::Authenticator;
+use crate::notify::Notices;
 use crate::portal::{Dependencies, Portal, Settings};
 use crate::proxy::Proxy;
 use crate::proxy::upstream::Upstreams;
 use crate::site::Site;
 use crate::web::{TlsInForce, Web, WebBindError, WebListener};
 
-/// How often sessions and devices are forgotten whose time is over.
-const TIDY_EVERY: Duration = Duration::from_secs(3600);
+/// How often sessions and devices are forgotten whose time is over, and sign-ins told of that came no further.
+const TIDY_EVERY: Duration = Duration::from_secs(60);
 
 /// Where `config` wants the portal to listen, bound.
 ///
@@ -37,6 +38,7 @@ pub(super) fn bind(config: &Config) -> Result<Option<WebListener>, WebBindError>
 /// The portal, serving.
 pub(super) struct ServedPortal {
     portal: Arc<Portal>,
+    notices: Arc<Notices>,
     tls: Option<TlsInForce>,
     serving: JoinSet<()>,
     #[expect(dead_code, reason = "held for its drop")]
@@ -62,6 +64,7 @@ impl ServedPortal {
         let Shared { site, gate, app_passwords, audit, proxy } = shared;
         let settings = Settings::of(&site.config)?;
         let secure = settings.public_url.starts_with("https://");
+        let notices = Arc::new(site.notices(audit));
         let portal = Arc::new(Portal::new(
             Dependencies {
                 gate: Arc::clone(gate),
@@ -74,6 +77,7 @@ impl ServedPortal {
                     Arc::clone(&site.clock),
                 ),
                 live_sessions: site.live_sessions(),
+                notices: Arc::clone(&notices),
                 store: site.store.clone(),
                 audit: (*audit).clone(),
                 key: Arc::clone(&site.key),
@@ -90,7 +94,7 @@ impl ServedPortal {
         serving.spawn(listener.serve(web, tls.clone(), closing));
         let mut chores = JoinSet::new();
         chores.spawn(tidy(Arc::clone(&portal)));
-        Some(Self { portal, tls, serving, chores })
+        Some(Self { portal, notices, tls, serving, chores })
     }
 
     /// From now on what `config` says, and the certificates that `proxy` presents.
@@ -98,6 +102,7 @@ impl ServedPortal {
         if let Some(settings) = Settings::of(config) {
             self.portal.adopt(settings);
         }
+        self.notices.turn(config.mail.is_some());
         if let Some(tls) = &self.tls {
             tls.adopt(proxy.tls_for_browsers());
         }

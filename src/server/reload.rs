@@ -9,11 +9,13 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tokio::task::JoinSet;
 
+use super::mail;
 use super::strays::warn_of_strays;
 use crate::account::Directory;
 use crate::audit::{Audit, Event};
 use crate::config::{Config, UpstreamCredential, secret_file};
 use crate::gate::{Authenticator, Rules, UpstreamRules};
+use crate::notify::Postman;
 use crate::proxy::Proxy;
 use crate::site::Site;
 
@@ -57,9 +59,10 @@ impl Reloader {
         site: &Site,
         gate: &Authenticator,
         proxy: &mut Proxy,
+        postman: &Postman,
         audit: &Audit,
     ) -> String {
-        let (event, said) = match self.try_reload(site, gate, proxy).await {
+        let (event, said) = match self.try_reload(site, gate, proxy, postman).await {
             Ok(Reloaded { needing_restart, sessions_ended }) => {
                 let keys = needing_restart.join("`, `");
                 if !keys.is_empty() {
@@ -98,13 +101,15 @@ impl Reloader {
         site: &Site,
         gate: &Authenticator,
         proxy: &mut Proxy,
+        postman: &Postman,
     ) -> anyhow::Result<Reloaded> {
         let running = &self.running;
-        let (config, needing_restart, rules) = tokio::task::block_in_place(|| {
+        let (config, needing_restart, rules, relay) = tokio::task::block_in_place(|| {
             let mut config = Config::load(&self.path)?;
             let needing_restart = config.keep_what_needs_a_restart(running);
             let rules = rules(&config, Arc::new(Directory::new(&config.upstreams)?))?;
-            anyhow::Ok((config, needing_restart, rules))
+            let relay = mail::of(&config)?;
+            anyhow::Ok((config, needing_restart, rules, relay))
         })?;
         let prepared = proxy.prepare(&config).await?;
 
@@ -114,6 +119,7 @@ impl Reloader {
         }
         // First who gets in, then where, and nothing in between: until then nobody is judged.
         let sessions_ended = gate.adopt(rules);
+        postman.adopt(relay);
         for address in proxy.adopt(prepared) {
             tracing::info!(%address, "listening no more");
         }

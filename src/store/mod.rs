@@ -17,6 +17,7 @@ mod live_sessions;
 mod look;
 mod moment;
 mod open;
+mod outbox;
 mod portal_sessions;
 pub mod record;
 mod recovery_codes;
@@ -30,6 +31,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use look::{Look, look};
+pub use outbox::{Instead, NoticeRecord, Posted};
 pub use portal_sessions::PortalSessionRecord;
 pub use record::*;
 pub use trusted_devices::TrustedDeviceRecord;
@@ -96,6 +98,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         portal_sessions::STATEMENTS,
         trusted_devices::STATEMENTS,
         recovery_codes::STATEMENTS,
+        outbox::STATEMENTS,
     ]
     .into_iter()
     .flatten()

@@ -15,6 +15,7 @@ mod guessing;
 mod habits;
 mod matrix;
 mod names;
+mod notices;
 mod on_postgres;
 mod operation;
 mod origin;

@@ -68,6 +68,7 @@ fn the_reference_has_every_key_of_the_types_and_no_other() {
     assert_eq!(keys(std::slice::from_ref(&limits)), of(keys_of::<RawLimits>()));
     assert_eq!(keys(&[table(&limits["per_network"])]), of(keys_of::<limits::RawRate>()));
     assert_eq!(keys(&[table(&reference["portal"])]), of(keys_of::<RawPortal>()));
+    assert_eq!(keys(&[table(&reference["mail"])]), of(keys_of::<RawMail>()));
     assert_eq!(keys(&[table(&reference["audit"])]), of(keys_of::<RawAudit>()));
     assert_eq!(keys(&[table(&reference["metrics"])]), of(keys_of::<RawMetrics>()));
 }

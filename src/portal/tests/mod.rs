@@ -1,6 +1,7 @@
 //! The portal over a real gate and a real database; the upstream is a list of passwords.
 
 mod belongings;
+mod notices;
 mod sessions;
 mod sign_in;
 
@@ -145,6 +146,13 @@ impl Site {
                 factors: Factors::new(store.clone(), Arc::clone(&key), Arc::clone(&clock)),
                 devices: TrustedDevices::new(store.clone(), Arc::clone(&key), Arc::clone(&clock)),
                 live_sessions: LiveSessions::new(store.clone()),
+                notices: Arc::new(Notices::new(
+                    store.clone(),
+                    Arc::clone(&key),
+                    Arc::clone(&clock),
+                    audit.clone(),
+                    true,
+                )),
                 store,
                 audit,
                 key,
@@ -204,6 +212,18 @@ impl Site {
             .with_skew(1)
             .with_secret(raw);
         totp.build().unwrap().generate(seconds).to_string()
+    }
+
+    /// The kinds of what the account's owner is to be told, oldest first, and of what; then nothing waits any more.
+    async fn told(&self, visit: &Visit) -> Vec<String> {
+        let store = &self.portal.on.store;
+        let mut kinds = Vec::new();
+        for row in store.waiting_notices(visit.account.id).await.unwrap() {
+            let told: crate::notify::Told = serde_json::from_str(&row.notice).unwrap();
+            kinds.push(told.notice.kind().to_owned());
+            store.forget_notice(row.id).await.unwrap();
+        }
+        kinds
     }
 
     async fn records(&self, event: &str) -> Vec<serde_json::Value> {

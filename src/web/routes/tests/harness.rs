@@ -19,6 +19,7 @@ use crate::base::{ClientAddress, Clock, Language, LoginName, ManualClock, Passwo
 use crate::config::Config;
 use crate::factor::{Factors, TrustedDevices};
 use crate::gate::{Authenticator, LiveSessions, Rules, UpstreamRules};
+use crate::notify::Notices;
 use crate::portal::{Dependencies, Portal, Settings};
 use crate::store::Store;
 use crate::web::Web;
@@ -135,6 +136,13 @@ impl Site {
                 factors: Factors::new(store.clone(), Arc::clone(&key), Arc::clone(&clock)),
                 devices: TrustedDevices::new(store.clone(), Arc::clone(&key), Arc::clone(&clock)),
                 live_sessions: LiveSessions::new(store.clone()),
+                notices: Arc::new(Notices::new(
+                    store.clone(),
+                    Arc::clone(&key),
+                    Arc::clone(&clock),
+                    audit.clone(),
+                    false,
+                )),
                 store: store.clone(),
                 audit,
                 key,

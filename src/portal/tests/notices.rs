@@ -1,0 +1,91 @@
+//! What users are told by mail of what happens in the portal.
+
+use super::*;
+use crate::portal::NewAppPassword;
+
+/// Alice, who has a factor and was told so; what makes codes.
+async fn bound(site: &Site) -> (Visit, Vec<u8>) {
+    let visit = site.inside(ALICE).await;
+    assert!(site.told(&visit).await.is_empty(), "without a factor a sign-in is nothing new");
+    let (visit, raw, _) = site.bind(&visit).await;
+    assert_eq!(site.told(&visit).await, ["factor_bound"]);
+    (visit, raw)
+}
+
+async fn at_the_second_factor(site: &Site, host: u8) -> Visit {
+    let login = LoginName::from_bytes(ALICE.as_bytes()).unwrap();
+    let entered = site.portal.sign_in(&browser(host), login, secret(MAILBOX), None).await.unwrap();
+    assert_eq!(entered.step, Step::SecondFactor);
+    site.portal.visit(entered.token, browser(host)).await.unwrap().unwrap()
+}
+
+fn elsewhere() -> Browser {
+    Browser { address: ClientAddress::new([198, 51, 100, 9].into()), name: Some("Edge".to_owned()) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_changes_the_account_is_told() {
+    let site = Site::open().await;
+    let (visit, _) = bound(&site).await;
+    let fresh = || {
+        site.clock.advance(Duration::from_secs(1));
+        visit.inside().unwrap().fresh().unwrap()
+    };
+    site.portal.make_recovery_codes(fresh()).await.unwrap();
+    let wanted = NewAppPassword { name: " 手机 ", scope: anything() };
+    let made = site.portal.create_app_password(fresh(), &wanted).await.unwrap();
+    let waiting = site.portal.on.store.waiting_notices(visit.account.id).await.unwrap();
+    let said = &waiting[1].notice;
+    assert!(said.contains("\"手机\"") && said.contains("192.0.2.1") && said.contains("Firefox"), "{said}");
+    assert!(!said.contains(std::str::from_utf8(made.printed.expose()).unwrap()), "no secret");
+    site.portal.revoke_app_password(fresh(), made.id).await.unwrap();
+    site.portal.revoke_all_app_passwords(fresh()).await.unwrap();
+    let factor = site.portal.on.factors.list(visit.account.id).await.unwrap()[0].id;
+    site.portal.unbind(fresh(), factor).await.unwrap();
+    let expected = ["recovery_codes_made", "app_password_created", "app_passwords_revoked", "factor_unbound"];
+    assert_eq!(site.told(&visit).await, expected, "there was nothing left to revoke");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_from_a_browser_that_was_not_seen_is_told_once() {
+    let site = Site::open().await;
+    let (visit, raw) = bound(&site).await;
+    let known = at_the_second_factor(&site, 77).await;
+    site.portal.answer(&known, TOTP, &site.next_code(&raw)).await.unwrap();
+    assert!(site.told(&visit).await.is_empty(), "the same browser, in the same network");
+    for told in [vec!["new_browser"], vec![]] {
+        let login = LoginName::from_bytes(ALICE.as_bytes()).unwrap();
+        let entered = site.portal.sign_in(&elsewhere(), login, secret(MAILBOX), None).await.unwrap();
+        let new = site.portal.visit(entered.token, elsewhere()).await.unwrap().unwrap();
+        assert!(site.told(&visit).await.is_empty(), "not in yet");
+        site.portal.answer(&new, TOTP, &site.next_code(&raw)).await.unwrap();
+        assert_eq!(site.told(&visit).await, told);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_password_without_a_second_factor_is_told_once_an_hour() {
+    let site = Site::open().await;
+    let (visit, _) = bound(&site).await;
+    let minutes = |minutes: u64| site.clock.advance(Duration::from_secs(60 * minutes));
+    let mut waiting = at_the_second_factor(&site, 8).await;
+    minutes(9);
+    site.portal.tidy_up().await;
+    assert!(site.told(&visit).await.is_empty(), "there is still time");
+    minutes(1);
+    assert!(
+        site.portal.visit(Token::parse(&waiting.token.text()).unwrap(), browser(8)).await.unwrap().is_none()
+    );
+    site.portal.tidy_up().await;
+    assert_eq!(site.told(&visit).await, ["second_factor_not_completed"]);
+    site.portal.tidy_up().await;
+    // Going away by the door is no way around it, and neither is coming again a reason to say it again so soon.
+    for told in [vec![], vec!["second_factor_not_completed"]] {
+        minutes(40);
+        waiting = at_the_second_factor(&site, 8).await;
+        site.portal.sign_out(&waiting).await.unwrap();
+        assert_eq!(site.told(&visit).await, told);
+    }
+    let sessions = site.portal.on.store.portal_sessions(visit.account.id).await.unwrap();
+    assert!(sessions.iter().all(|session| session.step == "in"));
+}
