@@ -155,6 +155,20 @@ async fn an_upstreams_budget_outlives_another_rate() {
     assert_eq!(site.asked(), 2, "nor does a lower one");
 }
 
+#[tokio::test]
+async fn an_upstream_sees_no_more_failures_than_the_rate_of_the_moment_allows() {
+    let budgeted = |burst| Settings {
+        failures_in_all: Rate { burst, per: Duration::from_secs(600) },
+        ..Settings::default()
+    };
+    let site = Site::with(budgeted(2)).await;
+    site.account(ALICE).await;
+    site.try_in(1, ALICE, "wrong").await;
+    site.gate.adopt(rules_for("example.org", budgeted(1)));
+    assert_eq!(site.try_in(1, ALICE, "wrong again").await.refusal(), Some(Refusal::Unavailable));
+    assert_eq!(site.asked(), 1);
+}
+
 async fn enter_by(site: &Site, name: &str, password: &str) -> Box<Passage> {
     match site.try_in(1, name, password).await {
         Ended::In(passage) => passage,

@@ -350,15 +350,20 @@ async fn old_changes_are_deleted_and_the_latest_kept() {
 #[tokio::test]
 async fn an_administrator_ends_one_session_and_no_other() {
     let site = Site::open().await;
-    let (mut one, mut other) = (site.enter(ALICE, MAILBOX).await, site.enter(ALICE, MAILBOX).await);
+    let origins = [1, 2].map(|host| origin(Protocol::Imap, host));
+    let enter = async |origin| match site.attempt(origin, ALICE, MAILBOX, |_| UpstreamSaid::Yes).await {
+        Ended::In(passage) => passage,
+        Ended::Out(refused) => panic!("{refused:?}"),
+    };
+    let [mut one, mut other] = [enter(&origins[0]).await, enter(&origins[1]).await];
     site.gate.list_sessions().await;
     let sessions = LiveSessions::new(site.store.clone());
     let by = Author::new(&site.audit, Actor::CommandLine { user: "eve".to_owned() });
-    let id = sessions.list(None).await.unwrap()[0].id;
+    assert_eq!(sessions.list(None).await.unwrap().len(), 2);
+    let id = origins[0].session;
     sessions.end(id, &by).await.unwrap();
     site.gate.hear_changes().await;
-    let mut causes = [told(&mut one).await, told(&mut other).await];
-    causes.sort_by_key(Option::is_none);
+    let causes = [told(&mut one).await, told(&mut other).await];
     assert_eq!(causes, [Some(Cause::EndedByAdmin), None]);
     let record = &site.records("session_end_asked")[0];
     assert_eq!((&record["account"], &record["session"]), (&ALICE.into(), &id.to_string().into()));

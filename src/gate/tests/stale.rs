@@ -168,6 +168,25 @@ async fn re_sealing_ends_it_at_once_for_all() {
     assert_eq!(site.records("mailbox_password_resealed").len(), 1);
 }
 
+/// Whoever seals anew is told what there is then, as if it had been read.
+#[tokio::test]
+async fn what_was_sealed_anew_knows_of_no_refusal_and_of_no_probe() {
+    let site = Site::open().await;
+    let (account, printed) = site.bound_with_app_password(ALICE).await;
+    change(&site, "changed");
+    for _ in 0..2 {
+        assert_eq!(site.try_in(1, ALICE, &printed).await.refusal(), Some(Refusal::Stale));
+        site.clock.advance(MINUTE * 15);
+    }
+    let stored = async || site.store.app_passwords(account.id).await.unwrap();
+    assert_eq!(stored().await[0].probes, 1);
+    let password = Password::new(b"changed".to_vec()).unwrap();
+    let mailbox = ProvenMailbox { password: &password, upstream: &account.upstream, at: site.clock.now() };
+    let by = Author::new(&site.audit, Actor::Gate);
+    let resealed = site.app_passwords.reseal(account.id, &account.address, mailbox, &by).await.unwrap();
+    assert_eq!(resealed.sealed, stored().await);
+}
+
 #[tokio::test]
 async fn a_seal_that_was_replaced_while_the_upstream_was_asked_is_not_marked() {
     let site = Site::open().await;
