@@ -25,8 +25,8 @@ const SAME_FLOOR: &[(&str, &str, &str)] = &[
     ("app_password", "audit", "every change leaves a record"),
     ("factor", "audit", "every change leaves a record"),
     ("meters", "audit", "an outcome is called the same everywhere"),
-    ("web", "portal", "pages show what people may do by themselves"),
     ("notify", "audit", "what nobody was told leaves a record"),
+    ("web", "portal", "pages show what people may do by themselves"),
     ("server", "site", "a gate serves a site"),
     ("server", "telemetry", "a gate is watched"),
 ];

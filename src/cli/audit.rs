@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_BACK: Duration = Duration::from_secs(60);
 
 /// Names of events, as the trail has them.
-const EVENTS: [&str; 31] = [
+const EVENTS: [&str; 32] = [
     "login",
     "refused_logins",
     "guessing_noticed",
@@ -49,6 +49,7 @@ const EVENTS: [&str; 31] = [
     "mailbox_password_stale",
     "mailbox_password_taken",
     "mailbox_password_resealed",
+    "notice_given_up",
     "upstream_certificate_refused",
     "chain_started",
     "chain_ended",

@@ -166,7 +166,6 @@ impl Authenticator {
 
     /// Something is being done that goes on when nobody waits for it any more: the gate's end waits for it, until what this
     /// returns is dropped.
-    #[must_use]
     pub fn finishing(&self) -> Finishing {
         self.gate.desk.unfinished.begin()
     }

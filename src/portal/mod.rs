@@ -101,7 +101,6 @@ impl Portal {
     }
 
     /// Something is being done that goes on when its browser is gone: the end of the process waits for it.
-    #[must_use]
     pub fn finishing(&self) -> Finishing {
         self.on.gate.finishing()
     }

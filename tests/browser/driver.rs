@@ -171,7 +171,7 @@ impl Browser {
 /// Debian's driver, until dropped.
 struct Driver {
     process: Child,
-    _said: BufReader<ChildStdout>,
+    said: BufReader<ChildStdout>,
 }
 
 impl Drop for Driver {
@@ -184,21 +184,22 @@ impl Drop for Driver {
 
 /// One on a port that it chose.
 fn start_driver() -> (Driver, u16) {
-    let mut driver = Command::new("setpriv")
+    let mut process = Command::new("setpriv")
         .args(["--pdeathsig", "TERM", "--", "chromedriver", "--port=0"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .expect("chromedriver, of the package chromium-driver");
-    let mut said = BufReader::new(driver.stdout.take().expect("a pipe"));
+    let said = BufReader::new(process.stdout.take().expect("a pipe"));
+    // It may say more later, and would be ended by a pipe that nobody holds.
+    let mut driver = Driver { process, said };
     let mut heard = String::new();
-    while said.read_line(&mut heard).is_ok_and(|read| read > 0) {
+    while driver.said.read_line(&mut heard).is_ok_and(|read| read > 0) {
         let port = heard.lines().last().and_then(|line| line.split("successfully on port ").nth(1));
         if let Some(port) = port {
             let port = port.trim_end_matches('.').parse().expect("a port");
-            // It may say more, and would be ended by a pipe that nobody holds.
-            return (Driver { process: driver, _said: said }, port);
+            return (driver, port);
         }
     }
     panic!("chromedriver did not come up:\n{heard}")

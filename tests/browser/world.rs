@@ -1,6 +1,6 @@
 //! A gate with its portal, and one browser in front of it.
 
-use mailward::base::Secret;
+use mailward::base::{Clock as _, Secret, SystemClock};
 
 use crate::driver::{Browser, Language};
 use crate::support::{Gate, GateConfig, LegacyOptions, LegacyServer, Port, client};
@@ -79,14 +79,14 @@ impl Authenticator {
     /// A code that was not shown before; that may take half a minute.
     pub(crate) async fn code(&mut self) -> String {
         loop {
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock");
-            let step = now.as_secs() / 30;
+            let now = u64::try_from(SystemClock::start().now().unix_seconds()).expect("after 1970");
+            let step = now / 30;
             if step > self.last {
                 self.last = step;
                 let key = std::str::from_utf8(self.key.expose()).expect("base32");
                 let secret = totp_rs::Secret::try_from_base32(key).expect("base32");
                 let totp = totp_rs::Builder::new().with_secret(secret).build().expect("a key");
-                return totp.generate(now.as_secs()).to_string();
+                return totp.generate(now).to_string();
             }
             tokio::time::sleep(std::time::Duration::from_millis(500)).await;
         }
