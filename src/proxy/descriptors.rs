@@ -5,20 +5,19 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// For the database, the trail, listeners, certificates, learning what upstreams offer, and logs; and for the portal's
-/// browsers.
-const KEPT: u64 = 256 + 512;
+/// For the database, the trail, listeners, certificates, learning what upstreams offer, and logs.
+const KEPT: u64 = 256;
 
 /// Each session: to the client and to the upstream.
 const EACH: u64 = 2;
 
-/// Asks the system for as many descriptors as `connections` need, and returns how many connections there can be: no
-/// more than `connections`, and at least one.
+/// Asks the system for as many descriptors as `connections` need, and so many `others`, which are no mail clients'. Returns
+/// how many connections there can be: no more than `connections`, and at least one.
 #[must_use]
-pub fn fit(connections: u32) -> u32 {
-    let wanted = needed(connections);
+pub fn fit(connections: u32, others: u64) -> u32 {
+    let wanted = needed(connections) + others;
     let granted = raise(wanted);
-    let fitting = fitting(connections, granted);
+    let fitting = fitting(connections, granted.saturating_sub(others));
     if fitting < connections {
         tracing::warn!(
             configured = connections,
@@ -67,7 +66,7 @@ mod tests {
 
     #[test]
     fn each_connection_has_two_descriptors_and_the_rest_is_kept() {
-        assert_eq!(fitting(50_000, 1024), 128);
+        assert_eq!(fitting(50_000, 1024), 384);
         assert_eq!(fitting(50_000, KEPT + 100_000), 50_000);
         assert_eq!(fitting(50_000, KEPT + 99_999), 49_999);
         assert_eq!(fitting(10, u64::MAX), 10);

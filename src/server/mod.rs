@@ -57,7 +57,7 @@ pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyho
     let mut reloader = Reloader::new(path, config.clone());
     // Before anything is read that may change: a signal that comes early is not lost.
     let mut orders = Orders::listen(reloader.files()).await?;
-    config.limits.connections = descriptors::fit(config.limits.connections);
+    config.limits.connections = descriptors::fit(config.limits.connections, portal::browsers(&config));
     // First what fails most often and costs nothing: addresses, certificates, upstream settings.
     let watching = config.metrics.as_ref().map(|metrics| WatchListener::bind(metrics.listen)).transpose()?;
     let door = portal::bind(&config)?;
