@@ -16,10 +16,6 @@ const NETWORKS: u64 = 100;
 /// A good login, and one debug build on a machine that has more to do.
 const LOGIN_MAX: Duration = Duration::from_secs(1);
 
-/// Where thousands who were pushed out come back in one wave, more of them than the kernel's queue holds (4,096), a SYN may
-/// be dropped and is sent again after a second (RFC 6298 section 2.1), whoever sent it.
-const SYN_AGAIN: Duration = Duration::from_secs(1);
-
 #[test]
 fn ten_thousand_slow_connections_leave_a_good_login_under_a_second() {
     let legacy = LegacyServer::start(LegacyOptions::default());
@@ -44,9 +40,7 @@ fn ten_thousand_slow_connections_leave_a_good_login_under_a_second() {
                 thread::sleep(Duration::from_millis(300));
             }
             println!("{crowd} slow connections ({door}), room for {connections}: {slowest:?} at most");
-            let pushing = connections < 50_000;
-            let most = if pushing { LOGIN_MAX + SYN_AGAIN } else { LOGIN_MAX };
-            assert!(slowest < most, "a good login took {slowest:?} ({door}, room for {connections})");
+            assert!(slowest < LOGIN_MAX, "a good login took {slowest:?} ({door}, room for {connections})");
             drop(attack);
         }
     }
