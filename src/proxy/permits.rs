@@ -16,6 +16,12 @@ use tokio::time::timeout;
 use crate::base::{ClientAddress, Network};
 use crate::config::Limits;
 
+/// Of so many places one is kept free ahead of time, and no more than [`SPARE_MAX`].
+const SPARE_OF: u32 = 64;
+
+/// Places that are kept free ahead of time, where strangers can make room: what comes in one wave finds them.
+const SPARE_MAX: u32 = 128;
+
 /// How long a stranger has for leaving before the next one is asked.
 const LEAVE_MAX: Duration = Duration::from_millis(500);
 
@@ -59,10 +65,15 @@ impl Permits {
         self.per_network.store(per_network(limits), Ordering::Relaxed);
     }
 
-    /// Waits for a place among all connections; where there is none, a stranger is asked to leave.
-    /// `None` when the gate closes.
+    /// Waits for a place among all connections; where there is none, a stranger is asked to leave. Where few are left, one
+    /// is asked as well, and nobody waits for that: whoever comes next must not have to, one after the other, behind a
+    /// crowd that fills the kernel's queue. `None` when the gate closes.
     pub(super) async fn connection(&self) -> Option<ConnectionPermit> {
         if let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() {
+            let spare = (self.total / SPARE_OF).min(SPARE_MAX) as usize;
+            if self.connections.available_permits() < spare {
+                lock(&self.strangers).evict();
+            }
             return Some(ConnectionPermit(permit));
         }
         loop {
@@ -205,6 +216,26 @@ mod tests {
         assert!(permits.stranger(client("2001:db8::3")).is_some());
         assert!(permits.strangers.lock().unwrap().networks.is_empty(), "nothing is kept for who is gone");
         assert!(permits.strangers.lock().unwrap().ranking.is_empty());
+    }
+
+    #[tokio::test]
+    async fn strangers_make_room_before_the_last_place_is_taken_and_only_they() {
+        let permits = permits(128, 1000);
+        let mut places = Vec::new();
+        let mut strangers = Vec::new();
+        for number in 0..126 {
+            places.push(permits.connection().await.unwrap());
+            strangers.push(permits.stranger(client(&format!("192.0.2.{number}"))).unwrap());
+        }
+        assert!(!is_evicted(&strangers[0]).await, "two places are free");
+        places.push(permits.connection().await.unwrap());
+        assert!(is_evicted(&strangers[0]).await, "one is: somebody has to go before the next one comes");
+        assert!(!is_evicted(&strangers[1]).await, "no more than one for each that came");
+        strangers.clear();
+        assert!(
+            permits.connection().await.is_some(),
+            "whoever is logged in stays, and the last place is for all"
+        );
     }
 
     #[tokio::test]
