@@ -22,6 +22,8 @@ mod session;
 mod settings;
 mod sign_in;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 use std::error::Error;

@@ -64,6 +64,7 @@ async fn what_is_offered_stays_the_same_until_it_is_bound_and_wrong_codes_bind_n
     let second = site.portal.offer_totp(fresh).await.unwrap();
     assert_eq!(text(&first.uri), text(&second.uri), "it may have been scanned already");
     assert_eq!(site.portal.bind_totp(fresh, "000000").await.err(), Some(Refused::WrongCode));
+    assert_eq!(site.records("second_factor").await[0]["outcome"], "refused");
     assert!(!site.again(&visit).await.is_bound());
     let bound = site.portal.bind_totp(fresh, &site.code(&raw(&first))).await.unwrap();
     let visit = site.visit(bound.token).await.unwrap();
@@ -105,7 +106,6 @@ async fn the_last_factor_stays_where_one_is_required_and_else_does_what_the_poli
     let site = Site::with("", |config| {
         config.policies.default.second_factor =
             Requirement::Required { since: Timestamp::from_unix_seconds(0), grace: Duration::ZERO };
-        config.upstreams[0].accounts = Some(config::AccountAdmission::FirstLogin);
     })
     .await;
     let visit = site.inside(ALICE).await;

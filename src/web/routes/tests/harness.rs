@@ -1,98 +1,27 @@
 //! A site with pages, and a browser that keeps cookies.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use regex::Regex;
-use tempfile::TempDir;
 
-use crate::account::{Directory, MailboxCheck, MailboxVerdict};
-use crate::app_password::AppPasswords;
-use crate::audit::Audit;
-use crate::base::{ClientAddress, Clock, Language, LoginName, ManualClock, Password, SiteKey, UpstreamName};
-use crate::config::Config;
-use crate::factor::{Factors, TrustedDevices};
-use crate::gate::{Authenticator, LiveSessions, Rules, UpstreamRules};
-use crate::notify::Notices;
-use crate::portal::{Dependencies, Portal, Settings};
+use crate::base::{ClientAddress, Clock, Language};
+use crate::portal::testing;
 use crate::store::Store;
 use crate::web::Web;
 
-pub(super) const ALICE: &str = "alice@example.org";
-pub(super) const BOB: &str = "bob@example.org";
-pub(super) const MAILBOX: &str = "p&ss wörd";
-
-/// One password for everybody.
-#[derive(Default)]
-struct Mailboxes {
-    down: AtomicBool,
-}
-
-impl MailboxCheck for Mailboxes {
-    fn check<'a>(
-        &'a self,
-        _: &'a UpstreamName,
-        _: &'a LoginName,
-        password: &'a Password,
-    ) -> Pin<Box<dyn Future<Output = MailboxVerdict> + Send + 'a>> {
-        let verdict = if self.down.load(Ordering::SeqCst) {
-            MailboxVerdict::Unavailable { why: "it is down".to_owned(), sent: false, everybody: true }
-        } else if password.expose() == MAILBOX.as_bytes() {
-            MailboxVerdict::Right
-        } else {
-            MailboxVerdict::Wrong
-        };
-        Box::pin(std::future::ready(verdict))
-    }
-}
-
-const CONFIG: &str = r#"
-[server]
-hostname = "mail.example.org"
-data_dir = "DIR"
-[database]
-url = "sqlite://DIR/mailward.db"
-[audit]
-directory = "DIR/audit"
-reserve = "0"
-[[tls.certificate]]
-cert = "/nowhere/cert.pem"
-key = "/nowhere/key.pem"
-[[listener]]
-protocol = "imap"
-address = "[::]:993"
-tls = "implicit"
-[[listener]]
-protocol = "smtp"
-address = "[::]:994"
-tls = "implicit"
-[[upstream]]
-name = "legacy"
-domains = ["example.org"]
-accounts = "first-login"
-default_domain = "example.org"
-imap = { address = ["127.0.0.1:143"], tls = "none" }
-smtp = { address = ["127.0.0.1:587"], tls = "none" }
-[portal]
-public_url = "https://mail.example.org"
-[limits]
-failure_delay = "1ms"
-"#;
+pub(super) use crate::portal::testing::{ALICE, BOB, MAILBOX};
 
 /// Everything behind the pages.
 pub(super) struct Site {
     pub(super) web: Web,
     pub(super) store: Store,
-    clock: Arc<ManualClock>,
-    mailboxes: Arc<Mailboxes>,
-    #[expect(dead_code, reason = "held for its drop")]
-    directory: TempDir,
+    behind: testing::Site,
 }
 
 impl Site {
@@ -102,64 +31,18 @@ impl Site {
 
     /// With `more` behind the configuration.
     pub(super) async fn with(more: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let text = format!("{CONFIG}{more}").replace("DIR", directory.path().to_str().unwrap());
-        let config = Config::parse(&text, &directory.path().join("mailward.toml")).unwrap();
-        let manual = Arc::new(ManualClock::default());
-        let clock: Arc<dyn Clock> = manual.clone();
-        let key = Arc::new(SiteKey::from_bytes([7; 32]));
-        let store = Store::open(&config.database).await.unwrap();
-        let audit = Audit::open(&config.audit, store.clone(), Arc::clone(&key), Arc::clone(&clock));
-        let audit = audit.await.unwrap();
-        let app_passwords = Arc::new(AppPasswords::new(store.clone(), Arc::clone(&key), Arc::clone(&clock)));
-        let upstreams = config.upstreams.iter().map(|upstream| UpstreamRules::new(upstream, None).unwrap());
-        let rules = Rules {
-            directory: Arc::new(Directory::new(&config.upstreams).unwrap()),
-            policies: config.policies.clone(),
-            limits: config.limits.clone(),
-            when_full: config.audit.when_full,
-            upstreams: upstreams.collect(),
-        };
-        let gate = Arc::new(Authenticator::new(crate::gate::Dependencies {
-            store: store.clone(),
-            app_passwords: Arc::clone(&app_passwords),
-            audit: audit.clone(),
-            clock: Arc::clone(&clock),
-            rules,
-        }));
-        let mailboxes = Arc::new(Mailboxes::default());
-        let portal = Portal::new(
-            Dependencies {
-                gate,
-                mailboxes: mailboxes.clone(),
-                app_passwords,
-                factors: Factors::new(store.clone(), Arc::clone(&key), Arc::clone(&clock)),
-                devices: TrustedDevices::new(store.clone(), Arc::clone(&key), Arc::clone(&clock)),
-                live_sessions: LiveSessions::new(store.clone()),
-                notices: Arc::new(Notices::new(
-                    store.clone(),
-                    Arc::clone(&key),
-                    Arc::clone(&clock),
-                    audit.clone(),
-                    false,
-                )),
-                store: store.clone(),
-                audit,
-                key,
-                clock: Arc::clone(&clock),
-            },
-            Settings::of(&config).unwrap(),
-        );
-        let web = Web::new(Arc::new(portal), clock, Language::English);
-        Self { web, store, clock: manual, mailboxes, directory }
+        let behind = testing::Site::with(more, |_| ()).await;
+        let store = behind.store().clone();
+        let clock: Arc<dyn Clock> = behind.clock.clone();
+        Self { web: Web::new(Arc::clone(&behind.portal), clock, Language::English), store, behind }
     }
 
     pub(super) fn later(&self, seconds: u64) {
-        self.clock.advance(Duration::from_secs(seconds));
+        self.behind.clock.advance(Duration::from_secs(seconds));
     }
 
     pub(super) fn upstream_goes_down(&self) {
-        self.mailboxes.down.store(true, Ordering::SeqCst);
+        self.behind.mailboxes.down.store(true, Ordering::SeqCst);
     }
 
     /// The code of an authenticator that was given `key`, in a step that was not used yet.
@@ -171,7 +54,7 @@ impl Site {
     /// The code of this moment.
     pub(super) fn code(&self, key: &str) -> String {
         let uri = format!("otpauth://totp/x:y?secret={key}&issuer=x");
-        let seconds = u64::try_from(self.clock.now().unix_seconds()).unwrap();
+        let seconds = u64::try_from(self.behind.clock.now().unix_seconds()).unwrap();
         totp_rs::Totp::from_url(uri).unwrap().generate(seconds).to_string()
     }
 

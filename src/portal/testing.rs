@@ -1,0 +1,157 @@
+//! A portal for tests, its own and those of the pages: over a real gate and a real database.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::account::{Directory, MailboxVerdict};
+use crate::base::{LoginName, ManualClock, Password, UpstreamName};
+use crate::config::Config;
+use crate::gate::{Rules, UpstreamRules};
+
+pub(crate) const ALICE: &str = "alice@example.org";
+pub(crate) const BOB: &str = "bob@example.org";
+pub(crate) const MAILBOX: &str = "p&ss wörd of the mailbox";
+
+/// What an honest mail server says.
+#[derive(Default)]
+pub(crate) struct Mailboxes {
+    pub(crate) passwords: Mutex<HashMap<String, String>>,
+    pub(crate) down: AtomicBool,
+    pub(crate) asked: AtomicUsize,
+}
+
+impl MailboxCheck for Mailboxes {
+    fn check<'a>(
+        &'a self,
+        _: &'a UpstreamName,
+        user: &'a LoginName,
+        password: &'a Password,
+    ) -> Pin<Box<dyn Future<Output = MailboxVerdict> + Send + 'a>> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let known = self.passwords.lock().unwrap().get(user.as_str()).cloned();
+        let verdict = if self.down.load(Ordering::SeqCst) {
+            MailboxVerdict::Unavailable { why: "it is down".to_owned(), sent: false, everybody: true }
+        } else if known.is_some_and(|known| known.as_bytes() == password.expose()) {
+            MailboxVerdict::Right
+        } else {
+            MailboxVerdict::Wrong
+        };
+        Box::pin(std::future::ready(verdict))
+    }
+}
+
+/// A portal and what surrounds it.
+pub(crate) struct Site {
+    pub(crate) portal: Arc<Portal>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) mailboxes: Arc<Mailboxes>,
+    pub(crate) config: Config,
+    pub(crate) directory: TempDir,
+}
+
+const CONFIG: &str = r#"
+[server]
+hostname = "mail.example.org"
+data_dir = "DIR"
+[database]
+url = "sqlite://DIR/mailward.db"
+[audit]
+directory = "DIR/audit"
+reserve = "0"
+[[tls.certificate]]
+cert = "/nowhere/cert.pem"
+key = "/nowhere/key.pem"
+[[listener]]
+protocol = "imap"
+address = "[::]:993"
+tls = "implicit"
+[[listener]]
+protocol = "smtp"
+address = "[::]:994"
+tls = "implicit"
+[[upstream]]
+name = "legacy"
+domains = ["example.org"]
+accounts = "first-login"
+default_domain = "example.org"
+imap = { address = ["127.0.0.1:143"], tls = "none" }
+smtp = { address = ["127.0.0.1:587"], tls = "none" }
+[portal]
+public_url = "https://mail.example.org"
+[limits]
+failure_delay = "1ms"
+"#;
+
+impl Site {
+    pub(crate) async fn open() -> Self {
+        Self::with("", |_| ()).await
+    }
+
+    /// With `more` behind the configuration, and what `change` makes of it.
+    pub(crate) async fn with(more: &str, change: impl FnOnce(&mut Config)) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let text = format!("{CONFIG}{more}").replace("DIR", directory.path().to_str().unwrap());
+        let mut config = Config::parse(&text, &directory.path().join("mailward.toml")).unwrap();
+        change(&mut config);
+        let manual = Arc::new(ManualClock::default());
+        manual.advance(Duration::from_secs(1_800_000_000));
+        let clock: Arc<dyn Clock> = manual.clone();
+        let key = Arc::new(SiteKey::from_bytes([7; 32]));
+        let store = Store::open(&config.database).await.unwrap();
+        let audit =
+            Audit::open(&config.audit, store.clone(), Arc::clone(&key), Arc::clone(&clock)).await.unwrap();
+        let app_passwords = Arc::new(AppPasswords::new(store.clone(), Arc::clone(&key), Arc::clone(&clock)));
+        let upstreams = config.upstreams.iter().map(|upstream| UpstreamRules::new(upstream, None).unwrap());
+        let rules = Rules {
+            directory: Arc::new(Directory::new(&config.upstreams).unwrap()),
+            policies: config.policies.clone(),
+            limits: config.limits.clone(),
+            when_full: config.audit.when_full,
+            upstreams: upstreams.collect(),
+        };
+        let gate = Arc::new(Authenticator::new(crate::gate::Dependencies {
+            store: store.clone(),
+            app_passwords: Arc::clone(&app_passwords),
+            audit: audit.clone(),
+            clock: Arc::clone(&clock),
+            rules,
+        }));
+        let mailboxes = Arc::new(Mailboxes::default());
+        for name in [ALICE, BOB] {
+            mailboxes.passwords.lock().unwrap().insert(name.to_owned(), MAILBOX.to_owned());
+        }
+        let portal = Portal::new(
+            Dependencies {
+                gate,
+                mailboxes: mailboxes.clone(),
+                app_passwords,
+                factors: Factors::new(store.clone(), Arc::clone(&key), Arc::clone(&clock)),
+                devices: TrustedDevices::new(store.clone(), Arc::clone(&key), Arc::clone(&clock)),
+                live_sessions: LiveSessions::new(store.clone()),
+                notices: Arc::new(Notices::new(
+                    store.clone(),
+                    Arc::clone(&key),
+                    Arc::clone(&clock),
+                    audit.clone(),
+                    true,
+                )),
+                store,
+                audit,
+                key,
+                clock,
+            },
+            Settings::of(&config).unwrap(),
+        );
+        Self { portal: Arc::new(portal), clock: manual, mailboxes, config, directory }
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.portal.on.store
+    }
+}
