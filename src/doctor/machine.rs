@@ -3,11 +3,13 @@
 use super::{Area, Report};
 use crate::config::Config;
 use crate::proxy::descriptors;
+use crate::web::browsers;
 
 const AREA: Area = Area::Machine;
 
 pub(super) fn look(config: &Config, report: &mut Report) {
-    let (needed, most) = (descriptors::needed(config.limits.connections), descriptors::most());
+    let (needed, most) =
+        (descriptors::needed(config.limits.connections, browsers(config)), descriptors::most());
     let connections = config.limits.connections;
     if most >= needed {
         report.good(

@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use super::session::{open_offer, seal_offer};
+use super::sign_in::Answer;
 use super::{Broken, Fresh, Portal, doer};
+use crate::audit::event::Outcome;
 use crate::base::{FactorId, Secret, Token};
 use crate::config::{AfterUnbind, FactorKind, Requirement};
 use crate::factor::{FactorError, TotpEnrolment};
@@ -101,9 +103,15 @@ impl Portal {
         let raw = open_offer(visit).ok_or(Refused::NoOffer)?;
         let enrolment = self.resume(fresh, &raw).ok_or(Refused::NoOffer)?;
         let answering = self.on.gate.answering(visit.from.address, &visit.account.address).await;
-        let answering = answering.map_err(|too_many| Refused::TooMany { wait: too_many.wait })?;
+        let kind = FactorKind::Totp.as_str();
+        let given = Answer { account: &visit.account, from: &visit.from, kind };
+        let answering = answering.map_err(|too_many| {
+            self.note(given, Outcome::Limited);
+            Refused::TooMany { wait: too_many.wait }
+        })?;
         if !self.on.factors.confirms(&enrolment, code) {
             drop(answering);
+            self.record(given, Outcome::Refused, "the code is wrong: nothing is bound").await?;
             return Err(Refused::WrongCode);
         }
         // Of a form that is sent twice one binds; and none of a session that somebody has ended meanwhile.

@@ -273,7 +273,12 @@ impl Portal {
         Ok(())
     }
 
-    async fn record(&self, given: Answer<'_>, outcome: Outcome, reason: &str) -> Result<(), Broken> {
+    pub(super) async fn record(
+        &self,
+        given: Answer<'_>,
+        outcome: Outcome,
+        reason: &str,
+    ) -> Result<(), Broken> {
         self.note(given, outcome);
         let Answer { account, from, kind } = given;
         let event = Event::SecondFactor(SecondFactor {
@@ -287,7 +292,7 @@ impl Portal {
         self.on.audit.append(event).await.map_err(|error| super::broken(&error))
     }
 
-    fn note(&self, Answer { account, from, kind }: Answer<'_>, outcome: Outcome) {
+    pub(super) fn note(&self, Answer { account, from, kind }: Answer<'_>, outcome: Outcome) {
         self.on.gate.meters().second_factors.add(outcome);
         let outcome = outcome.as_str();
         tracing::info!(client.ip = %from.address, account = %account.address, kind, outcome, "second factor");
@@ -296,8 +301,8 @@ impl Portal {
 
 /// What was answered, for the trail.
 #[derive(Clone, Copy)]
-struct Answer<'a> {
-    account: &'a AccountRecord,
-    from: &'a Browser,
-    kind: &'a str,
+pub(super) struct Answer<'a> {
+    pub(super) account: &'a AccountRecord,
+    pub(super) from: &'a Browser,
+    pub(super) kind: &'a str,
 }

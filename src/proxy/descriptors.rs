@@ -15,7 +15,7 @@ const EACH: u64 = 2;
 /// how many connections there can be: no more than `connections`, and at least one.
 #[must_use]
 pub fn fit(connections: u32, others: u64) -> u32 {
-    let wanted = needed(connections) + others;
+    let wanted = needed(connections, others);
     let granted = raise(wanted);
     let fitting = fitting(connections, granted.saturating_sub(others));
     if fitting < connections {
@@ -29,10 +29,10 @@ pub fn fit(connections: u32, others: u64) -> u32 {
     fitting
 }
 
-/// How many descriptors so many connections need.
+/// How many descriptors so many connections, and so many `others`, need.
 #[must_use]
-pub fn needed(connections: u32) -> u64 {
-    KEPT + u64::from(connections) * EACH
+pub fn needed(connections: u32, others: u64) -> u64 {
+    KEPT + u64::from(connections) * EACH + others
 }
 
 /// How many this process could have.

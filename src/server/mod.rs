@@ -34,6 +34,7 @@ use crate::proxy::inherited::Inherited;
 use crate::proxy::{Lanes, Prepared, Proxy, descriptors};
 use crate::site::Site;
 use crate::telemetry::{WatchListener, Watched};
+use crate::web;
 use chores::{Watches, write_uses};
 use notify::ServiceManager;
 use orders::{Order, Orders};
@@ -57,7 +58,7 @@ pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyho
     let mut reloader = Reloader::new(path, config.clone());
     // Before anything is read that may change: a signal that comes early is not lost.
     let mut orders = Orders::listen(reloader.files()).await?;
-    config.limits.connections = descriptors::fit(config.limits.connections, portal::browsers(&config));
+    config.limits.connections = descriptors::fit(config.limits.connections, web::browsers(&config));
     // First what fails most often and costs nothing: addresses, certificates, upstream settings.
     let watching = config.metrics.as_ref().map(|metrics| WatchListener::bind(metrics.listen)).transpose()?;
     let door = portal::bind(&config)?;

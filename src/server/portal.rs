@@ -21,7 +21,7 @@ use crate::portal::{Dependencies, Portal, Settings};
 use crate::proxy::Proxy;
 use crate::proxy::upstream::Upstreams;
 use crate::site::Site;
-use crate::web::{CONNECTIONS, TlsInForce, Web, WebBindError, WebListener};
+use crate::web::{TlsInForce, Web, WebBindError, WebListener};
 
 /// How often sessions and devices are forgotten whose time is over, and sign-ins told of that came no further.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
@@ -33,12 +33,6 @@ const TIDY_EVERY: Duration = Duration::from_secs(60);
 pub(super) fn bind(config: &Config) -> Result<Option<WebListener>, WebBindError> {
     let listen = config.portal.as_ref().and_then(|portal| portal.listen);
     listen.map(WebListener::bind).transpose()
-}
-
-/// How many browsers may be connected where `config` has them served.
-pub(super) fn browsers(config: &Config) -> u64 {
-    let serves = config.portal.as_ref().is_some_and(|portal| portal.listen.is_some());
-    if serves { CONNECTIONS as u64 } else { 0 }
 }
 
 /// The portal, serving.

@@ -55,6 +55,11 @@ impl Asked {
         Token::parse(self.cookies().read(&self.headers, Cookie::Session)?)
     }
 
+    /// The cookie by which the browser shows `token` from now on.
+    pub(super) fn session_cookie(&self, token: &Token) -> String {
+        self.cookies().set(Cookie::Session, &token.text(), None)
+    }
+
     /// What a trusted device shows.
     pub(super) fn device(&self) -> Option<Token> {
         Token::parse(self.cookies().read(&self.headers, Cookie::Device)?)

@@ -6,7 +6,7 @@ use axum::response::Response;
 
 use super::answer::{Stop, go};
 use super::asked::Asked;
-use super::cookies::{Cookie, Cookies};
+use super::cookies::Cookies;
 use super::forms::Form;
 use super::page::{Page, Tab};
 use super::pages::error::Wrong;
@@ -159,7 +159,7 @@ impl Desk {
 
     /// The session under the token that a step gave it, and the cookie that tells the browser.
     pub(super) async fn renewed(&self, asked: &Asked, token: Token) -> Result<(Visit, String), Stop> {
-        let cookie = asked.cookies().set(Cookie::Session, &token.text(), None);
+        let cookie = asked.session_cookie(&token);
         let visit = self.portal.visit(token, asked.browser.clone()).await?;
         Ok((visit.ok_or(Stop::Wrong(Wrong::Unavailable))?, cookie))
     }

@@ -26,9 +26,10 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Web;
 use crate::base::{ClientAddress, Network};
+use crate::config::Config;
 
 /// Connections at a time. Browsers open up to six and leave them after a few seconds.
-pub const CONNECTIONS: usize = 512;
+const CONNECTIONS: usize = 512;
 
 /// Those of one network: a campus behind one address must find room, and leave some.
 const PER_NETWORK: usize = 128;
@@ -190,6 +191,13 @@ where
     };
     connection.as_mut().graceful_shutdown();
     let _ = timeout(left, connection).await;
+}
+
+/// How many browsers may be connected at once where `config` has them served.
+#[must_use]
+pub fn browsers(config: &Config) -> u64 {
+    let serves = config.portal.as_ref().is_some_and(|portal| portal.listen.is_some());
+    if serves { CONNECTIONS as u64 } else { 0 }
 }
 
 /// Who may be connected.

@@ -20,7 +20,6 @@ copy = Copy
 copied = Copied
 print = Print
 this-browser = This browser
-recommended = Recommended
 
 # Moments
 when-now = just now

@@ -20,7 +20,6 @@ copy = 复制
 copied = 已复制
 print = 打印
 this-browser = 当前浏览器
-recommended = 推荐
 
 # 时间
 when-now = 刚刚

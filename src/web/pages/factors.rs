@@ -4,11 +4,9 @@ use std::fmt::Write as _;
 
 use askama::Template;
 
+use crate::factor::CODES;
 use crate::web::page::Page;
 use crate::web::shown::Shown;
-
-/// Recovery codes of a full set.
-const CODES: u32 = 10;
 
 /// A factor that is bound.
 pub(in crate::web) struct Bound {
@@ -28,8 +26,6 @@ pub(in crate::web) struct FactorsPage {
     pub(in crate::web) page: Page,
     /// The bound ones.
     pub(in crate::web) factors: Vec<Bound>,
-    /// Whether the site recommends them.
-    pub(in crate::web) recommended: bool,
     /// Recovery codes that are still good; none where there never were any.
     pub(in crate::web) recovery_left: Option<u32>,
 }
@@ -38,7 +34,7 @@ impl FactorsPage {
     /// For each code of a full set, whether it is used up.
     fn code_marks(&self) -> Vec<bool> {
         let left = self.recovery_left.unwrap_or(0);
-        (0..CODES).map(|code| code >= left).collect()
+        (0..CODES).map(|code| code >= left as usize).collect()
     }
 }
 

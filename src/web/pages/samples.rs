@@ -285,7 +285,6 @@ fn all(words: Words) -> Vec<(String, String)> {
     let factors = |factors, recovery_left| FactorsPage {
         page: tab(Tab::Factors, Place::Factors),
         factors,
-        recommended: true,
         recovery_left,
     };
     add("factors", Box::new(factors(bound(words), Some(7))));

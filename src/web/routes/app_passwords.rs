@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 
+use super::parsed;
 use crate::app_password::Scope;
 use crate::base::{AppPasswordId, NetworkList, Protocol, ProtocolSet, Timestamp};
 use crate::portal::{NewAppPassword, NoAppPassword, Visit};
@@ -309,10 +310,6 @@ fn scope_in_words(scope: &Scope, words: Words) -> String {
         ("protocols", &protocols),
         ("networks", &Shown::new(&scope.networks.to_string())),
     )
-}
-
-fn parsed(id: &str) -> Result<AppPasswordId, Stop> {
-    id.parse().map_err(|_| Stop::Wrong(Wrong::Missing))
 }
 
 fn stop(refused: NoAppPassword) -> Stop {

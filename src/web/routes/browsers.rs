@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 
+use super::parsed;
 use crate::web::answer::{Answer, Stop, shown, with_cookies};
 use crate::web::asked::Asked;
 use crate::web::cookies::Cookie;
@@ -64,14 +65,9 @@ pub(super) async fn ask_lock(State(desk): State<Arc<Desk>>, asked: Asked) -> Ans
 pub(super) async fn lock(State(desk): State<Arc<Desk>>, asked: Asked, form: Form) -> Answer {
     let visit = desk.acting(&asked, &form, Place::Lock).await?;
     let token = desk.portal.lock_everything(desk.fresh(&asked, &visit, Place::Lock)?).await?;
-    let session = asked.cookies().set(Cookie::Session, &token.text(), None);
+    let session = asked.session_cookie(&token);
     let device = asked.cookies().forget(Cookie::Device);
     Ok(with_cookies(done(&asked, Place::Home, "locked"), [session, device]))
-}
-
-/// An identifier; whatever is none names nothing.
-fn parsed<T: std::str::FromStr>(id: &str) -> Result<T, Stop> {
-    id.parse().map_err(|_| Stop::Wrong(Wrong::Missing))
 }
 
 /// Somebody else's looks like none at all.

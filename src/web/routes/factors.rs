@@ -5,12 +5,13 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 
+use super::parsed;
+use super::verify::CODE_MAX;
 use crate::base::{FactorId, Secret, Timestamp};
 use crate::config::{AfterUnbind, FactorKind};
 use crate::portal::{self, Fresh, Refused, Visit};
 use crate::web::answer::{Answer, Stop, go, html, shown, with_cookies};
 use crate::web::asked::Asked;
-use crate::web::cookies::Cookie;
 use crate::web::desk::{Desk, done, inside};
 use crate::web::forms::Form;
 use crate::web::page::Tab;
@@ -23,9 +24,6 @@ use crate::web::qr;
 use crate::web::shown::{Moment, Shown};
 use crate::web::words::Words;
 
-/// Longer than any code, blanks included.
-const CODE_MAX: usize = 64;
-
 /// What is bound.
 pub(super) async fn show(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
     let visit = desk.inside(&asked, Place::Factors).await?;
@@ -35,7 +33,6 @@ pub(super) async fn show(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer 
         page: desk.page(&asked, &visit, Some(Tab::Factors), Some(Place::Factors)),
         recovery_left: visit.is_bound().then_some(overview.recovery_codes),
         factors: overview.factors.iter().map(|factor| bound(factor, now, asked.words)).collect(),
-        recommended: false,
     })
 }
 
@@ -114,7 +111,7 @@ pub(super) async fn change(
     let unbound = desk.portal.unbind(desk.fresh(&asked, &visit, Place::Factors)?, id).await;
     Ok(match unbound {
         Ok(unbound) => {
-            let cookie = asked.cookies().set(Cookie::Session, &unbound.token.text(), None);
+            let cookie = asked.session_cookie(&unbound.token);
             with_cookies(done(&asked, Place::Factors, "changed"), [cookie])
         }
         // Both are bound; the list shows it, and the old one can be unbound there.
@@ -240,7 +237,7 @@ pub(super) async fn unbind(
     let fresh = desk.fresh(&asked, &visit, Place::Unbind(id))?;
     match desk.portal.unbind(fresh, id).await {
         Ok(unbound) => {
-            let cookie = asked.cookies().set(Cookie::Session, &unbound.token.text(), None);
+            let cookie = asked.session_cookie(&unbound.token);
             Ok(with_cookies(done(&asked, Place::Factors, "unbound"), [cookie]))
         }
         Err(Refused::Required) => {
@@ -269,10 +266,6 @@ pub(super) fn bound(factor: &portal::Seen, now: Timestamp, words: Words) -> Boun
         None => words.with("factor-bound", "when", when(factor.bound_at)),
     };
     Bound { id: factor.id.to_string(), name, detail }
-}
-
-fn parsed(id: &str) -> Result<FactorId, Stop> {
-    id.parse().map_err(|_| Stop::Wrong(Wrong::Missing))
 }
 
 /// Somebody else's factor looks like none at all.

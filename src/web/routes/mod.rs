@@ -17,7 +17,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 
+use super::answer::Stop;
 use super::desk::Desk;
+use super::pages::error::Wrong;
 
 /// All of them.
 pub(super) fn all() -> Router<Arc<Desk>> {
@@ -52,4 +54,9 @@ pub(super) fn all() -> Router<Arc<Desk>> {
         .route("/guides/{slug}", get(guides::show))
         .route("/language", post(own_files::choose_language))
         .route("/assets/{name}", get(own_files::asset))
+}
+
+/// An identifier; whatever is none names nothing.
+fn parsed<T: std::str::FromStr>(id: &str) -> Result<T, Stop> {
+    id.parse().map_err(|_| Stop::Wrong(Wrong::Missing))
 }

@@ -51,7 +51,7 @@ pub(super) async fn take(State(desk): State<Arc<Desk>>, asked: Asked, form: Form
             let entered = desk.portal.sign_in(&asked.browser, login, password, device.as_ref()).await;
             match entered {
                 Ok(Entered { token, step }) => {
-                    let cookie = asked.cookies().set(Cookie::Session, &token.text(), None);
+                    let cookie = asked.session_cookie(&token);
                     return Ok(with_cookies(go(&next(&asked, step, onward_to)), [cookie]));
                 }
                 Err(refused) => refused,
@@ -93,7 +93,7 @@ pub(super) async fn take_factor(State(desk): State<Arc<Desk>>, asked: Asked, for
     let way = way_asked(&form);
     match verify::answer(&desk, &visit, way, &form).await {
         Ok(Entered { token, step }) => {
-            let cookie = asked.cookies().set(Cookie::Session, &token.text(), None);
+            let cookie = asked.session_cookie(&token);
             Ok(with_cookies(go(&next(&asked, step, asked.onward())), [cookie]))
         }
         Err(refused) => {
@@ -125,7 +125,7 @@ pub(super) async fn take_trust(State(desk): State<Arc<Desk>>, asked: Asked, form
     let (Entered { token, step }, device) = desk.portal.trust(&visit, trusts).await?;
     let lasts = trusted_for(&desk, &visit);
     let device = device.map(|device: Token| asked.cookies().set(Cookie::Device, &device.text(), Some(lasts)));
-    let session = asked.cookies().set(Cookie::Session, &token.text(), None);
+    let session = asked.session_cookie(&token);
     Ok(with_cookies(go(&next(&asked, step, asked.onward())), [Some(session), device].into_iter().flatten()))
 }
 

@@ -10,7 +10,6 @@ use crate::factor::Question;
 use crate::portal::{Entered, NoAnswer, Visit};
 use crate::web::answer::{Answer, Stop, go, html, shown, with_cookies};
 use crate::web::asked::Asked;
-use crate::web::cookies::Cookie;
 use crate::web::desk::{Desk, inside};
 use crate::web::forms::Form;
 use crate::web::pages::error::Wrong;
@@ -18,7 +17,7 @@ use crate::web::pages::sign_in::{AskedFor, CodePage, Way};
 use crate::web::place::Place;
 
 /// Longer than any code, blanks included.
-const CODE_MAX: usize = 64;
+pub(super) const CODE_MAX: usize = 64;
 
 /// Asks for a fresh verification; whoever has given one goes on.
 pub(super) async fn ask(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
@@ -36,7 +35,7 @@ pub(super) async fn take(State(desk): State<Arc<Desk>>, asked: Asked, form: Form
     let way = way_asked(&form);
     match answer(&desk, &visit, way, &form).await {
         Ok(Entered { token, .. }) => {
-            let cookie = asked.cookies().set(Cookie::Session, &token.text(), None);
+            let cookie = asked.session_cookie(&token);
             let onward = asked.here.to(asked.onward().unwrap_or(Place::Home));
             Ok(with_cookies(go(&format!("{onward}?done=verified")), [cookie]))
         }
