@@ -10,6 +10,8 @@ pub mod aead;
 pub mod clock;
 pub mod domain;
 #[cfg(feature = "server")]
+mod exhausted;
+#[cfg(feature = "server")]
 pub mod id;
 #[cfg(feature = "server")]
 pub mod key;
@@ -33,6 +35,8 @@ pub mod token;
 #[cfg(feature = "server")]
 pub use clock::{Clock, ManualClock, Monotonic, SystemClock, Timestamp};
 pub use domain::Domain;
+#[cfg(feature = "server")]
+pub use exhausted::is_exhausted;
 #[cfg(feature = "server")]
 pub use id::{
     AccountId, AppPasswordId, DeviceId, FactorId, NoticeId, PortalSessionId, SessionId, UpstreamName,

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::permits::{ConnectionPermit, Permits};
-use crate::base::ClientAddress;
+use crate::base::{ClientAddress, is_exhausted};
 
 /// Connections that the kernel completes while the loop is busy; it allows 4,096 at most by default.
 const BACKLOG: i32 = 4096;
@@ -40,7 +40,10 @@ pub struct BindError {
 }
 
 /// Binds `address`; `[::]` serves IPv4 too.
-pub(super) fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
+///
+/// # Errors
+/// [`BindError`]
+pub fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
     open(address).map_err(|source| BindError { address, hint: hint(&source), source })
 }
 
@@ -133,12 +136,6 @@ pub(super) fn prepare(tcp: &TcpStream) -> io::Result<()> {
 fn prepare_listener(socket: &SockRef<'_>) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&KEEPALIVE)
-}
-
-/// No descriptor (of the process, of the system) or no memory: EMFILE, ENFILE, ENOBUFS, ENOMEM of Linux,
-/// which have no stable kind.
-pub(super) fn is_exhausted(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(24 | 23 | 105 | 12))
 }
 
 #[cfg(test)]

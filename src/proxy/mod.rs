@@ -42,7 +42,7 @@ use buffers::Buffers;
 use doors::{Doors, Serve, Wanted};
 use inherited::{Inherited, InheritedError};
 pub use lanes::Lanes;
-pub use listener::BindError;
+pub use listener::{BindError, bind};
 use permits::Permits;
 use session::Door;
 use tls::{Acceptors, Certificates, TlsError};
@@ -112,7 +112,7 @@ impl Prepared {
         let acceptors = Acceptors::new(Certificates::load(&config.certificates)?)?;
         let socket = |door: &config::Listener| match inherited.take(door.address) {
             Some(socket) => listener::adopt(door.address, socket),
-            None => listener::bind(door.address),
+            None => bind(door.address),
         };
         let sockets = config.listeners.iter().map(socket).map(|bound| bound.map(Some));
         let sockets = sockets.collect::<Result<_, BindError>>()?;
@@ -195,7 +195,7 @@ impl Proxy {
         let upstreams = Arc::new(Upstreams::new_after(&self.upstreams.borrow(), config)?);
         let addresses = config.listeners.iter().map(|door| door.address);
         let sockets = addresses.clone().zip(self.doors.lacking(addresses));
-        let bind = |(address, lacks): (SocketAddr, bool)| lacks.then(|| listener::bind(address)).transpose();
+        let bind = |(address, lacks): (SocketAddr, bool)| lacks.then(|| bind(address)).transpose();
         let sockets = sockets.map(bind).collect::<Result<_, BindError>>()?;
         upstreams.first_heard().await;
         Ok(Prepared::new(config, sockets, acceptors, upstreams))

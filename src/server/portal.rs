@@ -18,10 +18,10 @@ use crate::factor::TrustedDevices;
 use crate::gate::Authenticator;
 use crate::notify::Notices;
 use crate::portal::{Dependencies, Portal, Settings};
-use crate::proxy::Proxy;
 use crate::proxy::upstream::Upstreams;
+use crate::proxy::{BindError, Proxy, bind as bind_socket};
 use crate::site::Site;
-use crate::web::{TlsInForce, Web, WebBindError, WebListener};
+use crate::web::{TlsInForce, Web, WebListener};
 
 /// How often sessions and devices are forgotten whose time is over, and sign-ins told of that came no further.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
@@ -29,10 +29,10 @@ const TIDY_EVERY: Duration = Duration::from_secs(60);
 /// Where `config` wants the portal to listen, bound.
 ///
 /// # Errors
-/// [`WebBindError`]
-pub(super) fn bind(config: &Config) -> Result<Option<WebListener>, WebBindError> {
+/// [`BindError`]
+pub(super) fn bind(config: &Config) -> Result<Option<WebListener>, BindError> {
     let listen = config.portal.as_ref().and_then(|portal| portal.listen);
-    listen.map(WebListener::bind).transpose()
+    listen.map(|address| bind_socket(address).map(WebListener::at)).transpose()
 }
 
 /// The portal, serving.

@@ -25,7 +25,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::Web;
-use crate::base::{ClientAddress, Network};
+use crate::base::{ClientAddress, Network, is_exhausted};
 use crate::config::Config;
 
 /// Connections at a time. Browsers open up to six and leave them after a few seconds.
@@ -55,17 +55,6 @@ const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// How long the listener rests when the system has no descriptor left.
 const EXHAUSTED_REST: Duration = Duration::from_millis(200);
 
-/// An address that cannot be listened on.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "cannot listen on `{address}` for `[portal]`\nhint: another program may listen there, such as a web server; ports below 1024 need the capability CAP_NET_BIND_SERVICE, as the systemd unit grants it"
-)]
-pub struct WebBindError {
-    address: SocketAddr,
-    #[source]
-    source: io::Error,
-}
-
 /// The TLS settings that the next connection gets. Clones are the same.
 #[derive(Clone)]
 pub struct TlsInForce(Arc<RwLock<Arc<ServerConfig>>>);
@@ -87,20 +76,14 @@ impl TlsInForce {
     }
 }
 
-/// The listener, bound and not serving yet.
+/// The listener, not serving yet.
 pub struct WebListener(TcpListener);
 
 impl WebListener {
-    /// Binds `address`; `[::]` serves IPv4 too, where the system does it so.
-    ///
-    /// # Errors
-    /// [`WebBindError`]
-    pub fn bind(address: SocketAddr) -> Result<Self, WebBindError> {
-        let bound = std::net::TcpListener::bind(address).and_then(|listener| {
-            listener.set_nonblocking(true)?;
-            TcpListener::from_std(listener)
-        });
-        bound.map(Self).map_err(|source| WebBindError { address, source })
+    /// At a socket that listens already.
+    #[must_use]
+    pub fn at(socket: TcpListener) -> Self {
+        Self(socket)
     }
 
     /// Where it is.
@@ -132,9 +115,9 @@ impl WebListener {
                         drop(place);
                     });
                 }
-                // Its network holds as many as it may.
-                Ok(None) => {}
-                Err(_) => sleep(EXHAUSTED_REST).await,
+                Err(error) if is_exhausted(&error) => sleep(EXHAUSTED_REST).await,
+                // Its network holds as many as it may, or it was gone before it was accepted.
+                Ok(None) | Err(_) => {}
             }
         }
         drop(self);
@@ -146,7 +129,6 @@ impl WebListener {
         let permit = places.one().await?;
         let (tcp, peer) = self.0.accept().await?;
         let client = ClientAddress::new(peer.ip());
-        tcp.set_nodelay(true)?;
         Ok(places.of(client, permit).map(|place| (tcp, client, place)))
     }
 }

@@ -28,14 +28,14 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::audit::Event;
-use crate::base::UpstreamName;
+use crate::base::{UpstreamName, is_exhausted};
 use crate::config::{self, Config};
 use crate::gate::Concerns;
 use crate::protocol::imap::Imap;
 use crate::protocol::pop3::Pop3;
 use crate::protocol::smtp::Smtp;
 use crate::protocol::{ClientOrigin, MailProtocol, Output, Refusal, Trouble, UpstreamLogin};
-use crate::proxy::listener::is_exhausted;
+
 use crate::proxy::tls::{RefusedCertificate, Stream, TlsError};
 pub(super) use dial::dial;
 pub use health::{Health, HealthState, LastFailure, Load};

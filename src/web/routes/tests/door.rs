@@ -46,7 +46,7 @@ struct Door {
 }
 
 async fn open(site: &Site, tls: Option<TlsInForce>) -> Door {
-    let listener = WebListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = WebListener::at(tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap());
     let (address, (close, closing)) = (listener.address().unwrap(), watch::channel(false));
     let serving = tokio::spawn(listener.serve(site.web.clone(), tls, closing));
     Door { address, close, serving }
