@@ -27,6 +27,7 @@ const SAME_FLOOR: &[(&str, &str, &str)] = &[
     ("meters", "audit", "an outcome is called the same everywhere"),
     ("notify", "audit", "what nobody was told leaves a record"),
     ("web", "portal", "pages show what people may do by themselves"),
+    ("web", "proxy", "browsers come in by a door like those of mail clients"),
     ("server", "site", "a gate serves a site"),
     ("server", "telemetry", "a gate is watched"),
 ];

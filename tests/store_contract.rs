@@ -761,9 +761,24 @@ async fn a_portal_session_is_replaced_only_while_it_lives(database: Database) {
     assert!(store.end_portal_session_of(ada, second.id).await.unwrap());
     store.begin_portal_session(&second, 0).await.unwrap();
     assert!(store.end_portal_session(&next.token).await.unwrap());
-    assert_eq!(store.prune_portal_sessions(at(101)).await.unwrap(), 0);
-    assert_eq!(store.prune_portal_sessions(at(102)).await.unwrap(), 1);
+    assert_eq!(store.prune_portal_sessions(at(101), "in", at(1)).await.unwrap(), 0);
+    assert_eq!(store.prune_portal_sessions(at(1), "other", at(2)).await.unwrap(), 0, "another step");
+    assert_eq!(store.prune_portal_sessions(at(1), "in", at(2)).await.unwrap(), 1, "left alone since then");
+    store.begin_portal_session(&second, 0).await.unwrap();
+    assert_eq!(store.prune_portal_sessions(at(102), "in", at(1)).await.unwrap(), 1);
     assert!(!store.end_portal_session(&second.token).await.unwrap());
+
+    let elsewhere = portal_session(add(&store, "eve").await, 9);
+    assert!(store.begin_portal_session(&elsewhere, 0).await.unwrap());
+    for token in 10..15 {
+        assert!(begin(&store, ada, token).await);
+    }
+    let at_the_door = PortalSessionRecord { step: "second_factor".to_owned(), ..portal_session(ada, 20) };
+    assert!(store.begin_portal_session(&at_the_door, 0).await.unwrap());
+    assert_eq!(store.keep_portal_sessions(ada, "in", 3).await.unwrap(), 3);
+    let kept = store.portal_sessions(ada).await.unwrap();
+    assert_eq!(kept.iter().map(|kept| kept.token[0]).collect::<Vec<_>>(), [14, 13, 12]);
+    assert!(store.portal_session(&elsewhere.token).await.unwrap().is_some(), "another account's");
     assert!(!begin(&store, AccountId(random::uuid(at(1))), 4).await);
 }
 

@@ -96,7 +96,7 @@ pub(super) fn address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Resu
 }
 
 /// Whoever must send a header can claim to come from anywhere: that cannot be everybody.
-fn balancers<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Networks, D::Error> {
+pub(super) fn balancers<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Networks, D::Error> {
     let networks = Networks::deserialize(deserializer)?;
     if networks.0.holds_everybody() {
         return Err(serde::de::Error::custom(

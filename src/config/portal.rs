@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::document::Raw;
+use super::networks::Networks;
 use super::{listener, schema};
+use crate::base::NetworkList;
 
 /// The self-service portal.
 #[derive(Clone, Debug)]
@@ -15,6 +17,16 @@ pub struct Portal {
     pub public_url: String,
     /// Where this gate serves it; nowhere if another gate does.
     pub listen: Option<SocketAddr>,
+    /// Who must say with a PROXY header whom it passes on: balancers. Nobody else may send one.
+    pub proxy_protocol_from: NetworkList,
+}
+
+impl Portal {
+    /// Whether browsers speak TLS with it.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.public_url.starts_with("https://")
+    }
 }
 
 #[derive(Deserialize, Serialize, JsonSchema)]
@@ -26,6 +38,8 @@ pub(super) struct RawPortal {
     #[serde(default, deserialize_with = "listen", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<schema::SocketAddress>")]
     listen: Option<SocketAddr>,
+    #[serde(default, deserialize_with = "listener::balancers")]
+    proxy_protocol_from: Networks,
 }
 
 impl Raw for RawPortal {}
@@ -36,20 +50,24 @@ impl RawPortal {
     /// # Errors
     /// What is wrong with them, and what to do.
     pub(super) fn check(self) -> Result<Portal, String> {
-        let Self { public_url, listen } = self;
+        let Self { public_url, listen, proxy_protocol_from: Networks(proxy_protocol_from) } = self;
         let plain = public_url.starts_with("http://");
         if let Some(address) = listen.filter(|address| plain && !address.ip().is_loopback()) {
             return Err(format!(
                 "`listen` in `[portal]`: `{address}` is reached from other machines, and `public_url` begins with `http://`\nhint: write an `https://` URL, or listen on `127.0.0.1` to try the portal out"
             ));
         }
-        Ok(Portal { public_url, listen })
+        Ok(Portal { public_url, listen, proxy_protocol_from })
     }
 }
 
 impl From<&Portal> for RawPortal {
     fn from(portal: &Portal) -> Self {
-        Self { public_url: portal.public_url.clone(), listen: portal.listen }
+        Self {
+            public_url: portal.public_url.clone(),
+            listen: portal.listen,
+            proxy_protocol_from: Networks(portal.proxy_protocol_from.clone()),
+        }
     }
 }
 

@@ -21,7 +21,14 @@ impl Config {
             match (&mut self.portal, &running.portal) {
                 // A portal that is there stays.
                 (portal @ None, running) => portal.clone_from(running),
-                (Some(portal), running) => portal.listen = listen(running),
+                (Some(portal), running) => {
+                    portal.listen = listen(running);
+                    // What may be said in clear on one address may not be on another.
+                    if let Some(running) = running.as_ref().filter(|running| running.is_secure() != portal.is_secure()) {
+                        portal.public_url.clone_from(&running.public_url);
+                        keys.push("portal.public_url");
+                    }
+                }
             }
         }
         keys
@@ -125,6 +132,10 @@ mod tests {
             let portal = changed.portal.unwrap();
             assert_eq!((&*portal.public_url, portal.listen.map(|at| at.port())), (url, listen), "{more}");
         }
+        // Who listens for everybody does not begin to speak in clear.
+        let mut changed = with("[portal]\npublic_url = \"http://localhost\"\nlisten = \"127.0.0.1:80\"");
+        assert_eq!(changed.keep_what_needs_a_restart(&running), ["portal.listen", "portal.public_url"]);
+        assert_eq!(changed.portal.unwrap().public_url, "https://a");
         let mut changed = running.clone();
         assert_eq!(changed.keep_what_needs_a_restart(&with("")), ["portal.listen"]);
         assert_eq!(changed.portal.unwrap().listen, None);

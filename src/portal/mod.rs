@@ -113,7 +113,7 @@ impl Portal {
         let now = self.on.clock.now();
         let tidied = async {
             self.end_unfinished().await?;
-            self.on.store.prune_portal_sessions(now).await?;
+            self.prune_sessions(now).await?;
             self.on.notices.forget_browsers().await?;
             self.on.store.prune_trusted_devices(now).await
         };

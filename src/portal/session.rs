@@ -28,6 +28,9 @@ const AT_MOST: Duration = Duration::from_secs(12 * 3600);
 /// How long an answer for a second factor opens what changes something.
 const FRESH: Duration = Duration::from_secs(10 * 60);
 
+/// How many sessions an account has at a time, sign-ins that are under way among them.
+const SESSIONS_MAX: u32 = 32;
+
 /// How many sign-ins are ended at a time.
 const UNFINISHED_MAX: u32 = 100;
 
@@ -261,11 +264,19 @@ impl Portal {
             offer: None,
         };
         self.sign(&mut record);
-        if self.on.store.begin_portal_session(&record, *bound_factors).await? {
-            Ok(token)
-        } else {
-            Err(Broken)
+        if !self.on.store.begin_portal_session(&record, *bound_factors).await? {
+            return Err(Broken);
         }
+        // Whoever knows the password could begin one after the other. Who is in goes on before who is at the door.
+        self.on.store.keep_portal_sessions(account.id, Step::In.as_str(), SESSIONS_MAX).await?;
+        Ok(token)
+    }
+
+    /// Forgets those whose time is over. Those that stand at the second factor end with a notice.
+    pub(super) async fn prune_sessions(&self, now: Timestamp) -> Result<(), StoreError> {
+        let idle_since = before(now, IDLE_MAX);
+        self.on.store.prune_portal_sessions(now, Step::In.as_str(), idle_since).await?;
+        Ok(())
     }
 
     /// The session under another token, changed by `change`; what was being bound is forgotten. Where a change that `visit`

@@ -18,7 +18,7 @@ use crate::protocol::Ends;
 use crate::protocol::proxy_header::{Fault, Header, Progress, Said};
 
 /// Who must say whom they pass on, at one listener.
-pub(super) struct Arrivals {
+pub struct Arrivals {
     balancers: NetworkList,
     /// That one of them says nothing that can be read.
     silent: Seldom,
@@ -39,13 +39,14 @@ enum Unclear {
 
 impl Arrivals {
     /// Those in `balancers` must send a header.
-    pub(super) fn new(balancers: NetworkList) -> Self {
+    #[must_use]
+    pub fn new(balancers: NetworkList) -> Self {
         Self { balancers, silent: Seldom::default() }
     }
 
     /// The ends of the client's connection, whose peer is `peer`; `None` where it is over already. A balancer has
     /// `at_most` so long to say it.
-    pub(super) async fn arrive(
+    pub async fn arrive(
         &self,
         tcp: &mut TcpStream,
         peer: ClientAddress,

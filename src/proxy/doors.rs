@@ -16,7 +16,7 @@ use super::permits::{ConnectionPermit, Permits};
 use crate::base::ClientAddress;
 
 /// The life of one connection.
-pub(super) type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// How the connections of one door are served.
 pub(super) type Serve = dyn Fn(TcpStream, ClientAddress, ConnectionPermit) -> Served + Send + Sync;
@@ -48,19 +48,20 @@ struct Door {
     accepting: Vec<AbortHandle>,
 }
 
-/// The connections of one lane that are being served. Clones are the same.
+/// The connections of one lane, or one door, that are being served. Clones are the same.
 #[derive(Clone, Default)]
-struct Connections(Arc<Mutex<JoinSet<()>>>);
+pub struct Connections(Arc<Mutex<JoinSet<()>>>);
 
 impl Connections {
     /// Serves one more, in the lane that this is called in.
-    fn serve(&self, connection: Served) {
+    pub fn serve(&self, connection: Served) {
         let mut served = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while served.try_join_next().is_some() {}
         served.spawn(connection);
     }
 
-    fn cut_off(&self) {
+    /// Ends whatever is left of them, each where it stands.
+    pub fn cut_off(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
     }
 }
@@ -174,7 +175,7 @@ mod tests {
 
     use super::*;
     use crate::proxy::listener::bind;
-    use crate::proxy::testing::{eventually, limits};
+    use crate::proxy::testing::eventually;
 
     /// A door that says this word to whoever comes.
     fn wanted(address: SocketAddr, socket: Option<TcpListener>, word: &'static str) -> Wanted {
@@ -189,7 +190,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_left_of_connections_can_be_cut_off_and_those_of_a_closed_door_go_on_till_then() {
         let (close, closing) = watch::channel(false);
-        let mut doors = Doors::new(vec![Handle::current()], Permits::new(&limits()), closing);
+        let mut doors = Doors::new(vec![Handle::current()], Permits::new(100, 100), closing);
         let held = Arc::new(());
         let guard = Arc::clone(&held);
         let serve: Arc<Serve> = Arc::new(move |tcp: TcpStream, _, _| {
@@ -224,7 +225,7 @@ mod tests {
     #[tokio::test]
     async fn a_door_that_stays_serves_something_else_without_being_closed() {
         let (close, closing) = watch::channel(false);
-        let mut doors = Doors::new(vec![Handle::current()], Permits::new(&limits()), closing);
+        let mut doors = Doors::new(vec![Handle::current()], Permits::new(100, 100), closing);
         let sockets = [(); 3].map(|()| bind("127.0.0.1:0".parse().unwrap()).unwrap());
         let [a, b, c] = [0, 1, 2].map(|at: usize| sockets[at].local_addr().unwrap());
         let [at_a, at_b, at_c] = sockets.map(Some);

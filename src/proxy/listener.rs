@@ -83,7 +83,7 @@ fn hint(error: &io::Error) -> &'static str {
 }
 
 /// Accepts until `closing` turns true, and has each connection served.
-pub(super) async fn accept_all(
+pub async fn accept_all(
     listener: TcpListener,
     permits: Permits,
     mut closing: watch::Receiver<bool>,
@@ -143,8 +143,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
-    use crate::config::Limits;
-    use crate::proxy::testing::{eventually, limits};
+    use crate::proxy::testing::eventually;
 
     #[tokio::test]
     async fn every_address_of_the_machine_is_served_and_a_mapped_one_counts_as_ipv4() {
@@ -159,7 +158,7 @@ mod tests {
                 seen.lock().unwrap().push(client.to_string());
             }
         };
-        let accepting = tokio::spawn(accept_all(listener, Permits::new(&limits()), closing, serve));
+        let accepting = tokio::spawn(accept_all(listener, Permits::new(100, 100), closing, serve));
         for (count, host) in [(1, "127.0.0.1"), (2, "::1")] {
             TcpStream::connect((host, port)).await.unwrap();
             eventually(|| seen.lock().unwrap().len() == count).await;
@@ -182,7 +181,7 @@ mod tests {
                 places.lock().unwrap().push(place);
             }
         };
-        let permits = Permits::new(&Limits { connections: 1, ..limits() });
+        let permits = Permits::new(1, 100);
         tokio::spawn(accept_all(listener, permits, closing, serve));
         let _both = (TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap());
         eventually(|| places.lock().unwrap().len() == 1).await;

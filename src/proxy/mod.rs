@@ -37,13 +37,14 @@ use crate::base::{Clock, Protocol, Timestamp};
 use crate::config::{self, Config, Limits};
 use crate::gate::Authenticator;
 use crate::protocol::{MailProtocol, Wording};
-use arrival::Arrivals;
+pub use arrival::Arrivals;
 use buffers::Buffers;
+pub use doors::{Connections, Served};
 use doors::{Doors, Serve, Wanted};
 use inherited::{Inherited, InheritedError};
 pub use lanes::Lanes;
-pub use listener::{BindError, bind};
-use permits::Permits;
+pub use listener::{BindError, accept_all, bind};
+pub use permits::Permits;
 use session::Door;
 use tls::{Acceptors, Certificates, TlsError};
 use upstream::Legs;
@@ -161,7 +162,8 @@ impl Proxy {
         clock: Arc<dyn Clock>,
         closing: watch::Receiver<bool>,
     ) -> Self {
-        let permits = Permits::new(&prepared.limits);
+        let Limits { connections, preauth_per_network, .. } = *prepared.limits;
+        let permits = Permits::new(connections, preauth_per_network);
         let doors = Doors::new(lanes.handles().to_vec(), permits.clone(), closing.clone());
         prepared.upstreams.first_heard().await;
         let mut proxy = Self {

@@ -25,9 +25,9 @@ const SPARE_MAX: u32 = 128;
 /// How long a stranger has for leaving before the next one is asked.
 const LEAVE_MAX: Duration = Duration::from_millis(500);
 
-/// Every place of this process. Cheap to clone.
+/// Every place of one kind of connections. Clones are the same.
 #[derive(Clone)]
-pub(super) struct Permits {
+pub struct Permits {
     connections: Arc<Semaphore>,
     /// How many there are in all.
     total: u32,
@@ -38,10 +38,10 @@ pub(super) struct Permits {
 }
 
 /// A place among all connections, until dropped.
-pub(super) struct ConnectionPermit(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+pub struct ConnectionPermit(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
 /// A place among those that are not logged in yet, until dropped.
-pub(super) struct StrangerPermit {
+pub struct StrangerPermit {
     strangers: Arc<Mutex<Strangers>>,
     network: Network,
     arrival: u64,
@@ -49,11 +49,13 @@ pub(super) struct StrangerPermit {
 }
 
 impl Permits {
-    pub(super) fn new(limits: &Limits) -> Self {
+    /// So many connections, and so many strangers of one network.
+    #[must_use]
+    pub fn new(connections: u32, strangers_per_network: u32) -> Self {
         Self {
-            connections: Arc::new(Semaphore::new(usize::try_from(limits.connections).unwrap_or(usize::MAX))),
-            total: limits.connections,
-            per_network: Arc::new(AtomicUsize::new(per_network(limits))),
+            connections: Arc::new(Semaphore::new(count(connections))),
+            total: connections,
+            per_network: Arc::new(AtomicUsize::new(count(strangers_per_network))),
             strangers: Arc::default(),
             exhausted: Arc::default(),
         }
@@ -62,7 +64,7 @@ impl Permits {
     /// From now on a network holds as many strangers as `limits` say. How many connections there are in all stays as
     /// it is: so many descriptors were asked for.
     pub(super) fn adopt(&self, limits: &Limits) {
-        self.per_network.store(per_network(limits), Ordering::Relaxed);
+        self.per_network.store(count(limits.preauth_per_network), Ordering::Relaxed);
     }
 
     /// Waits for a place among all connections; where there is none, a stranger is asked to leave. Where few are left, one
@@ -87,7 +89,8 @@ impl Permits {
     }
 
     /// A place before login for `client`; `None` when its network holds as many as it may.
-    pub(super) fn stranger(&self, client: ClientAddress) -> Option<StrangerPermit> {
+    #[must_use]
+    pub fn stranger(&self, client: ClientAddress) -> Option<StrangerPermit> {
         let leave = Arc::new(Notify::new());
         let network = client.network();
         let arrival =
@@ -101,14 +104,14 @@ impl Permits {
     }
 
     /// Returns when no connection is left, or after `at_most`; whether none is left.
-    pub(super) async fn all_gone(&self, at_most: Duration) -> bool {
+    pub async fn all_gone(&self, at_most: Duration) -> bool {
         timeout(at_most, self.connections.acquire_many(self.total)).await.is_ok()
     }
 }
 
 impl StrangerPermit {
     /// Returns when this stranger must make room.
-    pub(super) async fn evicted(&self) {
+    pub async fn evicted(&self) {
         self.leave.notified().await;
     }
 }
@@ -119,8 +122,8 @@ impl Drop for StrangerPermit {
     }
 }
 
-fn per_network(limits: &Limits) -> usize {
-    usize::try_from(limits.preauth_per_network).unwrap_or(usize::MAX)
+fn count(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 fn lock(strangers: &Mutex<Strangers>) -> MutexGuard<'_, Strangers> {
@@ -192,14 +195,9 @@ fn rank(network: Network, present: &BTreeMap<u64, Arc<Notify>>) -> Option<(usize
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::testing;
 
     fn client(text: &str) -> ClientAddress {
         ClientAddress::new(text.parse().unwrap())
-    }
-
-    fn permits(connections: u32, preauth_per_network: u32) -> Permits {
-        Permits::new(&Limits { connections, preauth_per_network, ..testing::limits() })
     }
 
     async fn is_evicted(permit: &StrangerPermit) -> bool {
@@ -208,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_network_holds_no_more_than_its_places_and_gets_them_back() {
-        let permits = permits(100, 2);
+        let permits = Permits::new(100, 2);
         let held = (permits.stranger(client("2001:db8::1")), permits.stranger(client("2001:db8::2")));
         assert!(permits.stranger(client("2001:db8::3")).is_none(), "the same /64");
         assert!(permits.stranger(client("2001:db8:0:1::1")).is_some());
@@ -220,7 +218,7 @@ mod tests {
 
     #[tokio::test]
     async fn strangers_make_room_before_the_last_place_is_taken_and_only_they() {
-        let permits = permits(128, 1000);
+        let permits = Permits::new(128, 1000);
         let mut places = Vec::new();
         let mut strangers = Vec::new();
         for number in 0..126 {
@@ -240,7 +238,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_gate_sends_away_the_oldest_stranger_of_the_network_that_holds_most() {
-        let permits = permits(4, 100);
+        let permits = Permits::new(4, 100);
         let mut places = Vec::new();
         let mut strangers = Vec::new();
         for address in ["192.0.2.1", "192.0.2.9", "192.0.2.9"] {

@@ -21,7 +21,7 @@ use crate::portal::{Dependencies, Portal, Settings};
 use crate::proxy::upstream::Upstreams;
 use crate::proxy::{BindError, Proxy, bind as bind_socket};
 use crate::site::Site;
-use crate::web::{TlsInForce, Web, WebListener};
+use crate::web::{InForce, Web, WebListener};
 
 /// How often sessions and devices are forgotten whose time is over, and sign-ins told of that came no further.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
@@ -39,7 +39,7 @@ pub(super) fn bind(config: &Config) -> Result<Option<WebListener>, BindError> {
 pub(super) struct ServedPortal {
     portal: Arc<Portal>,
     notices: Arc<Notices>,
-    tls: Option<TlsInForce>,
+    in_force: InForce,
     serving: JoinSet<()>,
     #[expect(dead_code, reason = "held for its drop")]
     chores: JoinSet<()>,
@@ -63,7 +63,6 @@ impl ServedPortal {
     ) -> Option<Self> {
         let Shared { site, gate, app_passwords, audit, proxy } = shared;
         let settings = Settings::of(&site.config)?;
-        let secure = settings.public_url.starts_with("https://");
         let notices = Arc::new(site.notices(audit));
         let portal = Arc::new(Portal::new(
             Dependencies {
@@ -88,13 +87,13 @@ impl ServedPortal {
         if let Ok(address) = listener.address() {
             announce(address);
         }
-        let tls = secure.then(|| TlsInForce::new(proxy.tls_for_browsers()));
+        let in_force = InForce::new(site.config.portal.as_ref()?, proxy.tls_for_browsers());
         let web = Web::new(Arc::clone(&portal), Arc::clone(&site.clock), site.config.server.refusal_text);
         let mut serving = JoinSet::new();
-        serving.spawn(listener.serve(web, tls.clone(), closing));
+        serving.spawn(listener.serve(web, in_force.clone(), closing));
         let mut chores = JoinSet::new();
         chores.spawn(tidy(Arc::clone(&portal)));
-        Some(Self { portal, notices, tls, serving, chores })
+        Some(Self { portal, notices, in_force, serving, chores })
     }
 
     /// From now on what `config` says, and the certificates that `proxy` presents.
@@ -103,8 +102,8 @@ impl ServedPortal {
             self.portal.adopt(settings);
         }
         self.notices.turn(config.mail.is_some());
-        if let Some(tls) = &self.tls {
-            tls.adopt(proxy.tls_for_browsers());
+        if let Some(portal) = &config.portal {
+            self.in_force.adopt(portal, proxy.tls_for_browsers());
         }
     }
 

@@ -29,7 +29,10 @@ name_statements! {
     DELETE = "DELETE FROM portal_sessions WHERE token = $1 RETURNING id";
     DELETE_BY_ID = "DELETE FROM portal_sessions WHERE account = $1 AND id = $2";
     LIST = concat!("SELECT ", columns!(), " FROM portal_sessions WHERE account = $1 ORDER BY seen_at DESC, id");
-    PRUNE = "DELETE FROM portal_sessions WHERE expires_at <= $1";
+    PRUNE = "DELETE FROM portal_sessions WHERE expires_at <= $1 OR (step = $2 AND seen_at <= $3)";
+    /// Those that came as far as `$2` stay before the others, the latest before those that were used before it.
+    KEEP = "DELETE FROM portal_sessions WHERE account = $1 AND id NOT IN (SELECT id FROM portal_sessions \
+            WHERE account = $1 ORDER BY CASE WHEN step = $2 THEN 0 ELSE 1 END, seen_at DESC, id DESC LIMIT $3)";
 }
 
 /// A row of `portal_sessions`.
@@ -207,11 +210,36 @@ impl Store {
         on_pool!(self, |pool| sqlx::query_as(LIST).bind(account).fetch_all(pool).await?)
     }
 
-    /// Forgets those whose time is over.
+    /// Forgets those whose time is over, and those at `step` that were last used at `idle_since` or before.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub async fn prune_portal_sessions(&self, now: Timestamp) -> Result<u64, StoreError> {
-        on_pool!(self, |pool| sqlx::query(PRUNE).bind(now).execute(pool).await?.rows_affected())
+    pub async fn prune_portal_sessions(
+        &self,
+        now: Timestamp,
+        step: &str,
+        idle_since: Timestamp,
+    ) -> Result<u64, StoreError> {
+        on_pool!(self, |pool| {
+            let prune = sqlx::query(PRUNE).bind(now).bind(step).bind(idle_since);
+            prune.execute(pool).await?.rows_affected()
+        })
+    }
+
+    /// Ends what the account has beyond `at_most`: first those that have not come as far as `step`, then those that were
+    /// used longest ago.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn keep_portal_sessions(
+        &self,
+        account: AccountId,
+        step: &str,
+        at_most: u32,
+    ) -> Result<u64, StoreError> {
+        on_pool!(self, |pool| {
+            let keep = sqlx::query(KEEP).bind(account).bind(step).bind(i64::from(at_most));
+            keep.execute(pool).await?.rows_affected()
+        })
     }
 }

@@ -1,13 +1,13 @@
 //! The portal's own door: TCP, TLS, HTTP/1.1. How many may be here, and how long anything may take.
 //!
-//! Whoever connects is a stranger to the end: connections are few, bounded for each network, and none lasts. Nothing slow
-//! happens in the loop that accepts.
+//! Whoever connects is a stranger to the end: connections are few, bounded for each network, and none lasts. Where all
+//! places are taken, the oldest of the network that holds most makes room, as at the doors of mail clients.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -19,22 +19,22 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::Web;
-use crate::base::{ClientAddress, Network, is_exhausted};
-use crate::config::Config;
+use crate::base::ClientAddress;
+use crate::config::{Config, Portal};
+use crate::proxy::{Arrivals, Connections, Permits, accept_all};
 
 /// Connections at a time. Browsers open up to six and leave them after a few seconds.
-const CONNECTIONS: usize = 512;
+const CONNECTIONS: u32 = 512;
 
 /// Those of one network: a campus behind one address must find room, and leave some.
-const PER_NETWORK: usize = 128;
+const PER_NETWORK: u32 = 128;
 
-/// For the TLS handshake.
+/// For a PROXY header, where one must come, and again for the TLS handshake.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
 /// For the head of a request to arrive, and for the next one to begin.
@@ -52,27 +52,43 @@ const LAST_REQUEST_MAX: Duration = Duration::from_secs(50);
 /// The same when the gate closes.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 
-/// How long the listener rests when the system has no descriptor left.
-const EXHAUSTED_REST: Duration = Duration::from_millis(200);
+/// The same for who must make room. Whoever is not being answered goes at once.
+const MAKE_ROOM_MAX: Duration = Duration::from_secs(5);
 
-/// The TLS settings that the next connection gets. Clones are the same.
+/// What every connection passes first.
+struct Entrance {
+    /// Without it in clear: only for a portal on this machine itself.
+    tls: Option<Arc<ServerConfig>>,
+    arrivals: Arrivals,
+}
+
+/// The entrance that the next connection takes; those that are there have passed theirs. Clones are the same.
 #[derive(Clone)]
-pub struct TlsInForce(Arc<RwLock<Arc<ServerConfig>>>);
+pub struct InForce(Arc<RwLock<Arc<Entrance>>>);
 
-impl TlsInForce {
-    /// Begins with `config`.
+impl InForce {
+    /// As `portal` says it, with these certificates.
     #[must_use]
-    pub fn new(config: Arc<ServerConfig>) -> Self {
-        Self(Arc::new(RwLock::new(config)))
+    pub fn new(portal: &Portal, tls: Arc<ServerConfig>) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(Entrance::new(portal, tls)))))
     }
 
-    /// From now on `config`; connections that are there keep theirs.
-    pub fn adopt(&self, config: Arc<ServerConfig>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = config;
+    /// From now on like this.
+    pub fn adopt(&self, portal: &Portal, tls: Arc<ServerConfig>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Entrance::new(portal, tls));
     }
 
-    fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+    fn now(&self) -> Arc<Entrance> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Entrance {
+    fn new(portal: &Portal, tls: Arc<ServerConfig>) -> Self {
+        Self {
+            tls: portal.is_secure().then_some(tls),
+            arrivals: Arrivals::new(portal.proxy_protocol_from.clone()),
+        }
     }
 }
 
@@ -94,70 +110,93 @@ impl WebListener {
         self.0.local_addr()
     }
 
-    /// Serves `web` until `closing` turns true, and then until the last answer is given, or its time is over. Without
-    /// `tls` in clear: only for a portal on this machine itself.
-    pub async fn serve(self, web: Web, tls: Option<TlsInForce>, mut closing: watch::Receiver<bool>) {
-        let places = Places::new();
-        let mut connections = JoinSet::new();
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                _ = closing.wait_for(|closing| *closing) => break,
-                accepted = self.accept(&places) => accepted,
-            };
-            while connections.try_join_next().is_some() {}
-            match accepted {
-                Ok(Some((tcp, client, place))) => {
-                    let (web, tls, closing) = (web.clone(), tls.clone(), closing.clone());
-                    connections.spawn(async move {
-                        // How it ended is the browser's to know.
-                        let _ = converse(tcp, client, web, tls, closing).await;
-                        drop(place);
-                    });
-                }
-                Err(error) if is_exhausted(&error) => sleep(EXHAUSTED_REST).await,
-                // Its network holds as many as it may, or it was gone before it was accepted.
-                Ok(None) | Err(_) => {}
-            }
-        }
-        drop(self);
-        let _ = timeout(DRAIN_MAX, async { while connections.join_next().await.is_some() {} }).await;
+    /// Serves `web` until `closing` turns true, and then until the last answer is given, or its time is over.
+    pub async fn serve(self, web: Web, in_force: InForce, closing: watch::Receiver<bool>) {
+        self.serve_within(Permits::new(CONNECTIONS, PER_NETWORK), web, in_force, closing).await;
     }
 
-    async fn accept(&self, places: &Places) -> io::Result<Option<(TcpStream, ClientAddress, Place)>> {
-        // First the place: whoever finds none waits in the kernel's queue.
-        let permit = places.one().await?;
-        let (tcp, peer) = self.0.accept().await?;
-        let client = ClientAddress::new(peer.ip());
-        Ok(places.of(client, permit).map(|place| (tcp, client, place)))
+    /// The same, with so much room.
+    pub(super) async fn serve_within(
+        self,
+        permits: Permits,
+        web: Web,
+        in_force: InForce,
+        closing: watch::Receiver<bool>,
+    ) {
+        let connections = Connections::default();
+        let serve = |tcp, peer, place| {
+            let visitor = Visitor {
+                web: web.clone(),
+                entrance: in_force.now(),
+                permits: permits.clone(),
+                closing: closing.clone(),
+            };
+            connections.serve(Box::pin(async move {
+                // How it ended is the browser's to know.
+                let _ = visitor.converse(tcp, peer).await;
+                drop(place);
+            }));
+        };
+        accept_all(self.0, permits.clone(), closing.clone(), serve).await;
+        if !permits.all_gone(DRAIN_MAX).await {
+            connections.cut_off();
+        }
     }
 }
 
-async fn converse(
-    tcp: TcpStream,
+/// One connection, and what it needs.
+struct Visitor {
+    web: Web,
+    entrance: Arc<Entrance>,
+    permits: Permits,
+    closing: watch::Receiver<bool>,
+}
+
+impl Visitor {
+    /// From the first byte to the last. `None` for who is not served.
+    async fn converse(self, mut tcp: TcpStream, peer: ClientAddress) -> Option<()> {
+        let ends = self.entrance.arrivals.arrive(&mut tcp, peer, HANDSHAKE_MAX).await?;
+        let client = ClientAddress::new(ends.client().ip());
+        // A network that holds too many connections already is not worth a word.
+        let permit = self.permits.stranger(client)?;
+        let evicted = permit.evicted();
+        match self.entrance.tls.clone().map(TlsAcceptor::from) {
+            Some(acceptor) => {
+                let stream = tokio::select! {
+                    biased;
+                    () = permit.evicted() => return None,
+                    shaken = timeout(HANDSHAKE_MAX, acceptor.accept(tcp)) => shaken.ok()?.ok()?,
+                };
+                serve(stream, client, self.web, self.closing, evicted).await;
+            }
+            None => serve(tcp, client, self.web, self.closing, evicted).await,
+        }
+        Some(())
+    }
+}
+
+async fn serve<S>(
+    stream: S,
     client: ClientAddress,
     web: Web,
-    tls: Option<TlsInForce>,
-    closing: watch::Receiver<bool>,
-) -> io::Result<()> {
-    match tls {
-        Some(tls) => {
-            let stream = timeout(HANDSHAKE_MAX, tls.acceptor().accept(tcp)).await??;
-            serve(stream, client, web, closing).await;
-        }
-        None => serve(tcp, client, web, closing).await,
-    }
-    Ok(())
-}
-
-async fn serve<S>(stream: S, client: ClientAddress, web: Web, mut closing: watch::Receiver<bool>)
-where
+    mut closing: watch::Receiver<bool>,
+    evicted: impl Future<Output = ()>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let answer = service_fn(move |mut request: Request<Incoming>| {
-        let web = web.clone();
-        request.extensions_mut().insert(client);
-        async move { Ok::<_, Infallible>(web.answer(request.map(Body::new)).await) }
+    let answering = Arc::new(AtomicUsize::new(0));
+    let answer = service_fn({
+        let answering = Arc::clone(&answering);
+        move |mut request: Request<Incoming>| {
+            let web = web.clone();
+            request.extensions_mut().insert(client);
+            let busy = Busy::now(&answering);
+            async move {
+                let answer = web.answer(request.map(Body::new)).await;
+                drop(busy);
+                Ok::<_, Infallible>(answer)
+            }
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -169,85 +208,37 @@ where
         biased;
         _ = &mut connection => return,
         _ = closing.wait_for(|closing| *closing) => DRAIN_MAX,
+        () = evicted => {
+            if answering.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+            MAKE_ROOM_MAX
+        }
         () = sleep(LIFE) => LAST_REQUEST_MAX,
     };
     connection.as_mut().graceful_shutdown();
     let _ = timeout(left, connection).await;
 }
 
+/// A request that is being answered, until dropped.
+struct Busy(Arc<AtomicUsize>);
+
+impl Busy {
+    fn now(answering: &Arc<AtomicUsize>) -> Self {
+        answering.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(answering))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// How many browsers may be connected at once where `config` has them served.
 #[must_use]
 pub fn browsers(config: &Config) -> u64 {
     let serves = config.portal.as_ref().is_some_and(|portal| portal.listen.is_some());
-    if serves { CONNECTIONS as u64 } else { 0 }
-}
-
-/// Who may be connected.
-struct Places {
-    all: Arc<Semaphore>,
-    networks: Arc<Mutex<HashMap<Network, usize>>>,
-}
-
-/// A place, until dropped.
-struct Place {
-    networks: Arc<Mutex<HashMap<Network, usize>>>,
-    network: Network,
-    #[expect(dead_code, reason = "held for its drop")]
-    permit: OwnedSemaphorePermit,
-}
-
-impl Places {
-    fn new() -> Self {
-        Self { all: Arc::new(Semaphore::new(CONNECTIONS)), networks: Arc::default() }
-    }
-
-    async fn one(&self) -> io::Result<OwnedSemaphorePermit> {
-        Arc::clone(&self.all).acquire_owned().await.map_err(io::Error::other)
-    }
-
-    /// The place of `client`, if its network may hold one more.
-    fn of(&self, client: ClientAddress, permit: OwnedSemaphorePermit) -> Option<Place> {
-        let network = client.network();
-        let mut networks = self.networks.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = networks.entry(network).or_default();
-        if *held >= PER_NETWORK {
-            return None;
-        }
-        *held += 1;
-        Some(Place { networks: Arc::clone(&self.networks), network, permit })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut networks = self.networks.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(held) = networks.get_mut(&self.network) {
-            *held -= 1;
-            if *held == 0 {
-                networks.remove(&self.network);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_network_holds_no_more_than_its_share_and_gives_it_back() {
-        let places = Places::new();
-        let client = |address: &str| ClientAddress::new(address.parse().unwrap());
-        let mut held = Vec::new();
-        for _ in 0..PER_NETWORK {
-            held.push(places.of(client("2001:db8::1"), places.one().await.unwrap()).unwrap());
-        }
-        assert!(places.of(client("2001:db8::2"), places.one().await.unwrap()).is_none());
-        assert!(places.of(client("192.0.2.1"), places.one().await.unwrap()).is_some());
-        held.pop();
-        assert!(places.of(client("2001:db8::2"), places.one().await.unwrap()).is_some());
-        drop(held);
-        assert!(places.networks.lock().unwrap().is_empty());
-        assert_eq!(places.all.available_permits(), CONNECTIONS);
-    }
+    if serves { u64::from(CONNECTIONS) } else { 0 }
 }

@@ -28,4 +28,4 @@ mod user_agent;
 mod words;
 
 pub use answer::Web;
-pub use listener::{TlsInForce, WebListener, browsers};
+pub use listener::{InForce, WebListener, browsers};

@@ -140,3 +140,25 @@ async fn a_suspended_account_is_in_nowhere_even_where_its_sessions_are_left() {
     sqlx::query("UPDATE accounts SET state = 'suspended'").execute(pool).await.unwrap();
     assert!(site.visit(visit.token).await.is_none());
 }
+
+#[tokio::test]
+async fn whoever_signs_in_again_and_again_pushes_out_nobody_who_is_in() {
+    let site = Site::open().await;
+    let (owner, _, _) = site.bind(&site.inside(ALICE).await).await;
+    let owner = owner.token.text();
+    let mut tokens = Vec::new();
+    for _ in 0..40 {
+        tokens.push(site.sign_in(ALICE, MAILBOX, None).await.unwrap().token.text());
+    }
+    let visit = site.visit(Token::parse(&owner).unwrap()).await.unwrap();
+    let sessions = site.portal.on.store.portal_sessions(visit.account.id).await.unwrap();
+    assert_eq!(sessions.len(), 32);
+    let oldest = site.visit(Token::parse(&tokens[0]).unwrap()).await;
+    assert!(oldest.is_none(), "the oldest at the door has made room");
+    assert!(site.visit(Token::parse(&tokens[39]).unwrap()).await.is_some());
+
+    site.clock.advance(Duration::from_secs(30 * 60));
+    site.portal.tidy_up().await;
+    let left = site.portal.on.store.portal_sessions(visit.account.id).await.unwrap();
+    assert!(left.is_empty(), "nothing is kept of who left: {}", left.len());
+}

@@ -42,7 +42,7 @@ impl Stage {
         let site = Site::open(&settings, limits.clone()).await;
         let authority = Authority::new();
         let (close, closing) = watch::channel(false);
-        let permits = Permits::new(&limits);
+        let permits = Permits::new(limits.connections, limits.preauth_per_network);
         let legs = Legs::alone(&[settings]);
         let door = Arc::new(Door::<Fake> {
             acceptor: authority.acceptor(&[NAME]),

@@ -14,7 +14,9 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::harness::Site;
-use crate::web::{TlsInForce, WebListener};
+use crate::config::Portal;
+use crate::proxy::Permits;
+use crate::web::{InForce, WebListener};
 
 const HEAD: &str = "Host: anything.example\r\nSec-Fetch-Site: same-origin\r\n";
 
@@ -45,10 +47,24 @@ struct Door {
     serving: JoinHandle<()>,
 }
 
-async fn open(site: &Site, tls: Option<TlsInForce>) -> Door {
+fn portal(public_url: &str, balancers: &str) -> Portal {
+    let proxy_protocol_from = balancers.parse().unwrap();
+    Portal { public_url: public_url.to_owned(), listen: None, proxy_protocol_from }
+}
+
+/// Without TLS, for strangers who come straight here.
+fn in_clear() -> InForce {
+    InForce::new(&portal("http://localhost", ""), certificate().0)
+}
+
+async fn open(site: &Site, in_force: InForce) -> Door {
+    open_within(site, Permits::new(100, 100), in_force).await
+}
+
+async fn open_within(site: &Site, permits: Permits, in_force: InForce) -> Door {
     let listener = WebListener::at(tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap());
     let (address, (close, closing)) = (listener.address().unwrap(), watch::channel(false));
-    let serving = tokio::spawn(listener.serve(site.web.clone(), tls, closing));
+    let serving = tokio::spawn(listener.serve_within(permits, site.web.clone(), in_force, closing));
     Door { address, close, serving }
 }
 
@@ -72,13 +88,14 @@ async fn shake(
 async fn a_page_is_served_over_tls_and_the_next_connection_sees_the_next_certificate() {
     let site = Site::open().await;
     let ((first, trusting_first), (second, trusting_second)) = (certificate(), certificate());
-    let tls = TlsInForce::new(first);
-    let door = open(&site, Some(tls.clone())).await;
+    let secure = portal("https://mail.example.org", "");
+    let in_force = InForce::new(&secure, first);
+    let door = open(&site, in_force.clone()).await;
     let request = format!("GET /sign-in HTTP/1.1\r\n{HEAD}Connection: close\r\n\r\n");
     let answer = said(shake(&trusting_first, door.address).await.unwrap(), &request).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(!answer.contains("anything.example"), "nobody's `Host` leads anywhere");
-    tls.adopt(second);
+    in_force.adopt(&secure, second);
     assert!(shake(&trusting_first, door.address).await.is_err());
     assert!(shake(&trusting_second, door.address).await.is_ok());
     let plain = said(TcpStream::connect(door.address).await.unwrap(), &request).await;
@@ -88,7 +105,7 @@ async fn a_page_is_served_over_tls_and_the_next_connection_sees_the_next_certifi
 #[tokio::test]
 async fn what_is_too_large_is_refused_and_the_next_one_served() {
     let site = Site::open().await;
-    let door = open(&site, None).await;
+    let door = open(&site, in_clear()).await;
     let ask = async |request: String| said(TcpStream::connect(door.address).await.unwrap(), &request).await;
     let form = "Content-Type: application/x-www-form-urlencoded\r\nConnection: close\r\n";
     let body = "a".repeat(64 * 1024 + 1);
@@ -106,7 +123,7 @@ async fn what_is_too_large_is_refused_and_the_next_one_served() {
 #[tokio::test]
 async fn a_door_that_closes_lets_go_of_those_who_wait_and_takes_nobody_in() {
     let site = Site::open().await;
-    let door = open(&site, None).await;
+    let door = open(&site, in_clear()).await;
     let mut idle = TcpStream::connect(door.address).await.unwrap();
     idle.write_all(format!("GET /sign-in HTTP/1.1\r\n{HEAD}\r\n").as_bytes()).await.unwrap();
     assert!(idle.read(&mut [0; 64]).await.unwrap() > 0);
@@ -115,4 +132,57 @@ async fn a_door_that_closes_lets_go_of_those_who_wait_and_takes_nobody_in() {
     let mut rest = Vec::new();
     timeout(Duration::from_secs(5), idle.read_to_end(&mut rest)).await.unwrap().unwrap();
     assert!(TcpStream::connect(door.address).await.is_err());
+}
+
+const PAGE: &str = "GET /sign-in HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
+/// A connection from this address of the machine.
+async fn connect_from(source: [u8; 4], to: SocketAddr) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from((source, 0))).unwrap();
+    socket.connect(to).await.unwrap()
+}
+
+#[tokio::test]
+async fn where_all_places_are_taken_the_network_that_holds_most_makes_room_and_who_is_served_is_not_cut_off() {
+    let site = Site::open().await;
+    let door = open_within(&site, Permits::new(4, 100), in_clear()).await;
+    let mut crowd = Vec::new();
+    for _ in 0..3 {
+        crowd.push(connect_from([127, 0, 0, 9], door.address).await);
+    }
+    let mut neighbour = connect_from([127, 0, 0, 8], door.address).await;
+    for _ in 0..3 {
+        let newcomer = connect_from([127, 0, 0, 7], door.address).await;
+        let answer = timeout(Duration::from_secs(5), said(newcomer, PAGE)).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    }
+    let first = timeout(Duration::from_secs(5), crowd[0].read(&mut [0; 1])).await.unwrap();
+    assert!(matches!(first, Ok(0) | Err(_)), "the oldest of the crowd has gone: {first:?}");
+    neighbour.write_all(PAGE.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    neighbour.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "who holds one place keeps it: {answer}");
+}
+
+#[tokio::test]
+async fn a_balancer_says_whom_it_passes_on_and_nobody_else_may() {
+    let site = Site::open().await;
+    let balanced = InForce::new(&portal("http://localhost", "127.0.0.0/24"), certificate().0);
+    let door = open_within(&site, Permits::new(100, 1), balanced.clone()).await;
+    let header = |client: &str| format!("PROXY TCP4 {client} 192.0.2.1 51234 443\r\n");
+    let connect = async || TcpStream::connect(door.address).await.unwrap();
+    let mut held = connect().await;
+    held.write_all((header("198.51.100.1") + "GET /sign-in HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).await.unwrap();
+    assert!(held.read(&mut [0; 64]).await.unwrap() > 0);
+    let same = said(connect().await, &(header("198.51.100.1") + PAGE)).await;
+    assert_eq!(same, "", "its network holds as many as it may");
+    let other = said(connect().await, &(header("198.51.100.2") + PAGE)).await;
+    assert!(other.starts_with("HTTP/1.1 200 OK\r\n"), "{other}");
+    assert_eq!(said(connect().await, PAGE).await, "", "a balancer that says nothing is not served");
+
+    balanced.adopt(&portal("http://localhost", ""), certificate().0);
+    let spoofed = said(connect().await, &(header("198.51.100.3") + PAGE)).await;
+    assert!(!spoofed.contains("200 OK") && !spoofed.contains("198.51.100.3"), "{spoofed}");
+    assert!(said(connect().await, PAGE).await.starts_with("HTTP/1.1 200 OK\r\n"));
 }
