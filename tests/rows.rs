@@ -1,6 +1,7 @@
 //! Every row of what the gate promises to withstand and to say has a test, and every test that a row names is there.
 //!
 //! `docs/security/threats.md` and `docs/admin/refusals.md` hold the rows, `tests/rows.toml` says which tests show them.
+//! `docs/security/asvs.md` names its tests itself, or says that there is none.
 #![expect(clippy::unwrap_used, reason = "a file of the repository that cannot be read fails the test")]
 
 use std::collections::BTreeSet;
@@ -14,6 +15,32 @@ const TABLES: [(&str, &str, &str); 2] = [
     ("threats", "docs/security/threats.md", "| threat |"),
     ("refusals", "docs/admin/refusals.md", "| case |"),
 ];
+
+/// Chapters of OWASP ASVS 5.0.0 that apply, and how many items of levels 1 and 2 each has.
+const ASVS: [(&str, usize); 13] = [
+    ("1", 27),
+    ("2", 11),
+    ("3", 19),
+    ("4", 10),
+    ("6", 35),
+    ("7", 18),
+    ("8", 7),
+    ("11", 14),
+    ("12", 9),
+    ("13", 13),
+    ("14", 9),
+    ("15", 13),
+    ("16", 16),
+];
+
+/// What may be said of an item.
+const STATES: [&str; 4] = ["met", "partly", "not met", "does not apply"];
+
+/// Where files are that the page names.
+const FOLDERS: [&str; 7] = ["config/", "docs/", "scripts/", "src/", "systemd/", "templates/", "tests/"];
+
+/// What those end with that are at the root.
+const ENDINGS: [&str; 3] = [".lock", ".md", ".toml"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,9 +70,9 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap()
 }
 
-/// The first cells of the tables whose header begins with `header`.
-fn first_cells(text: &str, header: &str) -> BTreeSet<String> {
-    let mut cells = BTreeSet::new();
+/// The rows of the tables whose header begins with `header`, cell by cell.
+fn rows_of<'t>(text: &'t str, header: &str) -> Vec<Vec<&'t str>> {
+    let mut rows = Vec::new();
     let mut inside = false;
     for line in text.lines() {
         if line.starts_with(header) {
@@ -53,10 +80,26 @@ fn first_cells(text: &str, header: &str) -> BTreeSet<String> {
         } else if !line.starts_with('|') {
             inside = false;
         } else if inside && !line.starts_with("|---") {
-            cells.insert(line.split('|').nth(1).unwrap().trim().to_owned());
+            rows.push(line.trim_matches('|').split('|').map(str::trim).collect());
         }
     }
-    cells
+    rows
+}
+
+/// The first cells of those tables.
+fn first_cells(text: &str, header: &str) -> BTreeSet<String> {
+    rows_of(text, header).into_iter().map(|cells| cells[0].to_owned()).collect()
+}
+
+fn in_backticks(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2)
+}
+
+/// Whether it is the name of a file that is not there.
+fn is_gone(name: &str) -> bool {
+    let is_file = FOLDERS.iter().any(|folder| name.starts_with(folder))
+        || ENDINGS.iter().any(|ending| name.ends_with(ending));
+    is_file && !root().join(name).exists()
 }
 
 /// What is wrong with the name of a test, if anything.
@@ -65,7 +108,9 @@ fn missing(test: &str) -> Option<String> {
         let path = root().join("tests/transcripts").join(transcript);
         return (!path.is_file()).then(|| format!("no transcript `{test}`"));
     }
-    let (path, function) = test.rsplit_once("::")?;
+    let Some((path, function)) = test.rsplit_once("::") else {
+        return Some(format!("`{test}` is no name of a test"));
+    };
     let Some(file) = source_of(path) else { return Some(format!("no file has `{test}`")) };
     let source = fs::read_to_string(&file).unwrap();
     let lines = source.lines().collect::<Vec<_>>();
@@ -143,6 +188,38 @@ fn every_row_has_tests_and_every_test_is_there() {
 }
 
 #[test]
+fn every_item_of_asvs_has_its_row_and_what_a_row_names_is_there() {
+    let page = read("docs/security/asvs.md");
+    let (mut items, mut problems) = (BTreeSet::new(), Vec::new());
+    for cells in rows_of(&page, "| item |") {
+        let [named, _, _, state, how, shown]: [&str; 6] = cells.try_into().unwrap();
+        for item in named.split(", ") {
+            if !items.insert(item) {
+                problems.push(format!("{item} stands there twice"));
+            }
+        }
+        if !STATES.contains(&state) {
+            problems.push(format!("{named} is `{state}`"));
+        }
+        let says = in_backticks(shown).count() > 0 || shown.contains("no test");
+        if says == (state == "does not apply") {
+            problems.push(format!("{named}: what shows it?"));
+        }
+        problems.extend(in_backticks(shown).filter_map(missing).map(|what| format!("{named}: {what}")));
+        let gone = in_backticks(how).filter(|name| is_gone(name));
+        problems.extend(gone.map(|name| format!("{named}: no file is called `{name}`")));
+    }
+    for (chapter, wanted) in ASVS {
+        let of_chapter = |item: &&&str| item.split_once('.').is_some_and(|(number, _)| number == chapter);
+        let found = items.iter().filter(of_chapter).count();
+        if found != wanted {
+            problems.push(format!("V{chapter} has {wanted} items, and {found} stand there"));
+        }
+    }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+#[test]
 fn a_test_that_is_not_there_is_noticed() {
     assert_eq!(missing("rows::a_test_that_is_not_there_is_noticed"), None);
     assert_eq!(missing("lib::gate::limiter::tests::exempt_networks_are_not_counted"), None);
@@ -152,6 +229,7 @@ fn a_test_that_is_not_there_is_noticed() {
         "it::nowhere::at_all",
         "lib::gate::limiter::reserve",
         "transcripts/imap/none.txt",
+        "nothing",
     ] {
         assert!(missing(gone).is_some(), "{gone}");
     }
