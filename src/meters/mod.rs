@@ -92,6 +92,46 @@ impl UpstreamLogin {
     }
 }
 
+/// What became of a request to the portal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageAnswer {
+    /// A page, a file, or the way to one.
+    Given,
+    /// A form that came from another site's page, or is not of this session.
+    Foreign,
+    /// Something that makes no sense or leads nowhere.
+    Senseless,
+    /// Something here or behind us does not work.
+    Failed,
+}
+
+impl PageAnswer {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Given, Self::Foreign, Self::Senseless, Self::Failed];
+
+    /// As metrics call it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Given => "given",
+            Self::Foreign => "foreign",
+            Self::Senseless => "senseless",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What became of what users were to be told by mail.
+#[derive(Debug, Default)]
+pub struct NoticesMailed {
+    /// The relay took it.
+    pub sent: Counter,
+    /// The relay did not take it for now.
+    pub put_off: Counter,
+    /// Nobody will be told.
+    pub given_up: Counter,
+}
+
 /// Everything that is counted in one process.
 #[derive(Debug)]
 pub struct Meters {
@@ -100,6 +140,9 @@ pub struct Meters {
     pub sign_ins: Outcomes,
     /// Answers for a second factor.
     pub second_factors: Outcomes,
+    pages: [Counter; PageAnswer::ALL.len()],
+    /// Notices to users.
+    pub notices: NoticesMailed,
     upstreams: RwLock<HashMap<UpstreamName, EachProtocol>>,
     /// Logins that passed on a proof in memory, and those that found none.
     pub proofs_found: Counter,
@@ -157,6 +200,8 @@ impl Meters {
             each: Default::default(),
             sign_ins: Outcomes::default(),
             second_factors: Outcomes::default(),
+            pages: Default::default(),
+            notices: NoticesMailed::default(),
             upstreams: RwLock::default(),
             proofs_found: Counter::default(),
             proofs_missed: Counter::default(),
@@ -216,6 +261,22 @@ impl Meters {
             UpstreamLogin::Unavailable => unavailable.add(1),
         }
         seconds.observe(took);
+    }
+
+    /// The portal answered.
+    pub fn page(&self, answer: PageAnswer) {
+        let [given, foreign, senseless, failed] = &self.pages;
+        match answer {
+            PageAnswer::Given => given.add(1),
+            PageAnswer::Foreign => foreign.add(1),
+            PageAnswer::Senseless => senseless.add(1),
+            PageAnswer::Failed => failed.add(1),
+        }
+    }
+
+    /// Its answers so far.
+    pub fn pages(&self) -> impl Iterator<Item = (PageAnswer, u64)> {
+        PageAnswer::ALL.into_iter().zip(self.pages.each_ref().map(Counter::so_far))
     }
 
     /// Attempts so far.
@@ -325,6 +386,15 @@ mod tests {
         let handshakes: Vec<_> = meters.handshakes().filter(|(.., count)| *count > 0).collect();
         let expected = Handshake::ALL.into_iter().zip(1..).map(|(how, count)| (Protocol::Smtp, how, count));
         assert_eq!(handshakes, expected.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn each_answer_of_the_portal_is_counted_as_what_it_is() {
+        let meters = Meters::new([]);
+        for (number, answer) in (1..).zip(PageAnswer::ALL) {
+            (0..number).for_each(|_| meters.page(answer));
+        }
+        assert!(meters.pages().eq(PageAnswer::ALL.into_iter().zip(1..)));
     }
 
     #[test]

@@ -31,7 +31,7 @@ use crate::store::{AccountRecord, Instead, NoticeRecord, Posted, Store, StoreErr
 
 pub use letter::{Letter, Sender};
 pub use message::{MessageError, message};
-pub use postman::{Postman, ROUND_EVERY};
+pub use postman::{Postman, ROUND_EVERY, Round};
 pub use relay::{Relay, RelayError};
 
 /// How many notices of one account may wait: more than a day of changes makes, few enough that one account does not crowd out

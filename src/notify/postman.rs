@@ -51,6 +51,17 @@ struct Means {
     sender: Sender,
 }
 
+/// What became of those that were looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Round {
+    /// The relay took them.
+    pub sent: u64,
+    /// They are tried again later.
+    pub put_off: u64,
+    /// Nobody will be told.
+    pub given_up: u64,
+}
+
 /// What became of one.
 enum End {
     Sent,
@@ -81,38 +92,33 @@ impl Postman {
         *self.by.write().unwrap_or_else(PoisonError::into_inner) = means;
     }
 
-    /// Sends what is due, as far as the relay takes it. Returns how many were sent.
-    pub async fn round(&self) -> usize {
+    /// Sends what is due, as far as the relay takes it.
+    pub async fn round(&self) -> Round {
+        let mut round = Round::default();
         let means = self.by.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(means) = means else { return 0 };
-        let sent = match self.try_round(&means).await {
-            Ok(sent) => sent,
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn Error, "notices wait for the database");
-                0
-            }
-        };
-        if sent > 0 {
-            tracing::info!(sent, "users were told by mail");
+        let Some(means) = means else { return round };
+        if let Err(error) = self.try_round(&means, &mut round).await {
+            tracing::warn!(error = &error as &dyn Error, "notices wait for the database");
         }
-        sent
+        if round.sent > 0 {
+            tracing::info!(sent = round.sent, "users were told by mail");
+        }
+        round
     }
 
-    async fn try_round(&self, means: &Means) -> Result<usize, StoreError> {
+    async fn try_round(&self, means: &Means, round: &mut Round) -> Result<(), StoreError> {
         let now = self.clock.now();
         let (old, many) = self.store.give_up_notices(before(now, GIVEN_UP_AFTER), WAITING_MAX).await?;
         for row in old {
+            round.given_up += 1;
             give_up(&self.audit, &row, "nobody took it for three days").await;
         }
         for row in many {
+            round.given_up += 1;
             give_up(&self.audit, &row, "more notices wait than may").await;
         }
         let due = self.store.due_notices(now, IN_A_ROUND).await?;
-        if due.is_empty() {
-            return Ok(0);
-        }
         let mut open = None;
-        let mut sent = 0;
         for id in due {
             // Before anything is taken: a relay that is away is no message's fault.
             let mut conversation = match open.take() {
@@ -137,15 +143,20 @@ impl Postman {
             match self.send(means, &mut conversation, &row).await {
                 End::Sent => {
                     self.store.forget_notice(id).await?;
-                    sent += 1;
+                    round.sent += 1;
                     open = Some(conversation);
                 }
                 End::Never(why) => {
                     self.store.forget_notice(id).await?;
+                    round.given_up += 1;
                     give_up(&self.audit, &row, &why).await;
                 }
-                End::Later(why) => self.put_off(&row, &why).await?,
+                End::Later(why) => {
+                    round.put_off += 1;
+                    self.put_off(&row, &why).await?;
+                }
                 End::Broken(why) => {
+                    round.put_off += 1;
                     self.put_off(&row, &why).await?;
                     break;
                 }
@@ -154,7 +165,7 @@ impl Postman {
         if let Some(conversation) = open {
             conversation.end().await;
         }
-        Ok(sent)
+        Ok(())
     }
 
     async fn send(&self, means: &Means, conversation: &mut Conversation, row: &NoticeRecord) -> End {
@@ -215,6 +226,11 @@ mod tests {
     use crate::config::{Database, EndpointTls, HostPort, Mail};
     use crate::notify::{Doer, Notice, Notices, WAITING_PER_ACCOUNT};
     use crate::store::AccountRecord;
+
+    const NONE: Round = Round { sent: 0, put_off: 0, given_up: 0 };
+    const ONE_SENT: Round = Round { sent: 1, ..NONE };
+    const ONE_PUT_OFF: Round = Round { put_off: 1, ..NONE };
+    const ONE_GIVEN_UP: Round = Round { given_up: 1, ..NONE };
 
     fn sender() -> Sender {
         Sender { hostname: "mail.example.org".to_owned(), portal: None }
@@ -362,7 +378,7 @@ mod tests {
         let rounds = nodes.map(|node| tokio::spawn(async move { node.round().await }));
         let mut sent = 0;
         for round in rounds {
-            sent += round.await.unwrap();
+            sent += round.await.unwrap().sent;
         }
         assert_eq!((sent, relay.taken(), world.waiting().await), (10, 10, 0));
     }
@@ -373,11 +389,11 @@ mod tests {
         let postman = world.postman(&relay);
         world.notices.tell(&world.account, created("Phone")).await;
         relay.answer.store(451, Ordering::Relaxed);
-        assert_eq!((postman.round().await, world.waiting().await), (0, 1));
+        assert_eq!((postman.round().await, world.waiting().await), (ONE_PUT_OFF, 1));
         relay.answer.store(250, Ordering::Relaxed);
-        assert_eq!(postman.round().await, 0, "not yet");
+        assert_eq!(postman.round().await, NONE, "not yet");
         world.clock.advance(Duration::from_secs(61));
-        assert_eq!((postman.round().await, relay.taken(), world.waiting().await), (1, 1, 0));
+        assert_eq!((postman.round().await, relay.taken(), world.waiting().await), (ONE_SENT, 1, 0));
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -386,10 +402,10 @@ mod tests {
         let gone = FakeRelay { port: 1, taken: Arc::default(), answer: Arc::default() };
         let postman = world.postman(&gone);
         world.notices.tell(&world.account, created("Phone")).await;
-        assert_eq!(postman.round().await, 0);
+        assert_eq!(postman.round().await, NONE);
         assert_eq!(world.store.waiting_notices(world.account.id).await.unwrap()[0].attempts, 0);
         postman.adopt(Some(relay.relay()));
-        assert_eq!((postman.round().await, relay.taken()), (1, 1));
+        assert_eq!((postman.round().await, relay.taken()), (ONE_SENT, 1));
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -398,17 +414,17 @@ mod tests {
         let postman = world.postman(&relay);
         world.notices.tell(&world.account, created("Phone")).await;
         relay.answer.store(550, Ordering::Relaxed);
-        assert_eq!((postman.round().await, world.waiting().await), (0, 0));
+        assert_eq!((postman.round().await, world.waiting().await), (ONE_GIVEN_UP, 0));
         relay.answer.store(250, Ordering::Relaxed);
         world.notices.tell(&world.account, created("Phone")).await;
         world.clock.advance(Duration::from_secs(3 * 24 * 3600));
-        assert_eq!((postman.round().await, world.waiting().await), (0, 0));
+        assert_eq!((postman.round().await, world.waiting().await), (ONE_GIVEN_UP, 0));
         world.notices.tell(&world.account, created("Phone")).await;
         let mut forged = world.store.waiting_notices(world.account.id).await.unwrap().remove(0);
         world.store.forget_notice(forged.id).await.unwrap();
         forged.address = "eve@example.net".to_owned();
         world.store.post_notice(&forged, 9, None, None).await.unwrap();
-        assert_eq!((postman.round().await, world.waiting().await, relay.taken()), (0, 0, 0));
+        assert_eq!((postman.round().await, world.waiting().await, relay.taken()), (ONE_GIVEN_UP, 0, 0));
         let given_up = world.given_up().await.join("\n");
         for why in ["550", "three days", "somebody else changed it"] {
             assert!(given_up.contains(why), "{why}: {given_up}");

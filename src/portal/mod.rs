@@ -36,6 +36,7 @@ use crate::audit::{Audit, Author};
 use crate::base::{Clock, SiteKey};
 use crate::factor::{Factors, TrustedDevices};
 use crate::gate::{Authenticator, Browser, Finishing, LiveSessions};
+use crate::meters::Meters;
 use crate::notify::{Doer, Notice, Notices, Place};
 use crate::store::{AccountRecord, Store, StoreError};
 
@@ -100,6 +101,12 @@ impl Portal {
     #[must_use]
     pub fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What is counted here.
+    #[must_use]
+    pub fn meters(&self) -> &Meters {
+        self.on.gate.meters()
     }
 
     /// Something is being done that goes on when its browser is gone: the end of the process waits for it.

@@ -48,6 +48,7 @@ pub use permits::Permits;
 use session::Door;
 use tls::{Acceptors, Certificates, TlsError};
 use upstream::Legs;
+pub use seldom::Seldom;
 pub use upstream::Upstreams;
 
 /// What sessions may take to end once the gate stops, beyond what their relay may: the last words and the last record.

@@ -10,11 +10,12 @@ const PAUSE: Duration = Duration::from_secs(3600);
 
 /// One such thing; no word about it yet.
 #[derive(Default)]
-pub(super) struct Seldom(Mutex<Option<Instant>>);
+pub struct Seldom(Mutex<Option<Instant>>);
 
 impl Seldom {
     /// Whether to say it, at `now`; then not again for an hour.
-    pub(super) fn is_due(&self, now: Instant) -> bool {
+    #[must_use]
+    pub fn is_due(&self, now: Instant) -> bool {
         let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let due = said.is_none_or(|said| now.saturating_duration_since(said) >= PAUSE);
         if due {

@@ -10,7 +10,8 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::base::{Clock, Monotonic};
 use crate::gate::Authenticator;
-use crate::notify::{Postman, ROUND_EVERY};
+use crate::meters::Meters;
+use crate::notify::{Postman, ROUND_EVERY, Round};
 
 /// How often last uses are written to the database: late enough to gather many, early enough for a list that
 /// somebody looks at.
@@ -59,10 +60,13 @@ impl Watches {
     }
 
     /// Sends users what they are told by mail, for as long as the others run.
-    pub(super) fn send_mail(&mut self, postman: &Arc<Postman>) {
-        let postman = Arc::clone(postman);
+    pub(super) fn send_mail(&mut self, postman: &Arc<Postman>, meters: &Arc<Meters>) {
+        let (postman, meters) = (Arc::clone(postman), Arc::clone(meters));
         self.tasks.spawn(every(ROUND_EVERY, async move || {
-            postman.round().await;
+            let Round { sent, put_off, given_up } = postman.round().await;
+            meters.notices.sent.add(sent);
+            meters.notices.put_off.add(put_off);
+            meters.notices.given_up.add(given_up);
         }));
     }
 

@@ -94,7 +94,7 @@ pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyho
         audit.clone(),
         relay,
     ));
-    watches.send_mail(&postman);
+    watches.send_mail(&postman, gate.meters());
     let version = env!("CARGO_PKG_VERSION").to_owned();
     match audit.append(Event::Started { version: version.clone() }).await {
         Err(error) if gate.when_full() == WhenFull::Continue => {

@@ -5,6 +5,7 @@ use super::process::Process;
 use super::readiness::Readiness;
 use super::{Watched, table};
 use crate::audit::Figures;
+use crate::meters::NoticesMailed;
 use crate::proxy::upstream::{HealthState, Load};
 
 /// The page for Prometheus.
@@ -31,6 +32,13 @@ fn counted(watched: &Watched, page: &mut Page) {
         for (outcome, count) in ended.so_far() {
             page.count(metric, &[outcome.as_str()], count);
         }
+    }
+    for (answer, count) in meters.pages() {
+        page.count(&table::PAGES, &[answer.as_str()], count);
+    }
+    let NoticesMailed { sent, put_off, given_up } = &meters.notices;
+    for (result, counter) in [("sent", sent), ("put_off", put_off), ("given_up", given_up)] {
+        page.count(&table::NOTICES, &[result], counter.so_far());
     }
     for (protocol, handshake, count) in meters.handshakes() {
         let (result, version) = handshake.labels();

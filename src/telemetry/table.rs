@@ -61,6 +61,11 @@ metrics! {
         "Tries to sign in to the portal with a mailbox password, by what became of them."
     SECOND_FACTORS Counter "mailward_portal_second_factors_total" [OUTCOME]
         "Answers for a second factor in the portal, by what became of them."
+    PAGES Counter "mailward_portal_answers_total"
+        [("result", "`given`, `foreign` (a form of another site or session), `senseless`, `failed`")]
+        "Requests that the portal answered."
+    NOTICES Counter "mailward_notices_total" [("result", "`sent`, `put_off`, `given_up`")]
+        "What users are told by mail, by what became of it."
     HANDSHAKES Counter "mailward_handshakes_total"
         [PROTOCOL, ("result", "`completed`, `failed`, `timed_out`"), ("version", "`1.2`, `1.3`, or empty where there was no agreement")]
         "TLS handshakes with clients."

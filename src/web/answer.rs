@@ -11,6 +11,7 @@ use axum::http::{HeaderValue, Request, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
+use tokio::time::Instant;
 
 use super::asked::Asked;
 use super::desk::Desk;
@@ -18,13 +19,17 @@ use super::pages::error::{ErrorPage, Wrong};
 use super::words::Words;
 use super::{forms, headers, routes};
 use crate::base::{Clock, Language};
+use crate::meters::PageAnswer;
 use crate::portal::{Broken, Portal};
+use crate::proxy::Seldom;
 
 /// The pages. Clones are the same.
 #[derive(Clone)]
 pub struct Web {
     desk: Arc<Desk>,
     routes: TowerToHyperService<Router>,
+    /// That a form came from elsewhere.
+    foreign: Arc<Seldom>,
 }
 
 /// What becomes of a request.
@@ -45,7 +50,13 @@ impl Web {
     pub fn new(portal: Arc<Portal>, clock: Arc<dyn Clock>, otherwise: Language) -> Self {
         let desk = Arc::new(Desk { portal, clock, otherwise: Words(otherwise) });
         let routes = TowerToHyperService::new(routes::all().with_state(Arc::clone(&desk)));
-        Self { desk, routes }
+        Self { desk, routes, foreign: Arc::default() }
+    }
+
+    /// What became of requests so far.
+    #[cfg(test)]
+    pub(super) fn answers(&self) -> impl Iterator<Item = (PageAnswer, u64)> {
+        self.desk.portal.meters().pages()
     }
 
     /// Answers one request; its client's address is among its extensions.
@@ -65,6 +76,14 @@ impl Web {
         } else {
             Err(Wrong::Missing)
         };
+        let became = answer.as_ref().map_or_else(|wrong| wrong.counts_as(), |_| PageAnswer::Given);
+        self.desk.portal.meters().page(became);
+        if became == PageAnswer::Foreign && self.foreign.is_due(Instant::now()) {
+            tracing::warn!(
+                client = %asked.browser.address, signed_in = asked.session().is_some(),
+                "a form was refused: the page of another site sent it, or it is not of this session; metrics count all of them"
+            );
+        }
         let mut answer = answer.unwrap_or_else(|wrong| error_page(&asked, wrong));
         headers::complete(answer.headers_mut(), here.secure);
         answer

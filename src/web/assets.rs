@@ -21,7 +21,7 @@ pub(super) const ALL: [Asset; 3] = [
         kind: "text/javascript; charset=utf-8",
         content: include_bytes!("assets/pages.js"),
     },
-    Asset { name: "icon.svg", kind: "image/svg+xml", content: include_bytes!("assets/icon.svg") },
+    Asset { name: "icon.svg", kind: "image/svg+xml; charset=utf-8", content: include_bytes!("assets/icon.svg") },
 ];
 
 /// Changes with what is in any of them.
@@ -34,4 +34,17 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 /// Where `name` is now, so that an old copy is never taken for it.
 pub(super) fn path(name: &str) -> String {
     format!("/assets/{name}?v={}", *VERSION)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_says_how_it_is_written() {
+        for asset in ALL {
+            assert!(asset.kind.ends_with("; charset=utf-8"), "{}", asset.name);
+            assert!(std::str::from_utf8(asset.content).is_ok(), "{}", asset.name);
+        }
+    }
 }

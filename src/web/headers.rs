@@ -51,6 +51,16 @@ mod tests {
         assert_eq!(headers[STRICT_TRANSPORT_SECURITY], TRANSPORT);
         let policy = headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
         assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe"), "{policy}");
+        assert!(policy.contains("; frame-ancestors 'none'; base-uri 'none'"), "{policy}");
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "DENY"),
+            ("referrer-policy", "same-origin"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
+            assert_eq!(headers[name], value, "{name}");
+        }
         let mut kept = HeaderMap::from_iter([(CACHE_CONTROL, HeaderValue::from_static("max-age=1"))]);
         complete(&mut kept, false);
         assert_eq!(kept[CACHE_CONTROL], "max-age=1");

@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use crate::meters::PageAnswer;
 use crate::web::page::Page;
 
 /// What went wrong.
@@ -46,6 +47,15 @@ impl Wrong {
             Self::TooLarge => 413,
             Self::Ours => 500,
             Self::Unavailable => 503,
+        }
+    }
+
+    /// In the metrics.
+    pub(in crate::web) fn counts_as(self) -> PageAnswer {
+        match self {
+            Self::Origin => PageAnswer::Foreign,
+            Self::Request | Self::Missing | Self::Method | Self::TooLarge => PageAnswer::Senseless,
+            Self::Ours | Self::Unavailable => PageAnswer::Failed,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 
 use super::verify::{self, problem, way_asked};
 use crate::base::{LoginName, Token};
@@ -21,6 +21,9 @@ use crate::web::user_agent;
 
 /// The longest name that is looked at: an address has 254 bytes at most (RFC 5321 section 4.5.3.1.3, with its brackets).
 const LOGIN_MAX: usize = 320;
+
+/// Clear Site Data, section 3.1.
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
 const SECONDS_OF_A_DAY: u64 = 86_400;
 
@@ -141,6 +144,8 @@ pub(super) async fn leave(State(desk): State<Arc<Desk>>, asked: Asked, form: For
         desk.has_form_token(&visit, &form)?;
         desk.portal.sign_out(&visit).await.map_err(Stop::from)?;
     }
-    let answer = go(&format!("{}?done=signed-out", asked.here.to(Place::SignIn)));
+    let mut answer = go(&format!("{}?done=signed-out", asked.here.to(Place::SignIn)));
+    // Pages that are still open, and what browsers hold of them; cookies stay, since the browser may be a trusted one.
+    answer.headers_mut().insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\""));
     Ok(with_cookies(answer, [asked.cookies().forget(Cookie::Session)]))
 }

@@ -144,7 +144,7 @@ async fn connect_from(source: [u8; 4], to: SocketAddr) -> TcpStream {
 }
 
 #[tokio::test]
-async fn where_all_places_are_taken_the_network_that_holds_most_makes_room_and_who_is_served_is_not_cut_off() {
+async fn where_all_places_are_taken_the_network_that_holds_most_makes_room() {
     let site = Site::open().await;
     let door = open_within(&site, Permits::new(4, 100), in_clear()).await;
     let mut crowd = Vec::new();

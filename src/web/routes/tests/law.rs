@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 
 use super::harness::{ALICE, BOB, MAILBOX, Site};
+use crate::meters::PageAnswer;
 
 /// Every route of `routes/mod.rs`, with something for its identifiers, and what it answers to.
 fn routes() -> Vec<(String, bool, bool)> {
@@ -69,6 +70,8 @@ async fn no_form_of_another_site_or_another_session_does_anything() {
             }
         }
     }
+    let foreign = site.web.answers().find(|(answer, _)| *answer == PageAnswer::Foreign).unwrap().1;
+    assert!(foreign > 100, "each of them is counted: {foreign}");
     assert_eq!(alice.get("/").await.status, StatusCode::OK);
 }
 

@@ -20,7 +20,9 @@ async fn from_the_first_sign_in_to_a_trusted_device() {
     assert!(browser.get("/").await.text.contains("Two-step verification is on"));
 
     let token = browser.token().await;
-    assert_eq!(browser.post("/sign-out", &[], &token).await.leads_to(), Some("/sign-in?done=signed-out"));
+    let seen = browser.post("/sign-out", &[], &token).await;
+    assert_eq!(seen.leads_to(), Some("/sign-in?done=signed-out"));
+    assert_eq!(seen.headers["clear-site-data"], "\"cache\"");
     assert!(browser.cookies.is_empty());
     let seen = browser.get("/sign-in?done=signed-out").await;
     assert!(seen.text.contains("You are signed out."));
