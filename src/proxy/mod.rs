@@ -266,6 +266,12 @@ impl Proxy {
         self.acceptors.for_browsers()
     }
 
+    /// The certificate that a browser which asks for `name` is shown, and its key.
+    #[must_use]
+    pub fn certificate_of(&self, name: &str) -> Arc<rustls::sign::CertifiedKey> {
+        self.acceptors.certificates().choose(Some(name))
+    }
+
     /// Whether somebody accepts at every door.
     #[must_use]
     pub fn is_attended(&self) -> bool {

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::interval;
@@ -21,7 +22,7 @@ use crate::portal::{Dependencies, Portal, Settings};
 use crate::proxy::upstream::Upstreams;
 use crate::proxy::{BindError, Proxy, bind as bind_socket};
 use crate::site::Site;
-use crate::web::{TlsInForce, Web, WebListener};
+use crate::web::{CertificateInForce, TlsInForce, Web, WebListener};
 
 /// How often sessions and devices are forgotten whose time is over, and sign-ins told of that came no further.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
@@ -40,6 +41,7 @@ pub(super) struct ServedPortal {
     portal: Arc<Portal>,
     notices: Arc<Notices>,
     tls: Option<TlsInForce>,
+    certificate: CertificateInForce,
     serving: JoinSet<()>,
     #[expect(dead_code, reason = "held for its drop")]
     chores: JoinSet<()>,
@@ -89,12 +91,14 @@ impl ServedPortal {
             announce(address);
         }
         let tls = secure.then(|| TlsInForce::new(proxy.tls_for_browsers()));
-        let web = Web::new(Arc::clone(&portal), Arc::clone(&site.clock), site.config.server.refusal_text);
+        let certificate = CertificateInForce::new(certificate(&site.config, proxy));
+        let (clock, otherwise) = (Arc::clone(&site.clock), site.config.server.refusal_text);
+        let web = Web::new(Arc::clone(&portal), clock, otherwise, certificate.clone());
         let mut serving = JoinSet::new();
         serving.spawn(listener.serve(web, tls.clone(), closing));
         let mut chores = JoinSet::new();
         chores.spawn(tidy(Arc::clone(&portal)));
-        Some(Self { portal, notices, tls, serving, chores })
+        Some(Self { portal, notices, tls, certificate, serving, chores })
     }
 
     /// From now on what `config` says, and the certificates that `proxy` presents.
@@ -106,12 +110,18 @@ impl ServedPortal {
         if let Some(tls) = &self.tls {
             tls.adopt(proxy.tls_for_browsers());
         }
+        self.certificate.adopt(certificate(config, proxy));
     }
 
     /// Returns when the last answer is given, or its time is over.
     pub(super) async fn ended(mut self) {
         while self.serving.join_next().await.is_some() {}
     }
+}
+
+/// That of the name that the portal has.
+fn certificate(config: &Config, proxy: &Proxy) -> Arc<CertifiedKey> {
+    proxy.certificate_of(config.portal.as_ref().map_or("", |portal| portal.host()))
 }
 
 fn announce(address: SocketAddr) {

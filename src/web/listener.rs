@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -16,7 +16,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -24,7 +23,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::Web;
+use super::{TlsInForce, Web};
 use crate::base::{ClientAddress, Network, is_exhausted};
 use crate::config::Config;
 
@@ -54,27 +53,6 @@ const DRAIN_MAX: Duration = Duration::from_secs(10);
 
 /// How long the listener rests when the system has no descriptor left.
 const EXHAUSTED_REST: Duration = Duration::from_millis(200);
-
-/// The TLS settings that the next connection gets. Clones are the same.
-#[derive(Clone)]
-pub struct TlsInForce(Arc<RwLock<Arc<ServerConfig>>>);
-
-impl TlsInForce {
-    /// Begins with `config`.
-    #[must_use]
-    pub fn new(config: Arc<ServerConfig>) -> Self {
-        Self(Arc::new(RwLock::new(config)))
-    }
-
-    /// From now on `config`; connections that are there keep theirs.
-    pub fn adopt(&self, config: Arc<ServerConfig>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = config;
-    }
-
-    fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
-    }
-}
 
 /// The listener, not serving yet.
 pub struct WebListener(TcpListener);
@@ -142,7 +120,7 @@ async fn converse(
 ) -> io::Result<()> {
     match tls {
         Some(tls) => {
-            let stream = timeout(HANDSHAKE_MAX, tls.acceptor().accept(tcp)).await??;
+            let stream = timeout(HANDSHAKE_MAX, TlsAcceptor::from(tls.now()).accept(tcp)).await??;
             serve(stream, client, web, closing).await;
         }
         None => serve(tcp, client, web, closing).await,
