@@ -17,7 +17,7 @@ use mailward::config::{Audit, Database, WhenFull};
 use mailward::store::{
     AccountRecord, AccountState, Added, AppPasswordRecord, AuditHead, AuditMark, AuditQuery, AuditRow,
     FactorRecord, Inserted, Instead, LiveSession, NodeId, NoticeRecord, PortalSessionRecord, Posted,
-    SentSeal, Store, StoreError, TrustedDeviceRecord, Use, statements,
+    ProfileRecord, SentSeal, Store, StoreError, TrustedDeviceRecord, Use, statements,
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 use tempfile::TempDir;
@@ -97,6 +97,8 @@ contract! {
     what_a_stranger_can_cause_is_told_seldom,
     a_sign_in_that_ends_with_a_notice_ends_once,
     a_browser_is_new_once,
+    of_many_who_fetch_a_profile_one_gets_it,
+    a_profile_goes_with_its_app_password_or_its_account_and_the_oldest_make_room,
 }
 
 async fn every_statement_is_understood(database: Database) {
@@ -969,6 +971,77 @@ async fn a_browser_is_new_once(database: Database) {
     assert!(store.browser_seen(ada, &[1; 32], at(9)).await.unwrap());
 }
 
+fn profile(of: &AppPasswordRecord, id: u8, made_at: i64) -> ProfileRecord {
+    ProfileRecord {
+        id: vec![id; 32],
+        account: of.account,
+        app_password: of.id,
+        made_at: at(made_at),
+        expires_at: at(made_at + 100),
+        sealed: vec![id; 60],
+    }
+}
+
+async fn of_many_who_fetch_a_profile_one_gets_it(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let row = app_password(add(&store, "ada").await, "abcd");
+    store.insert_app_password(&row, 20).await.unwrap();
+    let (first, second) = (profile(&row, 1, 1), profile(&row, 2, 2));
+    for profile in [&first, &second] {
+        assert!(store.keep_profile(profile, 3).await.unwrap());
+    }
+    assert_eq!(
+        store.profile(&first.id, at(100)).await.unwrap(),
+        Some(first.clone()),
+        "looking takes nothing"
+    );
+    let taken = all_at_once(50, |_| {
+        let (store, id) = (store.clone(), first.id.clone());
+        async move { store.take_profile(&id, at(100)).await.unwrap() }
+    })
+    .await;
+    assert_eq!(taken.into_iter().flatten().collect::<Vec<_>>(), [first.clone()]);
+    assert_eq!(store.profile(&first.id, at(1)).await.unwrap(), None);
+    assert_eq!(store.profile(&second.id, at(102)).await.unwrap(), None, "its time is over");
+    assert_eq!(store.take_profile(&second.id, at(102)).await.unwrap(), None);
+    assert_eq!(store.prune_profiles(at(101)).await.unwrap(), 0);
+    assert_eq!(store.prune_profiles(at(102)).await.unwrap(), 1);
+    assert_eq!(store.profile(&second.id, at(2)).await.unwrap(), None);
+}
+
+async fn a_profile_goes_with_its_app_password_or_its_account_and_the_oldest_make_room(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let (ada, bob) = (add(&store, "ada").await, add(&store, "bob").await);
+    let (row, other, bobs) =
+        (app_password(ada, "abcd"), app_password(ada, "efgh"), app_password(bob, "abcd"));
+    for row in [&row, &other, &bobs] {
+        store.insert_app_password(row, 20).await.unwrap();
+    }
+    let kept = async |ids: &[u8]| {
+        let mut kept = Vec::new();
+        for id in ids {
+            kept.extend(store.profile(&[*id; 32], at(50)).await.unwrap().map(|_| *id));
+        }
+        kept
+    };
+    for profile in [profile(&other, 2, 2), profile(&row, 1, 1), profile(&bobs, 9, 0), profile(&row, 3, 3)] {
+        assert!(store.keep_profile(&profile, 2).await.unwrap());
+    }
+    assert_eq!(kept(&[1, 2, 3, 9]).await, [2, 3, 9], "of each account the youngest");
+
+    assert!(store.delete_app_password(ada, other.id).await.unwrap());
+    assert_eq!(kept(&[2, 3, 9]).await, [3, 9]);
+    assert!(!store.keep_profile(&profile(&other, 4, 4), 2).await.unwrap(), "it is gone");
+    let anothers = ProfileRecord { account: bob, ..profile(&row, 5, 5) };
+    assert!(!store.keep_profile(&anothers, 2).await.unwrap(), "it is another's");
+
+    store.set_account_state(ada, AccountState::Suspended).await.unwrap();
+    assert_eq!(kept(&[3, 9]).await, [9]);
+    store.remove_account(bob).await.unwrap();
+    assert_eq!(kept(&[9]).await, [0_u8; 0]);
+    assert!(!store.keep_profile(&profile(&bobs, 9, 9), 2).await.unwrap());
+}
+
 async fn last_uses_never_go_back(database: Database) {
     let store = Store::open(&database).await.unwrap();
     let (ada, bob) = (add(&store, "ada").await, add(&store, "bob").await);
@@ -1201,6 +1274,8 @@ const MANY_ROWS: &str = "
         SELECT id, id::text::bytea, id, 'in', now(), now(), now() + random() * interval '1 day', '', '' FROM accounts;
     INSERT INTO trusted_devices (id, account, token, address, trusted_at, expires_at, last_used_at, mac)
         SELECT id, id, id::text::bytea, '', now(), now() + random() * interval '1 day', now(), '' FROM accounts;
+    INSERT INTO profiles
+        SELECT id::text::bytea, id, id, now(), now() + random() * interval '1 day', '' FROM accounts;
     INSERT INTO recovery_codes SELECT id, id::text::bytea, now(), NULL FROM accounts;
     INSERT INTO outbox
         SELECT id, id, '', '', now() - random() * interval '1 day', now() + random() * interval '1 day', 1, ''

@@ -183,6 +183,12 @@ impl Directory {
         Ok(self.fold(login, self.default_domain_among(|_| true))?.1)
     }
 
+    /// Whether accounts of `domain` lead to any upstream.
+    #[must_use]
+    pub fn serves(&self, domain: &Domain) -> bool {
+        self.route(domain).is_some()
+    }
+
     /// What a bare local part means to whoever means some of the upstreams.
     fn default_domain_among(&self, meant: impl Fn(&UpstreamName) -> bool) -> Option<&Domain> {
         let mut meant = self.upstreams.iter().filter(|upstream| meant(&upstream.name));

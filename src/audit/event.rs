@@ -1,10 +1,14 @@
 //! The closed set of what is recorded, and how it reads as JSON.
 
+mod guessing;
+
 use serde::{Deserialize, Serialize};
 
 use crate::base::{
     AppPasswordId, ClientAddress, DeviceId, PortalSessionId, Protocol, SessionId, Timestamp, UpstreamName,
 };
+
+pub use guessing::{Guessing, Pattern, RefusedLogins};
 
 /// Something that must be answerable months later.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +121,30 @@ pub enum Event {
         name: String,
         /// Who did it.
         by: Actor,
+    },
+    /// An app password waits behind a link that was shown with it, for a device to fetch it once.
+    ProfileMade {
+        /// Address.
+        account: String,
+        /// Which app password.
+        id: AppPasswordId,
+        /// Its label.
+        label: String,
+        /// Who did it.
+        by: Actor,
+    },
+    /// Whoever had the link fetched it.
+    ProfileFetched {
+        /// Address.
+        account: String,
+        /// Which app password.
+        id: AppPasswordId,
+        /// Its label.
+        label: String,
+        /// From where.
+        ip: ClientAddress,
+        /// What the browser says it is.
+        browser: Option<String>,
     },
     /// Somebody tried to sign in to the portal with a mailbox password.
     SignIn(SignIn),
@@ -276,6 +304,8 @@ impl Event {
             | Self::AppPasswordCreated { .. }
             | Self::AppPasswordRevoked { .. }
             | Self::AppPasswordRenamed { .. }
+            | Self::ProfileMade { .. }
+            | Self::ProfileFetched { .. }
             | Self::RecoveryCodesMade { .. }
             | Self::DeviceTrusted { .. }
             | Self::DeviceWithdrawn { .. }
@@ -378,52 +408,6 @@ pub struct Login {
     pub outcome: Outcome,
     /// Why, for whoever reads the trail: more than the client was told.
     pub reason: String,
-}
-
-/// Attempts that a limit turned away, or that were the same wrong password again: how many more there were.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RefusedLogins {
-    /// From where the last one came; none where they came from many networks.
-    pub ip: Option<ClientAddress>,
-    /// The /32 or /64 of all.
-    pub network: Option<String>,
-    /// As in [`Login`]; none where they were many.
-    pub account: Option<String>,
-    /// How they ended.
-    pub outcome: Outcome,
-    /// How many.
-    pub count: u64,
-    /// Since when, up to the time of this record.
-    pub since: Timestamp,
-}
-
-/// What looks like guessing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Guessing {
-    /// In which way.
-    pub pattern: Pattern,
-    /// From where, if it is one network.
-    pub ip: Option<ClientAddress>,
-    /// The /32 or /64, if it is one.
-    pub network: Option<String>,
-    /// At which account, as in [`Login`], if it is one.
-    pub account: Option<String>,
-    /// How many accounts, networks or passwords there were when it was noticed.
-    pub count: u64,
-    /// In how many seconds at most.
-    pub within_s: u64,
-}
-
-/// How somebody guesses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Pattern {
-    /// From one network, at many accounts.
-    ManyAccounts,
-    /// At one account, from many networks.
-    ManyNetworks,
-    /// At one account, with many passwords.
-    ManyPasswords,
 }
 
 /// What was presented.

@@ -43,6 +43,8 @@ pub enum Purpose {
     Notice,
     /// What is kept of a browser that somebody signed in with.
     KnownBrowser,
+    /// The site's part in the key of what a phone fetches to set itself up.
+    Profile,
 }
 
 impl Purpose {
@@ -59,6 +61,7 @@ impl Purpose {
             Self::PortalForm => b"mailward 1 portal form",
             Self::Notice => b"mailward 1 notice",
             Self::KnownBrowser => b"mailward 1 known browser",
+            Self::Profile => b"mailward 1 profile",
         }
     }
 }

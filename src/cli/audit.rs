@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_BACK: Duration = Duration::from_secs(60);
 
 /// Names of events, as the trail has them.
-const EVENTS: [&str; 32] = [
+const EVENTS: [&str; 34] = [
     "login",
     "refused_logins",
     "guessing_noticed",
@@ -39,6 +39,8 @@ const EVENTS: [&str; 32] = [
     "app_password_created",
     "app_password_revoked",
     "app_password_renamed",
+    "profile_made",
+    "profile_fetched",
     "sign_in",
     "second_factor",
     "recovery_codes_made",
@@ -244,7 +246,10 @@ fn detail(event: &Event) -> String {
         }
         Event::AppPasswordCreated { label, name, by, .. }
         | Event::AppPasswordRenamed { label, name, by, .. } => format!("{label} `{name}`, {}", by_whom(by)),
-        Event::AppPasswordRevoked { label, by, .. } => format!("{label}, {}", by_whom(by)),
+        Event::AppPasswordRevoked { label, by, .. } | Event::ProfileMade { label, by, .. } => {
+            format!("{label}, {}", by_whom(by))
+        }
+        Event::ProfileFetched { label, browser, .. } => told(label, browser.as_deref()),
         Event::SignIn(sign_in) => told(&sign_in.reason, sign_in.browser.as_deref()),
         Event::SecondFactor(answer) => {
             format!("{}: {}", answer.kind, told(&answer.reason, answer.browser.as_deref()))

@@ -21,14 +21,6 @@ pub struct Portal {
     pub proxy_protocol_from: NetworkList,
 }
 
-impl Portal {
-    /// Whether browsers speak TLS with it.
-    #[must_use]
-    pub fn is_secure(&self) -> bool {
-        self.public_url.starts_with("https://")
-    }
-}
-
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawPortal {
@@ -43,6 +35,32 @@ pub(super) struct RawPortal {
 }
 
 impl Raw for RawPortal {}
+
+impl Portal {
+    /// Whether browsers speak TLS with it.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.public_url.starts_with("https://")
+    }
+
+    /// The host's name or address in `public_url`; that of an IPv6 address in brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        host_and_port(self.authority()).0
+    }
+
+    /// The port there.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        let default = if self.is_secure() { 443 } else { 80 };
+        host_and_port(self.authority()).1.and_then(|port| port.parse().ok()).unwrap_or(default)
+    }
+
+    fn authority(&self) -> &str {
+        let rest = self.public_url.split_once("://").map_or("", |(_, rest)| rest);
+        rest.split('/').next().unwrap_or_default()
+    }
+}
 
 impl RawPortal {
     /// Both keys together.
@@ -97,11 +115,16 @@ fn listen<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<So
     listener::address(deserializer).map(Some)
 }
 
-fn is_loopback(host: &str) -> bool {
-    let (name, port) = match host.rsplit_once(':') {
-        Some((name, port)) if !port.ends_with(']') => (name, port),
-        _ => (host, "0"),
-    };
+fn host_and_port(authority: &str) -> (&str, Option<&str>) {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    }
+}
+
+fn is_loopback(authority: &str) -> bool {
+    let (name, port) = host_and_port(authority);
+    let port = port.unwrap_or("0");
     let address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     port.parse::<u16>().is_ok() && (name == "localhost" || address.is_ok_and(|address| address.is_loopback()))
 }

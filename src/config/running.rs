@@ -24,7 +24,9 @@ impl Config {
                 (Some(portal), running) => {
                     portal.listen = listen(running);
                     // What may be said in clear on one address may not be on another.
-                    if let Some(running) = running.as_ref().filter(|running| running.is_secure() != portal.is_secure()) {
+                    if let Some(running) =
+                        running.as_ref().filter(|running| running.is_secure() != portal.is_secure())
+                    {
                         portal.public_url.clone_from(&running.public_url);
                         keys.push("portal.public_url");
                     }

@@ -29,7 +29,7 @@ use crate::app_password::{AppPasswords, Argon2Figures};
 use crate::audit::event::{Guessing, Outcome, Pattern, RefusedLogins};
 use crate::audit::{Audit, Event};
 use crate::base::key::KEY_LEN;
-use crate::base::{AccountId, Clock, Monotonic, Protocol, Secret, UpstreamName, random};
+use crate::base::{AccountId, Clock, Domain, Monotonic, Protocol, Secret, UpstreamName, random};
 use crate::config::WhenFull;
 use crate::meters::Meters;
 use crate::protocol::{Credentials, Refusal};
@@ -120,6 +120,12 @@ impl Authenticator {
     #[must_use]
     pub fn when_full(&self) -> WhenFull {
         self.gate.rules().when_full
+    }
+
+    /// Whether accounts of `domain` lead anywhere.
+    #[must_use]
+    pub fn serves(&self, domain: &Domain) -> bool {
+        self.gate.rules().directory.serves(domain)
     }
 
     /// Judges one attempt; what it refuses is recorded already.

@@ -18,6 +18,7 @@ mod browsers;
 mod factors;
 mod history;
 mod overview;
+mod profiles;
 mod session;
 mod settings;
 mod sign_in;
@@ -33,7 +34,7 @@ use crate::account::MailboxCheck;
 use crate::app_password::AppPasswords;
 use crate::audit::event::Actor;
 use crate::audit::{Audit, Author};
-use crate::base::{Clock, SiteKey};
+use crate::base::{Clock, Domain, SiteKey};
 use crate::factor::{Factors, TrustedDevices};
 use crate::gate::{Authenticator, Browser, Finishing, LiveSessions};
 use crate::meters::Meters;
@@ -44,6 +45,7 @@ pub use app_passwords::{NewAppPassword, NoAppPassword};
 pub use factors::{Bound, Offer, Refused, Unbinding};
 pub use history::{Attempt, Way};
 pub use overview::{Overview, Seen};
+pub use profiles::{Profile, WAITS};
 pub use session::{Fresh, Inside, Step, Visit};
 pub use settings::{Door, Settings};
 pub use sign_in::{Answered, Entered, NoAnswer, NoSignIn};
@@ -109,18 +111,25 @@ impl Portal {
         self.on.gate.meters()
     }
 
+    /// Whether accounts of `domain` lead anywhere. Everybody may ask: what it says of one address it says of all.
+    #[must_use]
+    pub fn serves(&self, domain: &Domain) -> bool {
+        self.on.gate.serves(domain)
+    }
+
     /// Something is being done that goes on when its browser is gone: the end of the process waits for it.
     pub fn finishing(&self) -> Finishing {
         self.on.gate.finishing()
     }
 
-    /// Forgets portal sessions and trusted devices whose time is over, and tells of sign-ins that came no further than the
-    /// password; for a caller that does so every minute or so.
+    /// Forgets portal sessions, trusted devices and profiles whose time is over, and tells of sign-ins that came no further
+    /// than the password; for a caller that does so every minute or so.
     pub async fn tidy_up(&self) {
         let now = self.on.clock.now();
         let tidied = async {
             self.end_unfinished().await?;
             self.prune_sessions(now).await?;
+            self.on.store.prune_profiles(now).await?;
             self.on.notices.forget_browsers().await?;
             self.on.store.prune_trusted_devices(now).await
         };

@@ -11,7 +11,7 @@ pub struct Settings {
     pub hostname: String,
     /// Where the portal is, without trailing slash.
     pub public_url: String,
-    /// The doors that mail clients may take.
+    /// The doors that mail clients may take; of each protocol the one that they should take comes first.
     pub doors: Vec<Door>,
     /// Who must bind, and what is allowed.
     pub policies: Policies,
@@ -45,7 +45,8 @@ impl Settings {
                 port: listener.address.port(),
             })
             .collect();
-        doors.sort_by_key(|door| (door.protocol, !door.implicit, door.port));
+        // TLS from the first byte, as RFC 8314 section 3 prefers; port 25 is for other servers.
+        doors.sort_by_key(|door| (door.protocol, !door.implicit, door.port == 25, door.port));
         doors.dedup();
         let sealed = config.upstreams.iter().filter(|upstream| match upstream.credential {
             UpstreamCredential::Sealed => true,
@@ -59,6 +60,20 @@ impl Settings {
             audit_directory: config.audit.directory.clone(),
             sealed: sealed.map(|upstream| upstream.name.clone()).collect(),
         })
+    }
+
+    /// The door that a client should take for `protocol`, if there is one.
+    #[must_use]
+    pub fn best_door(&self, protocol: Protocol) -> Option<Door> {
+        self.doors.iter().copied().find(|door| door.protocol == protocol)
+    }
+
+    /// Doors that a client may try by itself, one of each kind, the best of each protocol first.
+    #[must_use]
+    pub fn doors_to_try(&self) -> Vec<Door> {
+        let mut doors = self.doors.clone();
+        doors.dedup_by_key(|door| (door.protocol, door.implicit));
+        doors
     }
 
     /// The rules for `account`.

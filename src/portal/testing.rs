@@ -88,6 +88,11 @@ public_url = "https://mail.example.org"
 failure_delay = "1ms"
 "#;
 
+/// Of that configuration.
+pub(crate) fn settings() -> Settings {
+    Settings::of(&Config::parse(CONFIG, std::path::Path::new("/nowhere/mailward.toml")).unwrap()).unwrap()
+}
+
 impl Site {
     pub(crate) async fn open() -> Self {
         Self::with("", |_| ()).await

@@ -46,12 +46,7 @@ impl Arrivals {
 
     /// The ends of the client's connection, whose peer is `peer`; `None` where it is over already. A balancer has
     /// `at_most` so long to say it.
-    pub async fn arrive(
-        &self,
-        tcp: &mut TcpStream,
-        peer: ClientAddress,
-        at_most: Duration,
-    ) -> Option<Ends> {
+    pub async fn arrive(&self, tcp: &mut TcpStream, peer: ClientAddress, at_most: Duration) -> Option<Ends> {
         // A peer that has gone has no address any more.
         let here = tcp.local_addr().ok()?;
         let own = Ends::new(tcp.peer_addr().ok()?, here);

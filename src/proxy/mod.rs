@@ -45,10 +45,10 @@ use inherited::{Inherited, InheritedError};
 pub use lanes::Lanes;
 pub use listener::{BindError, accept_all, bind};
 pub use permits::Permits;
+pub use seldom::Seldom;
 use session::Door;
 use tls::{Acceptors, Certificates, TlsError};
 use upstream::Legs;
-pub use seldom::Seldom;
 pub use upstream::Upstreams;
 
 /// What sessions may take to end once the gate stops, beyond what their relay may: the last words and the last record.
@@ -267,6 +267,12 @@ impl Proxy {
     #[must_use]
     pub fn tls_for_browsers(&self) -> Arc<rustls::ServerConfig> {
         self.acceptors.for_browsers()
+    }
+
+    /// The certificate that a browser which asks for `name` is shown, and its key.
+    #[must_use]
+    pub fn certificate_of(&self, name: &str) -> Arc<rustls::sign::CertifiedKey> {
+        self.acceptors.certificates().choose(Some(name))
     }
 
     /// Whether somebody accepts at every door.

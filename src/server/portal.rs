@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::interval;
@@ -13,7 +14,7 @@ use crate::account::{MailboxCheck, MailboxVerdict};
 use crate::app_password::AppPasswords;
 use crate::audit::Audit;
 use crate::base::{LoginName, Password, UpstreamName};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::factor::TrustedDevices;
 use crate::gate::Authenticator;
 use crate::notify::Notices;
@@ -21,7 +22,7 @@ use crate::portal::{Dependencies, Portal, Settings};
 use crate::proxy::upstream::Upstreams;
 use crate::proxy::{BindError, Proxy, bind as bind_socket};
 use crate::site::Site;
-use crate::web::{InForce, Web, WebListener};
+use crate::web::{CertificateInForce, Entrance, EntranceInForce, Web, WebListener};
 
 /// How often sessions and devices are forgotten whose time is over, and sign-ins told of that came no further.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
@@ -39,7 +40,8 @@ pub(super) fn bind(config: &Config) -> Result<Option<WebListener>, BindError> {
 pub(super) struct ServedPortal {
     portal: Arc<Portal>,
     notices: Arc<Notices>,
-    in_force: InForce,
+    entrance: EntranceInForce,
+    certificate: CertificateInForce,
     serving: JoinSet<()>,
     #[expect(dead_code, reason = "held for its drop")]
     chores: JoinSet<()>,
@@ -87,13 +89,15 @@ impl ServedPortal {
         if let Ok(address) = listener.address() {
             announce(address);
         }
-        let in_force = InForce::new(site.config.portal.as_ref()?, proxy.tls_for_browsers());
-        let web = Web::new(Arc::clone(&portal), Arc::clone(&site.clock), site.config.server.refusal_text);
+        let entrance = EntranceInForce::new(entrance(site.config.portal.as_ref()?, proxy));
+        let certificate = CertificateInForce::new(certificate(&site.config, proxy));
+        let (clock, otherwise) = (Arc::clone(&site.clock), site.config.server.refusal_text);
+        let web = Web::new(Arc::clone(&portal), clock, otherwise, certificate.clone());
         let mut serving = JoinSet::new();
-        serving.spawn(listener.serve(web, in_force.clone(), closing));
+        serving.spawn(listener.serve(web, entrance.clone(), closing));
         let mut chores = JoinSet::new();
         chores.spawn(tidy(Arc::clone(&portal)));
-        Some(Self { portal, notices, in_force, serving, chores })
+        Some(Self { portal, notices, entrance, certificate, serving, chores })
     }
 
     /// From now on what `config` says, and the certificates that `proxy` presents.
@@ -103,14 +107,25 @@ impl ServedPortal {
         }
         self.notices.turn(config.mail.is_some());
         if let Some(portal) = &config.portal {
-            self.in_force.adopt(portal, proxy.tls_for_browsers());
+            self.entrance.adopt(entrance(portal, proxy));
         }
+        self.certificate.adopt(certificate(config, proxy));
     }
 
     /// Returns when the last answer is given, or its time is over.
     pub(super) async fn ended(mut self) {
         while self.serving.join_next().await.is_some() {}
     }
+}
+
+/// As `portal` says it, with the certificates that `proxy` presents.
+fn entrance(portal: &config::Portal, proxy: &Proxy) -> Arc<Entrance> {
+    Arc::new(Entrance::new(portal, proxy.tls_for_browsers()))
+}
+
+/// That of the name that the portal has.
+fn certificate(config: &Config, proxy: &Proxy) -> Arc<CertifiedKey> {
+    proxy.certificate_of(config.portal.as_ref().map_or("", |portal| portal.host()))
 }
 
 fn announce(address: SocketAddr) {

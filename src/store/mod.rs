@@ -19,6 +19,7 @@ mod moment;
 mod open;
 mod outbox;
 mod portal_sessions;
+mod profiles;
 pub mod record;
 mod recovery_codes;
 mod several;
@@ -33,6 +34,7 @@ use std::time::Duration;
 pub use look::{Look, look};
 pub use outbox::{Instead, NoticeRecord, Posted};
 pub use portal_sessions::PortalSessionRecord;
+pub use profiles::ProfileRecord;
 pub use record::*;
 pub use trusted_devices::TrustedDeviceRecord;
 
@@ -96,6 +98,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         changes::STATEMENTS,
         live_sessions::STATEMENTS,
         portal_sessions::STATEMENTS,
+        profiles::STATEMENTS,
         trusted_devices::STATEMENTS,
         recovery_codes::STATEMENTS,
         outbox::STATEMENTS,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Router;
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE};
+use axum::http::header::{CONTENT_TYPE, LOCATION, REFERRER_POLICY, SET_COOKIE};
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderValue, Request, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::asked::Asked;
 use super::desk::Desk;
+use super::in_force::CertificateInForce;
 use super::pages::error::{ErrorPage, Wrong};
 use super::words::Words;
 use super::{forms, headers, routes};
@@ -45,10 +46,15 @@ pub(super) enum Stop {
 }
 
 impl Web {
-    /// Over `portal`. Whoever prefers neither language reads `otherwise`.
+    /// Over `portal`. Whoever prefers neither language reads `otherwise`; profiles are signed with `certificate`.
     #[must_use]
-    pub fn new(portal: Arc<Portal>, clock: Arc<dyn Clock>, otherwise: Language) -> Self {
-        let desk = Arc::new(Desk { portal, clock, otherwise: Words(otherwise) });
+    pub fn new(
+        portal: Arc<Portal>,
+        clock: Arc<dyn Clock>,
+        otherwise: Language,
+        certificate: CertificateInForce,
+    ) -> Self {
+        let desk = Arc::new(Desk { portal, clock, otherwise: Words(otherwise), certificate });
         let routes = TowerToHyperService::new(routes::all().with_state(Arc::clone(&desk)));
         Self { desk, routes, foreign: Arc::default() }
     }
@@ -64,9 +70,14 @@ impl Web {
         let here = self.desk.here();
         let (mut parts, body) = request.into_parts();
         let asked = Asked::of(&parts, here.clone(), self.desk.otherwise);
-        let answer = if !forms::is_from_here(&parts.method, &parts.headers, &here.origin) {
+        // Mail clients ask at the root of a host, wherever the pages begin.
+        let of_client = routes::is_of_clients(parts.uri.path());
+        let uri = if of_client { Some(parts.uri.clone()) } else { below(&parts.uri, &here.base) };
+        let at = |fits: fn(&str) -> bool| uri.as_ref().is_some_and(|uri| fits(uri.path()));
+        let (open, secret) = (at(routes::is_without_session), at(routes::is_secret));
+        let answer = if !open && !forms::is_from_here(&parts.method, &parts.headers, &here.origin) {
             Err(Wrong::Origin)
-        } else if let Some(uri) = below(&parts.uri, &here.base) {
+        } else if let Some(uri) = uri {
             parts.uri = uri;
             let answer = self.handle(Request::from_parts(parts, body)).await;
             match wrong(&answer) {
@@ -85,6 +96,9 @@ impl Web {
             );
         }
         let mut answer = answer.unwrap_or_else(|wrong| error_page(&asked, wrong));
+        if secret {
+            answer.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        }
         headers::complete(answer.headers_mut(), here.secure);
         answer
     }
@@ -137,7 +151,7 @@ fn wrong(answer: &Response) -> Option<Wrong> {
         return Some(*wrong);
     }
     // A page that tells its own trouble has a body of ours.
-    if answer.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == HTML) {
+    if answer.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == HTML || kind == XML) {
         return None;
     }
     match answer.status().as_u16() {
@@ -158,10 +172,21 @@ fn error_page(asked: &Asked, wrong: Wrong) -> Response {
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
+const XML: HeaderValue = HeaderValue::from_static("text/xml; charset=utf-8");
+
 /// A page.
 pub(super) fn html(status: StatusCode, page: &impl Template) -> Answer {
+    drawn(status, HTML, page)
+}
+
+/// What a mail client reads.
+pub(super) fn xml(status: StatusCode, document: &impl Template) -> Answer {
+    drawn(status, XML, document)
+}
+
+fn drawn(status: StatusCode, kind: HeaderValue, page: &impl Template) -> Answer {
     match page.render() {
-        Ok(text) => Ok((status, [(CONTENT_TYPE, HTML)], text).into_response()),
+        Ok(text) => Ok((status, [(CONTENT_TYPE, kind)], text).into_response()),
         Err(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "a page cannot be drawn");
             Err(Stop::Wrong(Wrong::Ours))

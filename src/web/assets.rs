@@ -21,7 +21,11 @@ pub(super) const ALL: [Asset; 3] = [
         kind: "text/javascript; charset=utf-8",
         content: include_bytes!("assets/pages.js"),
     },
-    Asset { name: "icon.svg", kind: "image/svg+xml; charset=utf-8", content: include_bytes!("assets/icon.svg") },
+    Asset {
+        name: "icon.svg",
+        kind: "image/svg+xml; charset=utf-8",
+        content: include_bytes!("assets/icon.svg"),
+    },
 ];
 
 /// Changes with what is in any of them.

@@ -8,10 +8,12 @@ use super::answer::{Stop, go};
 use super::asked::Asked;
 use super::cookies::Cookies;
 use super::forms::Form;
+use super::in_force::CertificateInForce;
 use super::page::{Page, Tab};
 use super::pages::error::Wrong;
 use super::pages::settings::Settings;
 use super::place::Place;
+use super::routes::BY_LINK;
 use super::shown::Shown;
 use super::words::Words;
 use crate::base::{Clock, Token};
@@ -25,6 +27,8 @@ pub(super) struct Desk {
     pub(super) clock: Arc<dyn Clock>,
     /// The language of whoever prefers none of ours.
     pub(super) otherwise: Words,
+    /// What profiles are signed with.
+    pub(super) certificate: CertificateInForce,
 }
 
 /// Where the portal is, by its configuration; never by what a browser says of it.
@@ -62,6 +66,11 @@ impl Here {
     /// The address of `place`.
     pub(super) fn to(&self, place: Place) -> String {
         format!("{}{}", self.base, place.path())
+    }
+
+    /// The whole address of a device's link, for other machines.
+    pub(super) fn to_profile(&self, link: &Token) -> String {
+        format!("{}{}{BY_LINK}{}", self.origin, self.base, &*link.text())
     }
 
     /// The same, going on to `onward` from there; that is the first page if it is not said.

@@ -39,9 +39,7 @@ impl Form {
         if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             return Err(Wrong::Request);
         }
-        let body = tokio::time::timeout(BODY_DEADLINE, body(request.into_body()));
-        let body = body.await.map_err(|_| Wrong::Request)??;
-        Self::parse(&body).ok_or(Wrong::Request)
+        Self::parse(&whole(request.into_body()).await?).ok_or(Wrong::Request)
     }
 
     /// `application/x-www-form-urlencoded` (URL Standard, section 5.1).
@@ -83,7 +81,15 @@ impl Form {
     }
 }
 
-async fn body(mut body: Body) -> Result<Zeroizing<Vec<u8>>, Wrong> {
+/// All that was sent, whatever it is.
+///
+/// # Errors
+/// [`Wrong`], where it is too much or takes too long.
+pub(super) async fn whole(body: Body) -> Result<Zeroizing<Vec<u8>>, Wrong> {
+    tokio::time::timeout(BODY_DEADLINE, gathered(body)).await.map_err(|_| Wrong::Request)?
+}
+
+async fn gathered(mut body: Body) -> Result<Zeroizing<Vec<u8>>, Wrong> {
     // Of one size from the beginning: what grows leaves copies behind.
     let mut whole = Zeroizing::new(Vec::with_capacity(BODY_MAX));
     while let Some(frame) = body.frame().await {

@@ -10,13 +10,11 @@ use axum::http::{HeaderMap, HeaderValue};
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
                       form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// The same for all. Referrers stay within the site: with `no-referrer` browsers hide even from us where a form comes
-/// from (Fetch, *append a request `Origin` header*), and that is looked at.
-const ALWAYS: [(HeaderName, &str); 7] = [
+/// The same for all.
+const ALWAYS: [(HeaderName, &str); 6] = [
     (CONTENT_SECURITY_POLICY, POLICY),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (X_FRAME_OPTIONS, "DENY"),
-    (REFERRER_POLICY, "same-origin"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (
@@ -25,10 +23,15 @@ const ALWAYS: [(HeaderName, &str); 7] = [
     ),
 ];
 
+/// Referrers stay within the site: with `no-referrer` browsers hide even from us where a form comes from (Fetch, *append a
+/// request `Origin` header*), and that is looked at.
+const REFERRERS: &str = "same-origin";
+
 /// Two years, for this host alone: whoever else shares its domain is not ours to decide about.
 const TRANSPORT: &str = "max-age=63072000";
 
-/// Completes the headers of an answer. What says nothing about being kept is not kept.
+/// Completes the headers of an answer. What says nothing about being kept is not kept; what says nothing of referrers gives
+/// them to nobody else.
 pub(super) fn complete(headers: &mut HeaderMap, secure: bool) {
     for (name, value) in ALWAYS {
         headers.insert(name, HeaderValue::from_static(value));
@@ -36,6 +39,7 @@ pub(super) fn complete(headers: &mut HeaderMap, secure: bool) {
     if secure {
         headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(TRANSPORT));
     }
+    headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static(REFERRERS));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }
 
@@ -48,6 +52,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         complete(&mut headers, true);
         assert_eq!(headers[CACHE_CONTROL], "no-store");
+        assert_eq!(headers[REFERRER_POLICY], "same-origin");
         assert_eq!(headers[STRICT_TRANSPORT_SECURITY], TRANSPORT);
         let policy = headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
         assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe"), "{policy}");

@@ -6,8 +6,8 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::Web;
+use super::{EntranceInForce, Web};
 use crate::base::ClientAddress;
 use crate::config::{Config, Portal};
 use crate::proxy::{Arrivals, Connections, Permits, accept_all};
@@ -55,36 +55,17 @@ const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// The same for who must make room. Whoever is not being answered goes at once.
 const MAKE_ROOM_MAX: Duration = Duration::from_secs(5);
 
-/// What every connection passes first.
-struct Entrance {
+/// What every connection passes first. Those that are there have passed theirs.
+pub struct Entrance {
     /// Without it in clear: only for a portal on this machine itself.
     tls: Option<Arc<ServerConfig>>,
     arrivals: Arrivals,
 }
 
-/// The entrance that the next connection takes; those that are there have passed theirs. Clones are the same.
-#[derive(Clone)]
-pub struct InForce(Arc<RwLock<Arc<Entrance>>>);
-
-impl InForce {
+impl Entrance {
     /// As `portal` says it, with these certificates.
     #[must_use]
     pub fn new(portal: &Portal, tls: Arc<ServerConfig>) -> Self {
-        Self(Arc::new(RwLock::new(Arc::new(Entrance::new(portal, tls)))))
-    }
-
-    /// From now on like this.
-    pub fn adopt(&self, portal: &Portal, tls: Arc<ServerConfig>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Entrance::new(portal, tls));
-    }
-
-    fn now(&self) -> Arc<Entrance> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Entrance {
-    fn new(portal: &Portal, tls: Arc<ServerConfig>) -> Self {
         Self {
             tls: portal.is_secure().then_some(tls),
             arrivals: Arrivals::new(portal.proxy_protocol_from.clone()),
@@ -111,7 +92,7 @@ impl WebListener {
     }
 
     /// Serves `web` until `closing` turns true, and then until the last answer is given, or its time is over.
-    pub async fn serve(self, web: Web, in_force: InForce, closing: watch::Receiver<bool>) {
+    pub async fn serve(self, web: Web, in_force: EntranceInForce, closing: watch::Receiver<bool>) {
         self.serve_within(Permits::new(CONNECTIONS, PER_NETWORK), web, in_force, closing).await;
     }
 
@@ -120,7 +101,7 @@ impl WebListener {
         self,
         permits: Permits,
         web: Web,
-        in_force: InForce,
+        in_force: EntranceInForce,
         closing: watch::Receiver<bool>,
     ) {
         let connections = Connections::default();

@@ -6,7 +6,8 @@
 //!
 //! ```text
 //!   listener ── TLS, bounds ──▶ answer ──▶ routes ──▶ desk: who is it, how far in ──▶ portal
-//!                                 ▲          └──────▶ pages ──▶ templates, words
+//!                                 ▲          ├──────▶ pages ──▶ templates, words
+//!                                 │          └──────▶ setup: what mail clients read
 //!                                 └─ headers, where forms come from, pages for what went wrong
 //! ```
 
@@ -17,15 +18,18 @@ mod cookies;
 mod desk;
 mod forms;
 mod headers;
+mod in_force;
 mod listener;
 mod page;
 mod pages;
 mod place;
 mod qr;
 mod routes;
+mod setup;
 mod shown;
 mod user_agent;
 mod words;
 
 pub use answer::Web;
-pub use listener::{InForce, WebListener, browsers};
+pub use in_force::{CertificateInForce, EntranceInForce, InForce};
+pub use listener::{Entrance, WebListener, browsers};

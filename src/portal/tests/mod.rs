@@ -2,6 +2,7 @@
 
 mod belongings;
 mod notices;
+mod profiles;
 mod sessions;
 mod sign_in;
 

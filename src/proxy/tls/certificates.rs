@@ -75,7 +75,7 @@ impl Certificates {
             && self.pairs.iter().zip(&other.pairs).all(|(one, two)| one.is(two))
     }
 
-    pub(super) fn choose(&self, server_name: Option<&str>) -> Arc<CertifiedKey> {
+    pub(in crate::proxy) fn choose(&self, server_name: Option<&str>) -> Arc<CertifiedKey> {
         let chosen = server_name.and_then(|name| {
             let name = name.trim_end_matches('.').to_ascii_lowercase();
             // A wildcard stands for exactly one label, RFC 6125 section 6.4.3.

@@ -1,4 +1,4 @@
-// Everything works without this: it copies, prints, and tells moments in the visitor's own time zone.
+// Everything works without this: it copies, prints, stops a second tap, and tells moments in the visitor's own time zone.
 "use strict";
 
 for (const button of document.querySelectorAll("button.copy")) {
@@ -16,6 +16,11 @@ for (const button of document.querySelectorAll("button.copy")) {
     label.textContent = button.dataset.done;
     setTimeout(() => { label.textContent = before; }, 2500);
   });
+}
+
+// What is good once must not be asked for twice by a hasty finger.
+for (const form of document.querySelectorAll("form.once")) {
+  form.addEventListener("submit", () => { form.querySelector("button").disabled = true; });
 }
 
 for (const button of document.querySelectorAll("button.print")) {

@@ -102,6 +102,16 @@ pub(in crate::web) struct CreatedAppPasswordPage {
     pub(in crate::web) login: Shown,
     /// What else they need.
     pub(in crate::web) settings: Settings,
+    /// How an Apple device gets all of it at once.
+    pub(in crate::web) link: Option<DeviceLink>,
+}
+
+/// A link that sets up the device on which it is opened.
+pub(in crate::web) struct DeviceLink {
+    /// The whole address.
+    pub(in crate::web) url: String,
+    /// The same for the camera of another device, as an SVG element.
+    pub(in crate::web) qr: String,
 }
 
 impl CreatedAppPasswordPage {

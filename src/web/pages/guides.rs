@@ -11,7 +11,9 @@ use crate::web::words::Words;
 pub(in crate::web) struct Guide {
     /// Its name in addresses, and in the keys of its messages.
     pub(in crate::web) slug: &'static str,
-    /// How many steps it has.
+    /// How many steps it takes where the client finds its settings by itself; none where it does not.
+    quick: usize,
+    /// How many steps it has by hand.
     steps: usize,
     /// Whether it has a note.
     note: bool,
@@ -22,17 +24,17 @@ pub(in crate::web) struct Guide {
 }
 
 const fn guide(slug: &'static str, steps: usize, phone: bool, name: Option<&'static str>) -> Guide {
-    Guide { slug, steps, note: false, phone, name }
+    Guide { slug, quick: 0, steps, note: false, phone, name }
 }
 
 /// Every guide, in the order of the list.
 pub(in crate::web) const GUIDES: [Guide; 7] = [
     guide("foxmail", 6, false, Some("Foxmail")),
-    guide("iphone", 6, true, Some("iPhone")),
+    Guide { quick: 4, note: true, ..guide("iphone", 6, true, Some("iPhone")) },
     guide("huawei", 5, true, Some("华为邮箱")),
     guide("android", 5, true, Some("Android")),
-    Guide { note: true, ..guide("outlook", 5, false, Some("Outlook")) },
-    guide("thunderbird", 5, false, Some("Thunderbird")),
+    Guide { quick: 3, note: true, ..guide("outlook", 5, false, Some("Outlook")) },
+    Guide { quick: 3, ..guide("thunderbird", 5, false, Some("Thunderbird")) },
     guide("other", 5, false, None),
 ];
 
@@ -79,6 +81,7 @@ impl GuidesPage {
 pub(in crate::web) struct GuidePage {
     page: Page,
     title: String,
+    quick: Vec<String>,
     steps: Vec<String>,
     note: Option<String>,
     name: Option<&'static str>,
@@ -89,8 +92,11 @@ impl GuidePage {
     /// `guide`, in the language of `page`.
     pub(in crate::web) fn new(page: Page, guide: Guide, settings: Settings) -> Self {
         let of = |what: &str| page.say(&format!("guide-{}-{what}", guide.slug));
+        // A profile sets up both, or there is none.
+        let quick = if guide.slug == "iphone" && !settings.receives_and_sends() { 0 } else { guide.quick };
+        let quick = (1..=quick).map(|step| of(&format!("quick-{step}"))).collect();
         let steps = (1..=guide.steps).map(|step| of(&step.to_string())).collect();
         let note = guide.note.then(|| of("note"));
-        Self { title: guide.title(page.words), steps, note, name: guide.name, settings, page }
+        Self { title: guide.title(page.words), quick, steps, note, name: guide.name, settings, page }
     }
 }

@@ -6,9 +6,10 @@ use std::path::Path;
 use askama::Template;
 
 use super::app_passwords::{
-    AppPasswordPage, AppPasswordsPage, Choice, CreatedAppPasswordPage, EXPIRIES, NewAppPasswordPage, Row,
-    SUGGESTIONS, TryAppPasswordPage,
+    AppPasswordPage, AppPasswordsPage, Choice, CreatedAppPasswordPage, DeviceLink, EXPIRIES,
+    NewAppPasswordPage, Row, SUGGESTIONS, TryAppPasswordPage,
 };
+use super::apple::ProfilePage;
 use super::confirm::ConfirmPage;
 use super::error::{ErrorPage, Wrong};
 use super::factors::{BindTotpPage, Bound, FactorsPage, FirstBindingPage, RecoveryCodesPage, UnbindPage};
@@ -25,6 +26,8 @@ use crate::web::{assets, qr};
 
 /// A name that must not do what it says.
 const NASTY: &str = "\"><img src=x onerror=alert(1)>\u{202e}";
+
+const LINK: &str = "https://mail.example.org/apple/profile/cGhvbmVzLWFuZC1NYWNzLXNldC10aGVtc2VsdmVzLXVw";
 
 fn page(words: Words) -> Page {
     Page {
@@ -334,8 +337,11 @@ fn all(words: Words) -> Vec<(String, String)> {
         groups: ["h7kq", "m3xw", "9rtd", "pz5n"].map(str::to_owned).into(),
         login: Shown::new("lin.xiaoyue@example.org"),
         settings: settings(),
+        link: Some(DeviceLink { url: LINK.to_owned(), qr: qr::svg(LINK) }),
     };
     add("created", Box::new(created));
+    add("apple", Box::new(ProfilePage { page: page(words).at(None, None), whose: Some(Shown::new(NASTY)) }));
+    add("apple-gone", Box::new(ProfilePage { page: page(words).at(None, None), whose: None }));
     add("try", Box::new(trying(words, false, true)));
     add("try-seen", Box::new(trying(words, true, true)));
     add("try-nothing", Box::new(trying(words, false, false)));
@@ -391,7 +397,10 @@ fn every_form_of_somebody_who_is_signed_in_carries_their_token() {
     for (name, html) in all(Words::ALL[1]) {
         for form in html.split("<form ").skip(1) {
             let form = form.split("</form>").next().unwrap();
-            let without = form.contains("action=\"/language\"") || form.contains("action=\"/sign-in\"");
+            let without = form.contains("action=\"/language\"")
+                || form.contains("action=\"/sign-in\"")
+                // Nobody is signed in on a device that is being set up.
+                || form.starts_with("method=\"post\" class=\"stack once\"");
             assert!(without || form.contains("name=\"form\" value=\"token-of-the-form\""), "{name}: {form}");
         }
     }

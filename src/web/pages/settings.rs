@@ -48,6 +48,11 @@ impl Settings {
         });
         Self { rows: rows.collect() }
     }
+
+    /// Whether there are doors for receiving over IMAP and for sending.
+    pub(in crate::web) fn receives_and_sends(&self) -> bool {
+        ["settings-imap", "settings-smtp"].iter().all(|role| self.rows.iter().any(|row| row.role == *role))
+    }
 }
 
 fn ports(mut ports: Vec<u16>) -> Option<String> {

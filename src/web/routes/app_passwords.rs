@@ -17,12 +17,13 @@ use crate::web::desk::{Desk, done, inside};
 use crate::web::forms::Form;
 use crate::web::page::Tab;
 use crate::web::pages::app_passwords::{
-    AppPasswordPage, AppPasswordsPage, Choice, CreatedAppPasswordPage, EXPIRIES, NewAppPasswordPage, Row,
-    SUGGESTIONS, TryAppPasswordPage,
+    AppPasswordPage, AppPasswordsPage, Choice, CreatedAppPasswordPage, DeviceLink, EXPIRIES,
+    NewAppPasswordPage, Row, SUGGESTIONS, TryAppPasswordPage,
 };
 use crate::web::pages::confirm::ConfirmPage;
 use crate::web::pages::error::Wrong;
 use crate::web::place::Place;
+use crate::web::qr;
 use crate::web::shown::{Moment, Shown, day};
 use crate::web::words::Words;
 
@@ -177,7 +178,8 @@ pub(super) async fn create(State(desk): State<Arc<Desk>>, asked: Asked, form: Fo
     let Some(scope) = wanted.scope(desk.clock.now()) else {
         return again(StatusCode::UNPROCESSABLE_ENTITY, "new-no-protocol");
     };
-    let created = desk.portal.create_app_password(fresh, &NewAppPassword { name: wanted.name, scope }).await;
+    let new = NewAppPassword { name: wanted.name, scope };
+    let created = desk.portal.create_app_password(fresh, &new).await;
     let created = match created {
         Ok(created) => created,
         Err(NoAppPassword::Invalid(_)) => return again(StatusCode::UNPROCESSABLE_ENTITY, "new-bad-name"),
@@ -187,6 +189,9 @@ pub(super) async fn create(State(desk): State<Arc<Desk>>, asked: Asked, form: Fo
         Err(NoAppPassword::Broken(_)) => return again(StatusCode::SERVICE_UNAVAILABLE, "new-unavailable"),
         Err(NoAppPassword::NotFound) => return Err(Stop::Wrong(Wrong::Missing)),
     };
+    // What went wrong is in the log; the app password is shown all the same, or it would be lost.
+    let link = desk.portal.offer_profile(fresh, &created, &new.scope).await.unwrap_or_default();
+    let link = link.map(|link| asked.here.to_profile(&link));
     let printed = String::from_utf8_lossy(created.printed.expose());
     shown(&CreatedAppPasswordPage {
         page: desk.page(&asked, &visit, Some(Tab::AppPasswords), None),
@@ -195,6 +200,7 @@ pub(super) async fn create(State(desk): State<Arc<Desk>>, asked: Asked, form: Fo
         groups: printed.split(' ').map(str::to_owned).collect(),
         login: Shown::new(visit.address()),
         settings: desk.client_settings(),
+        link: link.map(|url| DeviceLink { qr: qr::svg(&url), url }),
     })
 }
 

@@ -2,7 +2,9 @@
 //! carries its session's form token.
 
 mod app_passwords;
+mod apple;
 mod browsers;
+mod discovery;
 mod factors;
 mod guides;
 mod home;
@@ -54,6 +56,31 @@ pub(super) fn all() -> Router<Arc<Desk>> {
         .route("/guides/{slug}", get(guides::show))
         .route("/language", post(own_files::choose_language))
         .route("/assets/{name}", get(own_files::asset))
+        .route("/apple/profile/{link}", get(apple::show).post(apple::fetch))
+        .route("/.well-known/autoconfig/mail/config-v1.1.xml", get(discovery::autoconfig))
+        .route("/mail/config-v1.1.xml", get(discovery::autoconfig))
+        .route("/autodiscover/autodiscover.xml", get(discovery::about).post(discovery::autodiscover))
+        .route("/Autodiscover/Autodiscover.xml", get(discovery::about).post(discovery::autodiscover))
+}
+
+/// What a device's link begins with.
+pub(super) const BY_LINK: &str = "/apple/profile/";
+
+/// Whether a mail client asks for it, on its own and at the root of whatever host leads here.
+pub(super) fn is_of_clients(path: &str) -> bool {
+    let asked = ["/.well-known/autoconfig/", "/mail/config-", "/autodiscover/", "/Autodiscover/"];
+    asked.iter().any(|begin| path.starts_with(begin))
+}
+
+/// Whether nobody's session is looked at there, so that it matters to nobody where a form comes from: what is answered
+/// follows from what is asked, or from a link that whoever sends the form has to know.
+pub(super) fn is_without_session(path: &str) -> bool {
+    is_of_clients(path) || is_secret(path)
+}
+
+/// Whether the address itself is the secret, that no page may be told of which is opened from there.
+pub(super) fn is_secret(path: &str) -> bool {
+    path.starts_with(BY_LINK)
 }
 
 /// An identifier; whatever is none names nothing.

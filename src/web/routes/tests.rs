@@ -1,5 +1,6 @@
 //! The pages over a real portal, gate and database; the upstream is a list of passwords.
 
+mod devices;
 mod door;
 mod harness;
 mod law;

@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 use super::harness::Site;
 use crate::config::Portal;
 use crate::proxy::Permits;
-use crate::web::{InForce, WebListener};
+use crate::web::{Entrance, EntranceInForce, WebListener};
 
 const HEAD: &str = "Host: anything.example\r\nSec-Fetch-Site: same-origin\r\n";
 
@@ -52,16 +52,20 @@ fn portal(public_url: &str, balancers: &str) -> Portal {
     Portal { public_url: public_url.to_owned(), listen: None, proxy_protocol_from }
 }
 
-/// Without TLS, for strangers who come straight here.
-fn in_clear() -> InForce {
-    InForce::new(&portal("http://localhost", ""), certificate().0)
+fn entrance(portal: &Portal, tls: Arc<ServerConfig>) -> Arc<Entrance> {
+    Arc::new(Entrance::new(portal, tls))
 }
 
-async fn open(site: &Site, in_force: InForce) -> Door {
+/// Without TLS, for strangers who come straight here.
+fn in_clear() -> EntranceInForce {
+    EntranceInForce::new(entrance(&portal("http://localhost", ""), certificate().0))
+}
+
+async fn open(site: &Site, in_force: EntranceInForce) -> Door {
     open_within(site, Permits::new(100, 100), in_force).await
 }
 
-async fn open_within(site: &Site, permits: Permits, in_force: InForce) -> Door {
+async fn open_within(site: &Site, permits: Permits, in_force: EntranceInForce) -> Door {
     let listener = WebListener::at(tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap());
     let (address, (close, closing)) = (listener.address().unwrap(), watch::channel(false));
     let serving = tokio::spawn(listener.serve_within(permits, site.web.clone(), in_force, closing));
@@ -89,13 +93,13 @@ async fn a_page_is_served_over_tls_and_the_next_connection_sees_the_next_certifi
     let site = Site::open().await;
     let ((first, trusting_first), (second, trusting_second)) = (certificate(), certificate());
     let secure = portal("https://mail.example.org", "");
-    let in_force = InForce::new(&secure, first);
+    let in_force = EntranceInForce::new(entrance(&secure, first));
     let door = open(&site, in_force.clone()).await;
     let request = format!("GET /sign-in HTTP/1.1\r\n{HEAD}Connection: close\r\n\r\n");
     let answer = said(shake(&trusting_first, door.address).await.unwrap(), &request).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(!answer.contains("anything.example"), "nobody's `Host` leads anywhere");
-    in_force.adopt(&secure, second);
+    in_force.adopt(entrance(&secure, second));
     assert!(shake(&trusting_first, door.address).await.is_err());
     assert!(shake(&trusting_second, door.address).await.is_ok());
     let plain = said(TcpStream::connect(door.address).await.unwrap(), &request).await;
@@ -168,12 +172,15 @@ async fn where_all_places_are_taken_the_network_that_holds_most_makes_room() {
 #[tokio::test]
 async fn a_balancer_says_whom_it_passes_on_and_nobody_else_may() {
     let site = Site::open().await;
-    let balanced = InForce::new(&portal("http://localhost", "127.0.0.0/24"), certificate().0);
+    let balanced =
+        EntranceInForce::new(entrance(&portal("http://localhost", "127.0.0.0/24"), certificate().0));
     let door = open_within(&site, Permits::new(100, 1), balanced.clone()).await;
     let header = |client: &str| format!("PROXY TCP4 {client} 192.0.2.1 51234 443\r\n");
     let connect = async || TcpStream::connect(door.address).await.unwrap();
     let mut held = connect().await;
-    held.write_all((header("198.51.100.1") + "GET /sign-in HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).await.unwrap();
+    held.write_all((header("198.51.100.1") + "GET /sign-in HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
     assert!(held.read(&mut [0; 64]).await.unwrap() > 0);
     let same = said(connect().await, &(header("198.51.100.1") + PAGE)).await;
     assert_eq!(same, "", "its network holds as many as it may");
@@ -181,7 +188,7 @@ async fn a_balancer_says_whom_it_passes_on_and_nobody_else_may() {
     assert!(other.starts_with("HTTP/1.1 200 OK\r\n"), "{other}");
     assert_eq!(said(connect().await, PAGE).await, "", "a balancer that says nothing is not served");
 
-    balanced.adopt(&portal("http://localhost", ""), certificate().0);
+    balanced.adopt(entrance(&portal("http://localhost", ""), certificate().0));
     let spoofed = said(connect().await, &(header("198.51.100.3") + PAGE)).await;
     assert!(!spoofed.contains("200 OK") && !spoofed.contains("198.51.100.3"), "{spoofed}");
     assert!(said(connect().await, PAGE).await.starts_with("HTTP/1.1 200 OK\r\n"));

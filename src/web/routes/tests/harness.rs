@@ -9,11 +9,14 @@ use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use regex::Regex;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::sign::CertifiedKey;
 
 use crate::base::{ClientAddress, Clock, Language};
+use crate::config::Config;
 use crate::portal::testing;
 use crate::store::Store;
-use crate::web::Web;
+use crate::web::{CertificateInForce, Web};
 
 pub(super) use crate::portal::testing::{ALICE, BOB, MAILBOX};
 
@@ -24,6 +27,15 @@ pub(super) struct Site {
     behind: testing::Site,
 }
 
+/// A certificate for the portal's name, that nobody knows.
+fn certificate() -> CertificateInForce {
+    let made = rcgen::generate_simple_self_signed(["mail.example.org".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let certified = CertifiedKey::from_der(vec![made.cert.der().clone()], key, &provider).unwrap();
+    CertificateInForce::new(Arc::new(certified))
+}
+
 impl Site {
     pub(super) async fn open() -> Self {
         Self::with("").await
@@ -31,10 +43,20 @@ impl Site {
 
     /// With `more` behind the configuration.
     pub(super) async fn with(more: &str) -> Self {
-        let behind = testing::Site::with(more, |_| ()).await;
+        Self::over(testing::Site::with(more, |_| ()).await)
+    }
+
+    /// With pages that begin at `base`.
+    pub(super) async fn below(base: &str) -> Self {
+        let change = |config: &mut Config| config.portal.as_mut().unwrap().public_url += base;
+        Self::over(testing::Site::with("", change).await)
+    }
+
+    fn over(behind: testing::Site) -> Self {
         let store = behind.store().clone();
         let clock: Arc<dyn Clock> = behind.clock.clone();
-        Self { web: Web::new(Arc::clone(&behind.portal), clock, Language::English), store, behind }
+        let web = Web::new(Arc::clone(&behind.portal), clock, Language::English, certificate());
+        Self { web, store, behind }
     }
 
     pub(super) fn later(&self, seconds: u64) {
@@ -119,7 +141,11 @@ impl Browser<'_> {
     }
 
     pub(super) async fn sign_in(&mut self, name: &str, password: &str) -> Seen {
-        self.post_bare("/sign-in", &[("login", name), ("password", password)], Some("same-origin")).await
+        self.sign_in_at("/sign-in", name, password).await
+    }
+
+    pub(super) async fn sign_in_at(&mut self, path: &str, name: &str, password: &str) -> Seen {
+        self.post_bare(path, &[("login", name), ("password", password)], Some("same-origin")).await
     }
 
     /// A page of this session, for the token in it.
@@ -127,7 +153,7 @@ impl Browser<'_> {
         self.get("/guides").await.form_token()
     }
 
-    async fn ask(&mut self, mut request: Request<Body>) -> Seen {
+    pub(super) async fn ask(&mut self, mut request: Request<Body>) -> Seen {
         let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let headers = request.headers_mut();
         headers.insert("cookie", cookies.join("; ").parse().unwrap());
@@ -159,13 +185,15 @@ pub(super) struct Seen {
     pub(super) status: StatusCode,
     pub(super) headers: axum::http::HeaderMap,
     pub(super) text: String,
+    pub(super) body: Vec<u8>,
 }
 
 impl Seen {
     async fn of(answer: Response<Body>) -> Self {
         let (parts, body) = answer.into_parts();
-        let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
-        Self { status: parts.status, headers: parts.headers, text }
+        let body = body.collect().await.unwrap().to_bytes().to_vec();
+        let text = String::from_utf8_lossy(&body).into_owned();
+        Self { status: parts.status, headers: parts.headers, text, body }
     }
 
     /// Where it leads, if it leads somewhere.

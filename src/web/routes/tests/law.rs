@@ -15,6 +15,7 @@ fn routes() -> Vec<(String, bool, bool)> {
             let path = route.split('"').nth(1).unwrap();
             let path = path.replace("{id}", "0193a1c2-0000-7000-8000-000000000001");
             let path = path.replace("{slug}", "foxmail").replace("{name}", "style.css");
+            let path = path.replace("{link}", &"A".repeat(43));
             (path, route.contains("get("), route.contains("post("))
         })
         .collect();
@@ -28,11 +29,57 @@ fn is_public(path: &str) -> bool {
     path == "/sign-in" || path == "/language" || path.starts_with("/guides") || path.starts_with("/assets/")
 }
 
+/// For mail clients, and for devices that hold a link: no session is looked at there.
+fn needs_no_session(path: &str) -> bool {
+    let known = [
+        "/.well-known/autoconfig/mail/config-v1.1.xml",
+        "/mail/config-v1.1.xml",
+        "/autodiscover/autodiscover.xml",
+        "/Autodiscover/Autodiscover.xml",
+    ];
+    known.contains(&path) || path.starts_with("/apple/profile/")
+}
+
+#[tokio::test]
+async fn what_needs_no_session_answers_everybody_alike() {
+    let site = Site::open().await;
+    let (mut nobody, mut alice) = (site.browser(), site.signed_in(ALICE).await);
+    let before = alice.cookies.clone();
+    let mut found = 0;
+    for (path, gets, posts) in routes().into_iter().filter(|(path, ..)| needs_no_session(path)) {
+        found += 1;
+        let mut answers = Vec::new();
+        if gets {
+            answers.push((nobody.get(&path).await, alice.get(&path).await));
+        }
+        if posts {
+            for from in [None, Some("cross-site"), Some("same-origin")] {
+                let fields = [("login", ALICE), ("password", MAILBOX)];
+                answers.push((
+                    nobody.post_bare(&path, &fields, from).await,
+                    alice.post_bare(&path, &fields, from).await,
+                ));
+            }
+        }
+        for (of_nobody, of_alice) in answers {
+            assert!(of_nobody.status.is_client_error(), "{path}: nothing is asked for");
+            assert_eq!((of_nobody.status, &of_nobody.body), (of_alice.status, &of_alice.body), "{path}");
+            assert!(!of_alice.text.contains(ALICE), "{path}");
+            for seen in [of_nobody, of_alice] {
+                assert!(seen.headers.get("set-cookie").is_none(), "{path}");
+                assert_eq!(seen.headers["cache-control"], "no-store", "{path}");
+            }
+        }
+    }
+    assert_eq!(found, 5);
+    assert!(nobody.cookies.is_empty() && alice.cookies == before);
+}
+
 #[tokio::test]
 async fn who_is_not_signed_in_sees_nothing_but_the_way_in() {
     let site = Site::open().await;
     let mut nobody = site.browser();
-    for (path, gets, posts) in routes() {
+    for (path, gets, posts) in routes().into_iter().filter(|(path, ..)| !needs_no_session(path)) {
         if gets {
             let seen = nobody.get(&path).await;
             let way_in = seen.leads_to().is_some_and(|to| to.starts_with("/sign-in"));
@@ -52,7 +99,7 @@ async fn no_form_of_another_site_or_another_session_does_anything() {
     let mut alice = site.signed_in(ALICE).await;
     let of_bob = site.signed_in(BOB).await.token().await;
     for (path, _, posts) in routes() {
-        if !posts {
+        if !posts || needs_no_session(&path) {
             continue;
         }
         let mut from_elsewhere = Vec::new();
@@ -82,7 +129,7 @@ async fn no_step_can_be_left_out() {
     let mut browser = site.browser();
     assert_eq!(browser.sign_in(ALICE, MAILBOX).await.leads_to(), Some("/second-factor"));
     for (path, gets, posts) in routes() {
-        if is_public(&path) || path == "/sign-out" || path == "/second-factor" {
+        if is_public(&path) || needs_no_session(&path) || path == "/sign-out" || path == "/second-factor" {
             continue;
         }
         if gets {
@@ -110,7 +157,7 @@ async fn what_changes_something_wants_a_fresh_verification_and_goes_on_after_it(
     let token = browser.token().await;
     for (path, _, posts) in routes() {
         let lasts = ["/sign-out", "/verify", "/second-factor", "/trust"];
-        if posts && !is_public(&path) && !lasts.contains(&&*path) {
+        if posts && !is_public(&path) && !needs_no_session(&path) && !lasts.contains(&&*path) {
             let seen = browser.post(&path, &[("name", "x"), ("protocol", "imap")], &token).await;
             let to = seen.leads_to().unwrap_or_else(|| panic!("{path}: {}", seen.status));
             assert!(to == "/verify" || to.starts_with("/verify?to=%2F"), "{path}: {to}");
@@ -186,9 +233,18 @@ async fn no_address_is_a_side_door_past_the_limits() {
 async fn every_answer_tells_the_browser_what_it_must_not_do() {
     let site = Site::open().await;
     let mut alice = site.signed_in(ALICE).await;
-    for path in
-        ["/", "/nothing", "/assets/style.css", "/guides/none", "/app-passwords/%ff", "/%00", "/sign-out"]
-    {
+    for path in [
+        "/",
+        "/nothing",
+        "/assets/style.css",
+        "/guides/none",
+        "/app-passwords/%ff",
+        "/%00",
+        "/sign-out",
+        "/apple/profile/x",
+        "/apple/profile/%ff",
+        "/mail/config-v1.1.xml?emailaddress=x@example.org",
+    ] {
         let seen = alice.get(path).await;
         let headers = &seen.headers;
         assert!(
@@ -197,6 +253,8 @@ async fn every_answer_tells_the_browser_what_it_must_not_do() {
         );
         assert_eq!(headers["strict-transport-security"], "max-age=63072000");
         assert_eq!(headers["x-content-type-options"], "nosniff");
+        let referrers = if path.starts_with("/apple") { "no-referrer" } else { "same-origin" };
+        assert_eq!(headers["referrer-policy"], referrers, "{path}");
         let kept = headers["cache-control"].to_str().unwrap();
         assert_eq!(kept.starts_with("public"), path.starts_with("/assets/"), "{path}");
         let page = seen.status == StatusCode::OK || seen.text.starts_with("<!doctype html>");
