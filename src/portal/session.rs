@@ -29,7 +29,7 @@ const AT_MOST: Duration = Duration::from_secs(12 * 3600);
 const FRESH: Duration = Duration::from_secs(10 * 60);
 
 /// How many sessions an account has at a time, sign-ins that are under way among them.
-const SESSIONS_MAX: u32 = 32;
+const SESSIONS_MAX: u32 = 64;
 
 /// How many sign-ins are ended at a time.
 const UNFINISHED_MAX: u32 = 100;

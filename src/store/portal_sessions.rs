@@ -29,7 +29,9 @@ name_statements! {
     DELETE = "DELETE FROM portal_sessions WHERE token = $1 RETURNING id";
     DELETE_BY_ID = "DELETE FROM portal_sessions WHERE account = $1 AND id = $2";
     LIST = concat!("SELECT ", columns!(), " FROM portal_sessions WHERE account = $1 ORDER BY seen_at DESC, id");
-    PRUNE = "DELETE FROM portal_sessions WHERE expires_at <= $1 OR (step = $2 AND seen_at <= $3)";
+    PRUNE = "DELETE FROM portal_sessions WHERE expires_at <= $1";
+    /// None was used last before it began: that is what the index knows.
+    PRUNE_IDLE = "DELETE FROM portal_sessions WHERE step = $1 AND began_at <= $2 AND seen_at <= $2";
     /// Those that came as far as `$2` stay before the others, the latest before those that were used before it.
     KEEP = "DELETE FROM portal_sessions WHERE account = $1 AND id NOT IN (SELECT id FROM portal_sessions \
             WHERE account = $1 ORDER BY CASE WHEN step = $2 THEN 0 ELSE 1 END, seen_at DESC, id DESC LIMIT $3)";
@@ -221,8 +223,9 @@ impl Store {
         idle_since: Timestamp,
     ) -> Result<u64, StoreError> {
         on_pool!(self, |pool| {
-            let prune = sqlx::query(PRUNE).bind(now).bind(step).bind(idle_since);
-            prune.execute(pool).await?.rows_affected()
+            let over = sqlx::query(PRUNE).bind(now).execute(pool).await?.rows_affected();
+            let idle = sqlx::query(PRUNE_IDLE).bind(step).bind(idle_since).execute(pool).await?;
+            over + idle.rows_affected()
         })
     }
 
