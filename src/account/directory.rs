@@ -446,6 +446,20 @@ mod tests {
     }
 
     #[test]
+    fn a_domain_is_served_where_its_accounts_lead_somewhere() {
+        let named = directory_of(&[Upstream {
+            domain_aliases: vec![domain("old.example.org")],
+            ..upstream("legacy", &["example.org"])
+        }]);
+        for (name, served) in [("example.org", true), ("old.example.org", true), ("sub.example.org", false)] {
+            assert_eq!(named.serves(&domain(name)), served, "{name}");
+        }
+        assert!(directory().serves(&domain("anything.example")), "the rest");
+        let nameless = Upstream { login: LoginRewrite::LocalPart, ..upstream("nameless", &["*"]) };
+        assert!(!directory_of(&[nameless]).serves(&domain("anything.example")), "whose would they be?");
+    }
+
+    #[test]
     fn a_separator_that_only_folding_makes_is_refused_too() {
         let directory = directory_of(&[Upstream {
             credential: master(MasterStyle::Separator('`')),
