@@ -183,10 +183,10 @@ impl Directory {
         Ok(self.fold(login, self.default_domain_among(|_| true))?.1)
     }
 
-    /// Whether accounts of `domain` lead to any upstream.
+    /// The upstream that accounts of `domain` lead to, if there is one.
     #[must_use]
-    pub fn serves(&self, domain: &Domain) -> bool {
-        self.route(domain).is_some()
+    pub fn upstream_of(&self, domain: &Domain) -> Option<&UpstreamName> {
+        self.route(domain).map(|(upstream, _)| &upstream.name)
     }
 
     /// What a bare local part means to whoever means some of the upstreams.
@@ -451,12 +451,16 @@ mod tests {
             domain_aliases: vec![domain("old.example.org")],
             ..upstream("legacy", &["example.org"])
         }]);
-        for (name, served) in [("example.org", true), ("old.example.org", true), ("sub.example.org", false)] {
-            assert_eq!(named.serves(&domain(name)), served, "{name}");
+        let of =
+            |directory: &Directory, name| directory.upstream_of(&domain(name)).map(|name| name.0.clone());
+        for (name, upstream) in
+            [("example.org", Some("legacy")), ("old.example.org", Some("legacy")), ("sub.example.org", None)]
+        {
+            assert_eq!(of(&named, name).as_deref(), upstream, "{name}");
         }
-        assert!(directory().serves(&domain("anything.example")), "the rest");
+        assert_eq!(of(&directory(), "anything.example").as_deref(), Some("rest"));
         let nameless = Upstream { login: LoginRewrite::LocalPart, ..upstream("nameless", &["*"]) };
-        assert!(!directory_of(&[nameless]).serves(&domain("anything.example")), "whose would they be?");
+        assert_eq!(of(&directory_of(&[nameless]), "anything.example"), None, "whose would they be?");
     }
 
     #[test]
