@@ -1000,7 +1000,7 @@ async fn of_many_who_fetch_a_profile_one_gets_it(database: Database) {
         async move { store.take_profile(&id, at(100)).await.unwrap() }
     })
     .await;
-    assert_eq!(taken.into_iter().flatten().collect::<Vec<_>>(), [first.clone()]);
+    assert_eq!(taken.into_iter().flatten().collect::<Vec<_>>(), std::slice::from_ref(&first));
     assert_eq!(store.profile(&first.id, at(1)).await.unwrap(), None);
     assert_eq!(store.profile(&second.id, at(102)).await.unwrap(), None, "its time is over");
     assert_eq!(store.take_profile(&second.id, at(102)).await.unwrap(), None);

@@ -183,10 +183,10 @@ impl Directory {
         Ok(self.fold(login, self.default_domain_among(|_| true))?.1)
     }
 
-    /// Whether accounts of `domain` lead to any upstream.
+    /// The upstream that accounts of `domain` lead to, if there is one.
     #[must_use]
-    pub fn serves(&self, domain: &Domain) -> bool {
-        self.route(domain).is_some()
+    pub fn upstream_of(&self, domain: &Domain) -> Option<&UpstreamName> {
+        self.route(domain).map(|(upstream, _)| &upstream.name)
     }
 
     /// What a bare local part means to whoever means some of the upstreams.
@@ -443,6 +443,24 @@ mod tests {
     #[case("carol+x@elsewhere.example", NameRefused::SubAddress)]
     fn a_name_that_could_be_another_one_is_refused(#[case] typed: &str, #[case] why: NameRefused) {
         assert_eq!(locate(&directory(), typed), Err(why));
+    }
+
+    #[test]
+    fn a_domain_is_served_where_its_accounts_lead_somewhere() {
+        let named = directory_of(&[Upstream {
+            domain_aliases: vec![domain("old.example.org")],
+            ..upstream("legacy", &["example.org"])
+        }]);
+        let of =
+            |directory: &Directory, name| directory.upstream_of(&domain(name)).map(|name| name.0.clone());
+        for (name, upstream) in
+            [("example.org", Some("legacy")), ("old.example.org", Some("legacy")), ("sub.example.org", None)]
+        {
+            assert_eq!(of(&named, name).as_deref(), upstream, "{name}");
+        }
+        assert_eq!(of(&directory(), "anything.example").as_deref(), Some("rest"));
+        let nameless = Upstream { login: LoginRewrite::LocalPart, ..upstream("nameless", &["*"]) };
+        assert_eq!(of(&directory_of(&[nameless]), "anything.example"), None, "whose would they be?");
     }
 
     #[test]

@@ -162,6 +162,20 @@ mod tests {
     }
 
     #[test]
+    fn host_and_port_follow_from_the_url() {
+        for (url, host, port) in [
+            ("https://mail.example.org", "mail.example.org", 443),
+            ("https://mail.example.org:8443/portal", "mail.example.org", 8443),
+            ("http://127.0.0.1/x", "127.0.0.1", 80),
+            ("http://[::1]:8080", "[::1]", 8080),
+            ("https://[2001:db8::1]", "[2001:db8::1]", 443),
+        ] {
+            let portal = Portal { public_url: url.to_owned(), listen: None };
+            assert_eq!((portal.host(), portal.port()), (host, port), "{url}");
+        }
+    }
+
+    #[test]
     fn a_portal_without_tls_is_for_this_machine_alone() {
         let check = |url: &str, listen: &str| {
             let text = format!("public_url = {url:?}\nlisten = {listen:?}");

@@ -55,11 +55,21 @@ impl Facts {
         }
     }
 
-    fn carries(&self, name: &str) -> bool {
+    /// Whether it is good for `name`, in lower case.
+    pub(super) fn carries(&self, name: &str) -> bool {
         // A wildcard stands for exactly one label, RFC 9525 section 6.3.
         let wildcard = name.split_once('.').map(|(_, rest)| format!("*.{rest}"));
         self.names.iter().any(|carried| carried == name || Some(carried) == wildcard.as_ref())
     }
+}
+
+/// Whether any certificate is good for `name`, in lower case, whatever its dates.
+pub(super) fn any_carries(config: &Config, name: &str) -> bool {
+    let leaf = |files: &CertificateFiles| {
+        let chain = read_certificates(&files.cert).ok()?;
+        Facts::read(chain.first()?)
+    };
+    config.certificates.iter().filter_map(leaf).any(|facts| facts.carries(name))
 }
 
 pub(super) fn look(config: &Config, clock: &dyn Clock, report: &mut Report) {

@@ -1,5 +1,5 @@
 //! What DNS says: whether the name that clients are set up with leads here, and the records by which they find the
-//! gate by themselves (SRV, RFC 6186 and RFC 8314 section 5.1).
+//! gate by themselves (SRV, RFC 6186 and RFC 8314 section 5.1; where there is a portal, those of Outlook and Thunderbird).
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -14,19 +14,21 @@ use crate::base::{Domain, Protocol};
 use crate::config::{Config, DomainPattern, ListenerTls};
 use crate::proxy::examine::is_this_machine;
 
+mod autoconfig;
+
 const AREA: Area = Area::Names;
 
 /// For each question, once more if nobody answers.
 const ANSWER_MAX: Duration = Duration::from_secs(3);
 
-/// A service as clients look for it, and the port where the gate has it.
+/// A service as clients look for it, and where it is.
 struct Service {
     name: &'static str,
-    port: u16,
+    at: Target,
 }
 
-/// Where a record leads.
-#[derive(Debug, PartialEq, Eq)]
+/// Where a record leads; the host in lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Target {
     host: String,
     port: u16,
@@ -43,7 +45,10 @@ pub(super) async fn look(config: &Config, manner: &Manner, report: &mut Report) 
     look_at_hostname(&config.server.hostname, &resolver, report).await;
     let services = services(config);
     for domain in domains(config) {
-        look_at_domain(&domain, &config.server.hostname, &services, &resolver, report).await;
+        look_at_domain(&domain, &services, &resolver, report).await;
+        if let Some(portal) = &config.portal {
+            autoconfig::look(&domain, portal, config, &resolver, report).await;
+        }
     }
 }
 
@@ -108,7 +113,7 @@ async fn look_at_hostname(hostname: &str, resolver: &TokioResolver, report: &mut
     }
 }
 
-/// Implicit TLS first, as RFC 8314 section 3 prefers.
+/// Implicit TLS first, as RFC 8314 section 3 prefers; of several ports the one that clients know.
 fn services(config: &Config) -> Vec<Service> {
     let all = [
         (Protocol::Imap, ListenerTls::Implicit, "_imaps._tcp"),
@@ -120,10 +125,23 @@ fn services(config: &Config) -> Vec<Service> {
     ];
     let service = |(protocol, tls, name)| {
         let fits = |listener: &&crate::config::Listener| (listener.protocol, listener.tls) == (protocol, tls);
-        let listener = config.listeners.iter().find(fits)?;
-        Some(Service { name, port: listener.address.port() })
+        let ports = config.listeners.iter().filter(fits).map(|listener| listener.address.port());
+        // Port 25 is for other servers.
+        let port = ports.min_by_key(|port| (*port == 25, *port))?;
+        let host = config.server.hostname.to_ascii_lowercase();
+        Some(Service { name, at: Target { host, port } })
     };
-    all.into_iter().filter_map(service).collect()
+    let mail = all.into_iter().filter_map(service);
+    let portal = config.portal.as_ref().filter(|portal| is_name(portal.host())).map(|portal| Service {
+        name: "_autodiscover._tcp",
+        at: Target { host: portal.host().to_ascii_lowercase(), port: portal.port() },
+    });
+    mail.chain(portal).collect()
+}
+
+/// No record leads to an address.
+fn is_name(host: &str) -> bool {
+    host.trim_matches(['[', ']']).parse::<IpAddr>().is_err()
 }
 
 /// Those that clients have in their addresses; `*` names none.
@@ -146,12 +164,11 @@ fn domains(config: &Config) -> Vec<Domain> {
 
 async fn look_at_domain(
     domain: &Domain,
-    hostname: &str,
     services: &[Service],
     resolver: &TokioResolver,
     report: &mut Report,
 ) {
-    let (mut right, mut missing, mut astray) = (vec![], vec![], vec![]);
+    let (mut right, mut missing, mut astray, mut instead) = (vec![], vec![], vec![], vec![]);
     for service in services {
         let name = format!("{}.{domain}", service.name);
         match targets(&name, resolver).await {
@@ -160,18 +177,16 @@ async fn look_at_domain(
                 report.doubtful(AREA, domain.as_str(), found, "does this machine's name server answer?");
                 return;
             }
-            Ok(targets) if targets.is_empty() => missing.push(record(&name, service.port, hostname)),
+            Ok(targets) if targets.is_empty() => missing.push(record(&name, &service.at)),
             Ok(targets) => {
-                let here = |target: &Target| {
-                    target.host == hostname.to_ascii_lowercase() && target.port == service.port
-                };
-                if targets.iter().all(here) {
+                if targets.iter().all(|target| *target == service.at) {
                     right.push(service.name);
                 } else {
-                    let elsewhere = targets.iter().filter(|target| !here(target));
+                    let elsewhere = targets.iter().filter(|target| **target != service.at);
                     let elsewhere: Vec<_> =
                         elsewhere.map(|target| format!("{}:{}", target.host, target.port)).collect();
                     astray.push(format!("{} leads to {}", service.name, elsewhere.join(", ")));
+                    instead.push(record(&name, &service.at));
                 }
             }
         }
@@ -181,7 +196,7 @@ async fn look_at_domain(
     }
     if !astray.is_empty() {
         let found = format!("{}: clients that look for it there go around the gate", astray.join("; "));
-        let hint = format!("let these lead to {hostname}");
+        let hint = format!("let these lead to the gate:\n{}", instead.join("\n"));
         report.doubtful(AREA, domain.as_str(), found, hint);
     }
     if !missing.is_empty() {
@@ -195,8 +210,8 @@ async fn look_at_domain(
     }
 }
 
-fn record(name: &str, port: u16, hostname: &str) -> String {
-    format!("{name}. 3600 IN SRV 0 1 {port} {hostname}.")
+fn record(name: &str, at: &Target) -> String {
+    format!("{name}. 3600 IN SRV 0 1 {} {}.", at.port, at.host)
 }
 
 async fn targets(name: &str, resolver: &TokioResolver) -> Result<Vec<Target>, String> {

@@ -122,10 +122,10 @@ impl Authenticator {
         self.gate.rules().when_full
     }
 
-    /// Whether accounts of `domain` lead anywhere.
+    /// The upstream that accounts of `domain` lead to, if there is one.
     #[must_use]
-    pub fn serves(&self, domain: &Domain) -> bool {
-        self.gate.rules().directory.serves(domain)
+    pub fn upstream_of(&self, domain: &Domain) -> Option<UpstreamName> {
+        self.gate.rules().directory.upstream_of(domain).cloned()
     }
 
     /// Judges one attempt; what it refuses is recorded already.

@@ -34,7 +34,7 @@ use crate::account::MailboxCheck;
 use crate::app_password::AppPasswords;
 use crate::audit::event::Actor;
 use crate::audit::{Audit, Author};
-use crate::base::{Clock, Domain, SiteKey};
+use crate::base::{Clock, Domain, SiteKey, UpstreamName};
 use crate::factor::{Factors, TrustedDevices};
 use crate::gate::{Authenticator, Browser, Finishing, LiveSessions};
 use crate::meters::Meters;
@@ -111,10 +111,11 @@ impl Portal {
         self.on.gate.meters()
     }
 
-    /// Whether accounts of `domain` lead anywhere. Everybody may ask: what it says of one address it says of all.
+    /// The upstream of accounts of `domain`, if it is one that is served. Everybody may ask: what it says of one address it
+    /// says of all.
     #[must_use]
-    pub fn serves(&self, domain: &Domain) -> bool {
-        self.on.gate.serves(domain)
+    pub fn upstream_of(&self, domain: &Domain) -> Option<UpstreamName> {
+        self.on.gate.upstream_of(domain)
     }
 
     /// Something is being done that goes on when its browser is gone: the end of the process waits for it.

@@ -11,9 +11,9 @@ use super::{Broken, Fresh, Portal};
 use crate::app_password::{Created, Scope};
 use crate::audit::Event;
 use crate::base::key::Purpose;
-use crate::base::{AccountId, AppPasswordId, Protocol, Secret, Token, aead};
+use crate::base::{AccountId, AppPasswordId, Domain, Protocol, Secret, Token, UpstreamName, aead};
 use crate::gate::Browser;
-use crate::store::{AccountState, ProfileRecord};
+use crate::store::{AccountRecord, AccountState, ProfileRecord};
 
 /// How long it waits.
 pub const WAITS: Duration = Duration::from_secs(5 * 60);
@@ -29,6 +29,8 @@ pub struct Profile {
     pub account: AccountId,
     /// Which app password it is.
     pub app_password: AppPasswordId,
+    /// Where its mailbox is.
+    pub upstream: UpstreamName,
     /// The user name and mail address.
     pub address: String,
     /// The app password as it is printed.
@@ -48,8 +50,10 @@ impl Portal {
         scope: &Scope,
     ) -> Result<Option<Token>, Broken> {
         let Fresh(visit) = fresh;
-        let settings = self.settings();
-        let can = |protocol| settings.best_door(protocol).is_some() && scope.protocols.contains(protocol);
+        let (settings, upstream) = (self.settings(), self.upstream_of_account(&visit.account));
+        let can = |protocol| {
+            settings.best_door(protocol, &upstream).is_some() && scope.protocols.contains(protocol)
+        };
         if !can(Protocol::Imap) || !can(Protocol::Smtp) {
             return Ok(None);
         }
@@ -119,8 +123,15 @@ impl Portal {
             account: record.account,
             app_password: record.app_password,
             address: standing.account.address.to_string(),
+            upstream: self.upstream_of_account(&standing.account),
             password,
         }))
+    }
+
+    /// Where the account's mailbox is now.
+    fn upstream_of_account(&self, account: &AccountRecord) -> UpstreamName {
+        let by_domain = || self.upstream_of(&Domain::parse(account.address.domain()).ok()?);
+        account.bound_upstream.clone().or_else(by_domain).unwrap_or_else(|| account.upstream.clone())
     }
 
     /// The link's part and the site's: whoever can write the database makes no profile either.

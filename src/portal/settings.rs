@@ -1,7 +1,7 @@
 //! What the configuration says that the portal goes by.
 
 use crate::base::{Protocol, UpstreamName};
-use crate::config::{Config, ListenerTls, Policies, Policy, UpstreamCredential};
+use crate::config::{Config, Listener, ListenerTls, Policies, Policy, UpstreamCredential};
 use crate::store::AccountRecord;
 
 /// Of one reading of the configuration.
@@ -19,6 +19,10 @@ pub struct Settings {
     pub(super) audit_directory: std::path::PathBuf,
     /// Upstreams that hear mailbox passwords which are sealed to app passwords.
     sealed: Vec<UpstreamName>,
+    /// Doors that lead to some upstreams only, and to which.
+    limited: Vec<(Door, Vec<UpstreamName>)>,
+    /// What an upstream does not speak.
+    unspoken: Vec<(UpstreamName, Protocol)>,
 }
 
 /// A port for mail clients.
@@ -36,15 +40,18 @@ impl Settings {
     /// Of `config`; `None` where it has no portal.
     #[must_use]
     pub fn of(config: &Config) -> Option<Self> {
-        let mut doors: Vec<Door> = config
-            .listeners
-            .iter()
-            .map(|listener| Door {
-                protocol: listener.protocol,
-                implicit: listener.tls == ListenerTls::Implicit,
-                port: listener.address.port(),
-            })
-            .collect();
+        let door = |listener: &Listener| Door {
+            protocol: listener.protocol,
+            implicit: listener.tls == ListenerTls::Implicit,
+            port: listener.address.port(),
+        };
+        let limited = config.listeners.iter().filter(|listener| !listener.upstreams.is_empty());
+        let limited = limited.map(|listener| (door(listener), listener.upstreams.clone())).collect();
+        let unspoken = config.upstreams.iter().flat_map(|upstream| {
+            let silent = Protocol::ALL.into_iter().filter(|protocol| upstream.endpoint(*protocol).is_none());
+            silent.map(|protocol| (upstream.name.clone(), protocol))
+        });
+        let mut doors: Vec<Door> = config.listeners.iter().map(door).collect();
         // TLS from the first byte, as RFC 8314 section 3 prefers; port 25 is for other servers.
         doors.sort_by_key(|door| (door.protocol, !door.implicit, door.port == 25, door.port));
         doors.dedup();
@@ -59,21 +66,30 @@ impl Settings {
             policies: config.policies.clone(),
             audit_directory: config.audit.directory.clone(),
             sealed: sealed.map(|upstream| upstream.name.clone()).collect(),
+            limited,
+            unspoken: unspoken.collect(),
         })
     }
 
-    /// The door that a client should take for `protocol`, if there is one.
+    /// The door that a client should take for `protocol` to get to `upstream`, if there is one.
     #[must_use]
-    pub fn best_door(&self, protocol: Protocol) -> Option<Door> {
-        self.doors.iter().copied().find(|door| door.protocol == protocol)
+    pub fn best_door(&self, protocol: Protocol, upstream: &UpstreamName) -> Option<Door> {
+        self.doors.iter().copied().find(|door| door.protocol == protocol && self.leads(*door, upstream))
     }
 
-    /// Doors that a client may try by itself, one of each kind, the best of each protocol first.
+    /// Doors that a client may try by itself to get to `upstream`, one of each kind, the best of each protocol first.
     #[must_use]
-    pub fn doors_to_try(&self) -> Vec<Door> {
+    pub fn doors_to_try(&self, upstream: &UpstreamName) -> Vec<Door> {
         let mut doors = self.doors.clone();
+        doors.retain(|door| self.leads(*door, upstream));
         doors.dedup_by_key(|door| (door.protocol, door.implicit));
         doors
+    }
+
+    fn leads(&self, door: Door, upstream: &UpstreamName) -> bool {
+        let mut limits = self.limited.iter().filter(|(limited, _)| *limited == door).peekable();
+        let open = limits.peek().is_none() || limits.any(|(_, to)| to.contains(upstream));
+        open && !self.unspoken.contains(&(upstream.clone(), door.protocol))
     }
 
     /// The rules for `account`.
@@ -84,5 +100,78 @@ impl Settings {
     /// Whether mailbox passwords for this upstream are sealed to app passwords.
     pub(super) fn seals(&self, upstream: &UpstreamName) -> bool {
         self.sealed.contains(upstream)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    const CONFIG: &str = r#"
+[server]
+hostname = "mail.example.org"
+data_dir = "/nowhere"
+[database]
+url = "sqlite:///nowhere/mailward.db"
+[audit]
+directory = "/nowhere/audit"
+[[tls.certificate]]
+cert = "/nowhere/cert.pem"
+key = "/nowhere/key.pem"
+[[listener]]
+protocol = "imap"
+address = "[::]:143"
+tls = "starttls"
+[[listener]]
+protocol = "imap"
+address = "[::]:993"
+tls = "implicit"
+upstreams = ["one"]
+[[listener]]
+protocol = "smtp"
+address = "[::]:25"
+tls = "starttls"
+[[listener]]
+protocol = "smtp"
+address = "[::]:587"
+tls = "starttls"
+[[listener]]
+protocol = "smtp"
+address = "[::]:994"
+tls = "implicit"
+[[listener]]
+protocol = "smtp"
+address = "[::]:465"
+tls = "implicit"
+[[upstream]]
+name = "one"
+domains = ["one.example"]
+accounts = "first-login"
+imap = { address = ["127.0.0.1:143"], tls = "none" }
+smtp = { address = ["127.0.0.1:587"], tls = "none" }
+[[upstream]]
+name = "two"
+domains = ["two.example"]
+accounts = "first-login"
+imap = { address = ["127.0.0.1:143"], tls = "none" }
+[portal]
+public_url = "https://mail.example.org"
+"#;
+
+    #[test]
+    fn a_client_is_led_to_the_best_door_of_its_own_upstream() {
+        let config = Config::parse(CONFIG, Path::new("/nowhere/mailward.toml")).unwrap();
+        let settings = Settings::of(&config).unwrap();
+        let ports = |upstream: &str| {
+            let upstream = UpstreamName(upstream.to_owned());
+            let tried = settings.doors_to_try(&upstream);
+            let best = Protocol::ALL.map(|protocol| settings.best_door(protocol, &upstream));
+            let best: Vec<_> = best.into_iter().flatten().map(|door| door.port).collect();
+            (best, tried.into_iter().map(|door| door.port).collect::<Vec<_>>())
+        };
+        assert_eq!(ports("one"), (vec![993, 465], vec![993, 143, 465, 587]));
+        assert_eq!(ports("two"), (vec![143], vec![143]), "no way in by 993, and nobody sends there");
     }
 }

@@ -64,7 +64,11 @@ impl Browser {
                     format!("--user-data-dir={}", profile.path().display()),
                     format!("--lang={}", language.tag()),
                 ],
-                "prefs": { "intl.accept_languages": language.tag() },
+                "prefs": {
+                    "intl.accept_languages": language.tag(),
+                    "download.default_directory": profile.path(),
+                    "download.prompt_for_download": false,
+                },
             },
         });
         let serde_json::Value::Object(options) = options else { unreachable!() };
@@ -84,6 +88,11 @@ impl Browser {
     /// Goes to a page of the portal.
     pub(crate) async fn go(&self, path: &str) {
         self.client.goto(&format!("{}{path}", self.at)).await.expect("a page");
+    }
+
+    /// The portal that it stands before.
+    pub(crate) fn portal(&self) -> &str {
+        &self.at
     }
 
     /// Where it is: the path within the portal.
@@ -111,6 +120,11 @@ impl Browser {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         self.find("main").await;
+    }
+
+    /// Presses what matches, which leads to no page.
+    pub(crate) async fn click(&self, css: &str) {
+        self.find(css).await.click().await.unwrap_or_else(|error| panic!("cannot press `{css}`: {error}"));
     }
 
     /// Sends the main form of the page.

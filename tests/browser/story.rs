@@ -42,6 +42,8 @@ async fn whole_way(language: Language) {
     until_seen(browser, &try_it).await;
     browser.picture("try-seen").await;
 
+    sets_up_a_device(&world).await;
+
     browser.go("/second-factors/first").await;
     browser.picture("first-binding").await;
     browser.go("/second-factors/totp").await;
@@ -124,6 +126,32 @@ async fn whole_way(language: Language) {
     browser.go("/").await;
     browser.picture("home-after").await;
     world.browser.close().await;
+}
+
+/// The link beside an app password: a page that takes nothing by being looked at, and a button that works once.
+async fn sets_up_a_device(world: &World) {
+    let browser = &world.browser;
+    world.make_app_password("iPhone").await;
+    assert!(browser.has(".qr svg").await, "for the camera of a phone");
+    let link = browser.attribute("#device-link", "href").await;
+    let link = link.strip_prefix(browser.portal()).expect("a link to the portal").to_owned();
+    for _ in 0..2 {
+        browser.go(&link).await;
+        assert_eq!(browser.read(".device").await, world.legacy.user(0).0);
+    }
+    browser.picture("device").await;
+    // A download leads to no page.
+    browser.click("form.once button").await;
+    let fetched = ["audit", "search", "--event", "profile_fetched"];
+    for _ in 0..60 {
+        if !world.gate.cli(&fetched).success().starts_with("no records") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    }
+    browser.go(&link).await;
+    assert!(!browser.has("form.once").await, "it works once");
+    browser.picture("device-gone").await;
 }
 
 /// The page looks again by itself; this does not wait for that.

@@ -27,8 +27,9 @@ pub(super) async fn autoconfig(State(desk): State<Arc<Desk>>, asked: Asked, head
         Some((_, domain)) => Domain::parse(domain).ok(),
         None => domain_of_host(&headers),
     };
-    let domain = domain.filter(|domain| desk.portal.serves(domain)).ok_or(Stop::Wrong(Wrong::Missing))?;
-    xml(StatusCode::OK, &Autoconfig::new(&domain, &desk.portal.settings()))
+    let domain = domain.ok_or(Stop::Wrong(Wrong::Missing))?;
+    let upstream = desk.portal.upstream_of(&domain).ok_or(Stop::Wrong(Wrong::Missing))?;
+    xml(StatusCode::OK, &Autoconfig::new(&domain, &upstream, &desk.portal.settings()))
 }
 
 /// Which of the domains somebody means who names no address, by the name of the host that he looks for it at. Nothing else
@@ -53,11 +54,14 @@ pub(super) async fn about(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer
 
 fn answered(desk: &Desk, question: Result<Question, Trouble>) -> Answer {
     let served = |question: Question| {
-        let served = Domain::parse(question.address.domain()).is_ok_and(|domain| desk.portal.serves(&domain));
-        if served { Ok(question) } else { Err(Trouble::Domain) }
+        let domain = Domain::parse(question.address.domain()).ok();
+        let upstream = domain.and_then(|domain| desk.portal.upstream_of(&domain));
+        upstream.map(|upstream| (question, upstream)).ok_or(Trouble::Domain)
     };
     match question.and_then(served) {
-        Ok(question) => xml(StatusCode::OK, &autodiscover::Answer::new(&question, &desk.portal.settings())),
+        Ok((question, upstream)) => {
+            xml(StatusCode::OK, &autodiscover::Answer::new(&question, &upstream, &desk.portal.settings()))
+        }
         Err(trouble) => {
             let status = StatusCode::from_u16(trouble.status()).unwrap_or(StatusCode::BAD_REQUEST);
             xml(status, &NoAnswer::new(trouble, desk.clock.now()))

@@ -38,7 +38,8 @@ pub(in crate::web) fn document(
     settings: &Settings,
     words: Words,
 ) -> Option<Zeroizing<Vec<u8>>> {
-    let (receive, send) = (settings.best_door(Protocol::Imap)?, settings.best_door(Protocol::Smtp)?);
+    let best = |protocol| settings.best_door(protocol, &profile.upstream);
+    let (receive, send) = (best(Protocol::Imap)?, best(Protocol::Smtp)?);
     let password = joined(&profile.password);
     let document = Document {
         words,
@@ -85,7 +86,7 @@ mod tests {
     use roxmltree::{Node, ParsingOptions};
 
     use super::*;
-    use crate::base::{AccountId, AppPasswordId};
+    use crate::base::{AccountId, AppPasswordId, UpstreamName};
     use crate::portal::Door;
 
     /// A key as Apple publishes it: its type, whether it has to be there, and the values that it may have, where they are
@@ -141,6 +142,7 @@ mod tests {
         Profile {
             account: AccountId(Uuid::from_u128(7)),
             app_password: AppPasswordId(Uuid::from_u128(app_password)),
+            upstream: UpstreamName("legacy".to_owned()),
             address: "r&d<x>@example.org".to_owned(),
             password: Secret::new(b"abcd efgh ijkm npqr".to_vec()),
         }

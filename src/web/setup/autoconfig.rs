@@ -3,7 +3,7 @@
 
 use askama::Template;
 
-use crate::base::{Domain, Protocol};
+use crate::base::{Domain, Protocol, UpstreamName};
 use crate::portal::{Door, Settings};
 
 /// The document for any address of one domain.
@@ -17,9 +17,9 @@ pub(in crate::web) struct Autoconfig<'a> {
 }
 
 impl<'a> Autoconfig<'a> {
-    /// For `domain`, which is one that is served.
-    pub(in crate::web) fn new(domain: &'a Domain, settings: &'a Settings) -> Self {
-        let doors = settings.doors_to_try();
+    /// For `domain`, whose accounts lead to `upstream`.
+    pub(in crate::web) fn new(domain: &'a Domain, upstream: &UpstreamName, settings: &'a Settings) -> Self {
+        let doors = settings.doors_to_try(upstream);
         Self { domain, host: &settings.hostname, portal: &settings.public_url, doors }
     }
 
@@ -55,7 +55,7 @@ mod tests {
             door(Protocol::Smtp, false, 25),
         ];
         let domain = Domain::parse("b\u{fc}cher.example").unwrap();
-        let text = Autoconfig::new(&domain, &settings).render().unwrap();
+        let text = Autoconfig::new(&domain, &UpstreamName("legacy".to_owned()), &settings).render().unwrap();
         let document = roxmltree::Document::parse(&text).unwrap();
         let root = document.root_element();
         assert!(root.has_tag_name("clientConfig") && root.attribute("version") == Some("1.1"));

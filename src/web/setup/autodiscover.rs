@@ -6,7 +6,7 @@
 use askama::Template;
 use roxmltree::{Document, Node, ParsingOptions};
 
-use crate::base::{Address, Protocol, Timestamp};
+use crate::base::{Address, Protocol, Timestamp, UpstreamName};
 use crate::portal::{Door, Settings};
 
 /// The only schema that is answered in.
@@ -108,9 +108,13 @@ pub(in crate::web) struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    /// For `question`, whose domain is served.
-    pub(in crate::web) fn new(question: &'a Question, settings: &'a Settings) -> Self {
-        let doors = Protocol::ALL.into_iter().filter_map(|protocol| settings.best_door(protocol));
+    /// For `question`, whose domain leads to `upstream`.
+    pub(in crate::web) fn new(
+        question: &'a Question,
+        upstream: &UpstreamName,
+        settings: &'a Settings,
+    ) -> Self {
+        let doors = Protocol::ALL.into_iter().filter_map(|protocol| settings.best_door(protocol, upstream));
         Self { address: &question.address, host: &settings.hostname, doors: doors.collect() }
     }
 }
@@ -199,7 +203,7 @@ mod tests {
             door(Protocol::Smtp, false, 587),
         ];
         let question = Question::about("r&d<x>@example.org").unwrap();
-        let text = Answer::new(&question, &settings).render().unwrap();
+        let text = Answer::new(&question, &UpstreamName("legacy".to_owned()), &settings).render().unwrap();
         let document = Document::parse(&text).unwrap();
         let named = |name: &str| {
             document.descendants().filter(move |node| node.tag_name().name() == name).collect::<Vec<_>>()

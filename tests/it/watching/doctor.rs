@@ -39,6 +39,11 @@ impl Examined {
         Self { status: outcome.status, findings }
     }
 
+    /// Whether anything that was found has `text` in it.
+    fn mentions(&self, text: &str) -> bool {
+        self.findings.iter().any(|finding| finding.to_string().contains(text))
+    }
+
     /// The mark of the finding that is about that and says that.
     #[track_caller]
     fn says(&self, subject: &str, found: &str) -> &str {
@@ -187,6 +192,50 @@ fn records_that_lead_around_the_gate_are_told() {
     let examined = Examined::of(&gate, silent.local_addr().expect("its address"));
     assert_eq!(examined.says(GATE_NAME, "DNS does not say where it leads"), "doubtful");
     assert_eq!(examined.says("example.test", "DNS does not say whether there are SRV records"), "doubtful");
+}
+
+#[test]
+fn the_records_by_which_outlook_and_thunderbird_find_the_portal_are_told() {
+    let legacy = LegacyServer::start(LegacyOptions::default().fast_auth());
+    let url = |url: &str| {
+        let config = GateConfig::in_front_of(&legacy);
+        Gate::prepare(config.set(&["portal", "public_url"], url))
+    };
+    let gate = url(&format!("https://{GATE_NAME}/portal"));
+    let examined = Examined::of(&gate, here());
+    let record = format!("_autodiscover._tcp.example.test. 3600 IN SRV 0 1 443 {GATE_NAME}.");
+    assert_eq!(examined.says("example.test", &record), "good");
+    let record = format!("autoconfig.example.test. 3600 IN CNAME {GATE_NAME}.");
+    assert_eq!(examined.says("autoconfig.example.test", &record), "good");
+
+    let zone = || Zone::default().address(GATE_NAME, Ipv4Addr::LOCALHOST);
+    let elsewhere = zone().address("autoconfig.example.test", Ipv4Addr::new(192, 0, 2, 7)).service(
+        "_autodiscover._tcp.example.test",
+        443,
+        "old.example.test",
+    );
+    let examined = Examined::of(&gate, elsewhere.serve());
+    assert_eq!(
+        examined.says("autoconfig.example.test", "leads to 192.0.2.7, and not to the portal"),
+        "doubtful"
+    );
+    assert_eq!(examined.says("example.test", "_autodiscover._tcp leads to old.example.test:443"), "doubtful");
+    let right = zone().address("autoconfig.example.test", Ipv4Addr::LOCALHOST).service(
+        "_autodiscover._tcp.example.test",
+        443,
+        GATE_NAME,
+    );
+    let examined = Examined::of(&gate, right.serve());
+    assert_eq!(examined.says("autoconfig.example.test", "stands in no certificate"), "doubtful");
+    assert_eq!(examined.says("example.test", "SRV records lead to the gate: _autodiscover._tcp"), "good");
+
+    // A portal at another port has no name for Thunderbird, and one without a name has no record.
+    let examined = Examined::of(&url(&format!("https://{GATE_NAME}:8443")), here());
+    let record = format!("_autodiscover._tcp.example.test. 3600 IN SRV 0 1 8443 {GATE_NAME}.");
+    assert_eq!(examined.says("example.test", &record), "good");
+    assert!(!examined.mentions("autoconfig."));
+    let examined = Examined::of(&url("https://192.0.2.1"), here());
+    assert!(!examined.mentions("autoconfig.") && !examined.mentions("_autodiscover."));
 }
 
 #[test]

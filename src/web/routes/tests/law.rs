@@ -119,6 +119,12 @@ async fn no_form_of_another_site_or_another_session_does_anything() {
     }
     let foreign = site.web.answers().find(|(answer, _)| *answer == PageAnswer::Foreign).unwrap().1;
     assert!(foreign > 100, "each of them is counted: {foreign}");
+    // Nor by way of what everybody may send to.
+    let token = alice.token().await;
+    for path in ["/apple/profile/../../lock", "/apple/profile/%2e%2e/%2e%2e/lock", "/autodiscover/../lock"] {
+        let seen = alice.post_bare(path, &[("form", &token)], Some("cross-site")).await;
+        assert_eq!(seen.status, StatusCode::NOT_FOUND, "{path}");
+    }
     assert_eq!(alice.get("/").await.status, StatusCode::OK);
 }
 

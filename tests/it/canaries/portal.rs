@@ -1,0 +1,113 @@
+//! A device is set up through the portal: what it fetches opens the mailbox, and neither its link nor what is in it stays
+//! anywhere.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use regex::Regex;
+use tempfile::TempDir;
+
+use super::search::Canaries;
+use crate::support::{Gate, GateConfig, LegacyOptions, LegacyServer, Mail, Outcome, Port, log_in, run};
+
+/// A browser without pictures.
+struct Browser {
+    portal: String,
+    directory: TempDir,
+}
+
+impl Browser {
+    fn ask(&self, path: &str, more: &[&str]) -> Outcome {
+        let jar = self.directory.path().join("cookies").display().to_string();
+        let origin = format!("Origin: {}", self.portal);
+        let url = format!("{}{path}", self.portal);
+        let always =
+            ["--silent", "--show-error", "--fail", "--insecure", "--retry-connrefused", "--retry", "20"];
+        let cookies = ["--cookie", &jar, "--cookie-jar", &jar, "--header", &origin];
+        run("curl", &[&always[..], &cookies, more, &[&url]].concat(), "")
+    }
+
+    fn post(&self, path: &str, fields: &[(&str, &str)]) -> Outcome {
+        let fields = fields
+            .iter()
+            .flat_map(|(name, value)| ["--data-urlencode".to_owned(), format!("{name}={value}")]);
+        let fields: Vec<_> = fields.collect();
+        self.ask(path, &fields.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// Makes an app password: its text, and the path of the link beside it.
+    fn make_app_password(&self) -> (String, String) {
+        let form = self.ask("/app-passwords/new", &[]).success();
+        let token = first(&form, r#"name="form" value="([^"]+)""#);
+        let fields = [("name", "iPhone"), ("protocol", "imap"), ("protocol", "smtp"), ("form", &*token)];
+        let made = self.post("/app-passwords/new", &fields).success();
+        let link = format!(r#"href="{}(/apple/profile/[A-Za-z0-9_-]{{43}})""#, regex::escape(&self.portal));
+        (first(&made, r#"data-copy="([a-z2-9 ]{19})""#), first(&made, &link))
+    }
+}
+
+fn first(text: &str, pattern: &str) -> String {
+    let found = Regex::new(pattern).expect("a pattern").captures(text).map(|found| found[1].to_owned());
+    found.unwrap_or_else(|| panic!("no `{pattern}` in {text}"))
+}
+
+/// What is in a signed profile that the authority of `ca` stands for.
+fn verified(profile: &Path, ca: &Path) -> String {
+    let (profile, ca) = (profile.display().to_string(), ca.display().to_string());
+    let verify =
+        ["cms", "-verify", "-inform", "DER", "-purpose", "sslserver", "-in", &profile, "-CAfile", &ca];
+    run("openssl", &verify, "").success()
+}
+
+#[test]
+fn a_device_is_set_up_by_a_link_and_nothing_of_either_stays() {
+    let legacy = LegacyServer::start(LegacyOptions::default().fast_auth());
+    let port = Port::choose();
+    let portal = format!("https://127.0.0.1:{}", port.number);
+    let config = GateConfig::in_front_of(&legacy)
+        .set(&["portal", "listen"], format!("127.0.0.1:{}", port.number))
+        .set(&["portal", "public_url"], portal.clone());
+    let mut gate = Gate::prepare(config);
+    gate.log_at("trace");
+    gate.start_again();
+    let (user, mailbox_password) = legacy.user(0);
+    let browser = Browser { portal, directory: TempDir::new().expect("a temporary directory") };
+    let signed_in = [("login", user), ("password", mailbox_password)];
+    browser.post("/sign-in", &signed_in).success();
+    let (fetched, waiting) = (browser.make_app_password(), browser.make_app_password());
+
+    let mut canaries = Canaries::default();
+    for (name, (password, link)) in [("fetched", &fetched), ("waiting", &waiting)] {
+        let token = link.rsplit('/').next().expect("a link");
+        canaries.add(&format!("the link of what is {name}"), token);
+        canaries.add(&format!("the key of what is {name}"), URL_SAFE_NO_PAD.decode(token).expect("a token"));
+        // The label may be known; what follows it may not.
+        canaries.add(&format!("the app password that is {name}"), &password[5..]);
+        canaries.add(&format!("the app password that is {name}"), password.replace(' ', "").split_off(4));
+    }
+    canaries.add("the mailbox password", mailbox_password);
+    let phone = Browser { portal: browser.portal.clone(), directory: TempDir::new().expect("another") };
+    phone.ask(&fetched.1, &[]).success();
+    let file = phone.directory.path().join("mail.mobileconfig");
+    phone.ask(&fetched.1, &["--request", "POST", "--output", &file.display().to_string()]).success();
+    let profile = verified(&file, &gate.ca_file());
+    let password = first(&profile, "<key>IncomingPassword</key><string>([a-z2-9]{16})</string>");
+    assert_eq!(password, fetched.0.replace(' ', ""));
+    let port = first(&profile, "<key>IncomingMailServerPortNumber</key><integer>([0-9]+)</integer>");
+    assert_eq!(port, gate.port("imap", true).to_string());
+    assert!(Mail::Imap.is_yes(&log_in(&gate, Mail::Imap, user, &password)));
+    assert_eq!(phone.ask(&fetched.1, &["--request", "POST"]).status, 22, "once");
+    assert_eq!(phone.ask(&fetched.1, &[]).status, 22);
+    phone.ask(&waiting.1, &[]).success();
+    let shown = gate.cli(&["audit", "search", "--json"]).success();
+    assert!(shown.contains("profile_made") && shown.contains("profile_fetched"), "{shown}");
+    assert_eq!(canaries.find_in(shown.as_bytes()), [""; 0], "{shown}");
+
+    assert!(gate.log().contains("TRACE"), "the log tells all it can");
+    gate.kill();
+    assert_eq!(canaries.find(gate.directory(), &[]), [""; 0]);
+    gate.start_again();
+    gate.stop();
+    assert_eq!(canaries.find(gate.directory(), &[]), [""; 0]);
+}
