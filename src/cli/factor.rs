@@ -1,6 +1,7 @@
 //! `mailward factor …`
 
 use anyhow::Context as _;
+use clap::builder::PossibleValue;
 use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 
@@ -54,17 +55,20 @@ pub(super) enum FactorCommand {
 }
 
 /// A kind of second factor on the command line.
-#[derive(Clone, Copy, ValueEnum)]
-pub(super) enum Kind {
-    /// An authenticator app
-    Totp,
-}
+#[derive(Clone, Copy)]
+pub(super) struct Kind(FactorKind);
 
-impl From<Kind> for FactorKind {
-    fn from(kind: Kind) -> Self {
-        match kind {
-            Kind::Totp => Self::Totp,
-        }
+impl ValueEnum for Kind {
+    fn value_variants<'a>() -> &'a [Self] {
+        const KINDS: [Kind; FactorKind::ALL.len()] = [Kind(FactorKind::Totp)];
+        &KINDS
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let Self(kind) = self;
+        Some(PossibleValue::new(kind.as_str()).help(match kind {
+            FactorKind::Totp => "An authenticator app",
+        }))
     }
 }
 
@@ -74,7 +78,7 @@ impl FactorCommand {
             Self::List { address, format } => list(context, address, *format).await,
             Self::Totp { address, confirm, format } => totp(context, address, *confirm, *format).await,
             Self::Unbind { address, kind, reason, format } => {
-                unbind(context, address, kind.map(FactorKind::from), reason, *format).await
+                unbind(context, address, kind.map(|Kind(kind)| kind), reason, *format).await
             }
         }
     }

@@ -82,12 +82,21 @@ impl FactorKind {
     /// Every kind that is built.
     pub const ALL: [Self; 1] = [Self::Totp];
 
+    /// Those that may be bound unless the file says otherwise.
+    pub const DEFAULT: [Self; 1] = [Self::Totp];
+
     /// The name in configuration, database and audit.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Totp => "totp",
         }
+    }
+
+    /// Its inverse; `None` for a kind that is not built.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 }
 
@@ -211,7 +220,7 @@ impl RawPolicy {
         };
         Policy {
             second_factor,
-            factors: self.factors.unwrap_or_else(|| FactorKind::ALL.to_vec()),
+            factors: self.factors.unwrap_or_else(|| FactorKind::DEFAULT.to_vec()),
             app_passwords_after_unbind: self.app_passwords_after_unbind.unwrap_or(AfterUnbind::Stop),
             app_passwords_per_account: self
                 .app_passwords_per_account
@@ -283,7 +292,7 @@ fn factors<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Fact
     let built = || FactorKind::ALL.map(|kind| format!("`{}`", kind.as_str())).join(", ");
     let mut kinds = vec![];
     for name in Vec::<String>::deserialize(deserializer)? {
-        match FactorKind::ALL.into_iter().find(|kind| kind.as_str() == name) {
+        match FactorKind::parse(&name) {
             Some(kind) if kinds.contains(&kind) => {}
             Some(kind) => kinds.push(kind),
             None => {

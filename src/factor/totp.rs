@@ -4,7 +4,7 @@
 use totp_rs::{Algorithm, Builder};
 use zeroize::Zeroizing;
 
-use super::SecondFactor;
+use super::{Confirmed, Right, SecondFactor};
 use crate::base::{Address, Secret, Timestamp, random};
 
 /// Bytes of a secret: the length of the hash, as RFC 4226 section 4 recommends.
@@ -21,7 +21,19 @@ const SKEW: u16 = 1;
 pub(super) struct Totp;
 
 impl SecondFactor for Totp {
-    fn step_of(&self, secret: &Secret, answer: &str, now: Timestamp) -> Option<i64> {
+    fn confirm(&self, offer: &Secret, answer: &str, now: Timestamp) -> Option<Confirmed> {
+        let step = Self::step_of(offer, answer, now)?;
+        Some(Confirmed { secret: Secret::new(offer.expose().to_vec()), step: Some(step), detail: None })
+    }
+
+    fn judge(&self, secret: &Secret, _: Option<&Secret>, answer: &str, now: Timestamp) -> Option<Right> {
+        Some(Right { step: Some(Self::step_of(secret, answer, now)?) })
+    }
+}
+
+impl Totp {
+    /// The step in which `answer` is good.
+    fn step_of(secret: &Secret, answer: &str, now: Timestamp) -> Option<i64> {
         // Authenticators show codes in two groups, and people copy the blank.
         let code: Zeroizing<String> = Zeroizing::new(answer.chars().filter(|c| !c.is_whitespace()).collect());
         let seconds = u64::try_from(now.unix_seconds()).ok()?;
@@ -89,7 +101,7 @@ mod tests {
 
     fn step_of(code: &str, seconds: i64) -> Option<i64> {
         let secret = Secret::new(b"12345678901234567890".to_vec());
-        Totp.step_of(&secret, code, Timestamp::from_unix_seconds(seconds))
+        Totp::step_of(&secret, code, Timestamp::from_unix_seconds(seconds))
     }
 
     #[test]

@@ -14,9 +14,11 @@
 //! a key that only the browser has.
 
 mod app_passwords;
+mod binding;
 mod browsers;
 mod factors;
 mod history;
+mod kept;
 mod overview;
 mod session;
 mod settings;
@@ -40,7 +42,8 @@ use crate::notify::{Doer, Notice, Notices, Place};
 use crate::store::{AccountRecord, Store, StoreError};
 
 pub use app_passwords::{NewAppPassword, NoAppPassword};
-pub use factors::{Bound, Offer, Refused, Unbinding};
+pub use binding::{Bound, Refused, TotpOffer};
+pub use factors::Unbinding;
 pub use history::{Attempt, Way};
 pub use overview::{Overview, Seen};
 pub use session::{Fresh, Inside, Step, Visit};

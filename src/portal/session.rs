@@ -35,7 +35,6 @@ const UNFINISHED_MAX: u32 = 100;
 const NOTED_EVERY: Duration = Duration::from_secs(60);
 
 const MAILBOX: &str = "mailward 1 mailbox password of a portal session";
-const OFFER: &str = "mailward 1 offer of a portal session";
 
 /// How far in somebody is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,6 +258,7 @@ impl Portal {
             mailbox_at: Some(*at),
             mac: Vec::new(),
             offer: None,
+            challenge: None,
         };
         self.sign(&mut record);
         if self.on.store.begin_portal_session(&record, *bound_factors).await? {
@@ -268,7 +268,7 @@ impl Portal {
         }
     }
 
-    /// The session under another token, changed by `change`; what was being bound is forgotten. Where a change that `visit`
+    /// The session under another token, changed by `change`; what was being bound or asked is forgotten. Where a change that `visit`
     /// made has ended it, it begins again, if the account has as many factors as there are after that change.
     ///
     /// # Errors
@@ -286,6 +286,7 @@ impl Portal {
             seen_at: visit.now,
             mailbox: mailbox.map(|password| seal_mailbox(&token, visit.record.id, &password)),
             offer: None,
+            challenge: None,
             ..visit.record.clone()
         };
         change(&mut record);
@@ -344,17 +345,6 @@ fn mailbox_password(visit: &Visit) -> Option<Password> {
 
 fn seal_mailbox(token: &Token, id: PortalSessionId, password: &Password) -> Vec<u8> {
     aead::seal(&token.derive(MAILBOX), id.0.as_bytes(), &Secret::new(password.expose().to_vec()))
-}
-
-/// What is being bound in this session, encrypted like the mailbox password.
-pub(super) fn seal_offer(visit: &Visit, secret: &Secret) -> Vec<u8> {
-    aead::seal(&visit.token.derive(OFFER), visit.record.id.0.as_bytes(), secret)
-}
-
-/// See [`seal_offer`].
-pub(super) fn open_offer(visit: &Visit) -> Option<Secret> {
-    let sealed = visit.record.offer.as_deref()?;
-    aead::open(&visit.token.derive(OFFER), visit.record.id.0.as_bytes(), sealed)
 }
 
 /// What opens something: who, which browser, how far in, since when and until when.

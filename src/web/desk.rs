@@ -217,12 +217,18 @@ pub(super) fn done(asked: &Asked, place: Place, what: &'static str) -> Response 
 /// mail clients can go on.
 fn is_open_before_binding(place: Place) -> bool {
     match place {
-        Place::FirstBinding | Place::Totp | Place::NewAppPassword | Place::Try(_) | Place::Verify => true,
+        Place::FirstBinding
+        | Place::Choose
+        | Place::Bind(_)
+        | Place::NewAppPassword
+        | Place::Try(_)
+        | Place::Verify => true,
         Place::Home
         | Place::SignIn
         | Place::SecondFactor
         | Place::Trust
         | Place::Factors
+        | Place::Rename(_)
         | Place::Change(_)
         | Place::Unbind(_)
         | Place::AppPasswords

@@ -217,7 +217,7 @@ fn a_second_factor_is_bound_and_unbound() {
     );
 
     let list = site.json(&["factor", "list", "anna", "--json"]);
-    assert_eq!(keys(&list[0]), ["bound_at", "id", "kind", "last_used_at"]);
+    assert_eq!(keys(&list[0]), ["bound_at", "detail", "id", "kind", "last_used_at", "name"]);
     let whole = site.json(&["account", "show", "anna", "--json"]);
     assert_eq!((&whole["bound_factors"], &whole["factors"]), (&Value::from(1), &list));
 

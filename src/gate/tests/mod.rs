@@ -237,12 +237,14 @@ impl Site {
             id: FactorId(random::uuid(self.clock.now())),
             account: account.id,
             kind: "totp".to_owned(),
+            name: String::new(),
+            detail: None,
             secret: vec![1],
             bound_at: self.clock.now(),
             last_step: None,
             last_used_at: None,
         };
-        self.store.insert_factor(&factor).await.unwrap();
+        self.store.insert_factor(&factor, 16).await.unwrap();
     }
 
     async fn unbind_factors(&self) {

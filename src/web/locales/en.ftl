@@ -125,8 +125,19 @@ factors-clients-lead = A mail client cannot ask for a code. It gets a password o
 factors-clients-button = App passwords for mail clients
 totp-name = Authenticator app
 totp-lead = An app on your phone shows a new code every 30 seconds. It works without network.
-totp-change = Change to another phone
-totp-unbind = Unbind
+factors-bound = Bound
+factors-none = Nothing is bound yet.
+factor-change = Replace
+factor-change-named = Replace { $name }
+factor-unbind-named = Unbind { $name }
+factor-rename-title = Rename { $name }
+factor-name-hint = So that you recognise it later, when you have several.
+factor-another = Bind another
+factor-too-many = You have as many second factors as you may have. Unbind one that you do not use, then try again.
+choose-title = Bind a second factor
+choose-lead = Choose what you would like to use. You can bind several, and use any of them.
+choose-button = Choose
+choose-named = Choose: { $kind }
 factor-bound = Bound { $when }
 factor-used = Bound { $when }, last used { $used }
 
@@ -165,13 +176,13 @@ first-made = { $count ->
     [one] You have 1 app password.
    *[other] You have { $count } app passwords.
 }
-first-step-bind = Bind an authenticator app
+first-step-bind = Bind a second factor
 first-step-bind-lead = From that moment:
-first-will-code = Signing in here takes your mailbox password and a code.
+first-will-code = Signing in here takes your mailbox password and the second factor.
 first-will-stop = Mail clients get in with app passwords only. Those that still use the mailbox password are refused.
 first-will-end = Connections that rest on the mailbox password, and your other signed-in browsers, end.
 first-will-codes = You get ten recovery codes for the day on which your phone is lost.
-first-bind-button = Bind authenticator app
+first-bind-button = Choose a second factor
 totp-bind-title = Bind an authenticator app
 totp-change-title = Change the authenticator app
 totp-bind-lead = Any authenticator app will do: Tencent Authenticator, Microsoft Authenticator, Google Authenticator, 1Password and many more.
@@ -188,12 +199,11 @@ totp-step-code = Type the code that it shows
 totp-confirm = Confirm and turn on
 totp-wrong = This code does not match. Wait for the next one, and check that your phone sets its clock by itself.
 totp-expired = This took too long, so there is a new code to scan. Remove the one that you scanned before from the app.
-totp-another = Bind another authenticator app
 
 # Unbinding
-unbind-title = Unbind the authenticator app?
+unbind-title = Unbind “{ $name }”?
 unbind-lead = Two-step verification will be off.
-unbind-refused = Your organisation requires two-step verification, so that the last factor cannot be unbound. You can change to another phone instead.
+unbind-refused = Your organisation requires two-step verification, so that the last factor cannot be unbound. You can replace it instead.
 unbind-password = Your mailbox password alone opens this page again.
 unbind-keeps = Your app passwords stay valid; mail clients can also use the mailbox password again.
 unbind-stops = { $count ->
@@ -204,7 +214,7 @@ unbind-stops = { $count ->
 unbind-codes = Your recovery codes stop working.
 unbind-ends = All trusted devices and your other signed-in browsers are signed out.
 unbind-button = Unbind
-unbind-one-lead = Your other second factor stays; two-step verification stays on.
+unbind-one-lead = Your other second factors stay; two-step verification stays on.
 
 # App passwords
 app-passwords-lead = Each mail client has a password of its own. If a phone is lost, delete its password; nothing else changes.
@@ -314,8 +324,8 @@ done-deleted-all = All app passwords were deleted.
 done-session-ended = The session was ended.
 done-device-removed = This device is not trusted any more.
 done-browser-ended = The browser was signed out.
-done-bound = The authenticator app is bound.
-done-unbound = The authenticator app was unbound.
+done-bound = The second factor is bound.
+done-unbound = The second factor was unbound.
 done-trusted = This device is trusted now.
 done-verified = Confirmed. You can make changes for ten minutes.
 done-changed = Changed to the new authenticator app. The old one was unbound.

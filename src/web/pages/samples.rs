@@ -9,19 +9,24 @@ use super::app_passwords::{
     AppPasswordPage, AppPasswordsPage, Choice, CreatedAppPasswordPage, EXPIRIES, NewAppPasswordPage, Row,
     SUGGESTIONS, TryAppPasswordPage,
 };
+use super::binding::{self, BindTotpPage, ChooseFactorPage};
 use super::confirm::ConfirmPage;
 use super::error::{ErrorPage, Wrong};
-use super::factors::{BindTotpPage, Bound, FactorsPage, FirstBindingPage, RecoveryCodesPage, UnbindPage};
+use super::factors::{Bound, FactorsPage, FirstBindingPage, RecoveryCodesPage, RenameFactorPage, UnbindPage};
 use super::guides::{GUIDES, GuidePage, GuidesPage};
 use super::home::{Attempt, Browser, HomePage, Live};
 use super::settings::{Settings, SettingsRow};
-use super::sign_in::{AskedFor, CodePage, SignInPage, TrustPage, Way};
+use super::sign_in::{AskedFor, CodePage, SignInPage, TrustPage};
 use crate::base::Timestamp;
+use crate::config::FactorKind;
+use crate::factor::Question;
 use crate::web::page::{Page, Tab};
 use crate::web::place::Place;
 use crate::web::shown::{Moment, Shown};
 use crate::web::words::Words;
 use crate::web::{assets, qr};
+
+const TOTP: Question = Question::Factor(FactorKind::Totp);
 
 /// A name that must not do what it says.
 const NASTY: &str = "\"><img src=x onerror=alert(1)>\u{202e}";
@@ -96,13 +101,19 @@ fn moment(words: Words, minutes: u64) -> Moment {
     Moment::new(at, now, words)
 }
 
-fn bound(words: Words) -> Vec<Bound> {
+fn factor(words: Words, kind: FactorKind, name: &str) -> Bound {
     let (when, used) = (words.with("when-days", "count", 12_u32), words.with("when-hours", "count", 2_u32));
-    vec![Bound {
-        id: "0193a1c1".to_owned(),
-        name: words.say("totp-name"),
-        detail: words.with_two("factor-used", ("when", &when), ("used", &used)),
-    }]
+    let (kind_name, used) =
+        (words.say(binding::name(kind)), words.with_two("factor-used", ("when", &when), ("used", &used)));
+    let (name, facts) = match name {
+        "" => (Shown::new(&kind_name), used),
+        name => (Shown::new(name), format!("{kind_name} · {used}")),
+    };
+    Bound { id: "0193a1c1".to_owned(), kind, name, facts }
+}
+
+fn bound(words: Words) -> Vec<Bound> {
+    vec![factor(words, FactorKind::Totp, ""), factor(words, FactorKind::Totp, NASTY)]
 }
 
 fn home(words: Words, full: bool) -> HomePage {
@@ -179,7 +190,13 @@ fn home(words: Words, full: bool) -> HomePage {
     }
 }
 
-fn code(page: Page, asked_for: AskedFor, ask: Way, others: Vec<Way>, problem: Option<&str>) -> CodePage {
+fn code(
+    page: Page,
+    asked_for: AskedFor,
+    ask: Question,
+    others: Vec<Question>,
+    problem: Option<&str>,
+) -> CodePage {
     let problem = problem.map(|key| page.say(key));
     CodePage { page, asked_for, action: "/second-factor".to_owned(), ask, others, problem }
 }
@@ -187,8 +204,7 @@ fn code(page: Page, asked_for: AskedFor, ask: Way, others: Vec<Way>, problem: Op
 fn totp(words: Words, replaces: Option<String>, problem: Option<String>) -> BindTotpPage {
     let uri = "otpauth://totp/mail.example.org:lin.xiaoyue%40example.org?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=mail.example.org";
     BindTotpPage {
-        page: signed_in(words).at(Some(Tab::Factors), Some(Place::Totp)),
-        first: replaces.is_none(),
+        page: signed_in(words).at(Some(Tab::Factors), Some(Place::Bind(FactorKind::Totp))),
         replaces,
         qr: qr::svg(uri),
         key_groups: ["JBSW", "Y3DP", "EHPK", "3PXP", "JBSW", "Y3DP", "EHPK", "3PXP"]
@@ -250,7 +266,7 @@ fn all(words: Words) -> Vec<(String, String)> {
     let mut add = |name: &str, page: Box<dyn DynPage>| pages.push((name.to_owned(), page));
     let entering = |words| Page { address: Some(Shown::new("lin.xiaoyue@example.org")), ..page(words) };
     let tab = |tab, place| signed_in(words).at(Some(tab), Some(place));
-    let others = || vec![Way::Recovery];
+    let others = || vec![Question::RecoveryCode];
 
     add(
         "sign-in",
@@ -261,16 +277,16 @@ fn all(words: Words) -> Vec<(String, String)> {
         "sign-in-wrong",
         Box::new(SignInPage { page: page(words), to: None, login: Shown::new(NASTY), problem }),
     );
-    add("code", Box::new(code(entering(words), AskedFor::Entering, Way::Totp, others(), None)));
+    add("code", Box::new(code(entering(words), AskedFor::Entering, TOTP, others(), None)));
     add(
         "code-wrong",
-        Box::new(code(entering(words), AskedFor::Entering, Way::Totp, others(), Some("code-wrong"))),
+        Box::new(code(entering(words), AskedFor::Entering, TOTP, others(), Some("code-wrong"))),
     );
     add(
         "code-recovery",
-        Box::new(code(entering(words), AskedFor::Entering, Way::Recovery, vec![Way::Totp], None)),
+        Box::new(code(entering(words), AskedFor::Entering, Question::RecoveryCode, vec![TOTP], None)),
     );
-    add("verify", Box::new(code(signed_in(words), AskedFor::Changing, Way::Totp, others(), None)));
+    add("verify", Box::new(code(signed_in(words), AskedFor::Changing, TOTP, others(), None)));
     add(
         "trust",
         Box::new(TrustPage {
@@ -291,6 +307,22 @@ fn all(words: Words) -> Vec<(String, String)> {
     add("factors-none", Box::new(factors(vec![], None)));
     add("first", Box::new(first(tab(Tab::Factors, Place::FirstBinding), false, false, true)));
     add("first-required", Box::new(first(entering(words), true, true, false)));
+    let choose = |problem: Option<&str>| ChooseFactorPage {
+        page: tab(Tab::Factors, Place::Choose),
+        first: problem.is_none(),
+        kinds: FactorKind::ALL.into(),
+        problem: problem.map(|key| words.say(key)),
+    };
+    add("choose", Box::new(choose(None)));
+    add("choose-too-many", Box::new(choose(Some("factor-too-many"))));
+    let rename = |problem: Option<&str>| RenameFactorPage {
+        page: tab(Tab::Factors, Place::Factors),
+        factor: factor(words, FactorKind::Totp, NASTY),
+        typed: Shown::new(NASTY),
+        problem: problem.map(|key| words.say(key)),
+    };
+    add("factor-rename", Box::new(rename(None)));
+    add("factor-rename-bad", Box::new(rename(Some("rename-bad"))));
     add("totp", Box::new(totp(words, None, None)));
     add("totp-change", Box::new(totp(words, Some("0193a1c1".to_owned()), Some(words.say("totp-wrong")))));
     let codes: Vec<_> = (0..10).map(|n| format!("k{n}mp7 x{n}q9w")).collect();
@@ -304,7 +336,7 @@ fn all(words: Words) -> Vec<(String, String)> {
     );
     let unbind = |refused| UnbindPage {
         page: tab(Tab::Factors, Place::Factors),
-        id: "0193a1c1".to_owned(),
+        factor: factor(words, FactorKind::Totp, if refused { "" } else { NASTY }),
         refused,
         last: true,
         keeps_app_passwords: false,

@@ -185,6 +185,43 @@ async fn a_factor_is_changed_to_another_phone_and_unbound() {
 }
 
 #[tokio::test]
+async fn a_kind_is_chosen_and_a_factor_gets_a_name_of_its_own() {
+    let site = Site::open().await;
+    let (mut browser, _, _) = site.bound(ALICE).await;
+    let list = browser.get("/second-factors").await;
+    assert!(list.text.contains("<strong>Authenticator app</strong>"), "it has no name yet");
+    let id = list.first(r#"/second-factors/([0-9a-f-]{36})/rename"#);
+    assert!(browser.get("/second-factors/new").await.text.contains("href=\"/second-factors/totp\""));
+    let rename = format!("/second-factors/{id}/rename");
+    let page = browser.get(&rename).await;
+    let name = "手机 <b>\u{202e}";
+    let renamed = browser.post(&rename, &[("name", name)], &page.form_token()).await;
+    assert_eq!(renamed.leads_to(), Some("/second-factors?done=renamed"));
+    let list = browser.get("/second-factors").await;
+    assert!(list.text.contains("手机 &#60;b&#62;") && list.text.contains("Authenticator app · Bound"));
+    assert!(!list.text.contains("<b>") && !list.text.contains('\u{202e}'));
+    let bad = browser.post(&rename, &[("name", " ")], &page.form_token()).await;
+    assert_eq!(bad.status, StatusCode::UNPROCESSABLE_ENTITY);
+
+    let mut bob = site.signed_in(BOB).await;
+    let token = bob.token().await;
+    for what in ["rename", "change", "unbind"] {
+        let path = format!("/second-factors/{id}/{what}");
+        assert_eq!(bob.get(&path).await.status, StatusCode::NOT_FOUND, "{what}");
+        assert_eq!(
+            bob.post(&path, &[("name", "mine")], &token).await.status,
+            StatusCode::NOT_FOUND,
+            "{what}"
+        );
+    }
+    site.later(601);
+    assert_eq!(
+        browser.get(&rename).await.leads_to(),
+        Some(&*format!("/verify?to={}", rename.replace('/', "%2F")))
+    );
+}
+
+#[tokio::test]
 async fn everything_is_locked_but_this_browser() {
     let site = Site::open().await;
     let mut browser = site.signed_in(ALICE).await;
