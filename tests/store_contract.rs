@@ -16,8 +16,9 @@ use mailward::base::{
 use mailward::config::{Audit, Database, WhenFull};
 use mailward::store::{
     AccountRecord, AccountState, Added, AppPasswordRecord, AuditHead, AuditMark, AuditQuery, AuditRow,
-    FactorInserted, FactorRecord, Inserted, Instead, LiveSession, NodeId, NoticeRecord, PortalSessionRecord,
-    Posted, SentSeal, Store, StoreError, TrustedDeviceRecord, Use, statements,
+    EnrolmentLinkRecord, FactorInserted, FactorRecord, Inserted, Instead, LinkKept, LiveSession, NodeId,
+    NoticeRecord, PortalSessionRecord, Posted, SentSeal, Store, StoreError, TrustedDeviceRecord, Use,
+    statements,
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 use tempfile::TempDir;
@@ -103,6 +104,9 @@ contract! {
     what_a_stranger_can_cause_is_told_seldom,
     a_sign_in_that_ends_with_a_notice_ends_once,
     a_browser_is_new_once,
+    of_many_who_use_an_enrolment_link_one_does,
+    an_enrolment_link_ends_with_the_first_factor_and_with_the_account,
+    of_many_who_send_a_form_one_is_the_first,
 }
 
 async fn every_statement_is_understood(database: Database) {
@@ -793,6 +797,67 @@ async fn recovery_codes_end_with_the_last_factor(database: Database) {
     assert_eq!(store.recovery_codes_left(ada).await.unwrap(), 0);
 }
 
+fn enrolment_link(account: AccountId, token: u8) -> EnrolmentLinkRecord {
+    EnrolmentLinkRecord {
+        account,
+        token: vec![token; 32],
+        made_at: at(1),
+        expires_at: at(100 + i64::from(token)),
+        mac: vec![9; 32],
+    }
+}
+
+async fn of_many_who_use_an_enrolment_link_one_does(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let (ada, bob) = (add(&store, "ada").await, add(&store, "bob").await);
+    for link in [enrolment_link(ada, 1), enrolment_link(ada, 2), enrolment_link(bob, 3)] {
+        assert_eq!(store.put_enrolment_link(&link).await.unwrap(), LinkKept::Kept);
+    }
+    assert_eq!(store.enrolment_link(ada, &[1; 32]).await.unwrap(), None, "the next one took its place");
+    assert_eq!(store.enrolment_link(bob, &[2; 32]).await.unwrap(), None, "it is another account's");
+    assert_eq!(store.enrolment_link(ada, &[2; 32]).await.unwrap(), Some(enrolment_link(ada, 2)));
+    assert!(!store.take_enrolment_link(bob, &[2; 32]).await.unwrap());
+    let used = all_at_once(50, |_| {
+        let store = store.clone();
+        async move { store.take_enrolment_link(ada, &[2; 32]).await.unwrap() }
+    })
+    .await;
+    assert_eq!(used.into_iter().filter(|used| *used).count(), 1);
+    assert_eq!(store.prune_enrolment_links(at(102)).await.unwrap(), 0);
+    assert_eq!(store.prune_enrolment_links(at(103)).await.unwrap(), 1);
+}
+
+async fn an_enrolment_link_ends_with_the_first_factor_and_with_the_account(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let (ada, bob) = (add(&store, "ada").await, add(&store, "bob").await);
+    for link in [enrolment_link(ada, 1), enrolment_link(bob, 2)] {
+        store.put_enrolment_link(&link).await.unwrap();
+    }
+    store.insert_factor(&factor(ada, 1), 9).await.unwrap();
+    assert_eq!(store.enrolment_link(ada, &[1; 32]).await.unwrap(), None);
+    assert_eq!(store.put_enrolment_link(&enrolment_link(ada, 1)).await.unwrap(), LinkKept::Bound);
+    assert!(store.enrolment_link(bob, &[2; 32]).await.unwrap().is_some());
+    assert!(store.set_account_state(bob, AccountState::Suspended).await.unwrap());
+    assert_eq!(store.enrolment_link(bob, &[2; 32]).await.unwrap(), None);
+    store.remove_account(bob).await.unwrap();
+    assert_eq!(store.put_enrolment_link(&enrolment_link(bob, 2)).await.unwrap(), LinkKept::NoAccount);
+}
+
+async fn of_many_who_send_a_form_one_is_the_first(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let first = all_at_once(50, |_| {
+        let store = store.clone();
+        async move { store.use_form(&[1; 32], at(1)).await.unwrap() }
+    })
+    .await;
+    assert_eq!(first.into_iter().filter(|first| *first).count(), 1);
+    assert!(store.use_form(&[2; 32], at(5)).await.unwrap());
+    assert_eq!(store.prune_used_forms(at(4)).await.unwrap(), 1);
+    assert!(
+        store.use_form(&[1; 32], at(6)).await.unwrap() && !store.use_form(&[2; 32], at(6)).await.unwrap()
+    );
+}
+
 async fn a_portal_session_is_replaced_only_while_it_lives(database: Database) {
     let store = Store::open(&database).await.unwrap();
     let ada = add(&store, "ada").await;
@@ -1256,6 +1321,9 @@ const MANY_ROWS: &str = "
         FROM accounts;
     INSERT INTO told SELECT id, 'kind', now() FROM accounts;
     INSERT INTO known_browsers SELECT id, id::text::bytea, now() - random() * interval '1 day' FROM accounts;
+    INSERT INTO enrolment_links
+        SELECT id, id::text::bytea, now(), now() + random() * interval '1 day', '' FROM accounts;
+    INSERT INTO used_forms SELECT id::text::bytea, now() - random() * interval '1 day' FROM accounts;
     INSERT INTO live_sessions SELECT id, id, id, 'imap', '', '', id, 'legacy', now(), 0, 0 FROM accounts;
     ANALYZE;
     SET plan_cache_mode = force_generic_plan";

@@ -74,6 +74,22 @@ pub enum Event {
         /// Who did it.
         by: Actor,
     },
+    /// Somebody may bind a first second factor with a link.
+    EnrolmentLinkMade {
+        /// Address.
+        account: String,
+        /// Until when.
+        until: Timestamp,
+        /// Who did it.
+        by: Actor,
+    },
+    /// Such a link was used; the binding follows.
+    EnrolmentLinkUsed {
+        /// Address.
+        account: String,
+        /// Who did it.
+        by: Actor,
+    },
     /// A second factor was unbound.
     FactorUnbound {
         /// Address.
@@ -296,6 +312,8 @@ impl Event {
             | Self::FactorBound { .. }
             | Self::FactorUnbound { .. }
             | Self::FactorRenamed { .. }
+            | Self::EnrolmentLinkMade { .. }
+            | Self::EnrolmentLinkUsed { .. }
             | Self::AppPasswordCreated { .. }
             | Self::AppPasswordRevoked { .. }
             | Self::AppPasswordRenamed { .. }

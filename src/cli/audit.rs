@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_BACK: Duration = Duration::from_secs(60);
 
 /// Names of events, as the trail has them.
-const EVENTS: [&str; 33] = [
+const EVENTS: [&str; 35] = [
     "login",
     "refused_logins",
     "guessing_noticed",
@@ -35,6 +35,8 @@ const EVENTS: [&str; 33] = [
     "account_removed",
     "account_upstream_changed",
     "factor_bound",
+    "enrolment_link_made",
+    "enrolment_link_used",
     "factor_unbound",
     "factor_renamed",
     "app_password_created",
@@ -229,7 +231,8 @@ fn detail(event: &Event) -> String {
         Event::AccountAdded { by, .. }
         | Event::AccountSuspended { by, .. }
         | Event::AccountResumed { by, .. }
-        | Event::AccountRemoved { by, .. } => by_whom(by),
+        | Event::AccountRemoved { by, .. }
+        | Event::EnrolmentLinkUsed { by, .. } => by_whom(by),
         Event::AccountUpstreamChanged { from, to, bound, by, .. } => {
             let how = if *bound { "bound to" } else { "by its domain at" };
             format!("{how} `{to}`, was at `{from}`, {}", by_whom(by))
@@ -254,7 +257,9 @@ fn detail(event: &Event) -> String {
         }
         Event::NoticeGivenUp { notice, reason, .. } => format!("`{notice}` was not told: {reason}"),
         Event::RecoveryCodesMade { count, by, .. } => format!("{count} codes, {}", by_whom(by)),
-        Event::DeviceTrusted { until, by, .. } => format!("until {}, {}", when::show(*until), by_whom(by)),
+        Event::EnrolmentLinkMade { until, by, .. } | Event::DeviceTrusted { until, by, .. } => {
+            format!("until {}, {}", when::show(*until), by_whom(by))
+        }
         Event::DeviceWithdrawn { id, by, .. } => format!("{id}, {}", by_whom(by)),
         Event::PortalSessionEnded { id, by, .. } => format!("{id}, {}", by_whom(by)),
         Event::SessionEndAsked { session, by, .. } => format!("{session}, {}", by_whom(by)),

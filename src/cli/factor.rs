@@ -1,5 +1,7 @@
 //! `mailward factor …`
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use clap::builder::PossibleValue;
 use clap::{Subcommand, ValueEnum};
@@ -9,7 +11,7 @@ use super::context::Context;
 use super::failure::{Failure, complain};
 use super::output;
 use super::records::Factor;
-use super::{Format, prompt};
+use super::{Format, invite, prompt};
 use crate::config::{AfterUnbind, FactorKind};
 use crate::factor::{FactorError, TotpEnrolment, qr};
 use crate::notify::{Doer, Notice};
@@ -37,6 +39,19 @@ pub(super) enum FactorCommand {
         /// Ask for a code first, and bind only if it is right
         #[arg(long)]
         confirm: bool,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Print a link with which a user binds a first second factor
+    ///
+    /// For who may not bind one with the mailbox password alone: `enrol_by` and `enrol_from` in the configuration. The link
+    /// is good once and for this account alone, and only together with its mailbox password.
+    Invite {
+        /// The mail address
+        address: String,
+        /// How long it is good, from `1m` to `30d`
+        #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = invite::expiry)]
+        expires: Duration,
         #[command(flatten)]
         format: Format,
     },
@@ -77,6 +92,9 @@ impl FactorCommand {
         match self {
             Self::List { address, format } => list(context, address, *format).await,
             Self::Totp { address, confirm, format } => totp(context, address, *confirm, *format).await,
+            Self::Invite { address, expires, format } => {
+                invite::run(context, address, *expires, *format).await
+            }
             Self::Unbind { address, kind, reason, format } => {
                 unbind(context, address, kind.map(|Kind(kind)| kind), reason, *format).await
             }
@@ -106,7 +124,9 @@ struct Enrolled<'a> {
 
 async fn totp(context: &Context, name: &str, confirm: bool, format: Format) -> anyhow::Result<()> {
     let account = context.account(name).await?;
-    let enrolment = context.site.factors().enrol_totp(&context.site.config.server.hostname, &account.address);
+    let config = &context.site.config;
+    let parameters = config.policies.of(account.address.domain()).totp;
+    let enrolment = context.site.factors().enrol_totp(&config.server.hostname, &account.address, parameters);
     let (secret, uri) = (shown(&enrolment.secret)?, shown(&enrolment.uri)?);
     let shown = match format.json {
         true => output::json_text(&Enrolled { secret, uri })?,

@@ -6,6 +6,7 @@
 
 mod binding;
 mod devices;
+mod links;
 pub mod qr;
 mod recovery;
 mod sealed;
@@ -15,11 +16,12 @@ use std::sync::Arc;
 
 use crate::audit::AuditError;
 use crate::base::{AccountId, Address, BadName, Clock, FactorId, Secret, SiteKey, Timestamp};
-use crate::config::FactorKind;
+use crate::config::{FactorKind, TotpParameters};
 use crate::store::{FactorRecord, Store, StoreError};
 
 pub use binding::{Confirmed, FACTORS_MAX};
 pub use devices::{DeviceError, TrustedDevices};
+pub use links::LinkError;
 pub use recovery::CODES;
 pub use totp::TotpEnrolment;
 
@@ -141,8 +143,8 @@ impl Factors {
     /// A fresh TOTP secret for `address`, not bound yet. `issuer` is the site's name, as the authenticator
     /// will show it.
     #[must_use]
-    pub fn enrol_totp(&self, issuer: &str, address: &Address) -> TotpEnrolment {
-        TotpEnrolment::fresh(issuer, address)
+    pub fn enrol_totp(&self, issuer: &str, address: &Address, parameters: TotpParameters) -> TotpEnrolment {
+        TotpEnrolment::fresh(issuer, address, parameters)
     }
 
     /// An offer that was made before; `raw` is what [`TotpEnrolment::raw`] gave. `None` if it is none.

@@ -4,12 +4,13 @@
 
 use std::time::Duration;
 
+use super::enrolment::Right;
 use super::kept::open_offer;
 use super::sign_in::Answer;
 use super::{Broken, Fresh, Portal, doer};
 use crate::audit::event::Outcome;
 use crate::base::{Secret, Token, given_name};
-use crate::config::FactorKind;
+use crate::config::{FactorKind, TotpParameters};
 use crate::factor::{FACTORS_MAX, FactorError, TotpEnrolment};
 use crate::notify::Notice;
 
@@ -19,6 +20,8 @@ pub struct TotpOffer {
     pub key: Secret,
     /// `otpauth://totp/…`, to scan.
     pub uri: Secret,
+    /// How its codes are made.
+    pub parameters: TotpParameters,
 }
 
 /// It is bound.
@@ -47,8 +50,8 @@ pub enum Refused {
     /// The site does not offer this kind.
     #[error("this kind of second factor is not offered")]
     NotOffered,
-    /// A first factor may be bound from some networks only.
-    #[error("a first second factor cannot be bound from this network")]
+    /// A first factor may not be bound here: from some networks only, or with a link.
+    #[error("a first second factor cannot be bound from this network, or without a link")]
     Elsewhere,
     /// The account has as many as it may have.
     #[error("there are as many second factors as there may be")]
@@ -74,21 +77,22 @@ impl Portal {
     /// [`Refused`]
     pub async fn offer_totp(&self, fresh: Fresh<'_>) -> Result<TotpOffer, Refused> {
         let Fresh(visit) = fresh;
-        self.may_bind(fresh, FactorKind::Totp)?;
+        let _unused = self.may_bind(fresh, FactorKind::Totp).await?;
         let settings = self.settings();
         let (site, address) = (&settings.hostname, &visit.account.address);
         // A page that is loaded again shows the same: it may have been scanned already.
         let open = open_offer(visit, FactorKind::Totp);
         let open = open.and_then(|raw| self.on.factors.resume_totp(site, address, &raw));
-        let TotpEnrolment { secret, uri, .. } = match open {
+        let TotpEnrolment { secret, uri, parameters, .. } = match open {
             Some(enrolment) => enrolment,
             None => {
-                let enrolment = self.on.factors.enrol_totp(site, address);
+                let enrolment =
+                    self.on.factors.enrol_totp(site, address, settings.policy(&visit.account).totp);
                 self.keep_offer(visit, FactorKind::Totp, enrolment.raw()).await?;
                 enrolment
             }
         };
-        Ok(TotpOffer { key: secret, uri })
+        Ok(TotpOffer { key: secret, uri, parameters })
     }
 
     /// Binds what of `kind` this session was offered, if `answer` confirms it. `name` is what its owner calls it; empty if
@@ -104,7 +108,7 @@ impl Portal {
         answer: &str,
     ) -> Result<Bound, Refused> {
         let Fresh(visit) = fresh;
-        self.may_bind(fresh, kind)?;
+        let right = self.may_bind(fresh, kind).await?;
         if !name.trim().is_empty() {
             given_name(name).map_err(|_| Refused::BadName)?;
         }
@@ -132,11 +136,16 @@ impl Portal {
                 return Err(Broken::from(error).into());
             }
         }
+        if let Err(refused) = self.use_right(visit, &right).await {
+            answering.undecided();
+            return Err(refused);
+        }
         let by = self.owner(&visit.from);
         match self.on.factors.bind(&visit.account, kind, name, confirmed, &by).await {
             Ok(_) => answering.right(),
             Err(error) => {
                 answering.undecided();
+                self.give_right_back(right).await;
                 return Err(match error {
                     FactorError::LimitReached => Refused::LimitReached,
                     other => super::broken(&other).into(),
@@ -163,18 +172,13 @@ impl Portal {
         Ok(Bound { token, recovery_codes })
     }
 
-    /// Whether one more of `kind` may be bound, from where this browser is.
-    pub(super) fn may_bind(&self, fresh: Fresh<'_>, kind: FactorKind) -> Result<(), Refused> {
+    /// By what right one more of `kind` may be bound, from where this browser is.
+    pub(super) async fn may_bind(&self, fresh: Fresh<'_>, kind: FactorKind) -> Result<Right, Refused> {
         let Fresh(visit) = fresh;
-        let settings = self.settings();
-        let policy = settings.policy(&visit.account);
-        if !policy.factors.contains(&kind) {
+        if !self.settings().policy(&visit.account).factors.contains(&kind) {
             return Err(Refused::NotOffered);
         }
-        let anywhere = policy.enrol_from.is_empty() || policy.enrol_from.contains(visit.from.address);
-        if !visit.is_bound() && !anywhere {
-            return Err(Refused::Elsewhere);
-        }
-        if visit.bound_factors >= FACTORS_MAX { Err(Refused::LimitReached) } else { Ok(()) }
+        let right = self.right_to_bind(visit).await?;
+        if visit.bound_factors >= FACTORS_MAX { Err(Refused::LimitReached) } else { Ok(right) }
     }
 }

@@ -16,6 +16,7 @@
 mod app_passwords;
 mod binding;
 mod browsers;
+mod enrolment;
 mod factors;
 mod history;
 mod kept;
@@ -38,11 +39,12 @@ use crate::audit::{Audit, Author};
 use crate::base::{Clock, SiteKey};
 use crate::factor::{Factors, TrustedDevices};
 use crate::gate::{Authenticator, Browser, Finishing, LiveSessions};
-use crate::notify::{Doer, Notice, Notices, Place};
+use crate::notify::{Doer, Notice, Notices, Place, before};
 use crate::store::{AccountRecord, Store, StoreError};
 
 pub use app_passwords::{NewAppPassword, NoAppPassword};
 pub use binding::{Bound, Refused, TotpOffer};
+pub use enrolment::Enrolment;
 pub use factors::Unbinding;
 pub use history::{Attempt, Way};
 pub use overview::{Overview, Seen};
@@ -118,6 +120,8 @@ impl Portal {
             self.end_unfinished().await?;
             self.on.store.prune_portal_sessions(now).await?;
             self.on.notices.forget_browsers().await?;
+            self.on.store.prune_enrolment_links(now).await?;
+            self.on.store.prune_used_forms(before(now, session::AT_MOST)).await?;
             self.on.store.prune_trusted_devices(now).await
         };
         if let Err(error) = tidied.await {

@@ -25,8 +25,10 @@ pub struct Overview {
     pub after_unbind: AfterUnbind,
     /// Whether a factor must be bound, and since when it must without exception.
     pub required_from: Option<Timestamp>,
-    /// Kinds that may be bound.
-    pub offered: Vec<FactorKind>,
+    /// Kinds that may be bound, and whether they are recommended: then they come first.
+    pub offered: Vec<(FactorKind, bool)>,
+    /// Whether app passwords rest until a factor is bound.
+    pub app_passwords_rest: bool,
 }
 
 /// A second factor, without its secret.
@@ -89,7 +91,8 @@ impl Portal {
                 Requirement::Optional => None,
                 Requirement::Required { since, grace } => Some(since.plus(grace)),
             },
-            offered: policy.factors.clone(),
+            offered: policy.offered().collect(),
+            app_passwords_rest: self.app_passwords_rest(inside.0),
         })
     }
 }

@@ -23,7 +23,7 @@ const STEPS_MAX: Duration = Duration::from_secs(10 * 60);
 const IDLE_MAX: Duration = Duration::from_secs(30 * 60);
 
 /// How long it lasts whatever happens.
-const AT_MOST: Duration = Duration::from_secs(12 * 3600);
+pub(super) const AT_MOST: Duration = Duration::from_secs(12 * 3600);
 
 /// How long an answer for a second factor opens what changes something.
 const FRESH: Duration = Duration::from_secs(10 * 60);
@@ -68,6 +68,7 @@ pub struct Visit {
     pub(super) account: AccountRecord,
     pub(super) bound_factors: u32,
     pub(super) from: Browser,
+    pub(super) link: Option<Token>,
     step: Step,
     must_bind: bool,
     now: Timestamp,
@@ -110,6 +111,12 @@ impl Visit {
     #[must_use]
     pub fn id(&self) -> PortalSessionId {
         self.record.id
+    }
+
+    /// The same, of a browser that also shows an enrolment link; hostile.
+    #[must_use]
+    pub fn with_link(self, link: Option<Token>) -> Self {
+        Self { link, ..self }
     }
 
     /// The proof that every step was taken, if it was.
@@ -184,7 +191,8 @@ impl Portal {
             Requirement::Required { .. } => true,
         };
         let must_bind = bound_factors == 0 && required;
-        Ok(Some(Visit { token, record, account, bound_factors, from, step, must_bind, now }))
+        let link = None;
+        Ok(Some(Visit { token, record, account, bound_factors, from, link, step, must_bind, now }))
     }
 
     /// Ends sign-ins that came no further than the password; their owners are told of those.
@@ -219,6 +227,15 @@ impl Portal {
     #[must_use]
     pub fn form_token(&self, visit: &Visit) -> String {
         URL_SAFE_NO_PAD.encode(self.on.key.mac(Purpose::PortalForm, &[&visit.record.token]))
+    }
+
+    /// Whether a form that may be sent once, and carries `once`, is sent for the first time.
+    ///
+    /// # Errors
+    /// [`Broken`]
+    pub async fn is_first_time(&self, visit: &Visit, once: &str) -> Result<bool, Broken> {
+        let mark = self.on.key.mac(Purpose::PortalForm, &[visit.record.id.0.as_bytes(), once.as_bytes()]);
+        Ok(self.on.store.use_form(&mark, self.on.clock.now()).await?)
     }
 
     /// Whether `shown` is what a form of this session brings back.

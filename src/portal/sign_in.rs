@@ -246,6 +246,12 @@ impl Portal {
         }
     }
 
+    /// For how long a browser of this account is trusted, if it is.
+    #[must_use]
+    pub fn trusted_for(&self, visit: &Visit) -> Duration {
+        self.settings().policy(&visit.account).trusted_device
+    }
+
     /// Ends the last step: whether this browser is trusted from now on. What it has to show then is returned; what it showed
     /// before, somebody else may know.
     ///
@@ -256,7 +262,7 @@ impl Portal {
             return Err(Broken);
         }
         let (account, from) = (&visit.account, &visit.from);
-        let time = self.settings().policy(account).trusted_device;
+        let time = self.trusted_for(visit);
         // First: of a session that somebody has ended no trust is left.
         let token = self.step_to(visit, Step::In, None).await?;
         let shown = if trusts && !time.is_zero() {

@@ -274,7 +274,8 @@ async fn a_factor_is_called_what_its_owner_calls_it_and_there_are_sixteen_at_mos
     let refused = site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap()).await.err();
     assert_eq!(refused, Some(Refused::LimitReached));
     // The store says so, too, to whoever counted too early.
-    let enrolment = site.portal.on.factors.enrol_totp("x", &visit.account.address);
+    let enrolment =
+        site.portal.on.factors.enrol_totp("x", &visit.account.address, crate::config::TotpParameters::USUAL);
     let by = site.portal.owner(&visit.from);
     let refused = site.portal.on.factors.bind_totp(&visit.account, &enrolment, None, &by).await;
     assert!(matches!(refused, Err(crate::factor::FactorError::LimitReached)));

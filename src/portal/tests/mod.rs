@@ -1,6 +1,7 @@
 //! The portal over a real gate and a real database; the upstream is a list of passwords.
 
 mod belongings;
+mod enrolment;
 mod notices;
 mod sessions;
 mod sign_in;

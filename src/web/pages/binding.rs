@@ -23,8 +23,8 @@ pub(in crate::web) struct ChooseFactorPage {
     pub(in crate::web) page: Page,
     /// Whether nothing is bound yet.
     pub(in crate::web) first: bool,
-    /// Those that the site offers.
-    pub(in crate::web) kinds: Vec<FactorKind>,
+    /// Those that the site offers, and whether it recommends them.
+    pub(in crate::web) kinds: Vec<(FactorKind, bool)>,
     /// Why none can be bound now.
     pub(in crate::web) problem: Option<String>,
 }
@@ -36,15 +36,17 @@ struct Choice {
     /// What it is, in a sentence.
     lead: &'static str,
     path: Cow<'static, str>,
+    recommended: bool,
 }
 
 impl ChooseFactorPage {
     fn choices(&self) -> impl Iterator<Item = Choice> {
-        self.kinds.iter().map(|kind| {
+        self.kinds.iter().map(|(kind, recommended)| {
             let lead = match kind {
                 FactorKind::Totp => "totp-lead",
             };
-            Choice { kind: *kind, name: name(*kind), lead, path: Place::Bind(*kind).path() }
+            let (path, recommended) = (Place::Bind(*kind).path(), *recommended);
+            Choice { kind: *kind, name: name(*kind), lead, path, recommended }
         })
     }
 }
@@ -63,6 +65,10 @@ pub(in crate::web) struct BindTotpPage {
     pub(in crate::web) key_groups: Vec<String>,
     /// The enrolment for an app on the same device.
     pub(in crate::web) uri: String,
+    /// How many digits a code has.
+    pub(in crate::web) digits: u32,
+    /// How long it is good.
+    pub(in crate::web) seconds: u32,
     /// Why it did not work.
     pub(in crate::web) problem: Option<String>,
 }
@@ -74,5 +80,13 @@ impl BindTotpPage {
 
     fn key(&self) -> String {
         self.key_groups.concat()
+    }
+
+    fn key_hint(&self) -> String {
+        self.page.words.with_two("totp-key-hint", ("digits", &self.digits), ("seconds", &self.seconds))
+    }
+
+    fn code_label(&self) -> String {
+        self.page.with("totp-code-label", "digits", self.digits)
     }
 }

@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use askama::Template;
 
+use crate::base::GIVEN_NAME_MAX;
 use crate::config::FactorKind;
 use crate::factor::CODES;
 use crate::web::page::Page;
-use crate::web::shown::Shown;
+use crate::web::shown::{Shown, Typed};
 
 /// A factor that is bound.
 pub(in crate::web) struct Bound {
@@ -41,6 +42,21 @@ impl FactorsPage {
     }
 }
 
+/// A mail client.
+pub(in crate::web) struct Client {
+    /// What it calls itself.
+    pub(in crate::web) name: Shown,
+    /// The same as the name of an app password, for an address.
+    pub(in crate::web) suggestion: String,
+}
+
+impl Client {
+    /// Called so by itself.
+    pub(in crate::web) fn new(name: &str) -> Self {
+        Self { name: Shown::new(name), suggestion: name.chars().take(GIVEN_NAME_MAX).collect() }
+    }
+}
+
 /// What the first binding means; the only page there is where binding is required and nothing bound.
 #[derive(Template)]
 #[template(path = "first_binding.html")]
@@ -49,10 +65,12 @@ pub(in crate::web) struct FirstBindingPage {
     pub(in crate::web) page: Page,
     /// Whether the site requires it.
     pub(in crate::web) required: bool,
-    /// Whether it is not possible from this network.
-    pub(in crate::web) elsewhere: bool,
+    /// The message that says why it is not possible here.
+    pub(in crate::web) closed: Option<&'static str>,
+    /// Whether app passwords rest until then.
+    pub(in crate::web) rest: bool,
     /// Clients of the last month that have no app password yet.
-    pub(in crate::web) clients: Vec<Shown>,
+    pub(in crate::web) clients: Vec<Client>,
     /// How many app passwords there are.
     pub(in crate::web) made: usize,
 }
@@ -97,7 +115,7 @@ pub(in crate::web) struct RenameFactorPage {
     /// Which.
     pub(in crate::web) factor: Bound,
     /// What stands in the field.
-    pub(in crate::web) typed: Shown,
+    pub(in crate::web) typed: Typed,
     /// Why it did not work.
     pub(in crate::web) problem: Option<String>,
 }

@@ -6,13 +6,15 @@ use std::path::Path;
 use askama::Template;
 
 use super::app_passwords::{
-    AppPasswordPage, AppPasswordsPage, Choice, CreatedAppPasswordPage, EXPIRIES, NewAppPasswordPage, Row,
-    SUGGESTIONS, TryAppPasswordPage,
+    AppPasswordPage, AppPasswordsPage, Choice, CreatedAppPasswordPage, EXPIRIES, FieldsWrong,
+    NewAppPasswordPage, Row, SUGGESTIONS, TryAppPasswordPage,
 };
 use super::binding::{self, BindTotpPage, ChooseFactorPage};
 use super::confirm::ConfirmPage;
 use super::error::{ErrorPage, Wrong};
-use super::factors::{Bound, FactorsPage, FirstBindingPage, RecoveryCodesPage, RenameFactorPage, UnbindPage};
+use super::factors::{
+    Bound, Client, FactorsPage, FirstBindingPage, RecoveryCodesPage, RenameFactorPage, UnbindPage,
+};
 use super::guides::{GUIDES, GuidePage, GuidesPage};
 use super::home::{Attempt, Browser, HomePage, Live};
 use super::settings::{Settings, SettingsRow};
@@ -20,9 +22,9 @@ use super::sign_in::{AskedFor, CodePage, SignInPage, TrustPage};
 use crate::base::Timestamp;
 use crate::config::FactorKind;
 use crate::factor::Question;
-use crate::web::page::{Page, Tab};
+use crate::web::page::{Ask, Page, SiteHelp, Tab};
 use crate::web::place::Place;
-use crate::web::shown::{Moment, Shown};
+use crate::web::shown::{Moment, Shown, Typed};
 use crate::web::words::Words;
 use crate::web::{assets, qr};
 
@@ -42,6 +44,13 @@ fn page(words: Words) -> Page {
         whole: false,
         form_token: "token-of-the-form".to_owned(),
         done: None,
+        help: Some(SiteHelp {
+            lines: vec!["Lost your phone? Bring your ID to room 101 <b>today</b>.".to_owned()],
+            contact: Some(Ask {
+                link: "mailto:it@example.org".to_owned(),
+                shown: "it@example.org".to_owned(),
+            }),
+        }),
     }
 }
 
@@ -211,14 +220,16 @@ fn totp(words: Words, replaces: Option<String>, problem: Option<String>) -> Bind
             .map(str::to_owned)
             .into(),
         uri: uri.to_owned(),
+        digits: 6,
+        seconds: 30,
         problem,
     }
 }
 
-fn first(page: Page, required: bool, elsewhere: bool, clients: bool) -> FirstBindingPage {
+fn first(page: Page, required: bool, closed: Option<&'static str>, clients: bool) -> FirstBindingPage {
     let clients =
-        if clients { ["Foxmail 7.2.25", "iPhone Mail 18.2", NASTY].map(Shown::new).into() } else { vec![] };
-    FirstBindingPage { page, required, elsewhere, clients, made: 1 }
+        if clients { ["Foxmail 7.2.25", "iPhone Mail 18.2", NASTY].map(Client::new).into() } else { vec![] };
+    FirstBindingPage { page, required, closed, rest: required, clients, made: 1 }
 }
 
 fn new_app_password(words: Words, problem: Option<&str>) -> NewAppPasswordPage {
@@ -233,7 +244,10 @@ fn new_app_password(words: Words, problem: Option<&str>) -> NewAppPasswordPage {
         chosen: false,
     }));
     NewAppPasswordPage {
-        name: Shown::new(if problem.is_some() { NASTY } else { "" }),
+        once: "once".to_owned(),
+        name: Typed::new(if problem.is_some() { NASTY } else { "" }),
+        networks: Typed::new(if problem.is_some() { "192.0.2.0/33" } else { "" }),
+        from: Shown::new("203.0.113.77"),
         suggestions: SUGGESTIONS,
         limited: problem.is_some(),
         protocols: vec![
@@ -242,7 +256,12 @@ fn new_app_password(words: Words, problem: Option<&str>) -> NewAppPasswordPage {
             protocol("smtp", "protocol-smtp"),
         ],
         expiries,
-        problem: problem.map(|key| words.say(key)),
+        wrong: FieldsWrong {
+            name: problem.map(|key| words.say(key)),
+            protocols: problem.map(|_| words.say("new-no-protocol")),
+            networks: problem.map(|_| words.with("new-bad-network", "network", "192.0.2.0/33".to_owned())),
+        },
+        problem: None,
         page,
     }
 }
@@ -270,12 +289,12 @@ fn all(words: Words) -> Vec<(String, String)> {
 
     add(
         "sign-in",
-        Box::new(SignInPage { page: page(words), to: None, login: Shown::default(), problem: None }),
+        Box::new(SignInPage { page: page(words), to: None, login: Typed::default(), problem: None }),
     );
     let problem = Some(words.say("sign-in-wrong"));
     add(
         "sign-in-wrong",
-        Box::new(SignInPage { page: page(words), to: None, login: Shown::new(NASTY), problem }),
+        Box::new(SignInPage { page: page(words), to: None, login: Typed::new(NASTY), problem }),
     );
     add("code", Box::new(code(entering(words), AskedFor::Entering, TOTP, others(), None)));
     add(
@@ -305,12 +324,10 @@ fn all(words: Words) -> Vec<(String, String)> {
     };
     add("factors", Box::new(factors(bound(words), Some(7))));
     add("factors-none", Box::new(factors(vec![], None)));
-    add("first", Box::new(first(tab(Tab::Factors, Place::FirstBinding), false, false, true)));
-    add("first-required", Box::new(first(entering(words), true, true, false)));
     let choose = |problem: Option<&str>| ChooseFactorPage {
         page: tab(Tab::Factors, Place::Choose),
         first: problem.is_none(),
-        kinds: FactorKind::ALL.into(),
+        kinds: FactorKind::ALL.map(|kind| (kind, kind == FactorKind::Totp)).into(),
         problem: problem.map(|key| words.say(key)),
     };
     add("choose", Box::new(choose(None)));
@@ -318,11 +335,16 @@ fn all(words: Words) -> Vec<(String, String)> {
     let rename = |problem: Option<&str>| RenameFactorPage {
         page: tab(Tab::Factors, Place::Factors),
         factor: factor(words, FactorKind::Totp, NASTY),
-        typed: Shown::new(NASTY),
+        typed: Typed::new(NASTY),
         problem: problem.map(|key| words.say(key)),
     };
     add("factor-rename", Box::new(rename(None)));
     add("factor-rename-bad", Box::new(rename(Some("rename-bad"))));
+    add("first", Box::new(first(tab(Tab::Factors, Place::FirstBinding), false, None, true)));
+    add("first-required", Box::new(first(entering(words), true, None, true)));
+    for closed in ["first-elsewhere", "first-needs-link", "first-link-void"] {
+        add(closed, Box::new(first(entering(words), true, Some(closed), true)));
+    }
     add("totp", Box::new(totp(words, None, None)));
     add("totp-change", Box::new(totp(words, Some("0193a1c1".to_owned()), Some(words.say("totp-wrong")))));
     let codes: Vec<_> = (0..10).map(|n| format!("k{n}mp7 x{n}q9w")).collect();
@@ -353,7 +375,7 @@ fn all(words: Words) -> Vec<(String, String)> {
     let page_of_one = AppPasswordPage {
         page: signed_in(words).at(Some(Tab::AppPasswords), None),
         one,
-        typed_name: Shown::new("办公室的 Foxmail"),
+        typed_name: Typed::new("办公室的 Foxmail"),
         problem: None,
     };
     add("app-password", Box::new(page_of_one));
@@ -366,6 +388,7 @@ fn all(words: Words) -> Vec<(String, String)> {
         groups: ["h7kq", "m3xw", "9rtd", "pz5n"].map(str::to_owned).into(),
         login: Shown::new("lin.xiaoyue@example.org"),
         settings: settings(),
+        rests: false,
     };
     add("created", Box::new(created));
     add("try", Box::new(trying(words, false, true)));
@@ -436,7 +459,8 @@ fn every_field_has_a_label_and_every_reference_its_target() {
         rest.split('"').next().map(str::to_owned)
     };
     for (name, html) in all(Words::ALL[0]) {
-        for tag in html.split('<').filter(|tag| tag.starts_with("input ") || tag.starts_with("select ")) {
+        let fields = ["input ", "select ", "textarea "];
+        for tag in html.split('<').filter(|tag| fields.iter().any(|field| tag.starts_with(field))) {
             let kind = attribute(tag, "type").unwrap_or_default();
             if kind != "hidden" && kind != "checkbox" {
                 let id = attribute(tag, "id").unwrap();
@@ -445,7 +469,7 @@ fn every_field_has_a_label_and_every_reference_its_target() {
         }
         for tag in html.split('<') {
             for reference in ["aria-labelledby", "aria-describedby", "list"] {
-                if let Some(id) = attribute(tag, reference) {
+                for id in attribute(tag, reference).iter().flat_map(|ids| ids.split(' ')) {
                     assert_eq!(html.matches(&format!(" id=\"{id}\"")).count(), 1, "{name}: {id}");
                 }
             }

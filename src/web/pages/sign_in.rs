@@ -5,7 +5,7 @@ use askama::Template;
 use crate::config::FactorKind;
 use crate::factor::Question;
 use crate::web::page::Page;
-use crate::web::shown::Shown;
+use crate::web::shown::{Shown, Typed};
 
 /// The first step: address and mailbox password.
 #[derive(Template)]
@@ -16,7 +16,7 @@ pub(in crate::web) struct SignInPage {
     /// Where to go afterwards.
     pub(in crate::web) to: Option<String>,
     /// What was typed before; never the password.
-    pub(in crate::web) login: Shown,
+    pub(in crate::web) login: Typed,
     /// Why it did not work.
     pub(in crate::web) problem: Option<String>,
 }

@@ -13,6 +13,7 @@ use crate::config::FactorKind;
 use crate::portal::{Bound, Fresh, Refused, Visit};
 use crate::web::answer::{Answer, Stop, html, shown, with_cookies};
 use crate::web::asked::Asked;
+use crate::web::cookies::Cookie;
 use crate::web::desk::{Desk, done, inside};
 use crate::web::forms::Form;
 use crate::web::page::Tab;
@@ -71,11 +72,13 @@ async fn bind(desk: &Desk, asked: &Asked, form: &Form, kind: FactorKind) -> Answ
         Err(refused) => return offer_again(desk, asked, &visit, fresh, (kind, None), refused).await,
     };
     let (visit, cookie) = desk.renewed(asked, made.token).await?;
+    // It is used up, or of no use any more.
+    let link = asked.link().map(|_| asked.cookies().forget(Cookie::Link));
     let answer = match made.recovery_codes {
         Some(codes) => codes_page(desk, asked, &visit, true, &codes)?,
         None => done(asked, Place::Factors, "bound"),
     };
-    Ok(with_cookies(answer, [cookie]))
+    Ok(with_cookies(answer, [Some(cookie), link].into_iter().flatten()))
 }
 
 /// Hands what confirms an offer to the portal.
@@ -149,7 +152,9 @@ async fn offer_page(
             let groups = offer.key.expose().chunks(4);
             let key_groups = groups.map(|group| String::from_utf8_lossy(group).into_owned()).collect();
             let replaces = replaces.map(|id| id.to_string());
-            html(status, &BindTotpPage { page, replaces, qr: qr::svg(&uri), key_groups, uri, problem })
+            let (digits, seconds) = (offer.parameters.digits.into(), offer.parameters.period.into());
+            let qr = qr::svg(&uri);
+            html(status, &BindTotpPage { page, replaces, qr, key_groups, uri, digits, seconds, problem })
         }
     }
 }

@@ -9,7 +9,7 @@ use super::binding::NAME_MAX;
 use super::parsed;
 use crate::base::{FactorId, Secret, Timestamp};
 use crate::config::AfterUnbind;
-use crate::portal::{self, Fresh, Refused, Visit};
+use crate::portal::{self, Enrolment, Fresh, Refused, Visit};
 use crate::web::answer::{Answer, Stop, go, html, shown, with_cookies};
 use crate::web::asked::Asked;
 use crate::web::desk::{Desk, done, inside};
@@ -18,10 +18,10 @@ use crate::web::page::Tab;
 use crate::web::pages::binding;
 use crate::web::pages::error::Wrong;
 use crate::web::pages::factors::{
-    Bound, FactorsPage, FirstBindingPage, RecoveryCodesPage, RenameFactorPage, UnbindPage,
+    Bound, Client, FactorsPage, FirstBindingPage, RecoveryCodesPage, RenameFactorPage, UnbindPage,
 };
 use crate::web::place::Place;
-use crate::web::shown::{Moment, Shown};
+use crate::web::shown::{Moment, Shown, Typed};
 use crate::web::words::Words;
 
 /// What is bound.
@@ -44,14 +44,18 @@ pub(super) async fn show_first(State(desk): State<Arc<Desk>>, asked: Asked) -> A
     }
     let overview = desk.portal.overview(inside(&visit)?).await?;
     let clients = desk.portal.clients_without_app_password(inside(&visit)?).await?;
-    let settings = desk.portal.settings();
-    let domain = visit.address().rsplit_once('@').map_or("", |(_, domain)| domain);
-    let allowed = &settings.policies.of(domain).enrol_from;
+    let closed = match desk.portal.enrolment(inside(&visit)?).await? {
+        Enrolment::Open => None,
+        Enrolment::Elsewhere => Some("first-elsewhere"),
+        Enrolment::NeedsLink => Some("first-needs-link"),
+        Enrolment::LinkVoid => Some("first-link-void"),
+    };
     shown(&FirstBindingPage {
         page: desk.page(&asked, &visit, Some(Tab::Factors), Some(Place::FirstBinding)),
         required: overview.required_from.is_some() || visit.must_bind(),
-        elsewhere: !allowed.is_empty() && !allowed.contains(asked.browser.address),
-        clients: clients.iter().map(|client| Shown::new(client)).collect(),
+        closed,
+        rest: overview.app_passwords_rest,
+        clients: clients.iter().map(|client| Client::new(client)).collect(),
         made: overview.app_passwords.len(),
     })
 }
@@ -74,7 +78,7 @@ async fn rename_page(
     let factor = find(desk, visit, id).await?;
     Ok(RenameFactorPage {
         page: desk.page(asked, visit, Some(Tab::Factors), Some(Place::Rename(id))),
-        typed: Shown::new(&factor.name),
+        typed: Typed::new(&factor.name),
         factor: bound(&factor, desk.clock.now(), asked.words),
         problem: problem.map(|key| asked.words.say(key)),
     })

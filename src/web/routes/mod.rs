@@ -4,6 +4,7 @@
 mod app_passwords;
 mod binding;
 mod browsers;
+mod enrol;
 mod factors;
 mod guides;
 mod home;
@@ -34,6 +35,7 @@ pub(super) fn all() -> Router<Arc<Desk>> {
         .route("/second-factors", get(factors::show))
         .route("/second-factors/first", get(factors::show_first))
         .route("/second-factors/new", get(binding::choose))
+        .route("/enrol/{link}", get(enrol::follow))
         .route("/second-factors/totp", get(binding::offer_totp).post(binding::bind_totp))
         .route("/second-factors/recovery", post(factors::renew_codes))
         .route("/second-factors/{id}/rename", get(factors::ask_name).post(factors::rename))

@@ -1,6 +1,7 @@
 //! The pages over a real portal, gate and database; the upstream is a list of passwords.
 
 mod door;
+mod enrolment;
 mod harness;
 mod law;
 mod ways;

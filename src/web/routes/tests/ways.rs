@@ -27,7 +27,7 @@ async fn from_the_first_sign_in_to_a_trusted_device() {
 
     assert_eq!(browser.sign_in(ALICE, MAILBOX).await.leads_to(), Some("/second-factor"));
     let seen = browser.get("/second-factor").await;
-    assert!(seen.text.contains("Six-digit code") && seen.text.contains("Use another way"));
+    assert!(seen.text.contains("Code from the app") && seen.text.contains("Use another way"));
     let by_code = browser.get("/second-factor?use=recovery").await;
     assert!(by_code.text.contains("Recovery code"));
     let code = site.next_code(&key);
@@ -106,7 +106,8 @@ async fn an_app_password_is_made_shown_once_renamed_and_deleted() {
     let form = alice.get("/app-passwords/new?name=Foxmail").await;
     assert!(form.text.contains("value=\"Foxmail\""));
     let name = "iPhone <b>\u{202e}";
-    let fields = [("name", name), ("protocol", "imap"), ("protocol", "smtp"), ("expires", "90")];
+    let fields =
+        [("name", name), ("protocol", "imap"), ("protocol", "smtp"), ("expires", "90"), ("once", "1")];
     let made = alice.post("/app-passwords/new", &fields, &form.form_token()).await;
     assert_eq!(made.status, StatusCode::OK, "{}", made.text);
     let printed = made.first(r#"data-copy="([a-z2-9 ]{19})""#);
@@ -137,7 +138,7 @@ async fn an_app_password_is_made_shown_once_renamed_and_deleted() {
     assert_eq!(gone.leads_to(), Some("/app-passwords?done=deleted"));
     assert!(alice.get("/app-passwords").await.text.contains("No app password yet"));
 
-    let none = alice.post("/app-passwords/new", &[("name", "x")], &token).await;
+    let none = alice.post("/app-passwords/new", &[("name", "x"), ("once", "2")], &token).await;
     assert!(none.text.contains("Choose at least one protocol"), "{}", none.text);
 }
 
@@ -227,7 +228,9 @@ async fn everything_is_locked_but_this_browser() {
     let mut browser = site.signed_in(ALICE).await;
     let mut other = site.signed_in(ALICE).await;
     let form = browser.get("/app-passwords/new").await;
-    browser.post("/app-passwords/new", &[("name", "x"), ("protocol", "imap")], &form.form_token()).await;
+    let fields = [("name", "x"), ("protocol", "imap"), ("once", "1")];
+    let made = browser.post("/app-passwords/new", &fields, &form.form_token()).await;
+    assert_eq!(made.status, StatusCode::OK, "{}", made.text);
     let page = browser.get("/lock").await;
     let locked = browser.post("/lock", &[], &page.form_token()).await;
     assert_eq!(locked.leads_to(), Some("/?done=locked"), "{}", locked.text);
