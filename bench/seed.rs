@@ -12,7 +12,7 @@ use mailward::app_password::{AppPasswords, ProvenMailbox, Scope};
 use mailward::audit::event::Actor;
 use mailward::audit::{Audit, Author};
 use mailward::base::{LoginName, Password, ProtocolSet};
-use mailward::config::Config;
+use mailward::config::{Config, TotpParameters};
 use mailward::site::Site;
 use tokio::task::JoinSet;
 
@@ -66,7 +66,7 @@ impl Seeder {
         let located = self.site.directory.locate(&LoginName::from_bytes(name.as_bytes())?)?;
         let (account, _) = self.site.accounts().add(&located, &by).await?;
         let factors = self.site.factors();
-        let totp = factors.enrol_totp("bench", &account.address);
+        let totp = factors.enrol_totp("bench", &account.address, TotpParameters::USUAL);
         factors.bind_totp(&account, &totp, None, &by).await?;
         let scope = Scope { protocols: ProtocolSet::ALL, networks: "".parse()?, expires_at: None };
         let mailbox =

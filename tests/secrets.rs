@@ -17,7 +17,7 @@ use mailward::base::{
     Address, AppPasswordId, Clock, LoginName, ManualClock, NetworkList, Password, Protocol, ProtocolSet,
     SiteKey, UpstreamName,
 };
-use mailward::config::{self, AfterUnbind, Database, FactorKind, WhenFull};
+use mailward::config::{self, AfterUnbind, Database, FactorKind, TotpParameters, WhenFull};
 use mailward::factor::{FactorError, Factors, TotpEnrolment};
 use mailward::store::{AccountRecord, Added, AppPasswordRecord, Store};
 use sqlx::AssertSqlSafe;
@@ -269,7 +269,7 @@ async fn no_file_holds_a_mailbox_password_an_app_password_or_a_factor_secret() {
     let site = Site::open().await;
     let alice = site.account("alice").await;
     let created = site.create(&alice, Some(MAILBOX)).await;
-    let enrolment = site.factors.enrol_totp("mail.example.org", &alice.address);
+    let enrolment = site.factors.enrol_totp("mail.example.org", &alice.address, TotpParameters::USUAL);
     site.factors.bind_totp(&alice, &enrolment, None, &site.author()).await.unwrap();
     let twelve = &printed(&created)[5..];
     let key = std::str::from_utf8(enrolment.secret.expose()).unwrap();
@@ -483,7 +483,7 @@ fn code(site: &Site, enrolment: &TotpEnrolment, steps: i64) -> String {
 }
 
 async fn bind(site: &Site, account: &AccountRecord) -> TotpEnrolment {
-    let enrolment = site.factors.enrol_totp("mail.example.org", &account.address);
+    let enrolment = site.factors.enrol_totp("mail.example.org", &account.address, TotpParameters::USUAL);
     site.factors.bind_totp(account, &enrolment, None, &site.author()).await.unwrap();
     enrolment
 }
@@ -543,7 +543,7 @@ async fn of_fifty_uses_of_one_code_at_once_one_succeeds() {
 async fn a_confirmed_binding_takes_the_right_code_only_and_uses_it_up() {
     let site = Site::open().await;
     let alice = site.account("alice").await;
-    let enrolment = site.factors.enrol_totp("mail.example.org", &alice.address);
+    let enrolment = site.factors.enrol_totp("mail.example.org", &alice.address, TotpParameters::USUAL);
     let current = code(&site, &enrolment, 0);
     let wrong = code(&site, &enrolment, 7);
     let refused = site.factors.bind_totp(&alice, &enrolment, Some(&wrong), &site.author()).await;
@@ -609,7 +609,7 @@ async fn binding_that_cannot_be_recorded_is_taken_back_and_the_account_must_stil
 
     let closed = site.closed_audit().await;
     let by = Author::new(&closed, Actor::Gate);
-    let enrolment = site.factors.enrol_totp("mail.example.org", &alice.address);
+    let enrolment = site.factors.enrol_totp("mail.example.org", &alice.address, TotpParameters::USUAL);
     let refused = site.factors.bind_totp(&alice, &enrolment, None, &by).await;
     assert!(matches!(refused, Err(FactorError::Undone(_))), "{refused:?}");
     let standing = site.accounts.show(&alice.address).await.unwrap();
@@ -639,7 +639,7 @@ async fn a_removed_account_binds_nothing() {
     let site = Site::open().await;
     let alice = site.account("alice").await;
     site.accounts.remove(&alice.address, &site.author()).await.unwrap();
-    let enrolment = site.factors.enrol_totp("mail.example.org", &alice.address);
+    let enrolment = site.factors.enrol_totp("mail.example.org", &alice.address, TotpParameters::USUAL);
     let refused = site.factors.bind_totp(&alice, &enrolment, None, &site.author()).await;
     assert!(matches!(refused, Err(FactorError::NoAccount)));
 }

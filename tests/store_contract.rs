@@ -16,11 +16,15 @@ use mailward::base::{
 use mailward::config::{Audit, Database, WhenFull};
 use mailward::store::{
     AccountRecord, AccountState, Added, AppPasswordRecord, AuditHead, AuditMark, AuditQuery, AuditRow,
-    FactorRecord, Inserted, Instead, LiveSession, NodeId, NoticeRecord, PortalSessionRecord, Posted,
-    ProfileRecord, SentSeal, Store, StoreError, TrustedDeviceRecord, Use, statements,
+    EnrolmentLinkRecord, FactorInserted, FactorRecord, Inserted, Instead, LinkKept, LiveSession, NodeId,
+    NoticeRecord, PortalSessionRecord, Posted, ProfileRecord, SentSeal, Store, StoreError,
+    TrustedDeviceRecord, Use, statements,
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 use tempfile::TempDir;
+
+/// More factors than any case binds, but the one that is about that.
+const MOST: u32 = 16;
 
 /// Each case is an async function of the database to use. On SQLite each is a test of its own; on PostgreSQL
 /// one test runs them all, because starting a server takes longer than all of them.
@@ -57,7 +61,9 @@ contract! {
     a_factor_bound_while_its_account_is_removed_is_never_forgotten,
     a_factor_taken_back_was_never_bound,
     nothing_is_added_to_a_removed_account,
-    of_many_who_claim_a_totp_step_one_does,
+    of_many_who_claim_a_step_one_does,
+    factors_bound_at_once_never_exceed_the_limit,
+    a_factor_is_renamed_and_used_while_it_is_bound,
     app_passwords_made_at_once_never_exceed_the_limit,
     of_many_who_take_a_label_one_does,
     an_app_password_is_read_as_it_was_written,
@@ -89,6 +95,7 @@ contract! {
     of_many_who_use_a_recovery_code_one_does,
     recovery_codes_end_with_the_last_factor,
     a_portal_session_is_replaced_only_while_it_lives,
+    of_many_who_take_a_challenge_one_does,
     a_change_of_factors_ends_the_browsers_of_its_account_and_no_others,
     whoever_is_suspended_or_removed_is_signed_in_nowhere,
     a_browser_is_trusted_once_for_each_account,
@@ -99,6 +106,9 @@ contract! {
     a_browser_is_new_once,
     of_many_who_fetch_a_profile_one_gets_it,
     a_profile_goes_with_its_app_password_or_its_account_and_the_oldest_make_room,
+    of_many_who_use_an_enrolment_link_one_does,
+    an_enrolment_link_ends_with_the_first_factor_and_with_the_account,
+    of_many_who_send_a_form_one_is_the_first,
 }
 
 async fn every_statement_is_understood(database: Database) {
@@ -151,7 +161,7 @@ async fn accounts_are_listed_by_address_without_tombstones(database: Database) {
     let gone = store.standing(&address("gone")).await.unwrap().unwrap();
     assert!(store.remove_account(gone.account.id).await.unwrap());
     let zoe = store.standing(&address("zoe")).await.unwrap().unwrap();
-    store.insert_factor(&factor(zoe.account.id, 1)).await.unwrap();
+    store.insert_factor(&factor(zoe.account.id, 1), MOST).await.unwrap();
     let listed = store.accounts().await.unwrap();
     let listed: Vec<_> = listed.iter().map(|s| (s.account.address.local(), s.bound_factors)).collect();
     assert_eq!(listed, [("ada", 0), ("b-ob", 0), ("bob", 0), ("zoe", 1), ("élise", 0)]);
@@ -194,7 +204,7 @@ async fn suspending_and_resuming_touch_living_accounts_only(database: Database) 
 async fn a_removed_account_that_had_a_factor_comes_back_as_must_bind(database: Database) {
     let store = Store::open(&database).await.unwrap();
     let ada = add(&store, "ada").await;
-    assert!(store.insert_factor(&factor(ada, 1)).await.unwrap());
+    assert_eq!(store.insert_factor(&factor(ada, 1), MOST).await.unwrap(), FactorInserted::Done);
     store.insert_app_password(&app_password(ada, "abcd"), 5).await.unwrap();
 
     assert!(store.remove_account(ada).await.unwrap());
@@ -215,7 +225,7 @@ async fn a_removed_account_that_had_a_factor_comes_back_as_must_bind(database: D
     assert!(store.remove_account(ada).await.unwrap());
     assert!(standing(&store, "ada").await.account.must_bind, "removed once more, without a factor");
     store.add_account(&address("ada"), &elsewhere, at(10)).await.unwrap();
-    assert!(store.insert_factor(&factor(ada, 2)).await.unwrap());
+    assert_eq!(store.insert_factor(&factor(ada, 2), MOST).await.unwrap(), FactorInserted::Done);
     assert!(!standing(&store, "ada").await.account.must_bind, "binding redeems it");
 }
 
@@ -236,7 +246,7 @@ async fn a_factor_bound_while_its_account_is_removed_is_never_forgotten(database
         let account = add(&store, &name).await;
         let (factor, password) = (factor(account, 1), app_password(account, "abcd"));
         let (bound, made, removed) = tokio::join!(
-            store.insert_factor(&factor),
+            store.insert_factor(&factor, MOST),
             store.insert_app_password(&password, 5),
             store.remove_account(account),
         );
@@ -244,7 +254,11 @@ async fn a_factor_bound_while_its_account_is_removed_is_never_forgotten(database
         assert!(removed.unwrap());
         let left = standing(&store, &name).await;
         assert_eq!((left.account.state, left.bound_factors), (AccountState::Removed, 0));
-        assert_eq!(left.account.must_bind, bound.unwrap(), "bound before the removal, or not at all");
+        assert_eq!(
+            left.account.must_bind,
+            bound.unwrap() == FactorInserted::Done,
+            "bound before the removal, or not at all"
+        );
         assert_eq!(store.app_passwords(account).await.unwrap(), []);
     }
 }
@@ -253,13 +267,13 @@ async fn a_factor_taken_back_was_never_bound(database: Database) {
     let store = Store::open(&database).await.unwrap();
     let ada = add(&store, "ada").await;
     let (first, second) = (factor(ada, 1), factor(ada, 2));
-    assert!(store.insert_factor(&first).await.unwrap());
+    assert_eq!(store.insert_factor(&first, MOST).await.unwrap(), FactorInserted::Done);
     store.take_back_factor(&first, true).await.unwrap();
     let standing_now = standing(&store, "ada").await;
     assert_eq!((standing_now.bound_factors, standing_now.account.must_bind), (0, true));
 
-    assert!(store.insert_factor(&first).await.unwrap());
-    assert!(store.insert_factor(&second).await.unwrap());
+    assert_eq!(store.insert_factor(&first, MOST).await.unwrap(), FactorInserted::Done);
+    assert_eq!(store.insert_factor(&second, MOST).await.unwrap(), FactorInserted::Done);
     store.take_back_factor(&second, true).await.unwrap();
     assert_eq!(store.factors(ada).await.unwrap(), [first], "the other one stays,");
     assert!(!standing(&store, "ada").await.account.must_bind, "and the account has what it must");
@@ -270,7 +284,7 @@ async fn nothing_is_added_to_a_removed_account(database: Database) {
     let ada = add(&store, "ada").await;
     store.remove_account(ada).await.unwrap();
     for account in [ada, AccountId(random::uuid(at(1)))] {
-        assert!(!store.insert_factor(&factor(account, 1)).await.unwrap());
+        assert_eq!(store.insert_factor(&factor(account, 1), MOST).await.unwrap(), FactorInserted::NoAccount);
         let made = store.insert_app_password(&app_password(account, "abcd"), 5).await.unwrap();
         assert_eq!(made, Inserted::NoAccount);
         assert!(store.factors(account).await.unwrap().is_empty());
@@ -278,24 +292,24 @@ async fn nothing_is_added_to_a_removed_account(database: Database) {
     }
 }
 
-async fn of_many_who_claim_a_totp_step_one_does(database: Database) {
+async fn of_many_who_claim_a_step_one_does(database: Database) {
     let store = Store::open(&database).await.unwrap();
     let ada = add(&store, "ada").await;
     let bound = factor(ada, 1);
-    store.insert_factor(&bound).await.unwrap();
+    store.insert_factor(&bound, MOST).await.unwrap();
     for step in [58_000_000, 58_000_001] {
         let claims = all_at_once(50, |_| {
             let (store, id) = (store.clone(), bound.id);
-            async move { store.claim_totp_step(id, step, at(7)).await.unwrap() }
+            async move { store.claim_factor_step(id, step, at(7)).await.unwrap() }
         })
         .await;
         assert_eq!(claims.into_iter().filter(|claimed| *claimed).count(), 1);
     }
     assert!(
-        !store.claim_totp_step(bound.id, 58_000_000, at(8)).await.unwrap(),
+        !store.claim_factor_step(bound.id, 58_000_000, at(8)).await.unwrap(),
         "an earlier step is spent too"
     );
-    assert!(!store.claim_totp_step(FactorId(random::uuid(at(1))), 1, at(8)).await.unwrap());
+    assert!(!store.claim_factor_step(FactorId(random::uuid(at(1))), 1, at(8)).await.unwrap());
     let read = store.factors(ada).await.unwrap();
     assert_eq!(read, [FactorRecord { last_step: Some(58_000_001), last_used_at: Some(at(7)), ..bound }]);
 }
@@ -627,13 +641,13 @@ async fn unbinding_the_last_factor_takes_the_app_passwords_if_asked(database: Da
 
     let (older, newer) = (factor(ada, 1), FactorRecord { kind: "token".to_owned(), ..factor(ada, 2) });
     for bound in [&newer, &older] {
-        store.insert_factor(bound).await.unwrap();
+        store.insert_factor(bound, MOST).await.unwrap();
     }
     assert_eq!(store.factors(ada).await.unwrap(), [older.clone(), newer.clone()]);
     assert_eq!(standing(&store, "ada").await.bound_factors, 2);
     let gone = store.unbind_factors(ada, (Some("token"), None), (true, false)).await.unwrap();
     assert_eq!((gone.factors, gone.app_passwords), (vec![newer.clone()], 0), "another factor is left");
-    store.insert_factor(&newer).await.unwrap();
+    store.insert_factor(&newer, MOST).await.unwrap();
     let kept = all_at_once(2, |n| {
         let (store, id) = (store.clone(), [older.id, newer.id][n]);
         async move { store.unbind_factors(ada, (None, Some(id)), (true, true)).await.unwrap().factors.len() }
@@ -643,16 +657,69 @@ async fn unbinding_the_last_factor_takes_the_app_passwords_if_asked(database: Da
     let left = store.factors(ada).await.unwrap();
     assert_eq!(left.len(), 1);
     let missing = if left[0].id == older.id { &newer } else { &older };
-    store.insert_factor(missing).await.unwrap();
+    store.insert_factor(missing, MOST).await.unwrap();
     let gone = store.unbind_factors(ada, (None, None), (true, false)).await.unwrap();
     assert_eq!((gone.factors, gone.app_passwords), (vec![older.clone(), newer], 1));
     assert_eq!(standing(&store, "ada").await.bound_factors, 0);
 
-    store.insert_factor(&older).await.unwrap();
+    store.insert_factor(&older, MOST).await.unwrap();
     store.insert_app_password(&app_password(ada, "abcd"), 20).await.unwrap();
     let gone = store.unbind_factors(ada, (None, None), (false, false)).await.unwrap();
     assert_eq!((gone.factors, gone.app_passwords), (vec![older], 0));
     assert_eq!(store.app_passwords(ada).await.unwrap().len(), 1, "they are kept where policy says so");
+}
+
+async fn factors_bound_at_once_never_exceed_the_limit(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let ada = add(&store, "ada").await;
+    let bound = all_at_once(20, |n| {
+        let store = store.clone();
+        async move { store.insert_factor(&factor(ada, i64::try_from(n).unwrap()), 5).await.unwrap() }
+    })
+    .await;
+    let count = |what| bound.iter().filter(|one| **one == what).count();
+    assert_eq!((count(FactorInserted::Done), count(FactorInserted::LimitReached)), (5, 15));
+    assert_eq!(store.factors(ada).await.unwrap().len(), 5);
+}
+
+async fn a_factor_is_renamed_and_used_while_it_is_bound(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let (ada, bob) = (add(&store, "ada").await, add(&store, "bob").await);
+    let bound = FactorRecord { detail: Some("c***@example.com".to_owned()), ..factor(ada, 1) };
+    let other = factor(ada, 2);
+    for factor in [&bound, &other] {
+        store.insert_factor(factor, MOST).await.unwrap();
+    }
+    assert_eq!(store.rename_factor(bob, bound.id, "Bob's").await.unwrap(), None, "it is another account's");
+    assert_eq!(store.rename_factor(ada, bound.id, "钥匙").await.unwrap().as_deref(), Some("totp"));
+    assert!(store.factor_used(bound.id, at(7)).await.unwrap());
+    let renamed = FactorRecord { name: "钥匙".to_owned(), last_used_at: Some(at(7)), ..bound };
+    assert_eq!(store.factors(ada).await.unwrap(), [renamed.clone(), other]);
+    store.unbind_factors(ada, (None, Some(renamed.id)), (false, false)).await.unwrap();
+    assert_eq!(store.rename_factor(ada, renamed.id, "x").await.unwrap(), None);
+    assert!(!store.factor_used(renamed.id, at(8)).await.unwrap());
+}
+
+async fn of_many_who_take_a_challenge_one_does(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let ada = add(&store, "ada").await;
+    assert!(begin(&store, ada, 1).await);
+    let token = portal_session(ada, 1).token;
+    assert!(!store.take_portal_challenge(&token, b"none").await.unwrap(), "nothing was asked");
+    assert!(store.set_portal_challenge(&token, b"first").await.unwrap());
+    assert!(store.set_portal_challenge(&token, b"second").await.unwrap());
+    assert!(!store.take_portal_challenge(&token, b"first").await.unwrap(), "another came in its place");
+    let taken = all_at_once(50, |_| {
+        let (store, token) = (store.clone(), token.clone());
+        async move { store.take_portal_challenge(&token, b"second").await.unwrap() }
+    })
+    .await;
+    assert_eq!(taken.into_iter().filter(|taken| *taken).count(), 1);
+    assert_eq!(store.portal_session(&token).await.unwrap().unwrap().challenge, None);
+    assert!(store.set_portal_challenge(&token, b"third").await.unwrap());
+    store.end_portal_session(&token).await.unwrap();
+    assert!(!store.take_portal_challenge(&token, b"third").await.unwrap(), "it ended with its session");
+    assert!(!store.set_portal_challenge(&token, b"fourth").await.unwrap());
 }
 
 /// A browser of the account, with this as its token.
@@ -673,6 +740,7 @@ fn portal_session(account: AccountId, token: u8) -> PortalSessionRecord {
         mailbox_at: Some(at(1)),
         mac: vec![7; 32],
         offer: None,
+        challenge: None,
     }
 }
 
@@ -722,13 +790,74 @@ async fn recovery_codes_end_with_the_last_factor(database: Database) {
     let store = Store::open(&database).await.unwrap();
     let ada = add(&store, "ada").await;
     for bound in [factor(ada, 1), FactorRecord { kind: "token".to_owned(), ..factor(ada, 2) }] {
-        store.insert_factor(&bound).await.unwrap();
+        store.insert_factor(&bound, MOST).await.unwrap();
     }
     store.replace_recovery_codes(ada, &[[1; 32]], at(1)).await.unwrap();
     store.unbind_factors(ada, (Some("token"), None), (true, false)).await.unwrap();
     assert_eq!(store.recovery_codes_left(ada).await.unwrap(), 1);
     store.unbind_factors(ada, (None, None), (false, false)).await.unwrap();
     assert_eq!(store.recovery_codes_left(ada).await.unwrap(), 0);
+}
+
+fn enrolment_link(account: AccountId, token: u8) -> EnrolmentLinkRecord {
+    EnrolmentLinkRecord {
+        account,
+        token: vec![token; 32],
+        made_at: at(1),
+        expires_at: at(100 + i64::from(token)),
+        mac: vec![9; 32],
+    }
+}
+
+async fn of_many_who_use_an_enrolment_link_one_does(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let (ada, bob) = (add(&store, "ada").await, add(&store, "bob").await);
+    for link in [enrolment_link(ada, 1), enrolment_link(ada, 2), enrolment_link(bob, 3)] {
+        assert_eq!(store.put_enrolment_link(&link).await.unwrap(), LinkKept::Kept);
+    }
+    assert_eq!(store.enrolment_link(ada, &[1; 32]).await.unwrap(), None, "the next one took its place");
+    assert_eq!(store.enrolment_link(bob, &[2; 32]).await.unwrap(), None, "it is another account's");
+    assert_eq!(store.enrolment_link(ada, &[2; 32]).await.unwrap(), Some(enrolment_link(ada, 2)));
+    assert!(!store.take_enrolment_link(bob, &[2; 32]).await.unwrap());
+    let used = all_at_once(50, |_| {
+        let store = store.clone();
+        async move { store.take_enrolment_link(ada, &[2; 32]).await.unwrap() }
+    })
+    .await;
+    assert_eq!(used.into_iter().filter(|used| *used).count(), 1);
+    assert_eq!(store.prune_enrolment_links(at(102)).await.unwrap(), 0);
+    assert_eq!(store.prune_enrolment_links(at(103)).await.unwrap(), 1);
+}
+
+async fn an_enrolment_link_ends_with_the_first_factor_and_with_the_account(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let (ada, bob) = (add(&store, "ada").await, add(&store, "bob").await);
+    for link in [enrolment_link(ada, 1), enrolment_link(bob, 2)] {
+        store.put_enrolment_link(&link).await.unwrap();
+    }
+    store.insert_factor(&factor(ada, 1), 9).await.unwrap();
+    assert_eq!(store.enrolment_link(ada, &[1; 32]).await.unwrap(), None);
+    assert_eq!(store.put_enrolment_link(&enrolment_link(ada, 1)).await.unwrap(), LinkKept::Bound);
+    assert!(store.enrolment_link(bob, &[2; 32]).await.unwrap().is_some());
+    assert!(store.set_account_state(bob, AccountState::Suspended).await.unwrap());
+    assert_eq!(store.enrolment_link(bob, &[2; 32]).await.unwrap(), None);
+    store.remove_account(bob).await.unwrap();
+    assert_eq!(store.put_enrolment_link(&enrolment_link(bob, 2)).await.unwrap(), LinkKept::NoAccount);
+}
+
+async fn of_many_who_send_a_form_one_is_the_first(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let first = all_at_once(50, |_| {
+        let store = store.clone();
+        async move { store.use_form(&[1; 32], at(1)).await.unwrap() }
+    })
+    .await;
+    assert_eq!(first.into_iter().filter(|first| *first).count(), 1);
+    assert!(store.use_form(&[2; 32], at(5)).await.unwrap());
+    assert_eq!(store.prune_used_forms(at(4)).await.unwrap(), 1);
+    assert!(
+        store.use_form(&[1; 32], at(6)).await.unwrap() && !store.use_form(&[2; 32], at(6)).await.unwrap()
+    );
 }
 
 async fn a_portal_session_is_replaced_only_while_it_lives(database: Database) {
@@ -800,10 +929,10 @@ async fn a_change_of_factors_ends_the_browsers_of_its_account_and_no_others(data
     };
     begin_all().await;
     let bound = factor(ada, 1);
-    store.insert_factor(&bound).await.unwrap();
+    store.insert_factor(&bound, MOST).await.unwrap();
     assert_eq!((browsers(ada).await, browsers(bob).await), ((0, 0), (1, 1)), "bound");
     begin_all().await;
-    assert!(store.claim_totp_step(bound.id, 1, at(2)).await.unwrap());
+    assert!(store.claim_factor_step(bound.id, 1, at(2)).await.unwrap());
     assert_eq!(browsers(ada).await, (1, 1), "a code changes no factor");
     store.unbind_factors(ada, (None, None), (false, false)).await.unwrap();
     assert_eq!((browsers(ada).await, browsers(bob).await), ((0, 0), (1, 1)), "unbound");
@@ -1282,6 +1411,9 @@ const MANY_ROWS: &str = "
         FROM accounts;
     INSERT INTO told SELECT id, 'kind', now() FROM accounts;
     INSERT INTO known_browsers SELECT id, id::text::bytea, now() - random() * interval '1 day' FROM accounts;
+    INSERT INTO enrolment_links
+        SELECT id, id::text::bytea, now(), now() + random() * interval '1 day', '' FROM accounts;
+    INSERT INTO used_forms SELECT id::text::bytea, now() - random() * interval '1 day' FROM accounts;
     INSERT INTO live_sessions SELECT id, id, id, 'imap', '', '', id, 'legacy', now(), 0, 0 FROM accounts;
     ANALYZE;
     SET plan_cache_mode = force_generic_plan";
@@ -1360,7 +1492,7 @@ async fn a_change_under_a_live_session_leaves_a_row_and_nothing_else_does(databa
     store.set_account_state(ada, AccountState::Active).await.unwrap();
     assert_eq!(news().await, [None]);
     let one = factor(ada, 1);
-    store.insert_factor(&one).await.unwrap();
+    store.insert_factor(&one, MOST).await.unwrap();
     assert_eq!(news().await, [because("factor_bound")]);
     store.take_back_factor(&one, true).await.unwrap();
     assert_eq!(news().await, [None, None], "it is gone, and one must bind again");
@@ -1369,7 +1501,7 @@ async fn a_change_under_a_live_session_leaves_a_row_and_nothing_else_does(databa
     assert_eq!(news().await, [None]);
     assert!(store.delete_app_password(ada, first.id).await.unwrap());
     assert_eq!(news().await, [None]);
-    store.insert_factor(&one).await.unwrap();
+    store.insert_factor(&one, MOST).await.unwrap();
     store.unbind_factors(ada, (None, None), (true, false)).await.unwrap();
     let gone = [because("factor_bound"), None, None, None];
     assert_eq!(news().await, gone, "bound, not bound any more, and its last app password gone");
@@ -1675,6 +1807,8 @@ fn factor(account: AccountId, bound: i64) -> FactorRecord {
         id: FactorId(random::uuid(at(bound))),
         account,
         kind: "totp".to_owned(),
+        name: String::new(),
+        detail: None,
         secret: (0..=255).collect(),
         bound_at: at(bound),
         last_step: None,

@@ -7,11 +7,8 @@ use super::candidate::Candidate;
 use super::kdf::{Kdf, Stretched};
 use super::{AppPasswords, Busy, ProvenMailbox, Scope, row, vault};
 use crate::audit::{AuditError, Author, Event};
-use crate::base::{AppPasswordId, Protocol, Secret, random};
+use crate::base::{AppPasswordId, BadName, Protocol, Secret, given_name, random};
 use crate::store::{AccountRecord, AppPasswordRecord, Inserted, StoreError};
-
-/// The longest name of an app password, in characters: it has to fit a line of a list.
-pub const NAME_MAX: usize = 64;
 
 /// A fresh app password; its text is shown once and kept nowhere.
 #[derive(Debug)]
@@ -52,14 +49,10 @@ pub enum CreateError {
 /// # Errors
 /// Why not, in words for whoever typed it.
 pub(super) fn name(typed: &str) -> Result<&str, &'static str> {
-    let name = typed.trim();
-    if name.is_empty() {
-        return Err("the app password needs a name");
-    }
-    if name.chars().count() > NAME_MAX || name.chars().any(char::is_control) {
-        return Err("the name is longer than 64 characters or holds control characters");
-    }
-    Ok(name)
+    given_name(typed).map_err(|bad| match bad {
+        BadName::Empty => "the app password needs a name",
+        BadName::Unfit => "the name is longer than 64 characters or holds control characters",
+    })
 }
 
 impl AppPasswords {

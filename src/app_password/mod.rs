@@ -32,7 +32,7 @@ use crate::base::{
 use crate::store::{AppPasswordRecord, Store, StoreError};
 
 pub use candidate::{Candidate, GROUP, SYMBOLS};
-pub use create::{CreateError, Created, NAME_MAX};
+pub use create::{CreateError, Created};
 pub use rename::RenameError;
 pub use reseal::{LeftAlone, ResealError, Resealed, WhyLeftAlone};
 pub use revoke::RevokeError;

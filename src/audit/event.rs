@@ -5,10 +5,12 @@ mod guessing;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{
-    AppPasswordId, ClientAddress, DeviceId, PortalSessionId, Protocol, SessionId, Timestamp, UpstreamName,
+    AppPasswordId, ClientAddress, DeviceId, FactorId, PortalSessionId, Protocol, SessionId, Timestamp,
+    UpstreamName,
 };
 
-pub use guessing::{Guessing, Pattern, RefusedLogins};
+pub use super::attempt::{Login, RefusedLogins, SecondFactor, SignIn};
+pub use guessing::{Guessing, Pattern};
 
 /// Something that must be answerable months later.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +71,25 @@ pub enum Event {
         account: String,
         /// Kind.
         kind: String,
+        /// What its owner calls it; empty where he gave it no name.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        name: String,
+        /// Who did it.
+        by: Actor,
+    },
+    /// Somebody may bind a first second factor with a link.
+    EnrolmentLinkMade {
+        /// Address.
+        account: String,
+        /// Until when.
+        until: Timestamp,
+        /// Who did it.
+        by: Actor,
+    },
+    /// Such a link was used; the binding follows.
+    EnrolmentLinkUsed {
+        /// Address.
+        account: String,
         /// Who did it.
         by: Actor,
     },
@@ -78,10 +99,26 @@ pub enum Event {
         account: String,
         /// Kind.
         kind: String,
+        /// What its owner called it; empty where he gave it no name.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        name: String,
         /// Why, in the administrator's words.
         reason: String,
         /// How many app passwords were revoked with it.
         app_passwords_revoked: u64,
+        /// Who did it.
+        by: Actor,
+    },
+    /// A second factor has another name.
+    FactorRenamed {
+        /// Address.
+        account: String,
+        /// Which.
+        id: FactorId,
+        /// Kind.
+        kind: String,
+        /// Its name from now on.
+        name: String,
         /// Who did it.
         by: Actor,
     },
@@ -301,6 +338,9 @@ impl Event {
             | Self::AccountRemoved { .. }
             | Self::FactorBound { .. }
             | Self::FactorUnbound { .. }
+            | Self::FactorRenamed { .. }
+            | Self::EnrolmentLinkMade { .. }
+            | Self::EnrolmentLinkUsed { .. }
             | Self::AppPasswordCreated { .. }
             | Self::AppPasswordRevoked { .. }
             | Self::AppPasswordRenamed { .. }
@@ -345,69 +385,6 @@ pub enum Actor {
         /// What the browser says it is.
         browser: Option<String>,
     },
-}
-
-/// One try to sign in to the portal: whether the mailbox password let it in, or on to the second factor.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SignIn {
-    /// From where.
-    pub ip: ClientAddress,
-    /// As in [`Login`].
-    pub account: String,
-    /// What the browser says it is.
-    pub browser: Option<String>,
-    /// The upstream that was asked, if its domain has one.
-    pub upstream: Option<UpstreamName>,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Why, for whoever reads the trail.
-    pub reason: String,
-}
-
-/// One answer for a second factor.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SecondFactor {
-    /// From where.
-    pub ip: ClientAddress,
-    /// Address.
-    pub account: String,
-    /// What the browser says it is.
-    pub browser: Option<String>,
-    /// `totp`, `recovery`, `trusted_device`, …
-    pub kind: String,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Why, for whoever reads the trail.
-    pub reason: String,
-}
-
-/// One attempt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Login {
-    /// The connection.
-    pub session: SessionId,
-    /// What was spoken.
-    pub protocol: Protocol,
-    /// From where.
-    pub ip: ClientAddress,
-    /// Address if the account exists, else `#hash@domain` (keyed hash of the name).
-    pub account: String,
-    /// `PLAIN`, `LOGIN` or `command`.
-    pub mechanism: String,
-    /// What the client says it is.
-    pub program: Option<String>,
-    /// What was presented, as far as the gate knows.
-    pub credential: Credential,
-    /// The app password that was proven.
-    pub app_password: Option<AppPasswordId>,
-    /// Its label.
-    pub label: Option<String>,
-    /// The upstream that the account belongs to, if its domain has one.
-    pub upstream: Option<UpstreamName>,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Why, for whoever reads the trail: more than the client was told.
-    pub reason: String,
 }
 
 /// What was presented.

@@ -14,6 +14,7 @@
 //! the trail goes on, and head and index follow when it is back. Records come from the gate itself; files and
 //! database rows are not trusted when they are read again (see [`verify()`]).
 
+mod attempt;
 pub mod author;
 pub mod event;
 mod file;

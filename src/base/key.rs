@@ -39,6 +39,8 @@ pub enum Purpose {
     TrustedDevice,
     /// What shows that a form is one that the portal gave to this browser.
     PortalForm,
+    /// MAC over enrolment links.
+    EnrolmentLink,
     /// MAC over notices that wait to be sent.
     Notice,
     /// What is kept of a browser that somebody signed in with.
@@ -59,6 +61,7 @@ impl Purpose {
             Self::PortalSession => b"mailward 1 portal session",
             Self::TrustedDevice => b"mailward 1 trusted device",
             Self::PortalForm => b"mailward 1 portal form",
+            Self::EnrolmentLink => b"mailward 1 enrolment link",
             Self::Notice => b"mailward 1 notice",
             Self::KnownBrowser => b"mailward 1 known browser",
             Self::Profile => b"mailward 1 profile",

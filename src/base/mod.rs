@@ -12,6 +12,8 @@ pub mod domain;
 #[cfg(feature = "server")]
 mod exhausted;
 #[cfg(feature = "server")]
+mod given_name;
+#[cfg(feature = "server")]
 pub mod id;
 #[cfg(feature = "server")]
 pub mod key;
@@ -37,6 +39,8 @@ pub use clock::{Clock, ManualClock, Monotonic, SystemClock, Timestamp};
 pub use domain::Domain;
 #[cfg(feature = "server")]
 pub use exhausted::is_exhausted;
+#[cfg(feature = "server")]
+pub use given_name::{BadName, GIVEN_NAME_MAX, given_name};
 #[cfg(feature = "server")]
 pub use id::{
     AccountId, AppPasswordId, DeviceId, FactorId, NoticeId, PortalSessionId, SessionId, UpstreamName,

@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_BACK: Duration = Duration::from_secs(60);
 
 /// Names of events, as the trail has them.
-const EVENTS: [&str; 34] = [
+const EVENTS: [&str; 37] = [
     "login",
     "refused_logins",
     "guessing_noticed",
@@ -35,7 +35,10 @@ const EVENTS: [&str; 34] = [
     "account_removed",
     "account_upstream_changed",
     "factor_bound",
+    "enrolment_link_made",
+    "enrolment_link_used",
     "factor_unbound",
+    "factor_renamed",
     "app_password_created",
     "app_password_revoked",
     "app_password_renamed",
@@ -230,19 +233,22 @@ fn detail(event: &Event) -> String {
         Event::AccountAdded { by, .. }
         | Event::AccountSuspended { by, .. }
         | Event::AccountResumed { by, .. }
-        | Event::AccountRemoved { by, .. } => by_whom(by),
+        | Event::AccountRemoved { by, .. }
+        | Event::EnrolmentLinkUsed { by, .. } => by_whom(by),
         Event::AccountUpstreamChanged { from, to, bound, by, .. } => {
             let how = if *bound { "bound to" } else { "by its domain at" };
             format!("{how} `{to}`, was at `{from}`, {}", by_whom(by))
         }
-        Event::FactorBound { kind, by, .. } => format!("{kind}, {}", by_whom(by)),
-        Event::FactorUnbound { kind, reason, app_passwords_revoked, by, .. } => {
+        Event::FactorBound { kind, name, by, .. } | Event::FactorRenamed { kind, name, by, .. } => {
+            format!("{}, {}", named(kind, name), by_whom(by))
+        }
+        Event::FactorUnbound { kind, name, reason, app_passwords_revoked, by, .. } => {
             let revoked = match app_passwords_revoked {
                 0 => String::new(),
                 1 => ", 1 app password revoked".to_owned(),
                 many => format!(", {many} app passwords revoked"),
             };
-            format!("{kind}, {}: {reason}{revoked}", by_whom(by))
+            format!("{}, {}: {reason}{revoked}", named(kind, name), by_whom(by))
         }
         Event::AppPasswordCreated { label, name, by, .. }
         | Event::AppPasswordRenamed { label, name, by, .. } => format!("{label} `{name}`, {}", by_whom(by)),
@@ -256,7 +262,9 @@ fn detail(event: &Event) -> String {
         }
         Event::NoticeGivenUp { notice, reason, .. } => format!("`{notice}` was not told: {reason}"),
         Event::RecoveryCodesMade { count, by, .. } => format!("{count} codes, {}", by_whom(by)),
-        Event::DeviceTrusted { until, by, .. } => format!("until {}, {}", when::show(*until), by_whom(by)),
+        Event::EnrolmentLinkMade { until, by, .. } | Event::DeviceTrusted { until, by, .. } => {
+            format!("until {}, {}", when::show(*until), by_whom(by))
+        }
         Event::DeviceWithdrawn { id, by, .. } => format!("{id}, {}", by_whom(by)),
         Event::PortalSessionEnded { id, by, .. } => format!("{id}, {}", by_whom(by)),
         Event::SessionEndAsked { session, by, .. } => format!("{session}, {}", by_whom(by)),
@@ -323,6 +331,11 @@ fn session_detail(end: &SessionEnd) -> String {
 /// Why, and with which browser.
 fn told(reason: &str, browser: Option<&str>) -> String {
     browser.map_or_else(|| reason.to_owned(), |browser| format!("{reason} ({browser})"))
+}
+
+/// A second factor, as its owner knows it.
+fn named(kind: &str, name: &str) -> String {
+    if name.is_empty() { kind.to_owned() } else { format!("{kind} `{name}`") }
 }
 
 fn by_whom(actor: &Actor) -> String {

@@ -1,6 +1,9 @@
 //! `mailward factor …`
 
+use std::time::Duration;
+
 use anyhow::Context as _;
+use clap::builder::PossibleValue;
 use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 
@@ -8,7 +11,7 @@ use super::context::Context;
 use super::failure::{Failure, complain};
 use super::output;
 use super::records::Factor;
-use super::{Format, prompt};
+use super::{Format, invite, prompt};
 use crate::config::{AfterUnbind, FactorKind};
 use crate::factor::{FactorError, TotpEnrolment, qr};
 use crate::notify::{Doer, Notice};
@@ -39,6 +42,19 @@ pub(super) enum FactorCommand {
         #[command(flatten)]
         format: Format,
     },
+    /// Print a link with which a user binds a first second factor
+    ///
+    /// For who may not bind one with the mailbox password alone: `enrol_by` and `enrol_from` in the configuration. The link
+    /// is good once and for this account alone, and only together with its mailbox password.
+    Invite {
+        /// The mail address
+        address: String,
+        /// How long it is good, from `1m` to `30d`
+        #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = invite::expiry)]
+        expires: Duration,
+        #[command(flatten)]
+        format: Format,
+    },
     /// Unbind second factors for a user who lost them
     Unbind {
         /// The mail address
@@ -54,17 +70,20 @@ pub(super) enum FactorCommand {
 }
 
 /// A kind of second factor on the command line.
-#[derive(Clone, Copy, ValueEnum)]
-pub(super) enum Kind {
-    /// An authenticator app
-    Totp,
-}
+#[derive(Clone, Copy)]
+pub(super) struct Kind(FactorKind);
 
-impl From<Kind> for FactorKind {
-    fn from(kind: Kind) -> Self {
-        match kind {
-            Kind::Totp => Self::Totp,
-        }
+impl ValueEnum for Kind {
+    fn value_variants<'a>() -> &'a [Self] {
+        const KINDS: [Kind; FactorKind::ALL.len()] = [Kind(FactorKind::Totp)];
+        &KINDS
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let Self(kind) = self;
+        Some(PossibleValue::new(kind.as_str()).help(match kind {
+            FactorKind::Totp => "An authenticator app",
+        }))
     }
 }
 
@@ -73,8 +92,11 @@ impl FactorCommand {
         match self {
             Self::List { address, format } => list(context, address, *format).await,
             Self::Totp { address, confirm, format } => totp(context, address, *confirm, *format).await,
+            Self::Invite { address, expires, format } => {
+                invite::run(context, address, *expires, *format).await
+            }
             Self::Unbind { address, kind, reason, format } => {
-                unbind(context, address, kind.map(FactorKind::from), reason, *format).await
+                unbind(context, address, kind.map(|Kind(kind)| kind), reason, *format).await
             }
         }
     }
@@ -102,7 +124,9 @@ struct Enrolled<'a> {
 
 async fn totp(context: &Context, name: &str, confirm: bool, format: Format) -> anyhow::Result<()> {
     let account = context.account(name).await?;
-    let enrolment = context.site.factors().enrol_totp(&context.site.config.server.hostname, &account.address);
+    let config = &context.site.config;
+    let parameters = config.policies.of(account.address.domain()).totp;
+    let enrolment = context.site.factors().enrol_totp(&config.server.hostname, &account.address, parameters);
     let (secret, uri) = (shown(&enrolment.secret)?, shown(&enrolment.uri)?);
     let shown = match format.json {
         true => output::json_text(&Enrolled { secret, uri })?,

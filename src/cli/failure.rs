@@ -17,6 +17,9 @@ pub(super) enum Failure {
     /// What it is about does not exist: 3.
     #[error("{0}")]
     NotFound(String),
+    /// The rules say no: 4.
+    #[error("{0}")]
+    Refused(String),
     /// Nobody reads what is printed (`| head`): nothing to say, and no failure of ours.
     #[error("nobody reads the output")]
     PipeClosed,
@@ -26,6 +29,11 @@ impl Failure {
     /// A wrong call; a hint follows on a line of its own.
     pub(super) fn usage(text: impl Into<String>) -> anyhow::Error {
         Self::Usage(text.into()).into()
+    }
+
+    /// Something that the rules do not allow; a hint follows on a line of its own.
+    pub(super) fn refused(text: impl Into<String>) -> anyhow::Error {
+        Self::Refused(text.into()).into()
     }
 
     /// Something that is not there; a hint follows on a line of its own.
@@ -56,6 +64,7 @@ fn code(error: &anyhow::Error) -> u8 {
             return Some(match failure {
                 Failure::Usage(_) => 2,
                 Failure::NotFound(_) => 3,
+                Failure::Refused(_) => 4,
                 Failure::PipeClosed => 0,
             });
         }

@@ -15,6 +15,7 @@ mod doctor;
 mod factor;
 mod failure;
 mod init;
+mod invite;
 mod mailbox;
 mod man;
 mod output;

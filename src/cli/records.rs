@@ -13,6 +13,8 @@ use crate::store::{AppPasswordRecord, AuditRow, FactorRecord, LiveSessionRecord}
 pub(super) struct Factor {
     id: FactorId,
     kind: String,
+    name: String,
+    detail: Option<String>,
     bound_at: Timestamp,
     last_used_at: Option<Timestamp>,
 }
@@ -22,6 +24,8 @@ impl From<&FactorRecord> for Factor {
         Self {
             id: record.id,
             kind: record.kind.clone(),
+            name: record.name.clone(),
+            detail: record.detail.clone(),
             bound_at: record.bound_at,
             last_used_at: record.last_used_at,
         }
@@ -30,15 +34,22 @@ impl From<&FactorRecord> for Factor {
 
 impl Factor {
     pub(super) fn table(factors: &[Self]) -> Table {
-        let mut table = Table::new(["KIND", "BOUND", "LAST USED"]);
+        let mut table = Table::new(["KIND", "NAME", "BOUND", "LAST USED"]);
         for factor in factors {
             table.row([
                 factor.kind.clone(),
+                factor.shown_name(),
                 when::show(factor.bound_at),
                 when::show_or(factor.last_used_at, "never"),
             ]);
         }
         table
+    }
+
+    /// What its owner calls it, and what tells it from others.
+    fn shown_name(&self) -> String {
+        let parts = [Some(self.name.as_str()), self.detail.as_deref()];
+        parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
     }
 }
 

@@ -159,9 +159,8 @@ impl<'t> Document<'t> {
 
     /// Notes what is left in a section whose every known key was taken out.
     pub(super) fn refuse_rest(&mut self, section: &Section<'t>, known: &[&str], planned: &[Planned]) {
-        for (key, value) in &section.table {
+        for key in section.table.keys() {
             match planned.iter().find(|planned| planned.key == key.get_ref()) {
-                Some(planned) if planned.is_off(value.get_ref()) => {}
                 Some(planned) => self.problem(&key.span(), &planned.refusal(&section.name)),
                 None => self.problem(&key.span(), &unknown_key(key.get_ref(), &section.name, known)),
             }
@@ -173,9 +172,7 @@ impl<'t> Document<'t> {
         let mut table = section.table.clone();
         let before = self.problems.len();
         for planned in R::PLANNED {
-            if let Some((key, value)) = table.remove_entry(planned.key)
-                && !planned.is_off(value.get_ref())
-            {
+            if let Some((key, _)) = table.remove_entry(planned.key) {
                 self.problem(&key.span(), &planned.refusal(&section.name));
             }
         }

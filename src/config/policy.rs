@@ -14,9 +14,11 @@ use super::count::Count;
 use super::document::{Document, Raw, Section};
 use super::domain;
 use super::duration::DurationText;
+use super::help::{self, Contact, Help};
 use super::networks::Networks;
-use super::planned::{Off, Planned};
+use super::planned::Planned;
 use super::schema;
+use super::totp::{self, TotpParameters};
 use crate::base::{Domain, NetworkList, Timestamp};
 
 /// The rules of every domain.
@@ -46,14 +48,83 @@ pub struct Policy {
     pub second_factor: Requirement,
     /// Which kinds may be bound; never empty.
     pub factors: Vec<FactorKind>,
+    /// Those of them that are shown first, and marked.
+    pub recommended: Vec<FactorKind>,
+    /// What an authenticator app is told that is bound from now on.
+    pub totp: TotpParameters,
     /// What unbinding the last factor does to app passwords.
     pub app_passwords_after_unbind: AfterUnbind,
     /// At least 1.
     pub app_passwords_per_account: u32,
     /// How long a browser may be trusted; zero: it is never offered.
     pub trusted_device: Duration,
-    /// Where a first factor may be bound; empty: anywhere.
+    /// Who may bind a first factor.
+    pub enrol_by: EnrolBy,
+    /// Where a first factor may be bound without a link; empty: anywhere.
     pub enrol_from: NetworkList,
+    /// What app passwords are worth where a factor must be bound and none is.
+    pub app_passwords_without_factor: WithoutFactor,
+    /// What users are told who do not know how to go on.
+    pub help: Help,
+}
+
+/// As where the file says nothing.
+impl Default for Policy {
+    fn default() -> Self {
+        RawPolicy::default().check()
+    }
+}
+
+impl Policy {
+    /// The kinds that may be bound, those that are recommended first; and whether they are.
+    pub fn offered(&self) -> impl Iterator<Item = (FactorKind, bool)> {
+        let is_recommended = |kind: FactorKind| self.recommended.contains(&kind);
+        let first = self.recommended.iter().copied().filter(|kind| self.factors.contains(kind));
+        let rest = self.factors.iter().copied().filter(move |kind| !is_recommended(*kind));
+        first.map(|kind| (kind, true)).chain(rest.map(|kind| (kind, false)))
+    }
+
+    /// Whether a factor must be bound by now: grace counts from the day the administrator named, never from an account's
+    /// first login.
+    #[must_use]
+    pub fn is_overdue(&self, now: Timestamp) -> bool {
+        match self.second_factor {
+            Requirement::Required { since, grace } => now >= since.plus(grace),
+            Requirement::Optional => false,
+        }
+    }
+
+    /// Whether app passwords of an account without a factor rest until one is bound. `must_bind`: the account had one
+    /// before it was removed and came back.
+    #[must_use]
+    pub fn app_passwords_rest(&self, must_bind: bool, now: Timestamp) -> bool {
+        match self.app_passwords_without_factor {
+            WithoutFactor::Stop => must_bind || self.is_overdue(now),
+            WithoutFactor::Keep => false,
+        }
+    }
+}
+
+/// Who may bind a first factor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EnrolBy {
+    /// Whoever knows the mailbox password, in the networks of `enrol_from`; elsewhere with an administrator's link.
+    #[default]
+    Anyone,
+    /// Nobody without an administrator's link.
+    Link,
+}
+
+/// What app passwords are worth where a factor must be bound and none is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WithoutFactor {
+    /// Once grace is over they rest until one is bound.
+    #[default]
+    Stop,
+    /// They stay good.
+    Keep,
 }
 
 /// Whether a second factor must be bound.
@@ -82,12 +153,21 @@ impl FactorKind {
     /// Every kind that is built.
     pub const ALL: [Self; 1] = [Self::Totp];
 
+    /// Those that may be bound unless the file says otherwise.
+    pub const DEFAULT: [Self; 1] = [Self::Totp];
+
     /// The name in configuration, database and audit.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Totp => "totp",
         }
+    }
+
+    /// Its inverse; `None` for a kind that is not built.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 }
 
@@ -114,6 +194,12 @@ pub(super) struct RawPolicy {
     grace_period: Option<DurationText>,
     #[serde(deserialize_with = "factors", skip_serializing_if = "Option::is_none")]
     factors: Option<Vec<FactorKind>>,
+    #[serde(deserialize_with = "recommended", skip_serializing_if = "Option::is_none")]
+    recommended: Option<Vec<FactorKind>>,
+    #[serde(deserialize_with = "totp::period", skip_serializing_if = "Option::is_none")]
+    totp_period: Option<DurationText>,
+    #[serde(deserialize_with = "totp::digits", skip_serializing_if = "Option::is_none")]
+    totp_digits: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     app_passwords_after_unbind: Option<AfterUnbind>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -121,7 +207,17 @@ pub(super) struct RawPolicy {
     #[serde(deserialize_with = "trust", skip_serializing_if = "Option::is_none")]
     trusted_device: Option<DurationText>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    enrol_by: Option<EnrolBy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     enrol_from: Option<Networks>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    app_passwords_without_factor: Option<WithoutFactor>,
+    #[serde(deserialize_with = "help::text", skip_serializing_if = "Option::is_none")]
+    help_zh: Option<String>,
+    #[serde(deserialize_with = "help::text", skip_serializing_if = "Option::is_none")]
+    help_en: Option<String>,
+    #[serde(deserialize_with = "help::contact", skip_serializing_if = "Option::is_none")]
+    contact: Option<String>,
 }
 
 #[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
@@ -132,11 +228,8 @@ enum RawRequirement {
 }
 
 impl Raw for RawPolicy {
-    const PLANNED: &'static [Planned] = &[
-        Planned { key: "recommended", off: Off::Empty },
-        Planned::key("accounts_per_phone"),
-        Planned::key("accounts_per_wechat"),
-    ];
+    const PLANNED: &'static [Planned] =
+        &[Planned::key("accounts_per_phone"), Planned::key("accounts_per_wechat")];
 }
 
 /// How long the mailbox password still passes after `required_since`, unless the file says otherwise: 14 d.
@@ -174,27 +267,49 @@ impl Policies {
                 document.problem(&section.span, &format!("`{domain}` has two sections\nhint: join them"));
             }
             if let (Some(own), Some(default)) = (own, &default) {
-                domains.insert(domain.clone(), own.or(default).check());
+                let policy = own.or(default).check();
+                if let Some(text) = problem_of(&policy) {
+                    document.problem(&section.span, &text);
+                }
+                domains.insert(domain.clone(), policy);
             }
             ruled.push(Spanned::new(section.span, domain));
         }
-        Some((Self { default: default?.check(), domains }, ruled))
+        let default = default?.check();
+        if let Some(text) = problem_of(&default) {
+            document.problem(&section.span, &text);
+        }
+        Some((Self { default, domains }, ruled))
     }
 }
 
 impl RawPolicy {
     fn or(self, default: &Self) -> Self {
+        let offered = |kind: &FactorKind| self.factors.as_ref().is_none_or(|factors| factors.contains(kind));
+        // What the domain does not offer, it does not recommend either.
+        let inherited = default.recommended.as_ref();
+        let inherited = inherited.map(|kinds| kinds.iter().copied().filter(offered).collect());
         Self {
             second_factor: self.second_factor.or(default.second_factor),
             required_since: self.required_since.or(default.required_since),
             grace_period: self.grace_period.or(default.grace_period),
             factors: self.factors.or_else(|| default.factors.clone()),
+            recommended: self.recommended.or(inherited),
+            totp_period: self.totp_period.or(default.totp_period),
+            totp_digits: self.totp_digits.or(default.totp_digits),
             app_passwords_after_unbind: self
                 .app_passwords_after_unbind
                 .or(default.app_passwords_after_unbind),
             app_passwords_per_account: self.app_passwords_per_account.or(default.app_passwords_per_account),
             trusted_device: self.trusted_device.or(default.trusted_device),
+            enrol_by: self.enrol_by.or(default.enrol_by),
             enrol_from: self.enrol_from.or_else(|| default.enrol_from.clone()),
+            app_passwords_without_factor: self
+                .app_passwords_without_factor
+                .or(default.app_passwords_without_factor),
+            help_zh: self.help_zh.or_else(|| default.help_zh.clone()),
+            help_en: self.help_en.or_else(|| default.help_en.clone()),
+            contact: self.contact.or_else(|| default.contact.clone()),
         }
     }
 
@@ -211,13 +326,22 @@ impl RawPolicy {
         };
         Policy {
             second_factor,
-            factors: self.factors.unwrap_or_else(|| FactorKind::ALL.to_vec()),
+            factors: self.factors.unwrap_or_else(|| FactorKind::DEFAULT.to_vec()),
+            recommended: self.recommended.unwrap_or_default(),
+            totp: TotpParameters::written(self.totp_period, self.totp_digits),
             app_passwords_after_unbind: self.app_passwords_after_unbind.unwrap_or(AfterUnbind::Stop),
             app_passwords_per_account: self
                 .app_passwords_per_account
                 .map_or(DEFAULT_APP_PASSWORDS, Count::number),
             trusted_device: self.trusted_device.map_or(DEFAULT_TRUST, |trust| trust.0),
+            enrol_by: self.enrol_by.unwrap_or_default(),
             enrol_from: self.enrol_from.map_or_else(NetworkList::default, |networks| networks.0),
+            app_passwords_without_factor: self.app_passwords_without_factor.unwrap_or_default(),
+            help: Help {
+                chinese: self.help_zh.filter(|text| !text.is_empty()),
+                english: self.help_en.filter(|text| !text.is_empty()),
+                contact: self.contact.and_then(|text| Contact::parse(&text).ok()),
+            },
         }
     }
 }
@@ -235,10 +359,21 @@ impl From<&Policy> for RawPolicy {
             required_since,
             grace_period,
             factors: Some(policy.factors.clone()),
+            recommended: Some(policy.recommended.clone()),
+            totp_period: Some(DurationText(Duration::from_secs(policy.totp.period.into()))),
+            totp_digits: Some(policy.totp.digits),
             app_passwords_after_unbind: Some(policy.app_passwords_after_unbind),
             app_passwords_per_account: Some(Count::at_least_one(policy.app_passwords_per_account)),
             trusted_device: Some(DurationText(policy.trusted_device)),
+            enrol_by: Some(policy.enrol_by),
             enrol_from: Some(Networks(policy.enrol_from.clone())),
+            app_passwords_without_factor: Some(policy.app_passwords_without_factor),
+            // Also where there is none: a domain's may stand in for the default's.
+            help_zh: Some(policy.help.chinese.clone().unwrap_or_default()),
+            help_en: Some(policy.help.english.clone().unwrap_or_default()),
+            contact: Some(
+                policy.help.contact.as_ref().map(|contact| contact.as_str().to_owned()).unwrap_or_default(),
+            ),
         }
     }
 }
@@ -279,11 +414,38 @@ fn day_of(at: Timestamp) -> Datetime {
     Date { year, month: date.month().into(), day: date.day() }.into()
 }
 
+/// What does not fit together, if anything.
+fn problem_of(policy: &Policy) -> Option<String> {
+    let unoffered = policy.recommended.iter().find(|kind| !policy.factors.contains(kind))?;
+    Some(format!(
+        "`recommended` names `{}`, which `factors` does not offer\nhint: add it to `factors`, or recommend another",
+        unoffered.as_str()
+    ))
+}
+
+fn recommended<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<FactorKind>>, D::Error> {
+    kinds(deserializer).map(Some)
+}
+
 fn factors<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<FactorKind>>, D::Error> {
-    let built = || FactorKind::ALL.map(|kind| format!("`{}`", kind.as_str())).join(", ");
+    let kinds = kinds(deserializer)?;
+    if kinds.is_empty() {
+        return Err(D::Error::custom(format!(
+            "names no second factor\nhint: name at least one of {}",
+            built()
+        )));
+    }
+    Ok(Some(kinds))
+}
+
+fn built() -> String {
+    FactorKind::ALL.map(|kind| format!("`{}`", kind.as_str())).join(", ")
+}
+
+fn kinds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<FactorKind>, D::Error> {
     let mut kinds = vec![];
     for name in Vec::<String>::deserialize(deserializer)? {
-        match FactorKind::ALL.into_iter().find(|kind| kind.as_str() == name) {
+        match FactorKind::parse(&name) {
             Some(kind) if kinds.contains(&kind) => {}
             Some(kind) => kinds.push(kind),
             None => {
@@ -294,11 +456,5 @@ fn factors<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Fact
             }
         }
     }
-    if kinds.is_empty() {
-        return Err(D::Error::custom(format!(
-            "names no second factor\nhint: name at least one of {}",
-            built()
-        )));
-    }
-    Ok(Some(kinds))
+    Ok(kinds)
 }

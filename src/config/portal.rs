@@ -170,7 +170,11 @@ mod tests {
             ("http://[::1]:8080", "[::1]", 8080),
             ("https://[2001:db8::1]", "[2001:db8::1]", 443),
         ] {
-            let portal = Portal { public_url: url.to_owned(), listen: None };
+            let portal = Portal {
+                public_url: url.to_owned(),
+                listen: None,
+                proxy_protocol_from: NetworkList::default(),
+            };
             assert_eq!((portal.host(), portal.port()), (host, port), "{url}");
         }
     }

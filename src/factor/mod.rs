@@ -1,10 +1,12 @@
-//! Second factors: bound to an account, verified by a code, unbound.
+//! Second factors: bound to an account, verified by an answer, unbound.
 //!
-//! Codes are hostile input. Secrets lie in the database encrypted under the site's key file (`sealed.rs`), so
-//! that a stolen database alone makes no codes; a row that somebody moved to another account does not
-//! decrypt. No code is good twice, on any node: the store decides that in one statement.
+//! Answers are hostile input. Secrets lie in the database encrypted under the site's key file (`sealed.rs`), so
+//! that a stolen database alone answers nothing; a row that somebody moved to another account does not
+//! decrypt. No answer is good twice, on any node: the store decides that in one statement.
 
+mod binding;
 mod devices;
+mod links;
 pub mod qr;
 mod recovery;
 mod sealed;
@@ -12,21 +14,40 @@ mod totp;
 
 use std::sync::Arc;
 
-use crate::audit::{AuditError, Author, Event};
-use crate::base::{AccountId, Address, Clock, FactorId, Secret, SiteKey, Timestamp, random};
-use crate::config::{AfterUnbind, FactorKind};
-use crate::store::{AccountRecord, FactorRecord, Store, StoreError, Unbound};
+use crate::audit::AuditError;
+use crate::base::{AccountId, Address, BadName, Clock, FactorId, Secret, SiteKey, Timestamp};
+use crate::config::{FactorKind, TotpParameters};
+use crate::store::{FactorRecord, Store, StoreError};
 
+pub use binding::{Confirmed, FACTORS_MAX};
 pub use devices::{DeviceError, TrustedDevices};
+pub use links::LinkError;
 pub use recovery::CODES;
 pub use totp::TotpEnrolment;
 
 /// A kind of second factor: what makes an answer right. What is common to all kinds, which is secrets at rest,
 /// single use and the trail, is done by [`Factors`].
 trait SecondFactor: Sync {
-    /// Whether `answer` is right for `secret` at `now`: the step in which it is good. An answer is good once,
-    /// and so is no answer of an earlier step after it.
-    fn step_of(&self, secret: &Secret, answer: &str, now: Timestamp) -> Option<i64>;
+    /// What is to be bound, if `answer` confirms `offer`, which was made to whoever answers.
+    fn confirm(&self, offer: &Secret, answer: &str, now: Timestamp) -> Option<Confirmed>;
+
+    /// Whether `answer` is right for the bound factor that has `secret`, at `now`. `challenge` is what was asked, where it
+    /// is another thing each time; whoever asked lets it be answered once.
+    fn judge(
+        &self,
+        secret: &Secret,
+        challenge: Option<&Secret>,
+        answer: &str,
+        now: Timestamp,
+    ) -> Option<Right>;
+}
+
+/// An answer is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Right {
+    /// The step in which it is good: it is good once, and so is no answer of an earlier step after it. None where the
+    /// challenge sees to that.
+    step: Option<i64>,
 }
 
 /// The one place that knows every kind.
@@ -82,6 +103,17 @@ pub enum FactorError {
     /// The account vanished meanwhile.
     #[error("the account is gone")]
     NoAccount,
+    /// The account has as many as it may have.
+    #[error(
+        "the account has {FACTORS_MAX} second factors, as many as it may have\nhint: unbind one that is not used any more"
+    )]
+    LimitReached,
+    /// The name makes no sense; nothing was tried.
+    #[error(transparent)]
+    BadName(#[from] BadName),
+    /// There is no such factor.
+    #[error("the account has no such second factor")]
+    NotFound,
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -111,8 +143,8 @@ impl Factors {
     /// A fresh TOTP secret for `address`, not bound yet. `issuer` is the site's name, as the authenticator
     /// will show it.
     #[must_use]
-    pub fn enrol_totp(&self, issuer: &str, address: &Address) -> TotpEnrolment {
-        TotpEnrolment::fresh(issuer, address)
+    pub fn enrol_totp(&self, issuer: &str, address: &Address, parameters: TotpParameters) -> TotpEnrolment {
+        TotpEnrolment::fresh(issuer, address, parameters)
     }
 
     /// An offer that was made before; `raw` is what [`TotpEnrolment::raw`] gave. `None` if it is none.
@@ -121,69 +153,8 @@ impl Factors {
         TotpEnrolment::of(issuer, address, raw)
     }
 
-    /// Binds it; where `code` is given it must be the authenticator's current one, and is used up by this.
-    ///
-    /// # Errors
-    /// [`FactorError`]
-    pub async fn bind_totp(
-        &self,
-        account: &AccountRecord,
-        enrolment: &TotpEnrolment,
-        code: Option<&str>,
-        by: &Author<'_>,
-    ) -> Result<FactorRecord, FactorError> {
-        self.bind(account, FactorKind::Totp, enrolment.raw(), code, by).await
-    }
-
-    async fn bind(
-        &self,
-        account: &AccountRecord,
-        kind: FactorKind,
-        secret: &Secret,
-        code: Option<&str>,
-        by: &Author<'_>,
-    ) -> Result<FactorRecord, FactorError> {
-        let bound_at = self.clock.now();
-        let last_step = match code {
-            None => None,
-            Some(code) => {
-                Some(implementation(kind).step_of(secret, code, bound_at).ok_or(FactorError::WrongCode)?)
-            }
-        };
-        let mut factor = FactorRecord {
-            id: FactorId(random::uuid(bound_at)),
-            account: account.id,
-            kind: kind.as_str().to_owned(),
-            secret: Vec::new(),
-            bound_at,
-            last_step,
-            last_used_at: last_step.map(|_| bound_at),
-        };
-        factor.secret = sealed::seal(&self.key, &factor, secret);
-        if !self.store.insert_factor(&factor).await? {
-            return Err(FactorError::NoAccount);
-        }
-        let recorded = by.record(|by| Event::FactorBound {
-            account: account.address.to_string(),
-            kind: factor.kind.clone(),
-            by,
-        });
-        let Err(unrecorded) = recorded.await else {
-            return Ok(factor);
-        };
-        Err(match self.store.take_back_factor(&factor, account.must_bind).await {
-            Ok(()) => FactorError::Undone(unrecorded),
-            Err(_) => FactorError::Unrecorded(unrecorded),
-        })
-    }
-
-    /// Whether `code` is one of what is offered, which nobody has bound yet. It is not used up by that.
-    #[must_use]
-    pub fn confirms(&self, enrolment: &TotpEnrolment, code: &str) -> bool {
-        totp::Totp.step_of(enrolment.raw(), code, self.clock.now()).is_some()
-    }
-
-    /// Checks an answer to `question`, and uses it up.
+    /// Checks an answer to `question`, and uses it up. `challenge` is what was asked, where the kind asks another thing each
+    /// time: whoever asked lets it be answered once.
     ///
     /// # Errors
     /// [`FactorError::WrongCode`] and others
@@ -191,10 +162,11 @@ impl Factors {
         &self,
         account: AccountId,
         question: Question,
+        challenge: Option<&Secret>,
         answer: &str,
     ) -> Result<(), FactorError> {
         match question {
-            Question::Factor(kind) => self.verify(account, kind, answer).await,
+            Question::Factor(kind) => self.verify(account, kind, challenge, answer).await,
             Question::RecoveryCode => self.verify_recovery_code(account, answer).await,
         }
     }
@@ -204,10 +176,16 @@ impl Factors {
     /// # Errors
     /// [`FactorError::WrongCode`] and others
     pub async fn verify_totp(&self, account: AccountId, code: &str) -> Result<(), FactorError> {
-        self.verify(account, FactorKind::Totp, code).await
+        self.verify(account, FactorKind::Totp, None, code).await
     }
 
-    async fn verify(&self, account: AccountId, kind: FactorKind, code: &str) -> Result<(), FactorError> {
+    async fn verify(
+        &self,
+        account: AccountId,
+        kind: FactorKind,
+        challenge: Option<&Secret>,
+        answer: &str,
+    ) -> Result<(), FactorError> {
         let now = self.clock.now();
         let mut refusal = FactorError::WrongCode;
         for factor in self.store.factors(account).await? {
@@ -218,79 +196,17 @@ impl Factors {
                 refusal = FactorError::Tampered(factor.id);
                 continue;
             };
-            let Some(step) = implementation(kind).step_of(&secret, code, now) else {
+            let Some(right) = implementation(kind).judge(&secret, challenge, answer, now) else {
                 continue;
             };
-            if self.store.claim_totp_step(factor.id, step, now).await? {
+            let used = match right.step {
+                Some(step) => self.store.claim_factor_step(factor.id, step, now).await?,
+                None => self.store.factor_used(factor.id, now).await?,
+            };
+            if used {
                 return Ok(());
             }
         }
         Err(refusal)
-    }
-
-    /// Unbinds the factors of `kind`, or all, because of `reason`; what `after` says happens to app passwords
-    /// happens with the last factor, in one transaction. Nothing bound is no error: see what is returned.
-    ///
-    /// # Errors
-    /// [`FactorError::Undone`] when a factor is bound again because its unbinding could not be recorded;
-    /// app passwords that were revoked stay so.
-    pub async fn unbind(
-        &self,
-        account: &AccountRecord,
-        kind: Option<FactorKind>,
-        after: AfterUnbind,
-        reason: &str,
-        by: &Author<'_>,
-    ) -> Result<Unbound, FactorError> {
-        self.unbind_those(account, (kind.map(FactorKind::as_str), None), (after, false), reason, by).await
-    }
-
-    /// The same for one factor; with `keep_one` the last one stays, whoever else unbinds at that moment.
-    ///
-    /// # Errors
-    /// As [`Factors::unbind`]
-    pub async fn unbind_one(
-        &self,
-        account: &AccountRecord,
-        factor: FactorId,
-        (after, keep_one): (AfterUnbind, bool),
-        reason: &str,
-        by: &Author<'_>,
-    ) -> Result<Unbound, FactorError> {
-        self.unbind_those(account, (None, Some(factor)), (after, keep_one), reason, by).await
-    }
-
-    async fn unbind_those(
-        &self,
-        account: &AccountRecord,
-        which: (Option<&str>, Option<FactorId>),
-        (after, keep_one): (AfterUnbind, bool),
-        reason: &str,
-        by: &Author<'_>,
-    ) -> Result<Unbound, FactorError> {
-        let revoke = match after {
-            AfterUnbind::Stop => true,
-            AfterUnbind::Keep => false,
-        };
-        let unbound = self.store.unbind_factors(account.id, which, (revoke, keep_one)).await?;
-        // The app passwords went with the last one.
-        let mut app_passwords_revoked = unbound.app_passwords;
-        let mut failure = None;
-        for factor in unbound.factors.iter().rev() {
-            let recorded = by.record(|by| Event::FactorUnbound {
-                account: account.address.to_string(),
-                kind: factor.kind.clone(),
-                reason: reason.to_owned(),
-                app_passwords_revoked: std::mem::take(&mut app_passwords_revoked),
-                by,
-            });
-            if let Err(unrecorded) = recorded.await {
-                failure = Some(match self.store.insert_factor(factor).await {
-                    Ok(true) => FactorError::Undone(unrecorded),
-                    Ok(false) | Err(_) => FactorError::Unrecorded(unrecorded),
-                });
-            }
-        }
-        failure.map_or(Ok(unbound), Err)
     }
 }

@@ -34,6 +34,8 @@ mod tests {
             id: FactorId(Uuid::from_u128(id)),
             account: AccountId(Uuid::from_u128(account)),
             kind: kind.into(),
+            name: String::new(),
+            detail: None,
             secret: Vec::new(),
             bound_at: Timestamp::from_unix_seconds(0),
             last_step: None,

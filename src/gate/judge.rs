@@ -305,7 +305,7 @@ impl Gate {
         let cached = self.proofs().look_up(presented, row, self.now());
         let meters = &self.desk.meters;
         if cached.is_some() { &meters.proofs_found } else { &meters.proofs_missed }.add(1);
-        let barred = then == Then::TellSuspended || scope.is_over(self.desk.clock.now());
+        let barred = then != Then::Enter || scope.is_over(self.desk.clock.now());
         let proof = match cached {
             Some(proof) if barred || !proof.barred => proof,
             Some(_) | None => self.prove(attempt, case, row, candidate, scope).await?,
@@ -313,9 +313,9 @@ impl Gate {
         if barred {
             self.proofs().bar(presented);
         }
-        if then == Then::TellSuspended {
+        if let Some(no) = then.keeps_out() {
             note_proof(attempt, &proof);
-            return Err(No::proven(Refusal::Suspended, "the account is suspended"));
+            return Err(no);
         }
         let (leave, waited) = self.by_proof(attempt, case, proof).await?;
         if !waited {

@@ -3,8 +3,10 @@
 //! Nothing here knows a password. Whatever a plan tells beyond a plain no is told only after the presented
 //! password was proven; an account that must use app passwords never gets to the upstream with anything else.
 
+use super::verdict::No;
 use crate::base::Timestamp;
 use crate::config::{AccountAdmission, Policy, Requirement};
+use crate::protocol::Refusal;
 use crate::store::{AccountState, Standing};
 
 /// What to do with an attempt.
@@ -28,6 +30,20 @@ pub(super) enum Then {
     TellBindFirst,
     /// It is told that the account is suspended.
     TellSuspended,
+}
+
+impl Then {
+    /// What whoever proved an app password hears, unless he is let in.
+    pub(super) fn keeps_out(self) -> Option<No> {
+        match self {
+            Self::Enter => None,
+            Self::TellBindFirst => {
+                let why = "a second factor is required and none is bound: app passwords rest";
+                Some(No::proven(Refusal::BindFirst, why))
+            }
+            Self::TellSuspended => Some(No::proven(Refusal::Suspended, "the account is suspended")),
+        }
+    }
 }
 
 /// Why nothing is tried; for the trail, never for the client.
@@ -65,7 +81,14 @@ pub(super) fn plan(
         None | Some(AccountState::Removed) => return newcomer(standing, policy, accounts, now),
     };
     if label_matches {
-        return Plan::ProveAppPassword(if suspended { Then::TellSuspended } else { Then::Enter });
+        let rest = standing.is_some_and(|standing| {
+            standing.bound_factors == 0 && policy.app_passwords_rest(standing.account.must_bind, now)
+        });
+        return Plan::ProveAppPassword(match (suspended, rest) {
+            (true, _) => Then::TellSuspended,
+            (false, true) => Then::TellBindFirst,
+            (false, false) => Then::Enter,
+        });
     }
     if standing.is_some_and(app_passwords_only) {
         return Plan::Refuse(Because::AppPasswordsOnly);
@@ -118,13 +141,9 @@ fn app_passwords_only(standing: &Standing) -> bool {
     standing.bound_factors > 0 || standing.account.must_bind
 }
 
-/// Whether the mailbox password of an unbound account still lets in: grace counts from the day the
-/// administrator named, never from an account's first login.
+/// Whether the mailbox password of an unbound account still lets in.
 fn unless_overdue(policy: &Policy, now: Timestamp) -> Then {
-    match policy.second_factor {
-        Requirement::Required { since, grace } if now >= since.plus(grace) => Then::TellBindFirst,
-        Requirement::Required { .. } | Requirement::Optional => Then::Enter,
-    }
+    if policy.is_overdue(now) { Then::TellBindFirst } else { Then::Enter }
 }
 
 #[cfg(test)]
@@ -133,7 +152,7 @@ mod tests {
 
     use super::*;
     use crate::base::{AccountId, Address, UpstreamName};
-    use crate::config::{AfterUnbind, FactorKind};
+    use crate::config::{AfterUnbind, FactorKind, WithoutFactor};
 
     const DAY: u64 = 24 * 3600;
 
@@ -160,7 +179,7 @@ mod tests {
             app_passwords_after_unbind: AfterUnbind::Stop,
             app_passwords_per_account: 20,
             trusted_device: Duration::from_secs(7 * 86_400),
-            enrol_from: Default::default(),
+            ..Policy::default()
         }
     }
 
@@ -185,15 +204,14 @@ mod tests {
                         for accounts in
                             [None, Some(AccountAdmission::FirstLogin), Some(AccountAdmission::Listed)]
                         {
-                            for label_matches in [false, true] {
+                            for (label_matches, kept) in
+                                [(false, false), (false, true), (true, false), (true, true)]
+                            {
+                                let without = if kept { WithoutFactor::Keep } else { WithoutFactor::Stop };
+                                let policy =
+                                    Policy { app_passwords_without_factor: without, ..policy(requirement) };
                                 let standing = state.map(|state| standing(state, bound, must_bind));
-                                let plan = plan(
-                                    standing.as_ref(),
-                                    &policy(requirement),
-                                    accounts,
-                                    label_matches,
-                                    now,
-                                );
+                                let plan = plan(standing.as_ref(), &policy, accounts, label_matches, now);
 
                                 let exists =
                                     matches!(state, Some(AccountState::Active | AccountState::Suspended));
@@ -203,9 +221,12 @@ mod tests {
                                     None => requirement != Requirement::Optional,
                                 };
                                 let expected = if exists && label_matches {
-                                    // an app password, right or wrong, whatever else holds
+                                    // an app password, right or wrong
                                     if state == Some(AccountState::Suspended) {
                                         Plan::ProveAppPassword(Then::TellSuspended)
+                                    } else if bound == 0 && (overdue || must_bind) && !kept {
+                                        // row 2: required, none bound, grace over
+                                        Plan::ProveAppPassword(Then::TellBindFirst)
                                     } else {
                                         Plan::ProveAppPassword(Then::Enter)
                                     }
@@ -225,7 +246,7 @@ mod tests {
                                 };
                                 assert_eq!(
                                     plan, expected,
-                                    "{requirement:?} {state:?} bound {bound} must_bind {must_bind} {accounts:?} label {label_matches}"
+                                    "{requirement:?} {state:?} bound {bound} must_bind {must_bind} {accounts:?} label {label_matches} kept {kept}"
                                 );
                                 combinations += 1;
                             }
@@ -234,7 +255,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(combinations, 3 * 4 * 3 * 2 * 3 * 2);
+        assert_eq!(combinations, 3 * 4 * 3 * 2 * 3 * 2 * 2);
     }
 
     #[test]

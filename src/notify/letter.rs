@@ -9,6 +9,7 @@ use time::UtcOffset;
 
 use super::{Doer, Notice, Place, Told};
 use crate::base::Timestamp;
+use crate::config::FactorKind;
 
 /// The longest quotation, in characters.
 const QUOTED_MAX: usize = 120;
@@ -248,11 +249,17 @@ fn facts_of(notice: &Notice) -> Vec<(Fact, Option<String>)> {
 }
 
 fn factor_zh(kind: &str) -> String {
-    if kind == "totp" { "动态验证码应用 (TOTP)".to_owned() } else { quoted(kind) }
+    match FactorKind::parse(kind) {
+        Some(FactorKind::Totp) => "动态验证码应用 (TOTP)".to_owned(),
+        None => quoted(kind),
+    }
 }
 
 fn factor_en(kind: &str) -> String {
-    if kind == "totp" { "authenticator app (TOTP)".to_owned() } else { quoted(kind) }
+    match FactorKind::parse(kind) {
+        Some(FactorKind::Totp) => "authenticator app (TOTP)".to_owned(),
+        None => quoted(kind),
+    }
 }
 
 fn local(at: Timestamp, hours: i8) -> String {

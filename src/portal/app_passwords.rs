@@ -1,7 +1,7 @@
 //! Making, renaming and revoking app passwords.
 
 use super::session::mailbox;
-use super::{Broken, Fresh, Inside, Portal, Visit, doer};
+use super::{Broken, Enrolment, Fresh, Inside, Portal, Visit, doer};
 use crate::app_password::{CreateError, Created, ProvenMailbox, RenameError, RevokeError, Scope};
 use crate::base::AppPasswordId;
 use crate::notify::Notice;
@@ -24,6 +24,9 @@ pub enum NoAppPassword {
     /// There are as many as policy allows.
     #[error("there are {0} already, as many as there may be")]
     LimitReached(u32),
+    /// None is made here before a first factor is bound, because that could not be bound here either.
+    #[error("none is made here before a first factor is bound")]
+    Elsewhere,
     /// The mailbox password is needed, and this session has none.
     #[error("the mailbox password is needed")]
     NeedsMailboxPassword,
@@ -49,6 +52,10 @@ impl Portal {
         wanted: &NewAppPassword<'_>,
     ) -> Result<Created, NoAppPassword> {
         let Fresh(visit) = fresh;
+        // What is made with nothing but the mailbox password outlasts the first binding.
+        if self.enrolment(fresh.inside()).await? != Enrolment::Open {
+            return Err(NoAppPassword::Elsewhere);
+        }
         let settings = self.settings();
         let held = mailbox(visit);
         let upstream = match &held {
@@ -93,6 +100,14 @@ impl Portal {
     /// [`Broken`]
     pub async fn app_passwords(&self, inside: Inside<'_>) -> Result<Vec<AppPasswordRecord>, Broken> {
         Ok(self.on.app_passwords.list(inside.0.account.id).await?)
+    }
+
+    /// Whether they are worth nothing until a factor is bound.
+    #[must_use]
+    pub fn app_passwords_rest(&self, visit: &Visit) -> bool {
+        let settings = self.settings();
+        let policy = settings.policy(&visit.account);
+        !visit.is_bound() && policy.app_passwords_rest(visit.account.must_bind, self.on.clock.now())
     }
 
     /// Gives one another name.

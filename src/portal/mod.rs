@@ -14,9 +14,12 @@
 //! a key that only the browser has.
 
 mod app_passwords;
+mod binding;
 mod browsers;
+mod enrolment;
 mod factors;
 mod history;
+mod kept;
 mod overview;
 mod profiles;
 mod session;
@@ -38,11 +41,13 @@ use crate::base::{Clock, Domain, SiteKey, UpstreamName};
 use crate::factor::{Factors, TrustedDevices};
 use crate::gate::{Authenticator, Browser, Finishing, LiveSessions};
 use crate::meters::Meters;
-use crate::notify::{Doer, Notice, Notices, Place};
+use crate::notify::{Doer, Notice, Notices, Place, before};
 use crate::store::{AccountRecord, Store, StoreError};
 
 pub use app_passwords::{NewAppPassword, NoAppPassword};
-pub use factors::{Bound, Offer, Refused, Unbinding};
+pub use binding::{Bound, Refused, TotpOffer};
+pub use enrolment::Enrolment;
+pub use factors::Unbinding;
 pub use history::{Attempt, Way};
 pub use overview::{Overview, Seen};
 pub use profiles::{Profile, WAITS};
@@ -132,6 +137,8 @@ impl Portal {
             self.prune_sessions(now).await?;
             self.on.store.prune_profiles(now).await?;
             self.on.notices.forget_browsers().await?;
+            self.on.store.prune_enrolment_links(now).await?;
+            self.on.store.prune_used_forms(before(now, session::AT_MOST)).await?;
             self.on.store.prune_trusted_devices(now).await
         };
         if let Err(error) = tidied.await {

@@ -1,7 +1,7 @@
 //! What somebody sees of their own account.
 
 use super::session::is_in;
-use super::{Broken, Inside, Portal, factors};
+use super::{Broken, Inside, Portal};
 use crate::app_password::Scope;
 use crate::base::{FactorId, Timestamp};
 use crate::config::{AfterUnbind, FactorKind, Requirement};
@@ -25,8 +25,10 @@ pub struct Overview {
     pub after_unbind: AfterUnbind,
     /// Whether a factor must be bound, and since when it must without exception.
     pub required_from: Option<Timestamp>,
-    /// Kinds that may be bound.
-    pub offered: Vec<FactorKind>,
+    /// Kinds that may be bound, and whether they are recommended: then they come first.
+    pub offered: Vec<(FactorKind, bool)>,
+    /// Whether app passwords rest until a factor is bound.
+    pub app_passwords_rest: bool,
 }
 
 /// A second factor, without its secret.
@@ -35,6 +37,10 @@ pub struct Seen {
     pub id: FactorId,
     /// What kind.
     pub kind: FactorKind,
+    /// What its owner calls it; empty where he gave it no name. Hostile.
+    pub name: String,
+    /// What tells it from others of its kind.
+    pub detail: Option<String>,
     /// Since when.
     pub bound_at: Timestamp,
     /// When it was last used.
@@ -59,9 +65,14 @@ impl Portal {
             factors: bound
                 .iter()
                 .filter_map(|factor| {
-                    let kind = factors::kind_of(factor)?;
-                    let (id, bound_at, last_used_at) = (factor.id, factor.bound_at, factor.last_used_at);
-                    Some(Seen { id, kind, bound_at, last_used_at })
+                    Some(Seen {
+                        id: factor.id,
+                        kind: FactorKind::parse(&factor.kind)?,
+                        name: factor.name.clone(),
+                        detail: factor.detail.clone(),
+                        bound_at: factor.bound_at,
+                        last_used_at: factor.last_used_at,
+                    })
                 })
                 .collect(),
             recovery_codes: self.on.factors.recovery_codes_left(account.id).await?,
@@ -80,7 +91,8 @@ impl Portal {
                 Requirement::Optional => None,
                 Requirement::Required { since, grace } => Some(since.plus(grace)),
             },
-            offered: policy.factors.clone(),
+            offered: policy.offered().collect(),
+            app_passwords_rest: self.app_passwords_rest(inside.0),
         })
     }
 }

@@ -23,7 +23,7 @@ const STEPS_MAX: Duration = Duration::from_secs(10 * 60);
 const IDLE_MAX: Duration = Duration::from_secs(30 * 60);
 
 /// How long it lasts whatever happens.
-const AT_MOST: Duration = Duration::from_secs(12 * 3600);
+pub(super) const AT_MOST: Duration = Duration::from_secs(12 * 3600);
 
 /// How long an answer for a second factor opens what changes something.
 const FRESH: Duration = Duration::from_secs(10 * 60);
@@ -38,7 +38,6 @@ const UNFINISHED_MAX: u32 = 100;
 const NOTED_EVERY: Duration = Duration::from_secs(60);
 
 const MAILBOX: &str = "mailward 1 mailbox password of a portal session";
-const OFFER: &str = "mailward 1 offer of a portal session";
 
 /// How far in somebody is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +71,7 @@ pub struct Visit {
     pub(super) account: AccountRecord,
     pub(super) bound_factors: u32,
     pub(super) from: Browser,
+    pub(super) link: Option<Token>,
     step: Step,
     must_bind: bool,
     now: Timestamp,
@@ -114,6 +114,12 @@ impl Visit {
     #[must_use]
     pub fn id(&self) -> PortalSessionId {
         self.record.id
+    }
+
+    /// The same, of a browser that also shows an enrolment link; hostile.
+    #[must_use]
+    pub fn with_link(self, link: Option<Token>) -> Self {
+        Self { link, ..self }
     }
 
     /// The proof that every step was taken, if it was.
@@ -188,7 +194,8 @@ impl Portal {
             Requirement::Required { .. } => true,
         };
         let must_bind = bound_factors == 0 && required;
-        Ok(Some(Visit { token, record, account, bound_factors, from, step, must_bind, now }))
+        let link = None;
+        Ok(Some(Visit { token, record, account, bound_factors, from, link, step, must_bind, now }))
     }
 
     /// Ends sign-ins that came no further than the password; their owners are told of those.
@@ -223,6 +230,15 @@ impl Portal {
     #[must_use]
     pub fn form_token(&self, visit: &Visit) -> String {
         URL_SAFE_NO_PAD.encode(self.on.key.mac(Purpose::PortalForm, &[&visit.record.token]))
+    }
+
+    /// Whether a form that may be sent once, and carries `once`, is sent for the first time.
+    ///
+    /// # Errors
+    /// [`Broken`]
+    pub async fn is_first_time(&self, visit: &Visit, once: &str) -> Result<bool, Broken> {
+        let mark = self.on.key.mac(Purpose::PortalForm, &[visit.record.id.0.as_bytes(), once.as_bytes()]);
+        Ok(self.on.store.use_form(&mark, self.on.clock.now()).await?)
     }
 
     /// Whether `shown` is what a form of this session brings back.
@@ -262,6 +278,7 @@ impl Portal {
             mailbox_at: Some(*at),
             mac: Vec::new(),
             offer: None,
+            challenge: None,
         };
         self.sign(&mut record);
         if !self.on.store.begin_portal_session(&record, *bound_factors).await? {
@@ -279,7 +296,7 @@ impl Portal {
         Ok(())
     }
 
-    /// The session under another token, changed by `change`; what was being bound is forgotten. Where a change that `visit`
+    /// The session under another token, changed by `change`; what was being bound or asked is forgotten. Where a change that `visit`
     /// made has ended it, it begins again, if the account has as many factors as there are after that change.
     ///
     /// # Errors
@@ -297,6 +314,7 @@ impl Portal {
             seen_at: visit.now,
             mailbox: mailbox.map(|password| seal_mailbox(&token, visit.record.id, &password)),
             offer: None,
+            challenge: None,
             ..visit.record.clone()
         };
         change(&mut record);
@@ -355,17 +373,6 @@ fn mailbox_password(visit: &Visit) -> Option<Password> {
 
 fn seal_mailbox(token: &Token, id: PortalSessionId, password: &Password) -> Vec<u8> {
     aead::seal(&token.derive(MAILBOX), id.0.as_bytes(), &Secret::new(password.expose().to_vec()))
-}
-
-/// What is being bound in this session, encrypted like the mailbox password.
-pub(super) fn seal_offer(visit: &Visit, secret: &Secret) -> Vec<u8> {
-    aead::seal(&visit.token.derive(OFFER), visit.record.id.0.as_bytes(), secret)
-}
-
-/// See [`seal_offer`].
-pub(super) fn open_offer(visit: &Visit) -> Option<Secret> {
-    let sealed = visit.record.offer.as_deref()?;
-    aead::open(&visit.token.derive(OFFER), visit.record.id.0.as_bytes(), sealed)
 }
 
 /// What opens something: who, which browser, how far in, since when and until when.

@@ -192,17 +192,17 @@ impl Portal {
                 return Err(NoAnswer::TooMany { wait: too_many.wait });
             }
         };
-        match self.on.factors.verify_answer(account.id, question, answer).await {
-            Ok(()) => answering.right(),
-            Err(FactorError::WrongCode) => {
+        match self.is_right(visit, question, answer).await {
+            Ok(true) => answering.right(),
+            Ok(false) => {
                 drop(answering);
                 self.record(given, Outcome::Refused, "the code is wrong or was used before").await?;
                 return Err(NoAnswer::Wrong);
             }
-            Err(error) => {
+            Err(broken) => {
                 answering.undecided();
                 self.note(given, Outcome::Unavailable);
-                return Err(super::broken(&error).into());
+                return Err(broken.into());
             }
         }
         self.record(given, Outcome::Admitted, "the code is right").await?;
@@ -220,6 +220,21 @@ impl Portal {
         Ok(Entered { token, step })
     }
 
+    /// Whether an answer is right; then it is used up, and with it what was asked.
+    async fn is_right(&self, visit: &Visit, question: Question, answer: &str) -> Result<bool, Broken> {
+        let challenge = match question {
+            Question::Factor(kind) => self.open_challenge(visit, kind),
+            Question::RecoveryCode => None,
+        };
+        let account = visit.account.id;
+        match self.on.factors.verify_answer(account, question, challenge.as_ref(), answer).await {
+            Ok(()) if challenge.is_some() => self.take_challenge(visit).await,
+            Ok(()) => Ok(true),
+            Err(FactorError::WrongCode) => Ok(false),
+            Err(error) => Err(super::broken(&error)),
+        }
+    }
+
     /// Whether nobody signed in to the account with this browser before; from now on somebody did.
     async fn is_new_browser(&self, account: &AccountRecord, from: &Browser) -> bool {
         match self.on.notices.is_new_browser(account, from.address, from.name.as_deref()).await {
@@ -229,6 +244,12 @@ impl Portal {
                 true
             }
         }
+    }
+
+    /// For how long a browser of this account is trusted, if it is.
+    #[must_use]
+    pub fn trusted_for(&self, visit: &Visit) -> Duration {
+        self.settings().policy(&visit.account).trusted_device
     }
 
     /// Ends the last step: whether this browser is trusted from now on. What it has to show then is returned; what it showed
@@ -241,7 +262,7 @@ impl Portal {
             return Err(Broken);
         }
         let (account, from) = (&visit.account, &visit.from);
-        let time = self.settings().policy(account).trusted_device;
+        let time = self.trusted_for(visit);
         // First: of a session that somebody has ended no trust is left.
         let token = self.step_to(visit, Step::In, None).await?;
         let shown = if trusts && !time.is_zero() {

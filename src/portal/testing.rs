@@ -156,6 +156,14 @@ impl Site {
         Self { portal: Arc::new(portal), clock: manual, mailboxes, config, directory }
     }
 
+    /// An administrator's link for an account, good for an hour.
+    pub(crate) async fn invite(&self, name: &str) -> crate::base::Token {
+        let on = &self.portal.on;
+        let account = on.store.standing(&name.to_owned().try_into().unwrap()).await.unwrap().unwrap().account;
+        let by = Author::new(&on.audit, Actor::CommandLine { user: "root".to_owned() });
+        on.factors.invite(&account, Duration::from_secs(3600), &by).await.unwrap().0
+    }
+
     pub(crate) fn store(&self) -> &Store {
         &self.portal.on.store
     }

@@ -86,7 +86,7 @@ fn configuration(legacy: &Legacy, authority: &Authority, doors: &[(Protocol, Lis
         app_passwords_after_unbind: config::AfterUnbind::Stop,
         app_passwords_per_account: 20,
         trusted_device: Duration::from_secs(7 * 86_400),
-        enrol_from: Default::default(),
+        ..Policy::default()
     };
     let address = "127.0.0.1:0".parse().unwrap();
     let listener = |&(protocol, tls): &(Protocol, ListenerTls)| config::Listener {

@@ -2,18 +2,18 @@
 
 use super::accounts::LOCK_ACCOUNT;
 use super::recovery_codes::FORGET_CODES;
-use super::{FactorRecord, Store, StoreError, Unbound};
+use super::{FactorInserted, FactorRecord, Store, StoreError, Unbound};
 use super::{in_transaction, name_statements, on_pool};
 use crate::base::{AccountId, FactorId, Timestamp};
 
 macro_rules! columns {
     () => {
-        "id, account, kind, secret, bound_at, last_step, last_used_at"
+        "id, account, kind, name, detail, secret, bound_at, last_step, last_used_at"
     };
 }
 
 name_statements! {
-    INSERT = concat!("INSERT INTO factors (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7)");
+    INSERT = concat!("INSERT INTO factors (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)");
     BOUND = "UPDATE accounts SET must_bind = FALSE WHERE id = $1";
     LIST = concat!("SELECT ", columns!(), " FROM factors WHERE account = $1 ORDER BY bound_at, id");
     DELETE = concat!("DELETE FROM factors WHERE account = $1 AND (kind = $2 OR $2 IS NULL) \
@@ -21,30 +21,42 @@ name_statements! {
     DELETE_ONE = "DELETE FROM factors WHERE account = $1 AND id = $2";
     UNBOUND_AGAIN = "UPDATE accounts SET must_bind = $2 \
                      WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM factors WHERE factors.account = accounts.id)";
+    RENAME = "UPDATE factors SET name = $3 WHERE account = $1 AND id = $2 RETURNING kind";
     COUNT = "SELECT COUNT(*) FROM factors WHERE account = $1";
     DELETE_APP_PASSWORDS = "DELETE FROM app_passwords WHERE account = $1";
     CLAIM_STEP = "UPDATE factors SET last_step = $2, last_used_at = $3 \
                   WHERE id = $1 AND (last_step < $2 OR last_step IS NULL) RETURNING id";
+    USED = "UPDATE factors SET last_used_at = $2 WHERE id = $1 RETURNING id";
 }
 
 /// For the other files: how many factors an account has.
 pub(super) const COUNT_FACTORS: &str = COUNT;
 
 impl Store {
-    /// Binds a factor; clears `must_bind`. `false` where the account is gone: then nothing is bound.
+    /// Binds a factor, unless the account has `most` already; clears `must_bind`.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub async fn insert_factor(&self, factor: &FactorRecord) -> Result<bool, StoreError> {
+    pub async fn insert_factor(
+        &self,
+        factor: &FactorRecord,
+        most: u32,
+    ) -> Result<FactorInserted, StoreError> {
         in_transaction!(self, |connection| {
             let lock = sqlx::query(LOCK_ACCOUNT).bind(factor.account).execute(&mut *connection);
             if lock.await?.rows_affected() == 0 {
-                return Ok(false);
+                return Ok(FactorInserted::NoAccount);
+            }
+            let count = sqlx::query_scalar::<_, i64>(COUNT).bind(factor.account);
+            if count.fetch_one(&mut *connection).await? >= i64::from(most) {
+                return Ok(FactorInserted::LimitReached);
             }
             sqlx::query(INSERT)
                 .bind(factor.id)
                 .bind(factor.account)
                 .bind(&factor.kind)
+                .bind(&factor.name)
+                .bind(&factor.detail)
                 .bind(&factor.secret)
                 .bind(factor.bound_at)
                 .bind(factor.last_step)
@@ -52,7 +64,7 @@ impl Store {
                 .execute(&mut *connection)
                 .await?;
             sqlx::query(BOUND).bind(factor.account).execute(&mut *connection).await?;
-            true
+            FactorInserted::Done
         })
     }
 
@@ -75,6 +87,21 @@ impl Store {
     /// [`StoreError`]
     pub async fn factors(&self, account: AccountId) -> Result<Vec<FactorRecord>, StoreError> {
         on_pool!(self, |pool| sqlx::query_as(LIST).bind(account).fetch_all(pool).await?)
+    }
+
+    /// Gives one of the account's factors another name: of which kind it is. `None` where there is none with `id`.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn rename_factor(
+        &self,
+        account: AccountId,
+        id: FactorId,
+        name: &str,
+    ) -> Result<Option<String>, StoreError> {
+        on_pool!(self, |pool| {
+            sqlx::query_scalar(RENAME).bind(account).bind(id).bind(name).fetch_optional(pool).await?
+        })
     }
 
     /// Unbinds the account's factors (of `kind`, the one with `id`, or all); with `revoke_app_passwords`, and if that took the last
@@ -111,12 +138,12 @@ impl Store {
         })
     }
 
-    /// Marks TOTP step `step` as used, if it is later than every step used before: one conditional UPDATE,
+    /// Marks step `step` (of a one-time password, of a counter) as used, if it is later than every step used before: one conditional UPDATE,
     /// so that of many at once exactly one is told `true`.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub async fn claim_totp_step(
+    pub async fn claim_factor_step(
         &self,
         factor: FactorId,
         step: i64,
@@ -125,6 +152,17 @@ impl Store {
         on_pool!(self, |pool| {
             let claim = sqlx::query_scalar::<_, FactorId>(CLAIM_STEP).bind(factor).bind(step).bind(at);
             claim.fetch_optional(pool).await?.is_some()
+        })
+    }
+
+    /// It was used, in a way that leaves no step behind; `false` where it is not bound any more.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn factor_used(&self, factor: FactorId, at: Timestamp) -> Result<bool, StoreError> {
+        on_pool!(self, |pool| {
+            let used = sqlx::query_scalar::<_, FactorId>(USED).bind(factor).bind(at);
+            used.fetch_optional(pool).await?.is_some()
         })
     }
 }

@@ -12,6 +12,7 @@ mod accounts;
 mod app_passwords;
 mod audit;
 mod changes;
+mod enrolment_links;
 mod factors;
 mod live_sessions;
 mod look;
@@ -26,11 +27,13 @@ mod several;
 mod site;
 mod stale;
 mod trusted_devices;
+mod used_forms;
 
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use enrolment_links::{EnrolmentLinkRecord, LinkKept};
 pub use look::{Look, look};
 pub use outbox::{Instead, NoticeRecord, Posted};
 pub use portal_sessions::PortalSessionRecord;
@@ -102,6 +105,8 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         trusted_devices::STATEMENTS,
         recovery_codes::STATEMENTS,
         outbox::STATEMENTS,
+        enrolment_links::STATEMENTS,
+        used_forms::STATEMENTS,
     ]
     .into_iter()
     .flatten()

@@ -41,7 +41,7 @@ name_statements! {
     TELL_AGAIN = "INSERT INTO told (account, notice, told_at) VALUES ($1, $2, $3) ON CONFLICT (account, notice) \
                   DO UPDATE SET told_at = excluded.told_at WHERE told.told_at <= $4 RETURNING account";
     UNFINISHED = "SELECT id, token, account, step, began_at, seen_at, expires_at, verified_at, address, browser, mailbox, \
-                  mailbox_upstream, mailbox_at, mac, offer FROM portal_sessions \
+                  mailbox_upstream, mailbox_at, mac, offer, challenge FROM portal_sessions \
                   WHERE step = $1 AND began_at <= $2 ORDER BY began_at LIMIT $3";
     END_SESSION = "DELETE FROM portal_sessions WHERE token = $1 AND step = $2 RETURNING id";
     SEEN_AGAIN = "UPDATE known_browsers SET seen_at = $3 WHERE account = $1 AND mark = $2";

@@ -11,7 +11,7 @@ use crate::base::{AccountId, PortalSessionId, Timestamp, UpstreamName};
 macro_rules! columns {
     () => {
         "id, token, account, step, began_at, seen_at, expires_at, verified_at, address, browser, mailbox, \
-         mailbox_upstream, mailbox_at, mac, offer"
+         mailbox_upstream, mailbox_at, mac, offer, challenge"
     };
 }
 
@@ -19,12 +19,15 @@ name_statements! {
     INSERT = concat!(
         "INSERT INTO portal_sessions (",
         columns!(),
-        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
     );
     BY_TOKEN = concat!("SELECT ", columns!(), " FROM portal_sessions WHERE token = $1");
     SEEN = "UPDATE portal_sessions SET seen_at = $2 WHERE token = $1 AND seen_at < $2";
     /// Of many at once one takes it.
     TAKE_OFFER = "UPDATE portal_sessions SET offer = NULL WHERE token = $1 AND offer IS NOT NULL RETURNING id";
+    /// Of many at once one takes it, and nobody another that came in its place.
+    TAKE_CHALLENGE = "UPDATE portal_sessions SET challenge = NULL WHERE token = $1 AND challenge = $2 RETURNING id";
+    SET_CHALLENGE = "UPDATE portal_sessions SET challenge = $2 WHERE token = $1 RETURNING id";
     SET_OFFER = "UPDATE portal_sessions SET offer = $2 WHERE token = $1 RETURNING id";
     DELETE = "DELETE FROM portal_sessions WHERE token = $1 RETURNING id";
     DELETE_BY_ID = "DELETE FROM portal_sessions WHERE account = $1 AND id = $2";
@@ -70,6 +73,8 @@ pub struct PortalSessionRecord {
     pub mac: Vec<u8>,
     /// What is being bound and not confirmed yet, encrypted.
     pub offer: Option<Vec<u8>>,
+    /// What waits to be answered, encrypted.
+    pub challenge: Option<Vec<u8>>,
 }
 
 /// The parameters of [`INSERT`], on either database.
@@ -91,6 +96,7 @@ macro_rules! bind_session {
             .bind($session.mailbox_at)
             .bind(&$session.mac)
             .bind(&$session.offer)
+            .bind(&$session.challenge)
     };
 }
 
@@ -176,6 +182,28 @@ impl Store {
     pub async fn take_portal_offer(&self, token: &[u8]) -> Result<bool, StoreError> {
         on_pool!(self, |pool| {
             let take = sqlx::query_scalar::<_, PortalSessionId>(TAKE_OFFER).bind(token);
+            take.fetch_optional(pool).await?.is_some()
+        })
+    }
+
+    /// Keeps what waits to be answered in it, in the place of what was there; `false` where it has ended.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn set_portal_challenge(&self, token: &[u8], challenge: &[u8]) -> Result<bool, StoreError> {
+        on_pool!(self, |pool| {
+            let set = sqlx::query_scalar::<_, PortalSessionId>(SET_CHALLENGE).bind(token).bind(challenge);
+            set.fetch_optional(pool).await?.is_some()
+        })
+    }
+
+    /// Takes `challenge`, as it was read, out of it: of many at once exactly one is told `true`.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn take_portal_challenge(&self, token: &[u8], challenge: &[u8]) -> Result<bool, StoreError> {
+        on_pool!(self, |pool| {
+            let take = sqlx::query_scalar::<_, PortalSessionId>(TAKE_CHALLENGE).bind(token).bind(challenge);
             take.fetch_optional(pool).await?.is_some()
         })
     }

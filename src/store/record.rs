@@ -159,14 +159,29 @@ pub struct FactorRecord {
     pub account: AccountId,
     /// `totp`, …
     pub kind: String,
+    /// What its owner calls it; empty where he gave it no name. Hostile.
+    pub name: String,
+    /// What tells it from others of its kind, as lists show it: masked where it is somebody's.
+    pub detail: Option<String>,
     /// The secret, encrypted under the site key.
     pub secret: Vec<u8>,
     /// When it was bound.
     pub bound_at: Timestamp,
-    /// The last TOTP step that was used.
+    /// The last TOTP step that was used, or whatever else of the kind only grows.
     pub last_step: Option<i64>,
     /// When it was last used.
     pub last_used_at: Option<Timestamp>,
+}
+
+/// What `insert_factor` did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FactorInserted {
+    /// It is bound, durably.
+    Done,
+    /// The account has as many as it may have.
+    LimitReached,
+    /// The account is gone.
+    NoAccount,
 }
 
 /// What `unbind_factors` took away.

@@ -65,6 +65,11 @@ impl Asked {
         Token::parse(self.cookies().read(&self.headers, Cookie::Device)?)
     }
 
+    /// The enrolment link that it came by.
+    pub(super) fn link(&self) -> Option<Token> {
+        Token::parse(self.cookies().read(&self.headers, Cookie::Link)?)
+    }
+
     /// The page that somebody wants to go on to.
     pub(super) fn onward(&self) -> Option<Place> {
         Place::named(self.query.text("to", 120))

@@ -18,6 +18,8 @@ pub(super) enum Cookie {
     Device,
     /// The language that was chosen.
     Language,
+    /// An enrolment link, until it is used; ends with the browser.
+    Link,
 }
 
 impl Cookie {
@@ -26,6 +28,7 @@ impl Cookie {
             Self::Session => "mailward",
             Self::Device => "mailward-device",
             Self::Language => "mailward-language",
+            Self::Link => "mailward-link",
         }
     }
 }

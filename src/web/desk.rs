@@ -9,7 +9,7 @@ use super::asked::Asked;
 use super::cookies::Cookies;
 use super::forms::Form;
 use super::in_force::CertificateInForce;
-use super::page::{Page, Tab};
+use super::page::{Page, SiteHelp, Tab};
 use super::pages::error::Wrong;
 use super::pages::settings::Settings;
 use super::place::Place;
@@ -17,6 +17,7 @@ use super::routes::BY_LINK;
 use super::shown::Shown;
 use super::words::Words;
 use crate::base::{Clock, Token};
+use crate::config::Help;
 use crate::portal::{Fresh, Inside, Portal, Step, Visit};
 
 /// What handlers work with.
@@ -42,6 +43,8 @@ pub(super) struct Here {
     pub(super) site: String,
     /// Whether it is reached by `https`.
     pub(super) secure: bool,
+    /// What those are told of whom nobody knows yet who they are.
+    pub(super) help: Help,
 }
 
 impl Here {
@@ -55,6 +58,7 @@ impl Here {
             base: base.to_owned(),
             site: site.to_owned(),
             secure: origin.starts_with("https://"),
+            help: Help::default(),
         }
     }
 
@@ -90,9 +94,10 @@ fn without_default_port(origin: &str) -> &str {
 
 /// Something that was done, for the page that comes afterwards. It is named in that page's address, where anybody may
 /// write it: it says nothing that could mislead.
-const DONE: [(&str, &str); 13] = [
+const DONE: [(&str, &str); 14] = [
     ("signed-out", "done-signed-out"),
     ("locked", "done-locked"),
+    ("already-made", "done-already-made"),
     ("renamed", "done-renamed"),
     ("deleted", "done-deleted"),
     ("deleted-all", "done-deleted-all"),
@@ -110,7 +115,8 @@ impl Desk {
     /// Where the portal is.
     pub(super) fn here(&self) -> Here {
         let settings = self.portal.settings();
-        Here::new(&settings.public_url, &settings.hostname)
+        let help = settings.policies.default.help.clone();
+        Here { help, ..Here::new(&settings.public_url, &settings.hostname) }
     }
 
     /// What mail clients need to know.
@@ -122,7 +128,8 @@ impl Desk {
     /// The session that the browser has, at whatever step.
     pub(super) async fn visit(&self, asked: &Asked) -> Result<Option<Visit>, Stop> {
         let Some(token) = asked.session() else { return Ok(None) };
-        Ok(self.portal.visit(token, asked.browser.clone()).await?)
+        let visit = self.portal.visit(token, asked.browser.clone()).await?;
+        Ok(visit.map(|visit| visit.with_link(asked.link())))
     }
 
     /// Somebody at `step` of signing in; whoever is elsewhere is sent there.
@@ -170,7 +177,7 @@ impl Desk {
     pub(super) async fn renewed(&self, asked: &Asked, token: Token) -> Result<(Visit, String), Stop> {
         let cookie = asked.session_cookie(&token);
         let visit = self.portal.visit(token, asked.browser.clone()).await?;
-        Ok((visit.ok_or(Stop::Wrong(Wrong::Unavailable))?, cookie))
+        Ok((visit.ok_or(Stop::Wrong(Wrong::Unavailable))?.with_link(asked.link()), cookie))
     }
 
     /// The frame of a page for somebody at whatever step.
@@ -179,6 +186,7 @@ impl Desk {
             address: Some(Shown::new(visit.address())),
             whole: visit.step() == Step::In && !visit.must_bind(),
             form_token: self.portal.form_token(visit),
+            help: SiteHelp::of(&self.portal.help(visit), asked.words),
             ..Self::page_of_nobody(asked)
         };
         page.at(tab, place)
@@ -198,6 +206,7 @@ impl Desk {
             whole: false,
             form_token: String::new(),
             done,
+            help: SiteHelp::of(&asked.here.help, asked.words),
         }
     }
 }
@@ -226,12 +235,18 @@ pub(super) fn done(asked: &Asked, place: Place, what: &'static str) -> Response 
 /// mail clients can go on.
 fn is_open_before_binding(place: Place) -> bool {
     match place {
-        Place::FirstBinding | Place::Totp | Place::NewAppPassword | Place::Try(_) | Place::Verify => true,
+        Place::FirstBinding
+        | Place::Choose
+        | Place::Bind(_)
+        | Place::NewAppPassword
+        | Place::Try(_)
+        | Place::Verify => true,
         Place::Home
         | Place::SignIn
         | Place::SecondFactor
         | Place::Trust
         | Place::Factors
+        | Place::Rename(_)
         | Place::Change(_)
         | Place::Unbind(_)
         | Place::AppPasswords

@@ -63,6 +63,18 @@ impl Form {
         value.filter(|value| value.len() <= max).unwrap_or_default().trim()
     }
 
+    /// The text of a field of which nothing may get lost, however long; empty where there is none.
+    ///
+    /// # Errors
+    /// [`Wrong::Request`] where it is sent twice or is no text.
+    pub(super) fn whole_text(&self, name: &str) -> Result<&str, Wrong> {
+        if !self.0.iter().any(|(field, _)| field == name) {
+            return Ok("");
+        }
+        let value = self.one(name).and_then(|value| std::str::from_utf8(value.expose()).ok());
+        value.map(str::trim).ok_or(Wrong::Request)
+    }
+
     /// Every value of a field that may be chosen several times.
     pub(super) fn chosen<'f>(&'f self, name: &'f str) -> impl Iterator<Item = &'f str> {
         let fields = self.0.iter().filter(move |(field, _)| field == name);

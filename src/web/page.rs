@@ -6,6 +6,7 @@ use super::assets;
 use super::place::Place;
 use super::shown::Shown;
 use super::words::{Argument, Words};
+use crate::config::Help;
 
 /// The frame around a page's own content.
 #[derive(Clone)]
@@ -28,6 +29,47 @@ pub(super) struct Page {
     pub(super) form_token: String,
     /// What was just done.
     pub(super) done: Option<String>,
+    /// What the site tells those who do not know how to go on.
+    pub(super) help: Option<SiteHelp>,
+}
+
+/// The site's own words; the administrator's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct SiteHelp {
+    /// Paragraphs.
+    pub(super) lines: Vec<String>,
+    /// Whom to ask.
+    pub(super) contact: Option<Ask>,
+}
+
+/// A mail address, a telephone or a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ask {
+    /// Where it leads.
+    pub(super) link: String,
+    /// What to read.
+    pub(super) shown: String,
+}
+
+impl Ask {
+    /// Whether it leads away from here.
+    pub(super) fn is_page(&self) -> bool {
+        self.link.starts_with("https://")
+    }
+}
+
+impl SiteHelp {
+    /// What `help` says in the language of `words`, if it says anything.
+    pub(super) fn of(help: &Help, words: Words) -> Option<Self> {
+        let lines = help.text(words.0).into_iter().flat_map(str::lines).map(str::trim);
+        let contact = help.contact.as_ref();
+        let said = Self {
+            lines: lines.filter(|line| !line.is_empty()).map(str::to_owned).collect(),
+            contact: contact
+                .map(|contact| Ask { link: contact.link().to_owned(), shown: contact.shown().to_owned() }),
+        };
+        (said != Self::default()).then_some(said)
+    }
 }
 
 /// The tabs of somebody who is in.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use super::pages::guides::Guide;
 use crate::base::{AppPasswordId, FactorId};
+use crate::config::FactorKind;
 
 /// A page that is reached by a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +24,12 @@ pub(super) enum Place {
     Factors,
     /// What the first binding means.
     FirstBinding,
-    /// Binding an authenticator app.
-    Totp,
+    /// Which kind of second factor to bind.
+    Choose,
+    /// Binding one of this kind.
+    Bind(FactorKind),
+    /// Another name for this one.
+    Rename(FactorId),
     /// Binding another one in place of this.
     Change(FactorId),
     /// Unbinding it.
@@ -48,7 +53,7 @@ pub(super) enum Place {
 }
 
 /// Those that are always there.
-const FIXED: [Place; 13] = [
+const FIXED: [Place; 14] = [
     Place::Home,
     Place::SignIn,
     Place::SecondFactor,
@@ -56,7 +61,8 @@ const FIXED: [Place; 13] = [
     Place::Verify,
     Place::Factors,
     Place::FirstBinding,
-    Place::Totp,
+    Place::Choose,
+    Place::Bind(FactorKind::Totp),
     Place::AppPasswords,
     Place::NewAppPassword,
     Place::DeleteAll,
@@ -75,12 +81,14 @@ impl Place {
             Self::Verify => "/verify",
             Self::Factors => "/second-factors",
             Self::FirstBinding => "/second-factors/first",
-            Self::Totp => "/second-factors/totp",
+            Self::Choose => "/second-factors/new",
+            Self::Bind(FactorKind::Totp) => "/second-factors/totp",
             Self::AppPasswords => "/app-passwords",
             Self::NewAppPassword => "/app-passwords/new",
             Self::DeleteAll => "/app-passwords/delete-all",
             Self::Lock => "/lock",
             Self::Guides => "/guides",
+            Self::Rename(id) => return format!("/second-factors/{id}/rename").into(),
             Self::Change(id) => return format!("/second-factors/{id}/change").into(),
             Self::Unbind(id) => return format!("/second-factors/{id}/unbind").into(),
             Self::AppPassword(id) => return format!("/app-passwords/{id}").into(),
@@ -98,6 +106,7 @@ impl Place {
         let place = match (parts.next()?, parts.next()?, parts.next()) {
             ("app-passwords", id, None) => Self::AppPassword(id.parse().ok()?),
             ("app-passwords", id, Some("try")) => Self::Try(id.parse().ok()?),
+            ("second-factors", id, Some("rename")) => Self::Rename(id.parse().ok()?),
             ("second-factors", id, Some("change")) => Self::Change(id.parse().ok()?),
             ("second-factors", id, Some("unbind")) => Self::Unbind(id.parse().ok()?),
             ("guides", slug, None) => Self::Guide(Guide::named(slug)?),
@@ -120,7 +129,11 @@ mod tests {
     #[test]
     fn nobody_is_sent_to_a_place_that_is_not_ours() {
         let id = "0193a1c2-0000-7000-8000-000000000001".parse::<uuid::Uuid>().unwrap();
+        for kind in FactorKind::ALL {
+            assert!(FIXED.contains(&Place::Bind(kind)), "{}", kind.as_str());
+        }
         let moving = [
+            Place::Rename(FactorId(id)),
             Place::Change(FactorId(id)),
             Place::Unbind(FactorId(id)),
             Place::AppPassword(AppPasswordId(id)),

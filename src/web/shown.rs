@@ -33,11 +33,6 @@ impl Shown {
         Self(shown)
     }
 
-    /// Whether there is nothing to see.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The text.
     pub(super) fn as_str(&self) -> &str {
         &self.0
@@ -49,6 +44,39 @@ impl fmt::Display for Shown {
         f.write_str(&self.0)
     }
 }
+
+/// What somebody typed, to stand in a form again: the browser reads it byte for byte as it was, and the page around it is none
+/// the worse. What is not seen stands there as a reference (HTML Standard, section 13.1.4), so that it turns nothing around
+/// where the page's own text is read, either.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub(super) struct Typed(String);
+
+impl Typed {
+    /// `text` as it is.
+    pub(super) fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// Whether there is nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for Typed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match c {
+            // References to these mean other characters (section 13.2.5.80).
+            '\0' | '\u{80}'..='\u{9f}' => Ok(()),
+            '&' | '<' | '>' | '"' | '\'' => write!(f, "&#{};", u32::from(c)),
+            c if is_unseen(c) => write!(f, "&#{};", u32::from(c)),
+            c => f.write_char(c),
+        })
+    }
+}
+
+/// It escapes itself.
+impl askama::filters::HtmlSafe for Typed {}
 
 impl super::words::Argument for Shown {
     fn value(&self) -> fluent_bundle::FluentValue<'static> {
@@ -131,6 +159,15 @@ mod tests {
         assert_eq!(Shown::new("我的 Foxmail <b>&").as_str(), "我的 Foxmail <b>&");
         assert_eq!(Shown::new("👩‍💻").as_str(), "👩‹U+200D›💻");
         assert_eq!(Shown::new(&"长".repeat(500)).as_str().chars().count(), SHOWN_MAX + 1);
+    }
+
+    #[test]
+    fn what_was_typed_comes_back_as_it_was_and_is_no_markup() {
+        let said = |text: &str| Typed::new(text).to_string();
+        assert_eq!(said("👩‍💻 长"), "👩&#8205;💻 长");
+        assert_eq!(said("\"><b>&'"), "&#34;&#62;&#60;b&#62;&#38;&#39;");
+        assert_eq!(said("\u{202e}a\n\0\u{85}"), "&#8238;a&#10;");
+        assert_eq!(said(&"长".repeat(500)).chars().count(), 500, "nothing is cut");
     }
 
     #[test]

@@ -217,7 +217,7 @@ fn a_second_factor_is_bound_and_unbound() {
     );
 
     let list = site.json(&["factor", "list", "anna", "--json"]);
-    assert_eq!(keys(&list[0]), ["bound_at", "id", "kind", "last_used_at"]);
+    assert_eq!(keys(&list[0]), ["bound_at", "detail", "id", "kind", "last_used_at", "name"]);
     let whole = site.json(&["account", "show", "anna", "--json"]);
     assert_eq!((&whole["bound_factors"], &whole["factors"]), (&Value::from(1), &list));
 
@@ -229,6 +229,29 @@ fn a_second_factor_is_bound_and_unbound() {
     );
     site.run(&["factor", "unbind", "anna", "totp", "--reason", "again"])
         .failed(3, "error: anna@example.org has no such second factor");
+}
+
+#[test]
+fn a_link_for_the_first_factor_is_made_once_and_for_who_has_none() {
+    let site = Site::new(MASTER);
+    site.run(&["account", "add", "anna"]).succeeded();
+    let no_portal = site.run(&["factor", "invite", "anna"]);
+    no_portal.failed(2, "error: there is no portal that a link could lead to");
+    let portal = format!("{MASTER}[portal]\npublic_url = \"https://mail.example.org/portal\"\n");
+    fs::write(site.file("mailward.toml"), portal).unwrap();
+    site.run(&["factor", "invite", "nobody"]).failed(3, "error: there is no account");
+    site.run(&["factor", "invite", "anna", "--expires", "31d"]).failed(2, "error: invalid value '31d'");
+    let made = site.json(&["factor", "invite", "anna", "--expires", "2h", "--json"]);
+    let url = made["url"].as_str().unwrap();
+    let token = url.strip_prefix("https://mail.example.org/portal/enrol/").unwrap();
+    assert_eq!(token.len(), 43, "{url}");
+    assert!(made["expires_at"].as_str().unwrap().ends_with('Z'));
+    let shown = site.run(&["factor", "invite", "anna"]).succeeded();
+    assert!(shown.contains("https://mail.example.org/portal/enrol/") && !shown.contains(token), "{shown}");
+    let trail = site.run(&["audit", "search", "--event", "enrolment_link_made"]).succeeded();
+    assert!(!trail.contains(token) && trail.matches("until ").count() == 2, "{trail}");
+    site.json(&["factor", "totp", "anna", "--json"]);
+    site.run(&["factor", "invite", "anna"]).failed(4, "error: anna@example.org has a second factor already");
 }
 
 #[test]

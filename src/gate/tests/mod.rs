@@ -41,7 +41,7 @@ use crate::base::{
 use crate::base::{Clock, Timestamp};
 use crate::config::{
     self, AccountAdmission, AfterUnbind, DomainPattern, FactorKind, LoginRewrite, Master, MasterStyle,
-    Policies, Policy, Rate, Requirement, UpstreamCredential, WhenFull,
+    Policies, Policy, Rate, Requirement, UpstreamCredential, WhenFull, WithoutFactor,
 };
 use crate::protocol::{Credentials, Mechanism, Refusal, UpstreamLogin};
 use crate::store::{AccountRecord, AccountState, FactorRecord, Store};
@@ -56,6 +56,8 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// What may differ from test to test.
 struct Settings {
     second_factor: Requirement,
+    /// What app passwords are worth without a factor.
+    without_factor: WithoutFactor,
     domain: DomainPattern,
     accounts: Option<AccountAdmission>,
     credential: UpstreamCredential,
@@ -71,6 +73,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             second_factor: Requirement::Optional,
+            without_factor: WithoutFactor::Stop,
             domain: DomainPattern::Exact(Domain::parse("example.org").unwrap()),
             accounts: None,
             credential: UpstreamCredential::Sealed,
@@ -237,12 +240,14 @@ impl Site {
             id: FactorId(random::uuid(self.clock.now())),
             account: account.id,
             kind: "totp".to_owned(),
+            name: String::new(),
+            detail: None,
             secret: vec![1],
             bound_at: self.clock.now(),
             last_step: None,
             last_used_at: None,
         };
-        self.store.insert_factor(&factor).await.unwrap();
+        self.store.insert_factor(&factor, 16).await.unwrap();
     }
 
     async fn unbind_factors(&self) {
@@ -329,7 +334,13 @@ fn rules(settings: Settings) -> Rules {
     };
     Rules {
         directory: Arc::new(Directory::new(&upstreams).unwrap()),
-        policies: Policies { default: policy(settings.second_factor), domains: Default::default() },
+        policies: Policies {
+            default: Policy {
+                app_passwords_without_factor: settings.without_factor,
+                ..policy(settings.second_factor)
+            },
+            domains: Default::default(),
+        },
         limits: settings.limits,
         when_full: settings.when_full,
         upstreams: upstreams.iter().map(rules).collect(),
@@ -377,7 +388,7 @@ fn policy(second_factor: Requirement) -> Policy {
         app_passwords_after_unbind: AfterUnbind::Stop,
         app_passwords_per_account: 20,
         trusted_device: Duration::from_secs(7 * 86_400),
-        enrol_from: Default::default(),
+        ..Policy::default()
     }
 }
 

@@ -63,14 +63,14 @@ async fn what_is_offered_stays_the_same_until_it_is_bound_and_wrong_codes_bind_n
     let fresh = visit.inside().unwrap().fresh().unwrap();
     let second = site.portal.offer_totp(fresh).await.unwrap();
     assert_eq!(text(&first.uri), text(&second.uri), "it may have been scanned already");
-    assert_eq!(site.portal.bind_totp(fresh, "000000").await.err(), Some(Refused::WrongCode));
+    assert_eq!(site.portal.bind(fresh, FactorKind::Totp, "", "000000").await.err(), Some(Refused::WrongCode));
     assert_eq!(site.records("second_factor").await[0]["outcome"], "refused");
     assert!(!site.again(&visit).await.is_bound());
-    let bound = site.portal.bind_totp(fresh, &site.code(&raw(&first))).await.unwrap();
+    let bound = site.portal.bind(fresh, FactorKind::Totp, "", &site.code(&raw(&first))).await.unwrap();
     let visit = site.visit(bound.token).await.unwrap();
     let fresh = visit.inside().unwrap().fresh().unwrap();
     assert_eq!(
-        site.portal.bind_totp(fresh, &site.next_code(&raw(&first))).await.err(),
+        site.portal.bind(fresh, FactorKind::Totp, "", &site.next_code(&raw(&first))).await.err(),
         Some(Refused::NoOffer)
     );
 }
@@ -191,7 +191,7 @@ async fn of_fifty_forms_that_confirm_one_authenticator_one_binds_it() {
     }
     let bound = join_all(visits.iter().map(|visit| {
         let fresh = visit.inside().unwrap().fresh().unwrap();
-        site.portal.bind_totp(fresh, &code)
+        site.portal.bind(fresh, FactorKind::Totp, "", &code)
     }))
     .await;
     let bound: Vec<_> = bound.into_iter().filter_map(Result::ok).collect();
@@ -223,12 +223,80 @@ async fn whoever_is_thrown_out_while_he_makes_something_has_made_nothing() {
     site.portal.lock_everything(visit.inside().unwrap().fresh().unwrap()).await.unwrap();
     assert!(site.portal.create_app_password(of_thief, &wanted).await.is_err());
     assert!(site.portal.trust(&asked, true).await.is_err());
-    let seal = session::open_offer(&thief).unwrap();
+    let seal = kept::open_offer(&thief, FactorKind::Totp).unwrap();
     let enrolment = site.portal.on.factors.resume_totp("mail.example.org", &thief.account.address, &seal);
     let code = site.code(enrolment.unwrap().raw().expose());
-    assert_eq!(site.portal.bind_totp(of_thief, &code).await.err(), Some(Refused::NoOffer));
+    assert_eq!(site.portal.bind(of_thief, FactorKind::Totp, "", &code).await.err(), Some(Refused::NoOffer));
     let account = visit.account.id;
     assert_eq!(site.portal.on.store.app_passwords(account).await.unwrap(), []);
     assert_eq!(site.portal.on.store.trusted_devices(account).await.unwrap(), []);
     assert_eq!(site.portal.on.store.factors(account).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_factor_is_called_what_its_owner_calls_it_and_there_are_sixteen_at_most() {
+    let site = Site::open().await;
+    let visit = site.inside(ALICE).await;
+    let offer = site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap()).await.unwrap();
+    let code = site.code(&raw(&offer));
+    let visit = site.again(&visit).await;
+    let fresh = visit.inside().unwrap().fresh().unwrap();
+    let refused = site.portal.bind(fresh, FactorKind::Totp, &"n".repeat(65), &code).await.err();
+    assert_eq!(refused, Some(Refused::BadName));
+    let bound = site.portal.bind(fresh, FactorKind::Totp, " 手机 ", &code).await.unwrap();
+    let visit = site.visit(bound.token).await.unwrap();
+    let fresh = visit.inside().unwrap().fresh().unwrap();
+    let factor = site.portal.overview(fresh.inside()).await.unwrap().factors.remove(0);
+    assert_eq!((factor.name.as_str(), factor.kind), ("手机", FactorKind::Totp));
+    assert_eq!(site.records("factor_bound").await[0]["name"], "手机");
+
+    site.portal.rename(fresh, factor.id, "iPhone").await.unwrap();
+    assert_eq!(site.portal.overview(fresh.inside()).await.unwrap().factors[0].name, "iPhone");
+    let record = site.records("factor_renamed").await.remove(0);
+    assert_eq!((&record["name"], &record["by"]["ip"]), (&"iPhone".into(), &"192.0.2.1".into()));
+    assert_eq!(site.portal.rename(fresh, factor.id, " ").await, Err(Refused::BadName));
+    let bob = site.inside(BOB).await;
+    let of_bob = bob.inside().unwrap().fresh().unwrap();
+    assert_eq!(site.portal.rename(of_bob, factor.id, "mine").await, Err(Refused::NotFound));
+
+    let record = site.portal.on.store.factors(visit.account.id).await.unwrap().remove(0);
+    for _ in 1..16 {
+        let id = crate::base::FactorId(random::uuid(site.clock.now()));
+        let another = crate::store::FactorRecord { id, ..record.clone() };
+        site.portal.on.store.insert_factor(&another, 16).await.unwrap();
+    }
+    let token = site.sign_in(ALICE, MAILBOX, None).await.unwrap().token;
+    let visit = site.visit(token).await.unwrap();
+    let entered = site.portal.answer(&visit, TOTP, &site.next_code(&raw(&offer))).await.unwrap();
+    let visit = site.visit(entered.token).await.unwrap();
+    let (entered, _) = site.portal.trust(&visit, false).await.unwrap();
+    let visit = site.visit(entered.token).await.unwrap();
+    let refused = site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap()).await.err();
+    assert_eq!(refused, Some(Refused::LimitReached));
+    // The store says so, too, to whoever counted too early.
+    let enrolment =
+        site.portal.on.factors.enrol_totp("x", &visit.account.address, crate::config::TotpParameters::USUAL);
+    let by = site.portal.owner(&visit.from);
+    let refused = site.portal.on.factors.bind_totp(&visit.account, &enrolment, None, &by).await;
+    assert!(matches!(refused, Err(crate::factor::FactorError::LimitReached)));
+}
+
+#[tokio::test]
+async fn what_a_session_is_asked_ends_with_it_and_after_five_minutes() {
+    let site = Site::open().await;
+    let visit = site.inside(ALICE).await;
+    let challenge = crate::base::Secret::new(b"challenge".to_vec());
+    site.portal.keep_challenge(&visit, FactorKind::Totp, &challenge).await.unwrap();
+    assert!(site.portal.open_challenge(&visit, FactorKind::Totp).is_none(), "this request was read before");
+    let asked = site.again(&visit).await;
+    assert_eq!(site.portal.open_challenge(&asked, FactorKind::Totp), Some(challenge));
+    let mut other = site.inside(ALICE).await;
+    other.record.challenge = asked.record.challenge.clone();
+    assert!(site.portal.open_challenge(&other, FactorKind::Totp).is_none(), "it is another session's");
+    site.clock.advance(Duration::from_secs(299));
+    assert!(site.portal.open_challenge(&asked, FactorKind::Totp).is_some());
+    site.clock.advance(Duration::from_secs(1));
+    assert!(site.portal.open_challenge(&asked, FactorKind::Totp).is_none());
+    assert!(site.portal.take_challenge(&asked).await.unwrap());
+    assert!(!site.portal.take_challenge(&asked).await.unwrap(), "once");
 }

@@ -1,6 +1,7 @@
 //! The portal over a real gate and a real database; the upstream is a list of passwords.
 
 mod belongings;
+mod enrolment;
 mod notices;
 mod profiles;
 mod sessions;
@@ -45,7 +46,7 @@ impl Site {
         // The offer stands in the session's row, which was read before.
         let visit = self.again(visit).await;
         let fresh = visit.inside().unwrap().fresh().unwrap();
-        let bound = self.portal.bind_totp(fresh, &self.code(&raw)).await.unwrap();
+        let bound = self.portal.bind(fresh, FactorKind::Totp, "", &self.code(&raw)).await.unwrap();
         let codes = bound.recovery_codes.unwrap_or_default().iter().map(text).collect();
         (self.visit(bound.token).await.unwrap(), raw, codes)
     }
@@ -103,7 +104,7 @@ fn text(secret: &crate::base::Secret) -> String {
     String::from_utf8(secret.expose().to_vec()).unwrap()
 }
 
-fn raw(offer: &Offer) -> Vec<u8> {
+fn raw(offer: &TotpOffer) -> Vec<u8> {
     totp_rs::Totp::from_url(text(&offer.uri)).unwrap().secret().as_bytes().to_vec()
 }
 

@@ -39,7 +39,7 @@ impl Site {
             app_passwords_after_unbind: AfterUnbind::Stop,
             app_passwords_per_account: 20,
             trusted_device: std::time::Duration::from_secs(7 * 86_400),
-            enrol_from: Default::default(),
+            ..Policy::default()
         };
         let gate = Arc::new(Authenticator::new(Dependencies {
             app_passwords: Arc::new(AppPasswords::new(store.clone(), key, Arc::clone(&clock))),

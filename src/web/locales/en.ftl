@@ -20,6 +20,8 @@ copy = Copy
 copied = Copied
 print = Print
 this-browser = This browser
+help-title = Help from your organisation
+help-contact = Questions?
 
 # Moments
 when-now = just now
@@ -68,7 +70,12 @@ code-totp-lead = Open your authenticator app and type the code that it shows for
 code-recovery-lead = Type one of the recovery codes that you kept. Each of them works once.
 verify-title = Confirm to go on
 verify-lead = You are about to change something that protects your mailbox. Type the code that your authenticator app shows.
-code-totp-label = Six-digit code
+code-totp-label = Code from the app
+totp-code-label = { $digits ->
+    [6] Six-digit code
+    [7] Seven-digit code
+   *[other] Eight-digit code
+}
 code-recovery-label = Recovery code
 code-recovery-hint = Capitals and blanks do not matter.
 code-button = Continue
@@ -124,9 +131,21 @@ factors-clients-title = Mail clients
 factors-clients-lead = A mail client cannot ask for a code. It gets a password of its own instead: an app password.
 factors-clients-button = App passwords for mail clients
 totp-name = Authenticator app
-totp-lead = An app on your phone shows a new code every 30 seconds. It works without network.
-totp-change = Change to another phone
-totp-unbind = Unbind
+totp-lead = An app on your phone shows a code that changes all the time. It works without network.
+factors-bound = Bound
+factors-none = Nothing is bound yet.
+factor-change = Replace
+factor-change-named = Replace { $name }
+factor-unbind-named = Unbind { $name }
+factor-rename-title = Rename { $name }
+factor-name-hint = So that you recognise it later, when you have several.
+factor-another = Bind another
+factor-too-many = You have as many second factors as you may have. Unbind one that you do not use, then try again.
+choose-title = Bind a second factor
+choose-lead = Choose what you would like to use. You can bind several, and use any of them.
+choose-button = Choose
+recommended = Recommended
+choose-named = Choose: { $kind }
 factor-bound = Bound { $when }
 factor-used = Bound { $when }, last used { $used }
 
@@ -154,8 +173,11 @@ recovery-kept = I have kept them
 first-title = Turn on two-step verification
 first-lead = Two steps, a few minutes. Prepare your mail clients first, so that none of them stops.
 first-required = Your organisation requires two-step verification. Prepare your mail clients first, so that none of them stops, then bind.
-first-elsewhere = A first factor can only be bound in your organisation's network. Connect to it, or ask your administrator for help; app passwords can be made here already.
+first-elsewhere = A first factor can only be bound in your organisation's network. Connect to it, or ask your administrator for a link with which it works from here. App passwords can be made once it is done.
+first-needs-link = For the first factor you need a link from your administrator. Ask for one, and open it in this browser. App passwords can be made once it is done.
+first-link-void = This link does not help here: it was made for another account, was used already, is too old, or was replaced by a newer one. Ask your administrator for a new one.
 first-step-passwords = Give your mail clients app passwords
+first-step-passwords-later = They work from the moment at which you bind. Make one for each client, and type it there in place of the mailbox password.
 first-step-passwords-lead = They work at once. Make one for each client, and type it there in place of the mailbox password.
 first-clients = These clients used your mailbox password in the last 30 days:
 first-clients-none = No mail client used your mailbox password in the last 30 days. You can go straight on.
@@ -165,13 +187,13 @@ first-made = { $count ->
     [one] You have 1 app password.
    *[other] You have { $count } app passwords.
 }
-first-step-bind = Bind an authenticator app
+first-step-bind = Bind a second factor
 first-step-bind-lead = From that moment:
-first-will-code = Signing in here takes your mailbox password and a code.
+first-will-code = Signing in here takes your mailbox password and the second factor.
 first-will-stop = Mail clients get in with app passwords only. Those that still use the mailbox password are refused.
 first-will-end = Connections that rest on the mailbox password, and your other signed-in browsers, end.
 first-will-codes = You get ten recovery codes for the day on which your phone is lost.
-first-bind-button = Bind authenticator app
+first-bind-button = Choose a second factor
 totp-bind-title = Bind an authenticator app
 totp-change-title = Change the authenticator app
 totp-bind-lead = Any authenticator app will do: Tencent Authenticator, Microsoft Authenticator, Google Authenticator, 1Password and many more.
@@ -182,18 +204,17 @@ totp-step-scan = Scan this code with it
 totp-step-scan-lead = Choose “Add account” or “Scan QR code” in the app.
 totp-qr = QR code for your authenticator app; the key beside it does the same
 totp-key = Or type this key
-totp-key-hint = Time-based, six digits. Do not share it: whoever has it can make your codes.
+totp-key-hint = Time-based, { $digits } digits, { $seconds } seconds. Do not share it: whoever has it can make your codes.
 totp-open-app = Open in an app on this device
 totp-step-code = Type the code that it shows
 totp-confirm = Confirm and turn on
 totp-wrong = This code does not match. Wait for the next one, and check that your phone sets its clock by itself.
 totp-expired = This took too long, so there is a new code to scan. Remove the one that you scanned before from the app.
-totp-another = Bind another authenticator app
 
 # Unbinding
-unbind-title = Unbind the authenticator app?
+unbind-title = Unbind “{ $name }”?
 unbind-lead = Two-step verification will be off.
-unbind-refused = Your organisation requires two-step verification, so that the last factor cannot be unbound. You can change to another phone instead.
+unbind-refused = Your organisation requires two-step verification, so that the last factor cannot be unbound. You can replace it instead.
 unbind-password = Your mailbox password alone opens this page again.
 unbind-keeps = Your app passwords stay valid; mail clients can also use the mailbox password again.
 unbind-stops = { $count ->
@@ -204,7 +225,7 @@ unbind-stops = { $count ->
 unbind-codes = Your recovery codes stop working.
 unbind-ends = All trusted devices and your other signed-in browsers are signed out.
 unbind-button = Unbind
-unbind-one-lead = Your other second factor stays; two-step verification stays on.
+unbind-one-lead = Your other second factors stay; two-step verification stays on.
 
 # App passwords
 app-passwords-lead = Each mail client has a password of its own. If a phone is lost, delete its password; nothing else changes.
@@ -257,6 +278,13 @@ new-expires-days = { $count ->
     [one] 1 day
    *[other] { $count } days
 }
+new-networks = Only from these networks
+new-networks-hint = Addresses and networks, with commas between them. Empty: from anywhere. You are at { $address } right now; a phone is somewhere else all the time.
+new-bad-network = “{ $network }” is no address and no network. Write 192.0.2.7 or 192.0.2.0/24.
+new-many-networks = { $count ->
+    [one] One network is the most there may be.
+   *[other] { $count } networks are the most there may be.
+}
 new-button = Make app password
 new-bad-name = This name cannot be used. Take 1 to 64 characters.
 new-no-protocol = Choose at least one protocol, or this password is good for nothing.
@@ -270,6 +298,7 @@ protocol-smtp = Send
 created-title = Your new app password
 created-heading = App password for { $name }
 created-lead = Type it into your mail client in place of the mailbox password.
+created-rests = Your organisation requires a second factor: this password works from the moment at which you bind one. Type it into your mail client now, then go on to bind.
 created-once = Shown only now. Blanks do not matter. If you lose it, delete it and make another.
 created-done = Done
 try-title = Test it now
@@ -309,13 +338,14 @@ lock-next = Then change your mailbox password, and make new app passwords.
 done-signed-out = You are signed out.
 done-locked = Everything is locked. Change your mailbox password now; then make new app passwords.
 done-renamed = Renamed.
+done-already-made = This form was sent before, so that nothing more was made. What it made was shown once; if it is lost, delete that app password and make another.
 done-deleted = Deleted. The client was disconnected.
 done-deleted-all = All app passwords were deleted.
 done-session-ended = The session was ended.
 done-device-removed = This device is not trusted any more.
 done-browser-ended = The browser was signed out.
-done-bound = The authenticator app is bound.
-done-unbound = The authenticator app was unbound.
+done-bound = The second factor is bound.
+done-unbound = The second factor was unbound.
 done-trusted = This device is trusted now.
 done-verified = Confirmed. You can make changes for ten minutes.
 done-changed = Changed to the new authenticator app. The old one was unbound.

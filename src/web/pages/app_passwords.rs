@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::settings::Settings;
 use crate::web::page::Page;
-use crate::web::shown::Shown;
+use crate::web::shown::{Shown, Typed};
 
 /// What the form offers for names.
 pub(in crate::web) const SUGGESTIONS: [&str; 5] = ["Foxmail", "iPhone", "华为邮箱", "Outlook", "Thunderbird"];
@@ -51,7 +51,7 @@ pub(in crate::web) struct AppPasswordPage {
     /// The row.
     pub(in crate::web) one: Row,
     /// The name to change.
-    pub(in crate::web) typed_name: Shown,
+    pub(in crate::web) typed_name: Typed,
     /// Why it did not work.
     pub(in crate::web) problem: Option<String>,
 }
@@ -72,8 +72,14 @@ pub(in crate::web) struct Choice {
 pub(in crate::web) struct NewAppPasswordPage {
     /// The frame.
     pub(in crate::web) page: Page,
+    /// What shows that it is sent for the first time.
+    pub(in crate::web) once: String,
     /// What was typed, or suggested.
-    pub(in crate::web) name: Shown,
+    pub(in crate::web) name: Typed,
+    /// Networks as they were typed.
+    pub(in crate::web) networks: Typed,
+    /// From where the form is filled in.
+    pub(in crate::web) from: Shown,
     /// See [`SUGGESTIONS`].
     pub(in crate::web) suggestions: [&'static str; 5],
     /// Whether a limit was set before.
@@ -82,8 +88,28 @@ pub(in crate::web) struct NewAppPasswordPage {
     pub(in crate::web) protocols: Vec<Choice>,
     /// How long.
     pub(in crate::web) expiries: Vec<Choice>,
+    /// What is wrong with a field.
+    pub(in crate::web) wrong: FieldsWrong,
     /// Why it did not work.
     pub(in crate::web) problem: Option<String>,
+}
+
+/// What is wrong, next to where it was typed.
+#[derive(Default)]
+pub(in crate::web) struct FieldsWrong {
+    /// With the name.
+    pub(in crate::web) name: Option<String>,
+    /// With the protocols.
+    pub(in crate::web) protocols: Option<String>,
+    /// With the networks.
+    pub(in crate::web) networks: Option<String>,
+}
+
+impl FieldsWrong {
+    /// Whether one of those that are folded away is.
+    pub(in crate::web) fn is_limit(&self) -> bool {
+        self.protocols.is_some() || self.networks.is_some()
+    }
 }
 
 /// A new one, this once.
@@ -104,6 +130,8 @@ pub(in crate::web) struct CreatedAppPasswordPage {
     pub(in crate::web) settings: Settings,
     /// How an Apple device gets all of it at once.
     pub(in crate::web) link: Option<DeviceLink>,
+    /// Whether it is worth nothing until a factor is bound.
+    pub(in crate::web) rests: bool,
 }
 
 /// A link that sets up the device on which it is opened.

@@ -1,21 +1,25 @@
-//! Second factors: what is bound, binding, changing, unbinding, recovery codes.
+//! Second factors: what is bound, its names, unbinding, recovery codes.
 
 use std::fmt::Write as _;
 
 use askama::Template;
 
+use crate::base::GIVEN_NAME_MAX;
+use crate::config::FactorKind;
 use crate::factor::CODES;
 use crate::web::page::Page;
-use crate::web::shown::Shown;
+use crate::web::shown::{Shown, Typed};
 
 /// A factor that is bound.
 pub(in crate::web) struct Bound {
     /// Names it in addresses.
     pub(in crate::web) id: String,
     /// Its kind.
-    pub(in crate::web) name: String,
-    /// Since when, last used when.
-    pub(in crate::web) detail: String,
+    pub(in crate::web) kind: FactorKind,
+    /// What its owner calls it, or else the name of its kind.
+    pub(in crate::web) name: Shown,
+    /// Of which kind where the name does not say it, since when, last used when.
+    pub(in crate::web) facts: String,
 }
 
 /// What is bound.
@@ -38,6 +42,21 @@ impl FactorsPage {
     }
 }
 
+/// A mail client.
+pub(in crate::web) struct Client {
+    /// What it calls itself.
+    pub(in crate::web) name: Shown,
+    /// The same as the name of an app password, for an address.
+    pub(in crate::web) suggestion: String,
+}
+
+impl Client {
+    /// Called so by itself.
+    pub(in crate::web) fn new(name: &str) -> Self {
+        Self { name: Shown::new(name), suggestion: name.chars().take(GIVEN_NAME_MAX).collect() }
+    }
+}
+
 /// What the first binding means; the only page there is where binding is required and nothing bound.
 #[derive(Template)]
 #[template(path = "first_binding.html")]
@@ -46,42 +65,14 @@ pub(in crate::web) struct FirstBindingPage {
     pub(in crate::web) page: Page,
     /// Whether the site requires it.
     pub(in crate::web) required: bool,
-    /// Whether it is not possible from this network.
-    pub(in crate::web) elsewhere: bool,
+    /// The message that says why it is not possible here.
+    pub(in crate::web) closed: Option<&'static str>,
+    /// Whether app passwords rest until then.
+    pub(in crate::web) rest: bool,
     /// Clients of the last month that have no app password yet.
-    pub(in crate::web) clients: Vec<Shown>,
+    pub(in crate::web) clients: Vec<Client>,
     /// How many app passwords there are.
     pub(in crate::web) made: usize,
-}
-
-/// Binding or changing an authenticator app.
-#[derive(Template)]
-#[template(path = "bind_totp.html")]
-pub(in crate::web) struct BindTotpPage {
-    /// The frame.
-    pub(in crate::web) page: Page,
-    /// Whether nothing is bound yet.
-    pub(in crate::web) first: bool,
-    /// Which of the bound ones this replaces.
-    pub(in crate::web) replaces: Option<String>,
-    /// Our own SVG.
-    pub(in crate::web) qr: String,
-    /// The key as it is typed, in groups of four.
-    pub(in crate::web) key_groups: Vec<String>,
-    /// The enrolment for an app on the same device.
-    pub(in crate::web) uri: String,
-    /// Why it did not work.
-    pub(in crate::web) problem: Option<String>,
-}
-
-impl BindTotpPage {
-    fn heading(&self) -> &'static str {
-        if self.replaces.is_some() { "totp-change-title" } else { "totp-bind-title" }
-    }
-
-    fn key(&self) -> String {
-        self.key_groups.concat()
-    }
 }
 
 /// Recovery codes, this once.
@@ -115,6 +106,20 @@ impl RecoveryCodesPage {
     }
 }
 
+/// Another name for one.
+#[derive(Template)]
+#[template(path = "rename_factor.html")]
+pub(in crate::web) struct RenameFactorPage {
+    /// The frame.
+    pub(in crate::web) page: Page,
+    /// Which.
+    pub(in crate::web) factor: Bound,
+    /// What stands in the field.
+    pub(in crate::web) typed: Typed,
+    /// Why it did not work.
+    pub(in crate::web) problem: Option<String>,
+}
+
 /// Before unbinding.
 #[derive(Template)]
 #[template(path = "unbind.html")]
@@ -122,7 +127,7 @@ pub(in crate::web) struct UnbindPage {
     /// The frame.
     pub(in crate::web) page: Page,
     /// Which.
-    pub(in crate::web) id: String,
+    pub(in crate::web) factor: Bound,
     /// Whether it is the last one, and the site requires one.
     pub(in crate::web) refused: bool,
     /// Whether it is the last one.

@@ -4,6 +4,7 @@ use askama::Template;
 
 use super::app_passwords::Row;
 use super::factors::Bound;
+use crate::config::FactorKind;
 use crate::web::page::Page;
 use crate::web::shown::{Moment, Shown};
 

@@ -2,6 +2,7 @@
 
 pub(super) mod app_passwords;
 pub(super) mod apple;
+pub(super) mod binding;
 pub(super) mod confirm;
 pub(super) mod error;
 pub(super) mod factors;

@@ -6,23 +6,30 @@ use std::path::Path;
 use askama::Template;
 
 use super::app_passwords::{
-    AppPasswordPage, AppPasswordsPage, Choice, CreatedAppPasswordPage, DeviceLink, EXPIRIES,
+    AppPasswordPage, AppPasswordsPage, Choice, CreatedAppPasswordPage, DeviceLink, EXPIRIES, FieldsWrong,
     NewAppPasswordPage, Row, SUGGESTIONS, TryAppPasswordPage,
 };
 use super::apple::ProfilePage;
+use super::binding::{self, BindTotpPage, ChooseFactorPage};
 use super::confirm::ConfirmPage;
 use super::error::{ErrorPage, Wrong};
-use super::factors::{BindTotpPage, Bound, FactorsPage, FirstBindingPage, RecoveryCodesPage, UnbindPage};
+use super::factors::{
+    Bound, Client, FactorsPage, FirstBindingPage, RecoveryCodesPage, RenameFactorPage, UnbindPage,
+};
 use super::guides::{GUIDES, GuidePage, GuidesPage};
 use super::home::{Attempt, Browser, HomePage, Live};
 use super::settings::{Settings, SettingsRow};
-use super::sign_in::{AskedFor, CodePage, SignInPage, TrustPage, Way};
+use super::sign_in::{AskedFor, CodePage, SignInPage, TrustPage};
 use crate::base::Timestamp;
-use crate::web::page::{Page, Tab};
+use crate::config::FactorKind;
+use crate::factor::Question;
+use crate::web::page::{Ask, Page, SiteHelp, Tab};
 use crate::web::place::Place;
-use crate::web::shown::{Moment, Shown};
+use crate::web::shown::{Moment, Shown, Typed};
 use crate::web::words::Words;
 use crate::web::{assets, qr};
+
+const TOTP: Question = Question::Factor(FactorKind::Totp);
 
 /// A name that must not do what it says.
 const NASTY: &str = "\"><img src=x onerror=alert(1)>\u{202e}";
@@ -40,6 +47,13 @@ fn page(words: Words) -> Page {
         whole: false,
         form_token: "token-of-the-form".to_owned(),
         done: None,
+        help: Some(SiteHelp {
+            lines: vec!["Lost your phone? Bring your ID to room 101 <b>today</b>.".to_owned()],
+            contact: Some(Ask {
+                link: "mailto:it@example.org".to_owned(),
+                shown: "it@example.org".to_owned(),
+            }),
+        }),
     }
 }
 
@@ -99,13 +113,19 @@ fn moment(words: Words, minutes: u64) -> Moment {
     Moment::new(at, now, words)
 }
 
-fn bound(words: Words) -> Vec<Bound> {
+fn factor(words: Words, kind: FactorKind, name: &str) -> Bound {
     let (when, used) = (words.with("when-days", "count", 12_u32), words.with("when-hours", "count", 2_u32));
-    vec![Bound {
-        id: "0193a1c1".to_owned(),
-        name: words.say("totp-name"),
-        detail: words.with_two("factor-used", ("when", &when), ("used", &used)),
-    }]
+    let (kind_name, used) =
+        (words.say(binding::name(kind)), words.with_two("factor-used", ("when", &when), ("used", &used)));
+    let (name, facts) = match name {
+        "" => (Shown::new(&kind_name), used),
+        name => (Shown::new(name), format!("{kind_name} · {used}")),
+    };
+    Bound { id: "0193a1c1".to_owned(), kind, name, facts }
+}
+
+fn bound(words: Words) -> Vec<Bound> {
+    vec![factor(words, FactorKind::Totp, ""), factor(words, FactorKind::Totp, NASTY)]
 }
 
 fn home(words: Words, full: bool) -> HomePage {
@@ -182,7 +202,13 @@ fn home(words: Words, full: bool) -> HomePage {
     }
 }
 
-fn code(page: Page, asked_for: AskedFor, ask: Way, others: Vec<Way>, problem: Option<&str>) -> CodePage {
+fn code(
+    page: Page,
+    asked_for: AskedFor,
+    ask: Question,
+    others: Vec<Question>,
+    problem: Option<&str>,
+) -> CodePage {
     let problem = problem.map(|key| page.say(key));
     CodePage { page, asked_for, action: "/second-factor".to_owned(), ask, others, problem }
 }
@@ -190,22 +216,23 @@ fn code(page: Page, asked_for: AskedFor, ask: Way, others: Vec<Way>, problem: Op
 fn totp(words: Words, replaces: Option<String>, problem: Option<String>) -> BindTotpPage {
     let uri = "otpauth://totp/mail.example.org:lin.xiaoyue%40example.org?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=mail.example.org";
     BindTotpPage {
-        page: signed_in(words).at(Some(Tab::Factors), Some(Place::Totp)),
-        first: replaces.is_none(),
+        page: signed_in(words).at(Some(Tab::Factors), Some(Place::Bind(FactorKind::Totp))),
         replaces,
         qr: qr::svg(uri),
         key_groups: ["JBSW", "Y3DP", "EHPK", "3PXP", "JBSW", "Y3DP", "EHPK", "3PXP"]
             .map(str::to_owned)
             .into(),
         uri: uri.to_owned(),
+        digits: 6,
+        seconds: 30,
         problem,
     }
 }
 
-fn first(page: Page, required: bool, elsewhere: bool, clients: bool) -> FirstBindingPage {
+fn first(page: Page, required: bool, closed: Option<&'static str>, clients: bool) -> FirstBindingPage {
     let clients =
-        if clients { ["Foxmail 7.2.25", "iPhone Mail 18.2", NASTY].map(Shown::new).into() } else { vec![] };
-    FirstBindingPage { page, required, elsewhere, clients, made: 1 }
+        if clients { ["Foxmail 7.2.25", "iPhone Mail 18.2", NASTY].map(Client::new).into() } else { vec![] };
+    FirstBindingPage { page, required, closed, rest: required, clients, made: 1 }
 }
 
 fn new_app_password(words: Words, problem: Option<&str>) -> NewAppPasswordPage {
@@ -220,7 +247,10 @@ fn new_app_password(words: Words, problem: Option<&str>) -> NewAppPasswordPage {
         chosen: false,
     }));
     NewAppPasswordPage {
-        name: Shown::new(if problem.is_some() { NASTY } else { "" }),
+        once: "once".to_owned(),
+        name: Typed::new(if problem.is_some() { NASTY } else { "" }),
+        networks: Typed::new(if problem.is_some() { "192.0.2.0/33" } else { "" }),
+        from: Shown::new("203.0.113.77"),
         suggestions: SUGGESTIONS,
         limited: problem.is_some(),
         protocols: vec![
@@ -229,7 +259,12 @@ fn new_app_password(words: Words, problem: Option<&str>) -> NewAppPasswordPage {
             protocol("smtp", "protocol-smtp"),
         ],
         expiries,
-        problem: problem.map(|key| words.say(key)),
+        wrong: FieldsWrong {
+            name: problem.map(|key| words.say(key)),
+            protocols: problem.map(|_| words.say("new-no-protocol")),
+            networks: problem.map(|_| words.with("new-bad-network", "network", "192.0.2.0/33".to_owned())),
+        },
+        problem: None,
         page,
     }
 }
@@ -253,27 +288,27 @@ fn all(words: Words) -> Vec<(String, String)> {
     let mut add = |name: &str, page: Box<dyn DynPage>| pages.push((name.to_owned(), page));
     let entering = |words| Page { address: Some(Shown::new("lin.xiaoyue@example.org")), ..page(words) };
     let tab = |tab, place| signed_in(words).at(Some(tab), Some(place));
-    let others = || vec![Way::Recovery];
+    let others = || vec![Question::RecoveryCode];
 
     add(
         "sign-in",
-        Box::new(SignInPage { page: page(words), to: None, login: Shown::default(), problem: None }),
+        Box::new(SignInPage { page: page(words), to: None, login: Typed::default(), problem: None }),
     );
     let problem = Some(words.say("sign-in-wrong"));
     add(
         "sign-in-wrong",
-        Box::new(SignInPage { page: page(words), to: None, login: Shown::new(NASTY), problem }),
+        Box::new(SignInPage { page: page(words), to: None, login: Typed::new(NASTY), problem }),
     );
-    add("code", Box::new(code(entering(words), AskedFor::Entering, Way::Totp, others(), None)));
+    add("code", Box::new(code(entering(words), AskedFor::Entering, TOTP, others(), None)));
     add(
         "code-wrong",
-        Box::new(code(entering(words), AskedFor::Entering, Way::Totp, others(), Some("code-wrong"))),
+        Box::new(code(entering(words), AskedFor::Entering, TOTP, others(), Some("code-wrong"))),
     );
     add(
         "code-recovery",
-        Box::new(code(entering(words), AskedFor::Entering, Way::Recovery, vec![Way::Totp], None)),
+        Box::new(code(entering(words), AskedFor::Entering, Question::RecoveryCode, vec![TOTP], None)),
     );
-    add("verify", Box::new(code(signed_in(words), AskedFor::Changing, Way::Totp, others(), None)));
+    add("verify", Box::new(code(signed_in(words), AskedFor::Changing, TOTP, others(), None)));
     add(
         "trust",
         Box::new(TrustPage {
@@ -292,8 +327,27 @@ fn all(words: Words) -> Vec<(String, String)> {
     };
     add("factors", Box::new(factors(bound(words), Some(7))));
     add("factors-none", Box::new(factors(vec![], None)));
-    add("first", Box::new(first(tab(Tab::Factors, Place::FirstBinding), false, false, true)));
-    add("first-required", Box::new(first(entering(words), true, true, false)));
+    let choose = |problem: Option<&str>| ChooseFactorPage {
+        page: tab(Tab::Factors, Place::Choose),
+        first: problem.is_none(),
+        kinds: FactorKind::ALL.map(|kind| (kind, kind == FactorKind::Totp)).into(),
+        problem: problem.map(|key| words.say(key)),
+    };
+    add("choose", Box::new(choose(None)));
+    add("choose-too-many", Box::new(choose(Some("factor-too-many"))));
+    let rename = |problem: Option<&str>| RenameFactorPage {
+        page: tab(Tab::Factors, Place::Factors),
+        factor: factor(words, FactorKind::Totp, NASTY),
+        typed: Typed::new(NASTY),
+        problem: problem.map(|key| words.say(key)),
+    };
+    add("factor-rename", Box::new(rename(None)));
+    add("factor-rename-bad", Box::new(rename(Some("rename-bad"))));
+    add("first", Box::new(first(tab(Tab::Factors, Place::FirstBinding), false, None, true)));
+    add("first-required", Box::new(first(entering(words), true, None, true)));
+    for closed in ["first-elsewhere", "first-needs-link", "first-link-void"] {
+        add(closed, Box::new(first(entering(words), true, Some(closed), true)));
+    }
     add("totp", Box::new(totp(words, None, None)));
     add("totp-change", Box::new(totp(words, Some("0193a1c1".to_owned()), Some(words.say("totp-wrong")))));
     let codes: Vec<_> = (0..10).map(|n| format!("k{n}mp7 x{n}q9w")).collect();
@@ -307,7 +361,7 @@ fn all(words: Words) -> Vec<(String, String)> {
     );
     let unbind = |refused| UnbindPage {
         page: tab(Tab::Factors, Place::Factors),
-        id: "0193a1c1".to_owned(),
+        factor: factor(words, FactorKind::Totp, if refused { "" } else { NASTY }),
         refused,
         last: true,
         keeps_app_passwords: false,
@@ -324,7 +378,7 @@ fn all(words: Words) -> Vec<(String, String)> {
     let page_of_one = AppPasswordPage {
         page: signed_in(words).at(Some(Tab::AppPasswords), None),
         one,
-        typed_name: Shown::new("办公室的 Foxmail"),
+        typed_name: Typed::new("办公室的 Foxmail"),
         problem: None,
     };
     add("app-password", Box::new(page_of_one));
@@ -338,6 +392,7 @@ fn all(words: Words) -> Vec<(String, String)> {
         login: Shown::new("lin.xiaoyue@example.org"),
         settings: settings(),
         link: Some(DeviceLink { url: LINK.to_owned(), qr: qr::svg(LINK) }),
+        rests: false,
     };
     add("created", Box::new(created));
     add("apple", Box::new(ProfilePage { page: page(words).at(None, None), whose: Some(Shown::new(NASTY)) }));
@@ -413,7 +468,8 @@ fn every_field_has_a_label_and_every_reference_its_target() {
         rest.split('"').next().map(str::to_owned)
     };
     for (name, html) in all(Words::ALL[0]) {
-        for tag in html.split('<').filter(|tag| tag.starts_with("input ") || tag.starts_with("select ")) {
+        let fields = ["input ", "select ", "textarea "];
+        for tag in html.split('<').filter(|tag| fields.iter().any(|field| tag.starts_with(field))) {
             let kind = attribute(tag, "type").unwrap_or_default();
             if kind != "hidden" && kind != "checkbox" {
                 let id = attribute(tag, "id").unwrap();
@@ -422,7 +478,7 @@ fn every_field_has_a_label_and_every_reference_its_target() {
         }
         for tag in html.split('<') {
             for reference in ["aria-labelledby", "aria-describedby", "list"] {
-                if let Some(id) = attribute(tag, reference) {
+                for id in attribute(tag, reference).iter().flat_map(|ids| ids.split(' ')) {
                     assert_eq!(html.matches(&format!(" id=\"{id}\"")).count(), 1, "{name}: {id}");
                 }
             }

@@ -2,8 +2,10 @@
 
 use askama::Template;
 
+use crate::config::FactorKind;
+use crate::factor::Question;
 use crate::web::page::Page;
-use crate::web::shown::Shown;
+use crate::web::shown::{Shown, Typed};
 
 /// The first step: address and mailbox password.
 #[derive(Template)]
@@ -14,39 +16,12 @@ pub(in crate::web) struct SignInPage {
     /// Where to go afterwards.
     pub(in crate::web) to: Option<String>,
     /// What was typed before; never the password.
-    pub(in crate::web) login: Shown,
+    pub(in crate::web) login: Typed,
     /// Why it did not work.
     pub(in crate::web) problem: Option<String>,
 }
 
-/// A way to show who one is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::web) enum Way {
-    /// A code from an authenticator app.
-    Totp,
-    /// A recovery code.
-    Recovery,
-}
-
-impl Way {
-    /// Its name in forms and addresses.
-    pub(in crate::web) fn as_str(self) -> &'static str {
-        match self {
-            Self::Totp => "totp",
-            Self::Recovery => "recovery",
-        }
-    }
-
-    /// The message that names it.
-    pub(in crate::web) fn name(self) -> &'static str {
-        match self {
-            Self::Totp => "way-totp",
-            Self::Recovery => "way-recovery",
-        }
-    }
-}
-
-/// What a code is asked for.
+/// What an answer is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::web) enum AskedFor {
     /// The second step of signing in.
@@ -66,14 +41,30 @@ pub(in crate::web) struct CodePage {
     /// Where the form goes, with everything but the way.
     pub(in crate::web) action: String,
     /// What is asked.
-    pub(in crate::web) ask: Way,
+    pub(in crate::web) ask: Question,
     /// What else could be.
-    pub(in crate::web) others: Vec<Way>,
+    pub(in crate::web) others: Vec<Question>,
     /// Why it did not work.
     pub(in crate::web) problem: Option<String>,
 }
 
+/// Something else that could be asked.
+struct Way {
+    question: Question,
+    name: &'static str,
+}
+
 impl CodePage {
+    fn ways(&self) -> impl Iterator<Item = Way> {
+        self.others.iter().map(|question| {
+            let name = match question {
+                Question::Factor(FactorKind::Totp) => "way-totp",
+                Question::RecoveryCode => "way-recovery",
+            };
+            Way { question: *question, name }
+        })
+    }
+
     fn heading(&self) -> &'static str {
         match self.asked_for {
             AskedFor::Entering => "code-title",
@@ -83,14 +74,10 @@ impl CodePage {
 
     fn lead(&self) -> &'static str {
         match (self.ask, self.asked_for) {
-            (Way::Totp, AskedFor::Entering) => "code-totp-lead",
-            (Way::Totp, AskedFor::Changing) => "verify-lead",
-            (Way::Recovery, _) => "code-recovery-lead",
+            (Question::Factor(FactorKind::Totp), AskedFor::Entering) => "code-totp-lead",
+            (Question::Factor(FactorKind::Totp), AskedFor::Changing) => "verify-lead",
+            (Question::RecoveryCode, _) => "code-recovery-lead",
         }
-    }
-
-    fn asks_totp(&self) -> bool {
-        self.ask == Way::Totp
     }
 }
 

@@ -8,8 +8,8 @@ use axum::http::StatusCode;
 
 use super::parsed;
 use crate::app_password::Scope;
-use crate::base::{AppPasswordId, NetworkList, Protocol, ProtocolSet, Timestamp};
-use crate::portal::{NewAppPassword, NoAppPassword, Visit};
+use crate::base::{AppPasswordId, NetworkList, Protocol, ProtocolSet, Timestamp, Token};
+use crate::portal::{Enrolment, NewAppPassword, NoAppPassword, Visit};
 use crate::store::AppPasswordRecord;
 use crate::web::answer::{Answer, Stop, html, shown};
 use crate::web::asked::Asked;
@@ -17,18 +17,24 @@ use crate::web::desk::{Desk, done, inside};
 use crate::web::forms::Form;
 use crate::web::page::Tab;
 use crate::web::pages::app_passwords::{
-    AppPasswordPage, AppPasswordsPage, Choice, CreatedAppPasswordPage, DeviceLink, EXPIRIES,
+    AppPasswordPage, AppPasswordsPage, Choice, CreatedAppPasswordPage, DeviceLink, EXPIRIES, FieldsWrong,
     NewAppPasswordPage, Row, SUGGESTIONS, TryAppPasswordPage,
 };
 use crate::web::pages::confirm::ConfirmPage;
 use crate::web::pages::error::Wrong;
 use crate::web::place::Place;
 use crate::web::qr;
-use crate::web::shown::{Moment, Shown, day};
+use crate::web::shown::{Moment, Shown, Typed, day};
 use crate::web::words::Words;
 
 /// More than any name may have, so that a name that is too long is refused and not cut.
 const NAME_MAX: usize = 1024;
+
+/// More than what shows that a form is sent for the first time.
+const ONCE_MAX: usize = 100;
+
+/// How many networks one app password may be good in: more make each login slower, and nobody keeps them in mind.
+const NETWORKS_MAX: usize = 50;
 
 /// How long the page that waits for a first login looks by itself: four seconds each time.
 const LOOKS: u32 = 75;
@@ -76,13 +82,14 @@ async fn page_of_one(
     asked: &Asked,
     visit: &Visit,
     id: AppPasswordId,
-    problem: Option<&str>,
+    refused: Option<(&str, &str)>,
 ) -> Result<AppPasswordPage, Stop> {
+    let (typed, problem) = refused.unzip();
     let (record, row) = one(desk, asked, visit, id).await?;
     Ok(AppPasswordPage {
         page: desk.page(asked, visit, Some(Tab::AppPasswords), Some(Place::AppPassword(id))),
         one: row,
-        typed_name: Shown::new(&record.name),
+        typed_name: Typed::new(typed.unwrap_or(&record.name)),
         problem: problem.map(|key| asked.words.say(key)),
     })
 }
@@ -100,7 +107,8 @@ pub(super) async fn rename(
     match desk.portal.rename_app_password(fresh, id, form.text("name", NAME_MAX)).await {
         Ok(()) => Ok(done(&asked, Place::AppPassword(id), "renamed")),
         Err(NoAppPassword::Invalid(_)) => {
-            let page = page_of_one(&desk, &asked, &visit, id, Some("rename-bad")).await?;
+            let refused = Some((form.text("name", NAME_MAX), "rename-bad"));
+            let page = page_of_one(&desk, &asked, &visit, id, refused).await?;
             html(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
         Err(refused) => Err(stop(refused)),
@@ -141,9 +149,10 @@ pub(super) async fn delete_all(State(desk): State<Arc<Desk>>, asked: Asked, form
 pub(super) async fn form(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
     let visit = desk.inside(&asked, Place::NewAppPassword).await?;
     desk.fresh(&asked, &visit, Place::NewAppPassword)?;
-    let wanted =
-        Wanted { name: asked.query.text("name", NAME_MAX), protocols: Protocol::ALL.into(), days: None };
-    shown(&form_page(&desk, &asked, &visit, &wanted, None))
+    closed_elsewhere(&desk, &asked, &visit).await?;
+    let name = asked.query.text("name", NAME_MAX);
+    let wanted = Wanted { name, protocols: Protocol::ALL.into(), days: None, networks: "" };
+    shown(&form_page(&desk, &asked, &visit, &wanted, FieldsWrong::default(), None))
 }
 
 /// What somebody wants.
@@ -151,21 +160,55 @@ struct Wanted<'f> {
     name: &'f str,
     protocols: Vec<Protocol>,
     days: Option<u32>,
+    networks: &'f str,
+}
+
+/// Who may not bind a first factor here makes no app password before it either: the page for binding says why.
+async fn closed_elsewhere(desk: &Desk, asked: &Asked, visit: &Visit) -> Result<(), Stop> {
+    match desk.portal.enrolment(inside(visit)?).await? {
+        Enrolment::Open => Ok(()),
+        Enrolment::Elsewhere | Enrolment::NeedsLink | Enrolment::LinkVoid => {
+            Err(Stop::Go(asked.here.to(Place::FirstBinding)))
+        }
+    }
 }
 
 impl<'f> Wanted<'f> {
-    fn of(form: &'f Form) -> Self {
+    fn of(form: &'f Form) -> Result<Self, Stop> {
         let protocols = Protocol::ALL.into_iter();
         let protocols = protocols.filter(|one| form.chosen("protocol").any(|chosen| chosen == one.as_str()));
         let days = form.text("expires", 10).parse().ok().filter(|days| EXPIRIES.contains(days));
-        Self { name: form.text("name", NAME_MAX), protocols: protocols.collect(), days }
+        // A limit that got lost would be none.
+        let networks = form.whole_text("networks").map_err(Stop::Wrong)?;
+        Ok(Self { name: form.text("name", NAME_MAX), protocols: protocols.collect(), days, networks })
     }
 
-    fn scope(&self, now: Timestamp) -> Option<Scope> {
+    /// What it may do; or what is wrong with what was typed.
+    fn scope(&self, now: Timestamp, words: Words) -> Result<Scope, FieldsWrong> {
         let protocols: Vec<_> = self.protocols.iter().map(|one| one.as_str()).collect();
-        let protocols: ProtocolSet = protocols.join(",").parse().ok()?;
+        let protocols = protocols.join(",").parse::<ProtocolSet>();
+        let networks = self.networks(words);
         let expires_at = self.days.map(|days| now.plus(DAY * days));
-        Some(Scope { protocols, networks: NetworkList::default(), expires_at })
+        match (protocols, networks) {
+            (Ok(protocols), Ok(networks)) => Ok(Scope { protocols, networks, expires_at }),
+            (protocols, networks) => Err(FieldsWrong {
+                name: None,
+                protocols: protocols.is_err().then(|| words.say("new-no-protocol")),
+                networks: networks.err(),
+            }),
+        }
+    }
+
+    /// Networks, however people separate them.
+    fn networks(&self, words: Words) -> Result<NetworkList, String> {
+        let separates = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '，' | '；' | '、');
+        let items: Vec<_> = self.networks.split(separates).filter(|item| !item.is_empty()).collect();
+        if items.len() > NETWORKS_MAX {
+            let most = u32::try_from(NETWORKS_MAX).unwrap_or(u32::MAX);
+            return Err(words.with("new-many-networks", "count", most));
+        }
+        NetworkList::parse_items(items)
+            .map_err(|bad| words.with("new-bad-network", "network", Shown::new(&bad.0)))
     }
 }
 
@@ -173,20 +216,41 @@ impl<'f> Wanted<'f> {
 pub(super) async fn create(State(desk): State<Arc<Desk>>, asked: Asked, form: Form) -> Answer {
     let visit = desk.acting(&asked, &form, Place::NewAppPassword).await?;
     let fresh = desk.fresh(&asked, &visit, Place::NewAppPassword)?;
-    let wanted = Wanted::of(&form);
-    let again = |status, problem| html(status, &form_page(&desk, &asked, &visit, &wanted, Some(problem)));
-    let Some(scope) = wanted.scope(desk.clock.now()) else {
-        return again(StatusCode::UNPROCESSABLE_ENTITY, "new-no-protocol");
+    let wanted = Wanted::of(&form)?;
+    let once = form.text("once", ONCE_MAX);
+    if once.is_empty() {
+        return Err(Stop::Wrong(Wrong::Request));
+    }
+    let wrong = |wrong| {
+        html(StatusCode::UNPROCESSABLE_ENTITY, &form_page(&desk, &asked, &visit, &wanted, wrong, None))
     };
+    let again = |status, problem| {
+        html(status, &form_page(&desk, &asked, &visit, &wanted, FieldsWrong::default(), Some(problem)))
+    };
+    let scope = match wanted.scope(desk.clock.now(), asked.words) {
+        Ok(scope) => scope,
+        Err(fields) => return wrong(fields),
+    };
+    // A page that is loaded again sends its form again.
+    if !desk.portal.is_first_time(&visit, once).await? {
+        let list = if visit.must_bind() { Place::FirstBinding } else { Place::AppPasswords };
+        return Ok(done(&asked, list, "already-made"));
+    }
     let new = NewAppPassword { name: wanted.name, scope };
     let created = desk.portal.create_app_password(fresh, &new).await;
     let created = match created {
         Ok(created) => created,
-        Err(NoAppPassword::Invalid(_)) => return again(StatusCode::UNPROCESSABLE_ENTITY, "new-bad-name"),
+        Err(NoAppPassword::Invalid(_)) => {
+            return wrong(FieldsWrong {
+                name: Some(asked.words.say("new-bad-name")),
+                ..FieldsWrong::default()
+            });
+        }
         Err(NoAppPassword::LimitReached(_)) => return again(StatusCode::CONFLICT, "new-too-many"),
         Err(NoAppPassword::NeedsMailboxPassword) => return again(StatusCode::CONFLICT, "new-needs-password"),
         Err(NoAppPassword::Busy) => return again(StatusCode::SERVICE_UNAVAILABLE, "new-busy"),
         Err(NoAppPassword::Broken(_)) => return again(StatusCode::SERVICE_UNAVAILABLE, "new-unavailable"),
+        Err(NoAppPassword::Elsewhere) => return Err(Stop::Go(asked.here.to(Place::FirstBinding))),
         Err(NoAppPassword::NotFound) => return Err(Stop::Wrong(Wrong::Missing)),
     };
     // What went wrong is in the log; the app password is shown all the same, or it would be lost.
@@ -201,6 +265,7 @@ pub(super) async fn create(State(desk): State<Arc<Desk>>, asked: Asked, form: Fo
         login: Shown::new(visit.address()),
         settings: desk.client_settings(),
         link: link.map(|url| DeviceLink { qr: qr::svg(&url), url }),
+        rests: desk.portal.app_passwords_rest(&visit),
     })
 }
 
@@ -209,6 +274,7 @@ fn form_page(
     asked: &Asked,
     visit: &Visit,
     wanted: &Wanted<'_>,
+    wrong: FieldsWrong,
     problem: Option<&'static str>,
 ) -> NewAppPasswordPage {
     let words = asked.words;
@@ -233,13 +299,21 @@ fn form_page(
         name: words.with("new-expires-days", "count", days),
         chosen: wanted.days == Some(days),
     });
+    let limited = wanted.days.is_some()
+        || !wanted.networks.is_empty()
+        || wrong.is_limit()
+        || protocols.iter().any(|protocol| !protocol.chosen);
     NewAppPasswordPage {
         page: desk.page(asked, visit, Some(Tab::AppPasswords), Some(Place::NewAppPassword)),
-        name: Shown::new(wanted.name),
+        once: Token::fresh().text().to_string(),
+        name: Typed::new(wanted.name),
+        networks: Typed::new(wanted.networks),
+        from: Shown::new(&asked.browser.address.to_string()),
         suggestions: SUGGESTIONS,
-        limited: wanted.days.is_some() || protocols.iter().any(|protocol| !protocol.chosen),
+        limited,
         protocols,
         expiries: std::iter::once(never).chain(days).collect(),
+        wrong,
         problem: problem.map(|key| words.say(key)),
     }
 }
@@ -322,8 +396,9 @@ fn stop(refused: NoAppPassword) -> Stop {
     Stop::Wrong(match refused {
         NoAppPassword::NotFound => Wrong::Missing,
         NoAppPassword::Broken(_) | NoAppPassword::Busy => Wrong::Unavailable,
-        NoAppPassword::Invalid(_) | NoAppPassword::LimitReached(_) | NoAppPassword::NeedsMailboxPassword => {
-            Wrong::Request
-        }
+        NoAppPassword::Invalid(_)
+        | NoAppPassword::LimitReached(_)
+        | NoAppPassword::NeedsMailboxPassword
+        | NoAppPassword::Elsewhere => Wrong::Request,
     })
 }

@@ -1,27 +1,27 @@
-//! Second factors: what is bound, binding, changing, unbinding, recovery codes.
+//! Second factors: what is bound, its names, unbinding, recovery codes.
 
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 
+use super::binding::NAME_MAX;
 use super::parsed;
-use super::verify::CODE_MAX;
 use crate::base::{FactorId, Secret, Timestamp};
-use crate::config::{AfterUnbind, FactorKind};
-use crate::portal::{self, Fresh, Refused, Visit};
+use crate::config::AfterUnbind;
+use crate::portal::{self, Enrolment, Fresh, Refused, Visit};
 use crate::web::answer::{Answer, Stop, go, html, shown, with_cookies};
 use crate::web::asked::Asked;
 use crate::web::desk::{Desk, done, inside};
 use crate::web::forms::Form;
 use crate::web::page::Tab;
+use crate::web::pages::binding;
 use crate::web::pages::error::Wrong;
 use crate::web::pages::factors::{
-    BindTotpPage, Bound, FactorsPage, FirstBindingPage, RecoveryCodesPage, UnbindPage,
+    Bound, Client, FactorsPage, FirstBindingPage, RecoveryCodesPage, RenameFactorPage, UnbindPage,
 };
 use crate::web::place::Place;
-use crate::web::qr;
-use crate::web::shown::{Moment, Shown};
+use crate::web::shown::{Moment, Shown, Typed};
 use crate::web::words::Words;
 
 /// What is bound.
@@ -44,137 +44,64 @@ pub(super) async fn show_first(State(desk): State<Arc<Desk>>, asked: Asked) -> A
     }
     let overview = desk.portal.overview(inside(&visit)?).await?;
     let clients = desk.portal.clients_without_app_password(inside(&visit)?).await?;
-    let settings = desk.portal.settings();
-    let domain = visit.address().rsplit_once('@').map_or("", |(_, domain)| domain);
-    let allowed = &settings.policies.of(domain).enrol_from;
+    let closed = match desk.portal.enrolment(inside(&visit)?).await? {
+        Enrolment::Open => None,
+        Enrolment::Elsewhere => Some("first-elsewhere"),
+        Enrolment::NeedsLink => Some("first-needs-link"),
+        Enrolment::LinkVoid => Some("first-link-void"),
+    };
     shown(&FirstBindingPage {
         page: desk.page(&asked, &visit, Some(Tab::Factors), Some(Place::FirstBinding)),
         required: overview.required_from.is_some() || visit.must_bind(),
-        elsewhere: !allowed.is_empty() && !allowed.contains(asked.browser.address),
-        clients: clients.iter().map(|client| Shown::new(client)).collect(),
+        closed,
+        rest: overview.app_passwords_rest,
+        clients: clients.iter().map(|client| Client::new(client)).collect(),
         made: overview.app_passwords.len(),
     })
 }
 
-/// Offers an authenticator app.
-pub(super) async fn offer(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
-    let visit = desk.inside(&asked, Place::Totp).await?;
-    let fresh = desk.fresh(&asked, &visit, Place::Totp)?;
-    shown(&offer_page(&desk, &asked, &visit, fresh, None, None).await?)
-}
-
-/// Binds it.
-pub(super) async fn bind(State(desk): State<Arc<Desk>>, asked: Asked, form: Form) -> Answer {
-    let visit = desk.acting(&asked, &form, Place::Totp).await?;
-    let fresh = desk.fresh(&asked, &visit, Place::Totp)?;
-    let made = match desk.portal.bind_totp(fresh, form.text("code", CODE_MAX)).await {
-        Ok(made) => made,
-        Err(refused) => return offer_again(&desk, &asked, &visit, fresh, None, refused).await,
-    };
-    let (visit, cookie) = desk.renewed(&asked, made.token).await?;
-    let answer = match made.recovery_codes {
-        Some(codes) => codes_page(&desk, &asked, &visit, true, &codes)?,
-        None => done(&asked, Place::Factors, "bound"),
-    };
-    Ok(with_cookies(answer, [cookie]))
-}
-
-/// Offers an authenticator app in place of another.
-pub(super) async fn offer_change(
-    State(desk): State<Arc<Desk>>,
-    asked: Asked,
-    Path(id): Path<String>,
-) -> Answer {
+/// Asks for another name.
+pub(super) async fn ask_name(State(desk): State<Arc<Desk>>, asked: Asked, Path(id): Path<String>) -> Answer {
     let id = parsed(&id)?;
-    let visit = desk.inside(&asked, Place::Change(id)).await?;
-    let fresh = desk.fresh(&asked, &visit, Place::Change(id))?;
-    is_bound(&desk, &visit, id).await?;
-    shown(&offer_page(&desk, &asked, &visit, fresh, Some(id), None).await?)
+    let visit = desk.inside(&asked, Place::Rename(id)).await?;
+    desk.fresh(&asked, &visit, Place::Rename(id))?;
+    shown(&rename_page(&desk, &asked, &visit, id, None).await?)
 }
 
-/// Binds it, then unbinds the other: in this order there is always one.
-pub(super) async fn change(
+async fn rename_page(
+    desk: &Desk,
+    asked: &Asked,
+    visit: &Visit,
+    id: FactorId,
+    problem: Option<&str>,
+) -> Result<RenameFactorPage, Stop> {
+    let factor = find(desk, visit, id).await?;
+    Ok(RenameFactorPage {
+        page: desk.page(asked, visit, Some(Tab::Factors), Some(Place::Rename(id))),
+        typed: Typed::new(&factor.name),
+        factor: bound(&factor, desk.clock.now(), asked.words),
+        problem: problem.map(|key| asked.words.say(key)),
+    })
+}
+
+/// Gives it that name.
+pub(super) async fn rename(
     State(desk): State<Arc<Desk>>,
     asked: Asked,
     Path(id): Path<String>,
     form: Form,
 ) -> Answer {
     let id = parsed(&id)?;
-    let visit = desk.acting(&asked, &form, Place::Change(id)).await?;
-    let fresh = desk.fresh(&asked, &visit, Place::Change(id))?;
-    is_bound(&desk, &visit, id).await?;
-    let made = match desk.portal.bind_totp(fresh, form.text("code", CODE_MAX)).await {
-        Ok(made) => made,
-        Err(refused) => return offer_again(&desk, &asked, &visit, fresh, Some(id), refused).await,
-    };
-    let (visit, cookie) = desk.renewed(&asked, made.token).await?;
-    let unbound = desk.portal.unbind(desk.fresh(&asked, &visit, Place::Factors)?, id).await;
-    Ok(match unbound {
-        Ok(unbound) => {
-            let cookie = asked.session_cookie(&unbound.token);
-            with_cookies(done(&asked, Place::Factors, "changed"), [cookie])
+    let visit = desk.acting(&asked, &form, Place::Rename(id)).await?;
+    let fresh = desk.fresh(&asked, &visit, Place::Rename(id))?;
+    match desk.portal.rename(fresh, id, form.text("name", NAME_MAX)).await {
+        Ok(()) => Ok(done(&asked, Place::Factors, "renamed")),
+        Err(Refused::BadName) => {
+            let page = rename_page(&desk, &asked, &visit, id, Some("rename-bad")).await?;
+            html(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
-        // Both are bound; the list shows it, and the old one can be unbound there.
-        Err(_) => with_cookies(done(&asked, Place::Factors, "bound"), [cookie]),
-    })
-}
-
-async fn offer_page(
-    desk: &Desk,
-    asked: &Asked,
-    visit: &Visit,
-    fresh: Fresh<'_>,
-    replaces: Option<FactorId>,
-    problem: Option<String>,
-) -> Result<BindTotpPage, Stop> {
-    let offer = desk.portal.offer_totp(fresh).await.map_err(|refused| match refused {
-        Refused::Elsewhere => Stop::Go(asked.here.to(Place::FirstBinding)),
-        Refused::Broken(broken) => broken.into(),
-        Refused::WrongCode
-        | Refused::TooMany { .. }
-        | Refused::NoOffer
-        | Refused::NotOffered
-        | Refused::Required
-        | Refused::NotFound => Stop::Wrong(Wrong::Missing),
-    })?;
-    let uri = text(&offer.uri);
-    let place = replaces.map_or(Place::Totp, Place::Change);
-    Ok(BindTotpPage {
-        page: desk.page(asked, visit, Some(Tab::Factors), Some(place)),
-        first: !visit.is_bound(),
-        replaces: replaces.map(|id| id.to_string()),
-        qr: qr::svg(&uri),
-        key_groups: offer
-            .key
-            .expose()
-            .chunks(4)
-            .map(|group| String::from_utf8_lossy(group).into_owned())
-            .collect(),
-        uri,
-        problem,
-    })
-}
-
-async fn offer_again(
-    desk: &Desk,
-    asked: &Asked,
-    visit: &Visit,
-    fresh: Fresh<'_>,
-    replaces: Option<FactorId>,
-    refused: Refused,
-) -> Answer {
-    let (status, said) = match refused {
-        Refused::WrongCode => (StatusCode::UNPROCESSABLE_ENTITY, "totp-wrong"),
-        Refused::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "code-too-many"),
-        Refused::NoOffer => (StatusCode::UNPROCESSABLE_ENTITY, "totp-expired"),
-        Refused::Elsewhere => return Err(Stop::Go(asked.here.to(Place::FirstBinding))),
-        Refused::Broken(broken) => return Err(broken.into()),
-        Refused::NotOffered | Refused::Required | Refused::NotFound => {
-            return Err(Stop::Wrong(Wrong::Missing));
-        }
-    };
-    let problem = Some(asked.words.say(said));
-    html(status, &offer_page(desk, asked, visit, fresh, replaces, problem).await?)
+        Err(refused) => Err(stop(refused)),
+    }
 }
 
 /// Makes new recovery codes.
@@ -188,7 +115,7 @@ pub(super) async fn renew_codes(State(desk): State<Arc<Desk>>, asked: Asked, for
     codes_page(&desk, &asked, &visit, false, &codes)
 }
 
-fn codes_page(desk: &Desk, asked: &Asked, visit: &Visit, bound: bool, codes: &[Secret]) -> Answer {
+pub(super) fn codes_page(desk: &Desk, asked: &Asked, visit: &Visit, bound: bool, codes: &[Secret]) -> Answer {
     let page = desk.page(asked, visit, Some(Tab::Factors), None);
     shown(&RecoveryCodesPage { page, bound, codes: codes.iter().map(text).collect() })
 }
@@ -202,7 +129,6 @@ pub(super) async fn ask_unbind(
     let id = parsed(&id)?;
     let visit = desk.inside(&asked, Place::Unbind(id)).await?;
     let fresh = desk.fresh(&asked, &visit, Place::Unbind(id))?;
-    is_bound(&desk, &visit, id).await?;
     shown(&unbind_page(&desk, &asked, &visit, fresh, id).await?)
 }
 
@@ -215,9 +141,10 @@ async fn unbind_page(
 ) -> Result<UnbindPage, Stop> {
     let overview = desk.portal.overview(fresh.inside()).await?;
     let last = overview.factors.len() <= 1;
+    let factor = overview.factors.iter().find(|factor| factor.id == id).ok_or(Stop::Wrong(Wrong::Missing))?;
     Ok(UnbindPage {
         page: desk.page(asked, visit, Some(Tab::Factors), Some(Place::Unbind(id))),
-        id: id.to_string(),
+        factor: bound(factor, desk.clock.now(), asked.words),
         refused: last && desk.portal.is_required(fresh),
         last,
         keeps_app_passwords: desk.portal.after_unbind(fresh) == AfterUnbind::Keep,
@@ -243,39 +170,50 @@ pub(super) async fn unbind(
         Err(Refused::Required) => {
             html(StatusCode::FORBIDDEN, &unbind_page(&desk, &asked, &visit, fresh, id).await?)
         }
-        Err(Refused::Broken(broken)) => Err(broken.into()),
-        Err(
-            Refused::WrongCode
-            | Refused::TooMany { .. }
-            | Refused::NoOffer
-            | Refused::NotOffered
-            | Refused::Elsewhere
-            | Refused::NotFound,
-        ) => Err(Stop::Wrong(Wrong::Missing)),
+        Err(refused) => Err(stop(refused)),
+    }
+}
+
+fn stop(refused: Refused) -> Stop {
+    match refused {
+        Refused::Broken(broken) => broken.into(),
+        Refused::WrongCode
+        | Refused::TooMany { .. }
+        | Refused::NoOffer
+        | Refused::NotOffered
+        | Refused::Elsewhere
+        | Refused::LimitReached
+        | Refused::BadName
+        | Refused::Required
+        | Refused::NotFound => Stop::Wrong(Wrong::Missing),
     }
 }
 
 /// A bound factor, as lists show it.
 pub(super) fn bound(factor: &portal::Seen, now: Timestamp, words: Words) -> Bound {
     let when = |at| Moment::new(at, now, words).words;
-    let name = match factor.kind {
-        FactorKind::Totp => words.say("totp-name"),
-    };
-    let detail = match factor.last_used_at {
+    let kind = words.say(binding::name(factor.kind));
+    let used = match factor.last_used_at {
         Some(used) => words.with_two("factor-used", ("when", &when(factor.bound_at)), ("used", &when(used))),
         None => words.with("factor-bound", "when", when(factor.bound_at)),
     };
-    Bound { id: factor.id.to_string(), name, detail }
+    let detail = factor.detail.as_deref().map(|detail| Shown::new(detail).as_str().to_owned());
+    let (name, kind) = if factor.name.is_empty() {
+        (Shown::new(&kind), None)
+    } else {
+        (Shown::new(&factor.name), Some(kind))
+    };
+    let facts: Vec<String> = [kind, detail, Some(used)].into_iter().flatten().collect();
+    Bound { id: factor.id.to_string(), kind: factor.kind, name, facts: facts.join(" · ") }
 }
 
 /// Somebody else's factor looks like none at all.
-async fn is_bound(desk: &Desk, visit: &Visit, id: FactorId) -> Result<(), Stop> {
+pub(super) async fn find(desk: &Desk, visit: &Visit, id: FactorId) -> Result<portal::Seen, Stop> {
     let overview = desk.portal.overview(inside(visit)?).await?;
-    let there = overview.factors.iter().any(|factor| factor.id == id);
-    if there { Ok(()) } else { Err(Stop::Wrong(Wrong::Missing)) }
+    overview.factors.into_iter().find(|factor| factor.id == id).ok_or(Stop::Wrong(Wrong::Missing))
 }
 
 /// What is shown to its owner, this once.
-fn text(secret: &Secret) -> String {
+pub(super) fn text(secret: &Secret) -> String {
     String::from_utf8_lossy(secret.expose()).into_owned()
 }

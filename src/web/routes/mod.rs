@@ -3,8 +3,10 @@
 
 mod app_passwords;
 mod apple;
+mod binding;
 mod browsers;
 mod discovery;
+mod enrol;
 mod factors;
 mod guides;
 mod home;
@@ -34,9 +36,12 @@ pub(super) fn all() -> Router<Arc<Desk>> {
         .route("/verify", get(verify::ask).post(verify::take))
         .route("/second-factors", get(factors::show))
         .route("/second-factors/first", get(factors::show_first))
-        .route("/second-factors/totp", get(factors::offer).post(factors::bind))
+        .route("/second-factors/new", get(binding::choose))
+        .route("/enrol/{link}", get(enrol::follow))
+        .route("/second-factors/totp", get(binding::offer_totp).post(binding::bind_totp))
         .route("/second-factors/recovery", post(factors::renew_codes))
-        .route("/second-factors/{id}/change", get(factors::offer_change).post(factors::change))
+        .route("/second-factors/{id}/rename", get(factors::ask_name).post(factors::rename))
+        .route("/second-factors/{id}/change", get(binding::offer_change).post(binding::change))
         .route("/second-factors/{id}/unbind", get(factors::ask_unbind).post(factors::unbind))
         .route("/app-passwords", get(app_passwords::list))
         .route("/app-passwords/new", get(app_passwords::form).post(app_passwords::create))

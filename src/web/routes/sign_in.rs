@@ -7,7 +7,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 
 use super::verify::{self, problem, way_asked};
 use crate::base::{LoginName, Token};
-use crate::portal::{Entered, NoSignIn, Step, Visit};
+use crate::portal::{Entered, NoSignIn, Step};
 use crate::web::answer::{Answer, Stop, go, html, shown, with_cookies};
 use crate::web::asked::Asked;
 use crate::web::cookies::Cookie;
@@ -16,7 +16,7 @@ use crate::web::forms::Form;
 use crate::web::page::Page;
 use crate::web::pages::sign_in::{AskedFor, SignInPage, TrustPage};
 use crate::web::place::Place;
-use crate::web::shown::Shown;
+use crate::web::shown::Typed;
 use crate::web::user_agent;
 
 /// The longest name that is looked at: an address has 254 bytes at most (RFC 5321 section 4.5.3.1.3, with its brackets).
@@ -37,7 +37,7 @@ pub(super) async fn show(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer 
     if visit.is_none() && asked.session().is_some() {
         page.done = page.done.or_else(|| Some(asked.words.say("sign-in-ended")));
     }
-    shown(&SignInPage { page, to: onward(&asked, None), login: Shown::default(), problem: None })
+    shown(&SignInPage { page, to: onward(&asked, None), login: Typed::default(), problem: None })
 }
 
 /// Judges it.
@@ -71,7 +71,7 @@ pub(super) async fn take(State(desk): State<Arc<Desk>>, asked: Asked, form: Form
     };
     let (page, problem) = (page(&asked), Some(asked.words.say(said)));
     let to = onward(&asked, onward_to);
-    html(status, &SignInPage { page, to, login: Shown::new(typed), problem })
+    html(status, &SignInPage { page, to, login: Typed::new(typed), problem })
 }
 
 fn page(asked: &Asked) -> Page {
@@ -110,7 +110,7 @@ pub(super) async fn take_factor(State(desk): State<Arc<Desk>>, asked: Asked, for
 /// The third step.
 pub(super) async fn ask_trust(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
     let visit = desk.entering(&asked, Step::TrustDevice).await?;
-    let days = trusted_for(&desk, &visit).as_secs() / SECONDS_OF_A_DAY;
+    let days = desk.portal.trusted_for(&visit).as_secs() / SECONDS_OF_A_DAY;
     let place = Some(Place::Trust);
     shown(&TrustPage {
         page: desk.page(&asked, &visit, None, place),
@@ -126,16 +126,10 @@ pub(super) async fn take_trust(State(desk): State<Arc<Desk>>, asked: Asked, form
     desk.has_form_token(&visit, &form)?;
     let trusts = form.text("trust", 10) == "yes";
     let (Entered { token, step }, device) = desk.portal.trust(&visit, trusts).await?;
-    let lasts = trusted_for(&desk, &visit);
+    let lasts = desk.portal.trusted_for(&visit);
     let device = device.map(|device: Token| asked.cookies().set(Cookie::Device, &device.text(), Some(lasts)));
     let session = asked.session_cookie(&token);
     Ok(with_cookies(go(&next(&asked, step, asked.onward())), [Some(session), device].into_iter().flatten()))
-}
-
-fn trusted_for(desk: &Desk, visit: &Visit) -> std::time::Duration {
-    let settings = desk.portal.settings();
-    let domain = visit.address().rsplit_once('@').map_or("", |(_, domain)| domain);
-    settings.policies.of(domain).trusted_device
 }
 
 /// Out. Whoever has no session any more is out already.

@@ -2,6 +2,7 @@
 
 mod devices;
 mod door;
+mod enrolment;
 mod harness;
 mod law;
 mod ways;

@@ -13,7 +13,7 @@ use crate::web::asked::Asked;
 use crate::web::desk::{Desk, inside};
 use crate::web::forms::Form;
 use crate::web::pages::error::Wrong;
-use crate::web::pages::sign_in::{AskedFor, CodePage, Way};
+use crate::web::pages::sign_in::{AskedFor, CodePage};
 use crate::web::place::Place;
 
 /// Longer than any code, blanks included.
@@ -53,7 +53,11 @@ pub(super) async fn answer(
     way: Option<Question>,
     form: &Form,
 ) -> Result<Entered, NoAnswer> {
-    let question = way.unwrap_or(Question::Factor(FactorKind::Totp));
+    let question = match way {
+        Some(question) => question,
+        // The page asks for what was answered last, unless it says otherwise.
+        None => desk.portal.questions(visit).await?.first().ok_or(NoAnswer::Wrong)?.question,
+    };
     desk.portal.answer(visit, question, form.text("code", CODE_MAX)).await
 }
 
@@ -86,9 +90,8 @@ pub(super) async fn page(
     problem: Option<&'static str>,
 ) -> Result<CodePage, Stop> {
     let questions = desk.portal.questions(visit).await?;
-    let mut ways: Vec<Way> = questions.iter().map(|answered| way(answered.question)).collect();
-    ways.dedup();
-    let ask = wanted.map(way).filter(|wanted| ways.contains(wanted)).or(ways.first().copied());
+    let ways: Vec<Question> = questions.iter().map(|answered| answered.question).collect();
+    let ask = wanted.filter(|wanted| ways.contains(wanted)).or(ways.first().copied());
     // The last factor was unbound meanwhile, and the session with it.
     let ask = ask.ok_or(Stop::Wrong(Wrong::Unavailable))?;
     let place = match asked_for {
@@ -103,11 +106,4 @@ pub(super) async fn page(
         others: ways.into_iter().filter(|other| *other != ask).collect(),
         problem: problem.map(|key| asked.words.say(key)),
     })
-}
-
-fn way(question: Question) -> Way {
-    match question {
-        Question::Factor(FactorKind::Totp) => Way::Totp,
-        Question::RecoveryCode => Way::Recovery,
-    }
 }

@@ -63,6 +63,11 @@ impl Site {
         self.behind.clock.advance(Duration::from_secs(seconds));
     }
 
+    /// What an administrator's link holds.
+    pub(super) async fn invite(&self, name: &str) -> String {
+        self.behind.invite(name).await.text().to_string()
+    }
+
     pub(super) fn upstream_goes_down(&self) {
         self.behind.mailboxes.down.store(true, Ordering::SeqCst);
     }

@@ -29,7 +29,7 @@ async fn from_the_first_sign_in_to_a_trusted_device() {
 
     assert_eq!(browser.sign_in(ALICE, MAILBOX).await.leads_to(), Some("/second-factor"));
     let seen = browser.get("/second-factor").await;
-    assert!(seen.text.contains("Six-digit code") && seen.text.contains("Use another way"));
+    assert!(seen.text.contains("Code from the app") && seen.text.contains("Use another way"));
     let by_code = browser.get("/second-factor?use=recovery").await;
     assert!(by_code.text.contains("Recovery code"));
     let code = site.next_code(&key);
@@ -108,7 +108,8 @@ async fn an_app_password_is_made_shown_once_renamed_and_deleted() {
     let form = alice.get("/app-passwords/new?name=Foxmail").await;
     assert!(form.text.contains("value=\"Foxmail\""));
     let name = "iPhone <b>\u{202e}";
-    let fields = [("name", name), ("protocol", "imap"), ("protocol", "smtp"), ("expires", "90")];
+    let fields =
+        [("name", name), ("protocol", "imap"), ("protocol", "smtp"), ("expires", "90"), ("once", "1")];
     let made = alice.post("/app-passwords/new", &fields, &form.form_token()).await;
     assert_eq!(made.status, StatusCode::OK, "{}", made.text);
     let printed = made.first(r#"data-copy="([a-z2-9 ]{19})""#);
@@ -139,7 +140,7 @@ async fn an_app_password_is_made_shown_once_renamed_and_deleted() {
     assert_eq!(gone.leads_to(), Some("/app-passwords?done=deleted"));
     assert!(alice.get("/app-passwords").await.text.contains("No app password yet"));
 
-    let none = alice.post("/app-passwords/new", &[("name", "x")], &token).await;
+    let none = alice.post("/app-passwords/new", &[("name", "x"), ("once", "2")], &token).await;
     assert!(none.text.contains("Choose at least one protocol"), "{}", none.text);
 }
 
@@ -187,12 +188,51 @@ async fn a_factor_is_changed_to_another_phone_and_unbound() {
 }
 
 #[tokio::test]
+async fn a_kind_is_chosen_and_a_factor_gets_a_name_of_its_own() {
+    let site = Site::open().await;
+    let (mut browser, _, _) = site.bound(ALICE).await;
+    let list = browser.get("/second-factors").await;
+    assert!(list.text.contains("<strong>Authenticator app</strong>"), "it has no name yet");
+    let id = list.first(r#"/second-factors/([0-9a-f-]{36})/rename"#);
+    assert!(browser.get("/second-factors/new").await.text.contains("href=\"/second-factors/totp\""));
+    let rename = format!("/second-factors/{id}/rename");
+    let page = browser.get(&rename).await;
+    let name = "手机 <b>\u{202e}";
+    let renamed = browser.post(&rename, &[("name", name)], &page.form_token()).await;
+    assert_eq!(renamed.leads_to(), Some("/second-factors?done=renamed"));
+    let list = browser.get("/second-factors").await;
+    assert!(list.text.contains("手机 &#60;b&#62;") && list.text.contains("Authenticator app · Bound"));
+    assert!(!list.text.contains("<b>") && !list.text.contains('\u{202e}'));
+    let bad = browser.post(&rename, &[("name", " ")], &page.form_token()).await;
+    assert_eq!(bad.status, StatusCode::UNPROCESSABLE_ENTITY);
+
+    let mut bob = site.signed_in(BOB).await;
+    let token = bob.token().await;
+    for what in ["rename", "change", "unbind"] {
+        let path = format!("/second-factors/{id}/{what}");
+        assert_eq!(bob.get(&path).await.status, StatusCode::NOT_FOUND, "{what}");
+        assert_eq!(
+            bob.post(&path, &[("name", "mine")], &token).await.status,
+            StatusCode::NOT_FOUND,
+            "{what}"
+        );
+    }
+    site.later(601);
+    assert_eq!(
+        browser.get(&rename).await.leads_to(),
+        Some(&*format!("/verify?to={}", rename.replace('/', "%2F")))
+    );
+}
+
+#[tokio::test]
 async fn everything_is_locked_but_this_browser() {
     let site = Site::open().await;
     let mut browser = site.signed_in(ALICE).await;
     let mut other = site.signed_in(ALICE).await;
     let form = browser.get("/app-passwords/new").await;
-    browser.post("/app-passwords/new", &[("name", "x"), ("protocol", "imap")], &form.form_token()).await;
+    let fields = [("name", "x"), ("protocol", "imap"), ("once", "1")];
+    let made = browser.post("/app-passwords/new", &fields, &form.form_token()).await;
+    assert_eq!(made.status, StatusCode::OK, "{}", made.text);
     let page = browser.get("/lock").await;
     let locked = browser.post("/lock", &[], &page.form_token()).await;
     assert_eq!(locked.leads_to(), Some("/?done=locked"), "{}", locked.text);

@@ -1,0 +1,204 @@
+//! Binding second factors: which kind, one of it, one in the place of another.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+
+use super::factors::{codes_page, find, text};
+use super::parsed;
+use super::verify::CODE_MAX;
+use crate::base::FactorId;
+use crate::config::FactorKind;
+use crate::portal::{Bound, Fresh, Refused, Visit};
+use crate::web::answer::{Answer, Stop, html, shown, with_cookies};
+use crate::web::asked::Asked;
+use crate::web::cookies::Cookie;
+use crate::web::desk::{Desk, done, inside};
+use crate::web::forms::Form;
+use crate::web::page::Tab;
+use crate::web::pages::binding::{BindTotpPage, ChooseFactorPage};
+use crate::web::pages::error::Wrong;
+use crate::web::place::Place;
+use crate::web::qr;
+
+/// More than any name may have, so that a name that is too long is refused and not cut.
+pub(super) const NAME_MAX: usize = 1024;
+
+/// Which kind.
+pub(super) async fn choose(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
+    let visit = desk.inside(&asked, Place::Choose).await?;
+    desk.fresh(&asked, &visit, Place::Choose)?;
+    shown(&choose_page(&desk, &asked, &visit, None).await?)
+}
+
+async fn choose_page(
+    desk: &Desk,
+    asked: &Asked,
+    visit: &Visit,
+    problem: Option<&str>,
+) -> Result<ChooseFactorPage, Stop> {
+    Ok(ChooseFactorPage {
+        page: desk.page(asked, visit, Some(Tab::Factors), Some(Place::Choose)),
+        first: !visit.is_bound(),
+        kinds: desk.portal.overview(inside(visit)?).await?.offered,
+        problem: problem.map(|key| asked.words.say(key)),
+    })
+}
+
+/// Offers an authenticator app.
+pub(super) async fn offer_totp(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
+    offer(&desk, &asked, FactorKind::Totp).await
+}
+
+/// Binds it.
+pub(super) async fn bind_totp(State(desk): State<Arc<Desk>>, asked: Asked, form: Form) -> Answer {
+    bind(&desk, &asked, &form, FactorKind::Totp).await
+}
+
+/// Offers one of `kind`.
+async fn offer(desk: &Desk, asked: &Asked, kind: FactorKind) -> Answer {
+    let visit = desk.inside(asked, Place::Bind(kind)).await?;
+    let fresh = desk.fresh(asked, &visit, Place::Bind(kind))?;
+    offer_page(desk, asked, &visit, fresh, (kind, None), None).await
+}
+
+/// Binds what of `kind` was offered.
+async fn bind(desk: &Desk, asked: &Asked, form: &Form, kind: FactorKind) -> Answer {
+    let visit = desk.acting(asked, form, Place::Bind(kind)).await?;
+    let fresh = desk.fresh(asked, &visit, Place::Bind(kind))?;
+    let made = match confirm(desk, fresh, kind, form).await {
+        Ok(made) => made,
+        Err(refused) => return offer_again(desk, asked, &visit, fresh, (kind, None), refused).await,
+    };
+    let (visit, cookie) = desk.renewed(asked, made.token).await?;
+    // It is used up, or of no use any more.
+    let link = asked.link().map(|_| asked.cookies().forget(Cookie::Link));
+    let answer = match made.recovery_codes {
+        Some(codes) => codes_page(desk, asked, &visit, true, &codes)?,
+        None => done(asked, Place::Factors, "bound"),
+    };
+    Ok(with_cookies(answer, [Some(cookie), link].into_iter().flatten()))
+}
+
+/// Hands what confirms an offer to the portal.
+async fn confirm(desk: &Desk, fresh: Fresh<'_>, kind: FactorKind, form: &Form) -> Result<Bound, Refused> {
+    let answer = match kind {
+        FactorKind::Totp => form.text("code", CODE_MAX),
+    };
+    desk.portal.bind(fresh, kind, form.text("name", NAME_MAX), answer).await
+}
+
+/// Offers another one in the place of one that is bound.
+pub(super) async fn offer_change(
+    State(desk): State<Arc<Desk>>,
+    asked: Asked,
+    Path(id): Path<String>,
+) -> Answer {
+    let id = parsed(&id)?;
+    let visit = desk.inside(&asked, Place::Change(id)).await?;
+    let fresh = desk.fresh(&asked, &visit, Place::Change(id))?;
+    let kind = find(&desk, &visit, id).await?.kind;
+    offer_page(&desk, &asked, &visit, fresh, (kind, Some(id)), None).await
+}
+
+/// Binds it, then unbinds the other: in this order there is always one.
+pub(super) async fn change(
+    State(desk): State<Arc<Desk>>,
+    asked: Asked,
+    Path(id): Path<String>,
+    form: Form,
+) -> Answer {
+    let id = parsed(&id)?;
+    let visit = desk.acting(&asked, &form, Place::Change(id)).await?;
+    let fresh = desk.fresh(&asked, &visit, Place::Change(id))?;
+    let kind = find(&desk, &visit, id).await?.kind;
+    let made = match confirm(&desk, fresh, kind, &form).await {
+        Ok(made) => made,
+        Err(refused) => return offer_again(&desk, &asked, &visit, fresh, (kind, Some(id)), refused).await,
+    };
+    let (visit, cookie) = desk.renewed(&asked, made.token).await?;
+    let unbound = desk.portal.unbind(desk.fresh(&asked, &visit, Place::Factors)?, id).await;
+    Ok(match unbound {
+        Ok(unbound) => {
+            let cookie = asked.session_cookie(&unbound.token);
+            with_cookies(done(&asked, Place::Factors, "changed"), [cookie])
+        }
+        // Both are bound; the list shows it, and the old one can be unbound there.
+        Err(_) => with_cookies(done(&asked, Place::Factors, "bound"), [cookie]),
+    })
+}
+
+/// The page that offers one of a kind, perhaps in the place of another; `told` says why it comes again.
+async fn offer_page(
+    desk: &Desk,
+    asked: &Asked,
+    visit: &Visit,
+    fresh: Fresh<'_>,
+    (kind, replaces): (FactorKind, Option<FactorId>),
+    told: Option<(StatusCode, &'static str)>,
+) -> Answer {
+    let status = told.map_or(StatusCode::OK, |(status, _)| status);
+    let problem = told.map(|(_, key)| asked.words.say(key));
+    let page =
+        desk.page(asked, visit, Some(Tab::Factors), Some(replaces.map_or(Place::Bind(kind), Place::Change)));
+    match kind {
+        FactorKind::Totp => {
+            let offer = match desk.portal.offer_totp(fresh).await {
+                Ok(offer) => offer,
+                Err(refused) => return cannot_offer(desk, asked, visit, refused).await,
+            };
+            let uri = text(&offer.uri);
+            let groups = offer.key.expose().chunks(4);
+            let key_groups = groups.map(|group| String::from_utf8_lossy(group).into_owned()).collect();
+            let replaces = replaces.map(|id| id.to_string());
+            let (digits, seconds) = (offer.parameters.digits.into(), offer.parameters.period.into());
+            let qr = qr::svg(&uri);
+            html(status, &BindTotpPage { page, replaces, qr, key_groups, uri, digits, seconds, problem })
+        }
+    }
+}
+
+async fn cannot_offer(desk: &Desk, asked: &Asked, visit: &Visit, refused: Refused) -> Answer {
+    match refused {
+        Refused::Elsewhere => Err(Stop::Go(asked.here.to(Place::FirstBinding))),
+        Refused::LimitReached => {
+            let page = choose_page(desk, asked, visit, Some("factor-too-many")).await?;
+            html(StatusCode::CONFLICT, &page)
+        }
+        Refused::Broken(broken) => Err(broken.into()),
+        Refused::WrongCode
+        | Refused::TooMany { .. }
+        | Refused::NoOffer
+        | Refused::NotOffered
+        | Refused::BadName
+        | Refused::Required
+        | Refused::NotFound => Err(Stop::Wrong(Wrong::Missing)),
+    }
+}
+
+async fn offer_again(
+    desk: &Desk,
+    asked: &Asked,
+    visit: &Visit,
+    fresh: Fresh<'_>,
+    what: (FactorKind, Option<FactorId>),
+    refused: Refused,
+) -> Answer {
+    let (wrong, expired) = match what.0 {
+        FactorKind::Totp => ("totp-wrong", "totp-expired"),
+    };
+    let told = match refused {
+        Refused::WrongCode => (StatusCode::UNPROCESSABLE_ENTITY, wrong),
+        Refused::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "code-too-many"),
+        Refused::NoOffer => (StatusCode::UNPROCESSABLE_ENTITY, expired),
+        Refused::BadName => (StatusCode::UNPROCESSABLE_ENTITY, "rename-bad"),
+        Refused::Elsewhere
+        | Refused::LimitReached
+        | Refused::Broken(_)
+        | Refused::NotOffered
+        | Refused::Required
+        | Refused::NotFound => return cannot_offer(desk, asked, visit, refused).await,
+    };
+    offer_page(desk, asked, visit, fresh, what, Some(told)).await
+}

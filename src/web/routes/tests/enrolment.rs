@@ -1,0 +1,184 @@
+//! Rules of a site as people meet them: links, rest, help, forms that are sent twice.
+
+use axum::http::StatusCode;
+
+use super::harness::{ALICE, MAILBOX, Seen, Site};
+
+fn once(form: &Seen) -> String {
+    form.first(r#"name="once" value="([^"]+)""#)
+}
+
+#[tokio::test]
+async fn a_link_leads_through_signing_in_to_the_binding_and_is_gone_then() {
+    let site = Site::with("[policy]\nenrol_by = \"link\"\n").await;
+    let mut alice = site.signed_in(ALICE).await;
+    let page = alice.get("/second-factors/first").await;
+    assert!(page.text.contains("you need a link from your administrator"), "{}", page.text);
+    assert!(!page.text.contains("/second-factors/new\"") && !page.text.contains("/app-passwords/new"));
+    for closed in ["/second-factors/totp", "/app-passwords/new"] {
+        assert_eq!(alice.get(closed).await.leads_to(), Some("/second-factors/first"), "{closed}");
+    }
+    let fields = [("name", "x"), ("protocol", "imap"), ("once", "1")];
+    let made = alice.post("/app-passwords/new", &fields, &page.form_token()).await;
+    assert_eq!(made.leads_to(), Some("/second-factors/first"));
+
+    let link = site.invite(ALICE).await;
+    let mut elsewhere = site.browser();
+    let seen = elsewhere.get(&format!("/enrol/{link}")).await;
+    assert_eq!(seen.leads_to(), Some("/sign-in?to=%2Fsecond-factors%2Ffirst"));
+    let fields = [("login", ALICE), ("password", MAILBOX), ("to", "/second-factors/first")];
+    let seen = elsewhere.post_bare("/sign-in", &fields, Some("same-origin")).await;
+    assert_eq!(seen.leads_to(), Some("/second-factors/first"));
+    let page = elsewhere.get("/second-factors/first").await;
+    assert!(page.text.contains("/second-factors/new\"") && page.text.contains("/app-passwords/new\""));
+    let page = elsewhere.get("/second-factors/totp").await;
+    let code = site.next_code(&page.first(r#"data-copy="([A-Z2-7]+)""#));
+    let bound = elsewhere.post("/second-factors/totp", &[("code", &code)], &page.form_token()).await;
+    assert_eq!(bound.status, StatusCode::OK, "{}", bound.text);
+    assert!(!elsewhere.cookies.keys().any(|name| name.contains("link")), "{:?}", elsewhere.cookies);
+    assert_eq!(alice.get("/").await.leads_to(), Some("/sign-in"), "whoever was in without it is out");
+}
+
+#[tokio::test]
+async fn a_link_of_no_use_is_told_after_signing_in_and_not_before() {
+    let site = Site::with("[policy]\nenrol_from = [\"198.51.100.0/24\"]\n").await;
+    let mut browser = site.browser();
+    let nobodys = "A".repeat(43);
+    for link in [&*nobodys, "x", "%00", "..%2F..%2Flock"] {
+        let seen = browser.get(&format!("/enrol/{link}")).await;
+        assert_eq!(seen.leads_to(), Some("/sign-in?to=%2Fsecond-factors%2Ffirst"), "{link}");
+    }
+    browser.sign_in(ALICE, MAILBOX).await;
+    let page = browser.get("/second-factors/first").await;
+    assert!(page.text.contains("This link does not help here"), "{}", page.text);
+    assert_eq!(
+        site.signed_in(ALICE).await.get("/second-factors/totp").await.leads_to(),
+        Some("/second-factors/first")
+    );
+}
+
+#[tokio::test]
+async fn a_form_for_an_app_password_that_is_sent_again_makes_none() {
+    let site = Site::open().await;
+    let mut alice = site.signed_in(ALICE).await;
+    let form = alice.get("/app-passwords/new").await;
+    let (token, once) = (form.form_token(), once(&form));
+    let fields = [("name", "Foxmail"), ("protocol", "imap"), ("once", &*once)];
+    assert_eq!(alice.post("/app-passwords/new", &fields, &token).await.status, StatusCode::OK);
+    let again = alice.post("/app-passwords/new", &fields, &token).await;
+    assert_eq!(again.leads_to(), Some("/app-passwords?done=already-made"));
+    let list = alice.get("/app-passwords?done=already-made").await;
+    assert!(list.text.contains("This form was sent before"), "{}", list.text);
+    let mut made = list.all(r#"/app-passwords/([0-9a-f-]{36})""#);
+    made.dedup();
+    assert_eq!(made.len(), 1, "{}", list.text);
+    let without = alice.post("/app-passwords/new", &fields[..2], &token).await;
+    assert_eq!(without.status, StatusCode::BAD_REQUEST);
+    assert_ne!(alice.get("/app-passwords/new").await.first(r#"name="once" value="([^"]+)""#), once);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_an_app_password_is_said_next_to_its_field_and_nothing_typed_is_lost() {
+    let site = Site::open().await;
+    let mut alice = site.signed_in(ALICE).await;
+    let form = alice.get("/app-passwords/new").await;
+    let token = form.form_token();
+    let name = "👩\u{200d}💻 \u{202e}x";
+    let fields = [("name", name), ("networks", "192.0.2.0/24, nonsense<b>"), ("once", "1")];
+    let wrong = alice.post("/app-passwords/new", &fields, &token).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        wrong.text.contains("id=\"networks-problem\"") && wrong.text.contains("nonsense&#60;b&#62;"),
+        "{}",
+        wrong.text
+    );
+    assert!(wrong.text.contains("id=\"protocols-problem\"") && !wrong.text.contains("id=\"name-problem\""));
+    assert!(
+        wrong.text.contains("value=\"👩&#8205;💻 &#8238;x\"") && !wrong.text.contains('\u{202e}'),
+        "{}",
+        wrong.text
+    );
+
+    let mut networks = String::new();
+    for host in 0..51 {
+        networks += &format!("192.0.2.{host} ");
+    }
+    let fields = [("name", "x"), ("protocol", "imap"), ("networks", &*networks), ("once", "2")];
+    let many = alice.post("/app-passwords/new", &fields, &token).await;
+    assert!(many.text.contains("50 networks are the most"), "{}", many.text);
+    let twice = [("name", "x"), ("protocol", "imap"), ("networks", ""), ("networks", "::1"), ("once", "3")];
+    let twice = alice.post("/app-passwords/new", &twice, &token).await;
+    assert_eq!(twice.status, StatusCode::BAD_REQUEST, "a limit must not get lost");
+
+    let fields =
+        [("name", name), ("protocol", "imap"), ("networks", "192.0.2.7，2001:db8::/32"), ("once", "4")];
+    let wrong =
+        alice.post("/app-passwords/new", &[("name", "\u{7}"), fields[1], ("once", "5")], &token).await;
+    assert!(wrong.text.contains("id=\"name-problem\""), "{}", wrong.text);
+    let made = alice.post("/app-passwords/new", &fields, &token).await;
+    assert_eq!(made.status, StatusCode::OK, "{}", made.text);
+    let list = alice.get("/app-passwords").await;
+    let one = format!("/app-passwords/{}", list.first(r#"/app-passwords/([0-9a-f-]{36})""#));
+    let page = alice.get(&one).await;
+    assert!(page.text.contains("192.0.2.7/32,2001:db8::/32"), "{}", page.text);
+    assert!(
+        page.text.contains("value=\"👩&#8205;💻 &#8238;x\""),
+        "what is sent back is what there was: {}",
+        page.text
+    );
+    let bad = alice.post(&format!("{one}/rename"), &[("name", &*"长".repeat(65))], &token).await;
+    assert!(bad.text.contains("id=\"name-problem\"") && bad.text.contains(&"长".repeat(65)), "{}", bad.text);
+}
+
+#[tokio::test]
+async fn where_app_passwords_rest_until_a_factor_is_bound_the_pages_say_so() {
+    let required = "[policy]\nsecond_factor = \"required\"\nrequired_since = 2020-01-01\n";
+    for (more, rest) in [("", true), ("app_passwords_without_factor = \"keep\"\n", false)] {
+        let site = Site::with(&format!("{required}{more}")).await;
+        let mut alice = site.signed_in(ALICE).await;
+        let page = alice.get("/second-factors/first").await;
+        assert_eq!(page.text.contains("They work from the moment at which you bind."), rest, "{}", page.text);
+        assert_eq!(page.text.contains("They work at once."), !rest);
+        let form = alice.get("/app-passwords/new").await;
+        let fields = [("name", "x"), ("protocol", "imap"), ("once", &*once(&form))];
+        let made = alice.post("/app-passwords/new", &fields, &form.form_token()).await;
+        assert_eq!(
+            made.text.contains("requires a second factor: this password works"),
+            rest,
+            "{}",
+            made.text
+        );
+        assert_eq!(made.text.contains("/try\""), !rest);
+        let again = alice.post("/app-passwords/new", &fields, &form.form_token()).await;
+        assert_eq!(again.leads_to(), Some("/second-factors/first?done=already-made"));
+    }
+}
+
+#[tokio::test]
+async fn the_sites_help_stands_where_people_get_stuck_and_is_no_markup() {
+    let site = Site::with(
+        "[policy]\nhelp_zh = \"请到 <b>101</b> 室\"\nhelp_en = \"\"\"Room 101.\nBring your <i>ID</i>.\"\"\"\ncontact = \"tel:+86-10-1\"\n\
+         [policy.\"example.org\"]\ncontact = \"https://help.example.org/a?b=1&c\"\n",
+    )
+    .await;
+    let mut nobody = site.browser();
+    let seen = nobody.get("/sign-in").await;
+    assert!(
+        seen.text.contains("<p>Room 101.</p><p>Bring your &#60;i&#62;ID&#60;/i&#62;.</p>"),
+        "{}",
+        seen.text
+    );
+    assert!(seen.text.contains("href=\"tel:+86-10-1\">+86-10-1</a>"), "{}", seen.text);
+    assert!(nobody.get("/nothing").await.text.contains("Room 101."));
+    nobody.language = "zh";
+    assert!(nobody.get("/sign-in").await.text.contains("请到 &#60;b&#62;101&#60;/b&#62; 室"));
+    let mut alice = site.signed_in(ALICE).await;
+    for path in ["/second-factors/first", "/second-factors/totp"] {
+        let seen = alice.get(path).await;
+        assert!(seen.text.contains("href=\"https://help.example.org/a?b=1&#38;c\""), "{path}: {}", seen.text);
+    }
+    let (mut bound, ..) = site.bound(ALICE).await;
+    site.later(601);
+    assert!(bound.get("/verify").await.text.contains("Room 101."));
+    assert!(!Site::open().await.browser().get("/sign-in").await.text.contains("site-help"));
+}
