@@ -14,6 +14,7 @@ mod proofs;
 mod reach;
 mod refusals;
 mod repeated;
+mod resting;
 mod stale;
 mod upstream_budget;
 mod weapon;

@@ -10,7 +10,8 @@ const OUTLOOK: &str = "http://schemas.microsoft.com/exchange/autodiscover/outloo
 /// Makes an app password, and returns the page that shows it.
 async fn make(browser: &mut Browser<'_>, protocols: &[&str]) -> Seen {
     let form = browser.get("/app-passwords/new").await;
-    let mut fields = vec![("name", "iPhone")];
+    let once = form.first(r#"name="once" value="([^"]+)""#);
+    let mut fields = vec![("name", "iPhone"), ("once", &*once)];
     fields.extend(protocols.iter().map(|protocol| ("protocol", *protocol)));
     let made = browser.post("/app-passwords/new", &fields, &form.form_token()).await;
     assert_eq!(made.status, StatusCode::OK, "{}", made.text);
