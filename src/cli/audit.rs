@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_BACK: Duration = Duration::from_secs(60);
 
 /// Names of events, as the trail has them.
-const EVENTS: [&str; 35] = [
+const EVENTS: [&str; 36] = [
     "login",
     "refused_logins",
     "guessing_noticed",
@@ -37,6 +37,7 @@ const EVENTS: [&str; 35] = [
     "factor_bound",
     "enrolment_link_made",
     "enrolment_link_used",
+    "mail_code_sent",
     "factor_unbound",
     "factor_renamed",
     "app_password_created",
@@ -250,6 +251,7 @@ fn detail(event: &Event) -> String {
         }
         Event::AppPasswordCreated { label, name, by, .. }
         | Event::AppPasswordRenamed { label, name, by, .. } => format!("{label} `{name}`, {}", by_whom(by)),
+        Event::MailCodeSent { to, by, .. } => format!("to {to}, {}", by_whom(by)),
         Event::AppPasswordRevoked { label, by, .. } => format!("{label}, {}", by_whom(by)),
         Event::SignIn(sign_in) => told(&sign_in.reason, sign_in.browser.as_deref()),
         Event::SecondFactor(answer) => {

@@ -20,6 +20,7 @@ mod enrolment;
 mod factors;
 mod history;
 mod kept;
+mod mail_codes;
 mod overview;
 mod session;
 mod settings;
@@ -39,7 +40,7 @@ use crate::audit::{Audit, Author};
 use crate::base::{Clock, SiteKey};
 use crate::factor::{Factors, TrustedDevices};
 use crate::gate::{Authenticator, Browser, Finishing, LiveSessions};
-use crate::notify::{Doer, Notice, Notices, Place, before};
+use crate::notify::{Courier, Doer, Notice, Notices, Place, before};
 use crate::store::{AccountRecord, Store, StoreError};
 
 pub use app_passwords::{NewAppPassword, NoAppPassword};
@@ -47,6 +48,7 @@ pub use binding::{Bound, Refused, TotpOffer};
 pub use enrolment::Enrolment;
 pub use factors::Unbinding;
 pub use history::{Attempt, Way};
+pub use mail_codes::NotSent;
 pub use overview::{Overview, Seen};
 pub use session::{Fresh, Inside, Step, Visit};
 pub use settings::{Door, Settings};
@@ -68,6 +70,8 @@ pub struct Dependencies {
     pub live_sessions: LiveSessions,
     /// What users are told by mail.
     pub notices: Arc<Notices>,
+    /// Brings codes to other mailboxes.
+    pub courier: Arc<dyn Courier>,
     /// Portal sessions.
     pub store: Store,
     /// The trail.
@@ -121,6 +125,7 @@ impl Portal {
             self.on.store.prune_portal_sessions(now).await?;
             self.on.notices.forget_browsers().await?;
             self.on.store.prune_enrolment_links(now).await?;
+            self.on.factors.prune_mail_codes().await?;
             self.on.store.prune_used_forms(before(now, session::AT_MOST)).await?;
             self.on.store.prune_trusted_devices(now).await
         };
