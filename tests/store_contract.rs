@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use mailward::audit;
 use mailward::base::{
-    AccountId, Address, AppPasswordId, ClientAddress, DeviceId, FactorId, NoticeId, PortalSessionId,
-    Protocol, SessionId, SiteKey, SystemClock, Timestamp, UpstreamName, random,
+    AccountId, Address, AppPasswordId, ClientAddress, DeviceId, FactorId, MailCodeId, NoticeId,
+    PortalSessionId, Protocol, SessionId, SiteKey, SystemClock, Timestamp, UpstreamName, random,
 };
 use mailward::config::{Audit, Database, WhenFull};
 use mailward::store::{
     AccountRecord, AccountState, Added, AppPasswordRecord, AuditHead, AuditMark, AuditQuery, AuditRow,
-    EnrolmentLinkRecord, FactorInserted, FactorRecord, Inserted, Instead, LinkKept, LiveSession, NodeId,
-    NoticeRecord, PortalSessionRecord, Posted, ProfileRecord, SentSeal, Store, StoreError,
+    EnrolmentLinkRecord, FactorInserted, FactorRecord, Inserted, Instead, LinkKept, LiveSession, MailSends,
+    NodeId, NoticeRecord, PortalSessionRecord, Posted, ProfileRecord, SentSeal, Store, StoreError,
     TrustedDeviceRecord, Use, statements,
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
@@ -109,6 +109,7 @@ contract! {
     of_many_who_use_an_enrolment_link_one_does,
     an_enrolment_link_ends_with_the_first_factor_and_with_the_account,
     of_many_who_send_a_form_one_is_the_first,
+    codes_by_mail_are_counted_when_they_are_sent_and_when_they_are_tried,
 }
 
 async fn every_statement_is_understood(database: Database) {
@@ -845,6 +846,43 @@ async fn an_enrolment_link_ends_with_the_first_factor_and_with_the_account(datab
     assert_eq!(store.put_enrolment_link(&enrolment_link(bob, 2)).await.unwrap(), LinkKept::NoAccount);
 }
 
+async fn codes_by_mail_are_counted_when_they_are_sent_and_when_they_are_tried(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let (ada, bob) = (add(&store, "ada").await, add(&store, "bob").await);
+    let id = |number: u128| MailCodeId(uuid::Uuid::from_u128(number));
+    let most = MailSends { since: at(10), account: 3, network: 4, all: 6 };
+    let sent = all_at_once(20, |number| {
+        let store = store.clone();
+        let id = id(number as u128);
+        async move { store.count_mail_code(id, ada, "one", at(11), most).await.unwrap() }
+    })
+    .await;
+    assert_eq!(sent.iter().filter(|sent| **sent).count(), 3, "of one account");
+    let send = async |number, network: &str| {
+        store.count_mail_code(id(number), bob, network, at(12), most).await.unwrap()
+    };
+    assert!(send(100, "one").await && !send(101, "one").await, "four to one network");
+    assert!(send(102, "two").await && send(103, "three").await && !send(104, "four").await, "three of Bob's");
+    let cid = add(&store, "cid").await;
+    assert!(!store.count_mail_code(id(200), cid, "five", at(12), most).await.unwrap(), "six in all");
+    let later = MailSends { since: at(12), ..most };
+    assert!(
+        store.count_mail_code(id(201), cid, "five", at(13), later).await.unwrap(),
+        "those before count no more"
+    );
+
+    let tried = all_at_once(50, |_| {
+        let store = store.clone();
+        async move { store.try_mail_code(id(100), 5).await.unwrap() }
+    })
+    .await;
+    assert_eq!(tried.into_iter().filter(|tried| *tried).count(), 5);
+    assert!(!store.try_mail_code(id(101), 5).await.unwrap(), "it was not sent");
+    assert_eq!(store.prune_mail_codes(at(12)).await.unwrap(), 6);
+    store.remove_account(cid).await.unwrap();
+    assert!(!store.count_mail_code(id(202), cid, "six", at(20), later).await.unwrap());
+}
+
 async fn of_many_who_send_a_form_one_is_the_first(database: Database) {
     let store = Store::open(&database).await.unwrap();
     let first = all_at_once(50, |_| {
@@ -1413,6 +1451,8 @@ const MANY_ROWS: &str = "
     INSERT INTO known_browsers SELECT id, id::text::bytea, now() - random() * interval '1 day' FROM accounts;
     INSERT INTO enrolment_links
         SELECT id, id::text::bytea, now(), now() + random() * interval '1 day', '' FROM accounts;
+    INSERT INTO mail_codes
+        SELECT id, id, id::text, now() - random() * interval '1 day', 0 FROM accounts;
     INSERT INTO used_forms SELECT id::text::bytea, now() - random() * interval '1 day' FROM accounts;
     INSERT INTO live_sessions SELECT id, id, id, 'imap', '', '', id, 'legacy', now(), 0, 0 FROM accounts;
     ANALYZE;

@@ -93,6 +93,15 @@ pub enum Event {
         /// Who did it.
         by: Actor,
     },
+    /// A code was sent by mail, or should have been.
+    MailCodeSent {
+        /// Address.
+        account: String,
+        /// To which mailbox, masked.
+        to: String,
+        /// Who asked for it.
+        by: Actor,
+    },
     /// A second factor was unbound.
     FactorUnbound {
         /// Address.
@@ -340,6 +349,7 @@ impl Event {
             | Self::FactorUnbound { .. }
             | Self::FactorRenamed { .. }
             | Self::EnrolmentLinkMade { .. }
+            | Self::MailCodeSent { .. }
             | Self::EnrolmentLinkUsed { .. }
             | Self::AppPasswordCreated { .. }
             | Self::AppPasswordRevoked { .. }

@@ -56,6 +56,10 @@ uuid_id! {
 }
 
 uuid_id! {
+    /// One code that was sent by mail. UUID version 7.
+    MailCodeId
+}
+uuid_id! {
     /// One notice to a user. UUID version 7.
     NoticeId
 }

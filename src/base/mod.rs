@@ -43,7 +43,8 @@ pub use exhausted::is_exhausted;
 pub use given_name::{BadName, GIVEN_NAME_MAX, given_name};
 #[cfg(feature = "server")]
 pub use id::{
-    AccountId, AppPasswordId, DeviceId, FactorId, NoticeId, PortalSessionId, SessionId, UpstreamName,
+    AccountId, AppPasswordId, DeviceId, FactorId, MailCodeId, NoticeId, PortalSessionId, SessionId,
+    UpstreamName,
 };
 #[cfg(feature = "server")]
 pub use key::SiteKey;

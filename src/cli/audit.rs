@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_BACK: Duration = Duration::from_secs(60);
 
 /// Names of events, as the trail has them.
-const EVENTS: [&str; 37] = [
+const EVENTS: [&str; 38] = [
     "login",
     "refused_logins",
     "guessing_noticed",
@@ -37,6 +37,7 @@ const EVENTS: [&str; 37] = [
     "factor_bound",
     "enrolment_link_made",
     "enrolment_link_used",
+    "mail_code_sent",
     "factor_unbound",
     "factor_renamed",
     "app_password_created",
@@ -252,6 +253,7 @@ fn detail(event: &Event) -> String {
         }
         Event::AppPasswordCreated { label, name, by, .. }
         | Event::AppPasswordRenamed { label, name, by, .. } => format!("{label} `{name}`, {}", by_whom(by)),
+        Event::MailCodeSent { to, by, .. } => format!("to {to}, {}", by_whom(by)),
         Event::AppPasswordRevoked { label, by, .. } | Event::ProfileMade { label, by, .. } => {
             format!("{label}, {}", by_whom(by))
         }

@@ -192,6 +192,12 @@ impl Config {
             .and_then(|(span, portal)| portal.check().map_err(|text| document.problem(&span, &text)).ok());
         let mail = mail
             .and_then(|(span, mail)| mail.check(base).map_err(|text| document.problem(&span, &text)).ok());
+        if mail.is_none() && policies.offer(FactorKind::Mailbox) && document.is_clean() {
+            document.problem(
+                &(0..0),
+                "`factors` in `[policy]` offers `mailbox`, and there is no `[mail]` to send codes by\nhint: add `[mail]`, or take `mailbox` out of `factors`",
+            );
+        }
         Some(Self {
             database: database?.check(base, &server.data_dir),
             audit: audit?.check(base, &server.data_dir),

@@ -31,6 +31,12 @@ pub struct Policies {
 }
 
 impl Policies {
+    /// Whether any of them lets this kind be bound.
+    #[must_use]
+    pub fn offer(&self, kind: FactorKind) -> bool {
+        self.default.offers(kind) || self.domains.values().any(|policy| policy.offers(kind))
+    }
+
     /// The rules for accounts of `domain` (folded).
     #[must_use]
     pub fn of(&self, domain: &str) -> &Policy {
@@ -82,6 +88,12 @@ impl Policy {
         let first = self.recommended.iter().copied().filter(|kind| self.factors.contains(kind));
         let rest = self.factors.iter().copied().filter(move |kind| !is_recommended(*kind));
         first.map(|kind| (kind, true)).chain(rest.map(|kind| (kind, false)))
+    }
+
+    /// Whether this kind may be bound.
+    #[must_use]
+    pub fn offers(&self, kind: FactorKind) -> bool {
+        self.factors.contains(&kind)
     }
 
     /// Whether a factor must be bound by now: grace counts from the day the administrator named, never from an account's
@@ -147,11 +159,13 @@ pub enum Requirement {
 pub enum FactorKind {
     /// RFC 6238 one-time passwords.
     Totp,
+    /// A code by mail to a mailbox that is not behind the gate.
+    Mailbox,
 }
 
 impl FactorKind {
     /// Every kind that is built.
-    pub const ALL: [Self; 1] = [Self::Totp];
+    pub const ALL: [Self; 2] = [Self::Totp, Self::Mailbox];
 
     /// Those that may be bound unless the file says otherwise.
     pub const DEFAULT: [Self; 1] = [Self::Totp];
@@ -161,6 +175,7 @@ impl FactorKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Totp => "totp",
+            Self::Mailbox => "mailbox",
         }
     }
 

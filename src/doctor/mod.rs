@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use crate::account::Directory;
 use crate::base::Clock;
-use crate::config::Config;
+use crate::config::{Config, FactorKind};
 
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -185,6 +185,14 @@ pub async fn examine(path: &Path, manner: &Manner, clock: Arc<dyn Clock>) -> Rep
     match Directory::new(&config.upstreams) {
         Ok(_) => report.good(Area::Configuration, subject, "can be read"),
         Err(error) => report.failure(Area::Configuration, subject, &error),
+    }
+    if config.policies.offer(FactorKind::Mailbox) {
+        report.doubtful(
+            Area::Configuration,
+            "`mailbox` in `factors`",
+            "codes by mail are offered as a second factor, which standards do not count as one (NIST SP 800-63B section 3.1.3.1)",
+            "leave it out if you have to meet such a standard; else see to it that users have another factor, too",
+        );
     }
     files::look(path, &config, &mut report);
     certificates::look(&config, &*clock, &mut report);

@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::{Confirmed, Factors, Right, SecondFactor};
-use crate::base::{AccountId, Address, ClientAddress, MailCodeId, Network, Secret, Timestamp, random};
+use crate::base::{AccountId, Address, ClientAddress, MailCodeId, Secret, Timestamp, random};
 use crate::config::FactorKind;
 use crate::store::{FactorRecord, MailSends, StoreError};
 
@@ -18,7 +18,7 @@ use crate::store::{FactorRecord, MailSends, StoreError};
 const DIGITS: usize = 6;
 
 /// How long a code is good.
-pub const GOOD_FOR: std::time::Duration = std::time::Duration::from_secs(5 * 60);
+const GOOD_FOR: std::time::Duration = std::time::Duration::from_secs(5 * 60);
 
 /// How many answers one code may get.
 const TRIES: u32 = 5;
@@ -116,9 +116,9 @@ impl Factors {
     ) -> Result<NewMailCode, NoMailCode> {
         let now = self.clock.now();
         let id = MailCodeId(random::uuid(now));
-        let network = Network::of(client).to_string();
+        let network = client.network().to_string();
         let sends = MailSends {
-            since: crate::base::before(now, COUNTED_FOR),
+            since: long_before(now),
             account: SENT_PER_ACCOUNT,
             network: SENT_PER_NETWORK,
             all: SENT_IN_ALL,
@@ -166,8 +166,13 @@ impl Factors {
     /// # Errors
     /// [`StoreError`]
     pub async fn prune_mail_codes(&self) -> Result<u64, StoreError> {
-        self.store.prune_mail_codes(crate::base::before(self.clock.now(), COUNTED_FOR)).await
+        self.store.prune_mail_codes(long_before(self.clock.now())).await
     }
+}
+
+/// Since when sends count.
+fn long_before(now: Timestamp) -> Timestamp {
+    Timestamp::from_unix_seconds(now.unix_seconds().saturating_sub_unsigned(COUNTED_FOR.as_secs()))
 }
 
 /// To whom a code that a session keeps was sent, masked, if it is good still.
@@ -233,8 +238,21 @@ mod tests {
     fn what_mail_cannot_go_to_is_no_address() {
         assert_eq!(mail_address(" Cao.S+x@163.COM ").as_deref(), Some("Cao.S+x@163.com"));
         for bad in [
-            "", "a", "@163.com", "a@", "a@b@163.com", "a b@163.com", "a@localhost", "\"a b\"@163.com", "a\r\nb@163.com",
-            "曹@163.com", ".a@163.com", "a.@163.com", "a..b@163.com", "a<b@163.com", "a,b@163.com",
+            "",
+            "a",
+            "@163.com",
+            "a@",
+            "a@b@163.com",
+            "a b@163.com",
+            "a@localhost",
+            "\"a b\"@163.com",
+            "a\r\nb@163.com",
+            "曹@163.com",
+            ".a@163.com",
+            "a.@163.com",
+            "a..b@163.com",
+            "a<b@163.com",
+            "a,b@163.com",
         ] {
             assert_eq!(mail_address(bad), None, "{bad}");
         }

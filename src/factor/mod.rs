@@ -7,6 +7,7 @@
 mod binding;
 mod devices;
 mod links;
+mod mailbox;
 pub mod qr;
 mod recovery;
 mod sealed;
@@ -22,6 +23,7 @@ use crate::store::{FactorRecord, Store, StoreError};
 pub use binding::{Confirmed, FACTORS_MAX};
 pub use devices::{DeviceError, TrustedDevices};
 pub use links::LinkError;
+pub use mailbox::{NewMailCode, NoMailCode, mail_address, masked, sent_to};
 pub use recovery::CODES;
 pub use totp::TotpEnrolment;
 
@@ -54,6 +56,7 @@ struct Right {
 fn implementation(kind: FactorKind) -> &'static dyn SecondFactor {
     match kind {
         FactorKind::Totp => &totp::Totp,
+        FactorKind::Mailbox => &mailbox::Mailbox,
     }
 }
 

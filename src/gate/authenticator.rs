@@ -24,12 +24,12 @@ use super::turns::Turns;
 use super::uses::Uses;
 use super::verdict::{Consequences, Fate, Kind, No};
 use super::watch::{self, Watch};
-use crate::account::Accounts;
+use crate::account::{Accounts, NameRefused};
 use crate::app_password::{AppPasswords, Argon2Figures};
 use crate::audit::event::{Guessing, Outcome, Pattern, RefusedLogins};
 use crate::audit::{Audit, Event};
 use crate::base::key::KEY_LEN;
-use crate::base::{AccountId, Clock, Domain, Monotonic, Protocol, Secret, UpstreamName, random};
+use crate::base::{AccountId, Clock, Domain, LoginName, Monotonic, Protocol, Secret, UpstreamName, random};
 use crate::config::WhenFull;
 use crate::meters::Meters;
 use crate::protocol::{Credentials, Refusal};
@@ -55,6 +55,17 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
+    /// Whether mail to `address` is for a mailbox behind the gate, as far as it can be known: where an upstream serves every
+    /// domain, all are.
+    #[must_use]
+    pub fn leads_here(&self, address: &str) -> bool {
+        let Ok(name) = LoginName::from_bytes(address.as_bytes()) else { return false };
+        match self.gate.rules().directory.locate(&name) {
+            Ok(_) => true,
+            Err(why) => !matches!(why, NameRefused::UnknownDomain | NameRefused::NotAnAddress),
+        }
+    }
+
     /// With empty limits and caches, under keys of this process's own.
     #[must_use]
     pub fn new(on: Dependencies) -> Self {

@@ -91,7 +91,8 @@ impl Sender {
             facts: vec![("帐号", super::letter::quoted(account)), ("验证码", code.clone())],
             advice: vec![
                 "请勿把验证码告诉任何人，管理员也不会向您索取。".to_owned(),
-                "如果不是您本人的操作，说明有人知道您的邮箱密码：请立即修改，并联系邮件系统管理员。".to_owned(),
+                "如果不是您本人的操作，说明有人知道您的邮箱密码：请立即修改，并联系邮件系统管理员。"
+                    .to_owned(),
             ],
         };
         let english = Part {
@@ -119,7 +120,15 @@ mod tests {
         let sender = Sender { hostname: "mail.example.org".to_owned(), portal: None };
         let letter = sender.code_letter("alice@example.org\r\nBcc: x", &Secret::new(b"012345".to_vec()));
         assert_eq!(letter.subject, "邮箱安全验证码 / Mailbox security code");
-        assert!(letter.text.contains("验证码: 012345") && letter.text.contains("Code: 012345"), "{}", letter.text);
-        assert!(letter.html.contains("<bdi>012345</bdi>") && !letter.text.contains("\r\n"), "{}", letter.html);
+        assert!(
+            letter.text.contains("验证码: 012345") && letter.text.contains("Code: 012345"),
+            "{}",
+            letter.text
+        );
+        assert!(
+            letter.html.contains("<bdi>012345</bdi>") && !letter.text.contains("\r\n"),
+            "{}",
+            letter.html
+        );
     }
 }

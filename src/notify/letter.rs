@@ -34,29 +34,32 @@ pub struct Letter {
     pub html: String,
 }
 
+impl Letter {
+    /// In both languages.
+    pub(super) fn of(parts: &[Part; 2]) -> Self {
+        let [chinese, english] = parts;
+        let subject = format!("{} / {}", chinese.subject, english.subject);
+        Self { subject, text: text(parts), html: html(parts) }
+    }
+}
+
 /// One language's part.
-struct Part {
-    lang: &'static str,
-    subject: String,
+pub(super) struct Part {
+    pub(super) lang: &'static str,
+    pub(super) subject: String,
     /// What happened.
-    said: String,
+    pub(super) said: String,
     /// Name and value.
-    facts: Vec<(&'static str, String)>,
+    pub(super) facts: Vec<(&'static str, String)>,
     /// What to do.
-    advice: Vec<String>,
+    pub(super) advice: Vec<String>,
 }
 
 impl Sender {
     /// What `told` reads like for the owner of the mailbox `account`.
     #[must_use]
     pub fn letter(&self, account: &str, told: &Told) -> Letter {
-        let parts = [self.chinese(account, told), self.english(account, told)];
-        let [chinese, english] = &parts;
-        Letter {
-            subject: format!("{} / {}", chinese.subject, english.subject),
-            text: text(&parts),
-            html: html(&parts),
-        }
+        Letter::of(&[self.chinese(account, told), self.english(account, told)])
     }
 
     fn chinese(&self, account: &str, told: &Told) -> Part {
@@ -251,6 +254,7 @@ fn facts_of(notice: &Notice) -> Vec<(Fact, Option<String>)> {
 fn factor_zh(kind: &str) -> String {
     match FactorKind::parse(kind) {
         Some(FactorKind::Totp) => "动态验证码应用 (TOTP)".to_owned(),
+        Some(FactorKind::Mailbox) => "备用邮箱".to_owned(),
         None => quoted(kind),
     }
 }
@@ -258,6 +262,7 @@ fn factor_zh(kind: &str) -> String {
 fn factor_en(kind: &str) -> String {
     match FactorKind::parse(kind) {
         Some(FactorKind::Totp) => "authenticator app (TOTP)".to_owned(),
+        Some(FactorKind::Mailbox) => "backup mailbox".to_owned(),
         None => quoted(kind),
     }
 }
@@ -270,7 +275,7 @@ fn local(at: Timestamp, hours: i8) -> String {
 }
 
 /// Somebody else's words: on one line, not too long.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut shown = visible(text.trim());
     if let Some((at, _)) = shown.char_indices().nth(QUOTED_MAX) {
         shown.truncate(at);

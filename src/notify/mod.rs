@@ -9,6 +9,7 @@
 //! A notice is in the store before its user is told that the thing is done. It holds no secret. What it quotes (names of app
 //! passwords, browsers, a reason) was written by others and is hostile: `letter` and `message` make it harmless.
 
+mod courier;
 mod letter;
 mod message;
 mod postman;
@@ -29,6 +30,7 @@ use crate::base::key::Purpose;
 use crate::base::{ClientAddress, Clock, NoticeId, SiteKey, Timestamp, random};
 use crate::store::{AccountRecord, Instead, NoticeRecord, Posted, Store, StoreError};
 
+pub use courier::{Courier, NotSent};
 pub use letter::{Letter, Sender};
 pub use message::{MessageError, message};
 pub use postman::{Postman, ROUND_EVERY, Round};

@@ -12,7 +12,7 @@ use super::relay::Conversation;
 use super::{Relay, RelayError, Sender, before, give_up, message, read, with_parts};
 use crate::audit::Audit;
 use crate::base::key::Purpose;
-use crate::base::{Clock, SiteKey};
+use crate::base::{Clock, SiteKey, Timestamp};
 use crate::store::{NoticeRecord, Store, StoreError};
 
 /// How often there is a round.
@@ -46,9 +46,9 @@ pub struct Postman {
 }
 
 /// Of one reading of the configuration.
-struct Means {
-    relay: Relay,
-    sender: Sender,
+pub(super) struct Means {
+    pub(super) relay: Relay,
+    pub(super) sender: Sender,
 }
 
 /// What became of those that were looked at.
@@ -92,11 +92,20 @@ impl Postman {
         *self.by.write().unwrap_or_else(PoisonError::into_inner) = means;
     }
 
+    /// Those of the configuration that holds now.
+    pub(super) fn means(&self) -> Option<Arc<Means>> {
+        self.by.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The time.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Sends what is due, as far as the relay takes it.
     pub async fn round(&self) -> Round {
         let mut round = Round::default();
-        let means = self.by.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(means) = means else { return round };
+        let Some(means) = self.means() else { return round };
         if let Err(error) = self.try_round(&means, &mut round).await {
             tracing::warn!(error = &error as &dyn Error, "notices wait for the database");
         }
@@ -224,7 +233,7 @@ mod tests {
     use super::*;
     use crate::base::{Address, ManualClock, UpstreamName};
     use crate::config::{Database, EndpointTls, HostPort, Mail};
-    use crate::notify::{Doer, Notice, Notices, WAITING_PER_ACCOUNT};
+    use crate::notify::{Courier, Doer, NotSent, Notice, Notices, WAITING_PER_ACCOUNT};
     use crate::store::AccountRecord;
 
     const NONE: Round = Round { sent: 0, put_off: 0, given_up: 0 };
@@ -381,6 +390,24 @@ mod tests {
             sent += round.await.unwrap().sent;
         }
         assert_eq!((sent, relay.taken(), world.waiting().await), (10, 10, 0));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_code_is_sent_at_once_or_not_at_all() {
+        let (world, relay) = (World::open().await, FakeRelay::start().await);
+        let postman = world.postman(&relay);
+        let code = crate::base::Secret::new(b"012345".to_vec());
+        let bring = async || postman.bring("b@163.com", "alice@example.org", &code).await;
+        assert_eq!(bring().await, Ok(()));
+        assert_eq!((relay.taken(), world.waiting().await), (1, 0));
+        assert!(relay.taken.lock().unwrap()[0].contains("To: b@163.com"));
+        relay.answer.store(451, Ordering::Relaxed);
+        assert_eq!(bring().await, Err(NotSent));
+        postman.adopt(Some(FakeRelay { port: 1, taken: Arc::default(), answer: Arc::default() }.relay()));
+        assert_eq!(bring().await, Err(NotSent));
+        postman.adopt(None);
+        assert_eq!(bring().await, Err(NotSent));
+        assert_eq!((relay.taken(), world.waiting().await), (1, 0));
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -119,7 +119,15 @@ impl Portal {
             self.note(given, Outcome::Limited);
             Refused::TooMany { wait: too_many.wait }
         })?;
-        let Some(confirmed) = self.on.factors.confirm(kind, &offer, answer) else {
+        let counted = match self.on.factors.count_try(kind, Some(&offer)).await {
+            Ok(counted) => counted,
+            Err(error) => {
+                answering.undecided();
+                return Err(Broken::from(error).into());
+            }
+        };
+        let confirmed = self.on.factors.confirm(kind, &offer, answer).filter(|_| counted);
+        let Some(confirmed) = confirmed else {
             drop(answering);
             self.record(given, Outcome::Refused, "the code is wrong: nothing is bound").await?;
             return Err(Refused::WrongCode);
@@ -170,6 +178,15 @@ impl Portal {
         let bound = visit.bound_factors.saturating_add(1);
         let token = self.renew(visit, Some(bound), |record| record.verified_at = Some(now)).await?;
         Ok(Bound { token, recovery_codes })
+    }
+
+    /// Whether one more of `kind` may be bound here.
+    ///
+    /// # Errors
+    /// [`Refused`]
+    pub async fn may_offer(&self, fresh: Fresh<'_>, kind: FactorKind) -> Result<(), Refused> {
+        let _unused = self.may_bind(fresh, kind).await?;
+        Ok(())
     }
 
     /// By what right one more of `kind` may be bound, from where this browser is.

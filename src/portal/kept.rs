@@ -41,7 +41,6 @@ impl Portal {
     ///
     /// # Errors
     /// [`Broken`], also where the session has ended.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no kind that is built asks another thing each time"))]
     pub(super) async fn keep_challenge(
         &self,
         visit: &Visit,

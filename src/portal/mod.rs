@@ -20,6 +20,7 @@ mod enrolment;
 mod factors;
 mod history;
 mod kept;
+mod mail_codes;
 mod overview;
 mod profiles;
 mod session;
@@ -41,7 +42,7 @@ use crate::base::{Clock, Domain, SiteKey, UpstreamName};
 use crate::factor::{Factors, TrustedDevices};
 use crate::gate::{Authenticator, Browser, Finishing, LiveSessions};
 use crate::meters::Meters;
-use crate::notify::{Doer, Notice, Notices, Place, before};
+use crate::notify::{Courier, Doer, Notice, Notices, Place, before};
 use crate::store::{AccountRecord, Store, StoreError};
 
 pub use app_passwords::{NewAppPassword, NoAppPassword};
@@ -49,6 +50,7 @@ pub use binding::{Bound, Refused, TotpOffer};
 pub use enrolment::Enrolment;
 pub use factors::Unbinding;
 pub use history::{Attempt, Way};
+pub use mail_codes::NotSent;
 pub use overview::{Overview, Seen};
 pub use profiles::{Profile, WAITS};
 pub use session::{Fresh, Inside, Step, Visit};
@@ -71,6 +73,8 @@ pub struct Dependencies {
     pub live_sessions: LiveSessions,
     /// What users are told by mail.
     pub notices: Arc<Notices>,
+    /// Brings codes to other mailboxes.
+    pub courier: Arc<dyn Courier>,
     /// Portal sessions.
     pub store: Store,
     /// The trail.
@@ -138,6 +142,7 @@ impl Portal {
             self.on.store.prune_profiles(now).await?;
             self.on.notices.forget_browsers().await?;
             self.on.store.prune_enrolment_links(now).await?;
+            self.on.factors.prune_mail_codes().await?;
             self.on.store.prune_used_forms(before(now, session::AT_MOST)).await?;
             self.on.store.prune_trusted_devices(now).await
         };

@@ -227,6 +227,11 @@ impl Portal {
             Question::RecoveryCode => None,
         };
         let account = visit.account.id;
+        if let Question::Factor(kind) = question
+            && !self.on.factors.count_try(kind, challenge.as_ref()).await?
+        {
+            return Ok(false);
+        }
         match self.on.factors.verify_answer(account, question, challenge.as_ref(), answer).await {
             Ok(()) if challenge.is_some() => self.take_challenge(visit).await,
             Ok(()) => Ok(true),

@@ -46,11 +46,37 @@ impl MailboxCheck for Mailboxes {
     }
 }
 
+/// Mail to other mailboxes: to whom, and the code.
+#[derive(Default)]
+pub(crate) struct Mails {
+    pub(crate) sent: Mutex<Vec<(String, String)>>,
+    pub(crate) down: AtomicBool,
+}
+
+impl Courier for Mails {
+    fn bring<'a>(
+        &'a self,
+        to: &'a str,
+        _: &'a str,
+        code: &'a crate::base::Secret,
+    ) -> Pin<Box<dyn Future<Output = Result<(), crate::notify::NotSent>> + Send + 'a>> {
+        let code = String::from_utf8(code.expose().to_vec()).unwrap();
+        let said = if self.down.load(Ordering::SeqCst) {
+            Err(crate::notify::NotSent)
+        } else {
+            self.sent.lock().unwrap().push((to.to_owned(), code));
+            Ok(())
+        };
+        Box::pin(std::future::ready(said))
+    }
+}
+
 /// A portal and what surrounds it.
 pub(crate) struct Site {
     pub(crate) portal: Arc<Portal>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) mailboxes: Arc<Mailboxes>,
+    pub(crate) mails: Arc<Mails>,
     pub(crate) config: Config,
     pub(crate) directory: TempDir,
 }
@@ -131,6 +157,7 @@ impl Site {
         for name in [ALICE, BOB] {
             mailboxes.passwords.lock().unwrap().insert(name.to_owned(), MAILBOX.to_owned());
         }
+        let mails = Arc::new(Mails::default());
         let portal = Portal::new(
             Dependencies {
                 gate,
@@ -146,6 +173,7 @@ impl Site {
                     audit.clone(),
                     true,
                 )),
+                courier: mails.clone(),
                 store,
                 audit,
                 key,
@@ -153,7 +181,7 @@ impl Site {
             },
             Settings::of(&config).unwrap(),
         );
-        Self { portal: Arc::new(portal), clock: manual, mailboxes, config, directory }
+        Self { portal: Arc::new(portal), clock: manual, mailboxes, mails, config, directory }
     }
 
     /// An administrator's link for an account, good for an hour.

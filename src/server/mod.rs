@@ -107,8 +107,14 @@ pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyho
     }
     let mut proxy =
         Proxy::open(prepared, &lanes, Arc::clone(&gate), Arc::clone(&site.clock), closing.clone()).await;
-    let shared =
-        Shared { site: &site, gate: &gate, app_passwords: &app_passwords, audit: &audit, proxy: &proxy };
+    let shared = Shared {
+        site: &site,
+        gate: &gate,
+        app_passwords: &app_passwords,
+        audit: &audit,
+        proxy: &proxy,
+        postman: &postman,
+    };
     let portal = door.and_then(|door| ServedPortal::open(door, &shared, closing.clone()));
     // Dropping the set ends it, when nothing is left to be watched.
     let mut watchers = JoinSet::new();

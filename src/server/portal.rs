@@ -17,7 +17,7 @@ use crate::base::{LoginName, Password, UpstreamName};
 use crate::config::{self, Config};
 use crate::factor::TrustedDevices;
 use crate::gate::Authenticator;
-use crate::notify::Notices;
+use crate::notify::{Courier, Notices, Postman};
 use crate::portal::{Dependencies, Portal, Settings};
 use crate::proxy::upstream::Upstreams;
 use crate::proxy::{BindError, Proxy, bind as bind_socket};
@@ -54,6 +54,7 @@ pub(super) struct Shared<'s> {
     pub(super) app_passwords: &'s Arc<AppPasswords>,
     pub(super) audit: &'s Audit,
     pub(super) proxy: &'s Proxy,
+    pub(super) postman: &'s Arc<Postman>,
 }
 
 impl ServedPortal {
@@ -63,7 +64,8 @@ impl ServedPortal {
         shared: &Shared<'_>,
         closing: watch::Receiver<bool>,
     ) -> Option<Self> {
-        let Shared { site, gate, app_passwords, audit, proxy } = shared;
+        let Shared { site, gate, app_passwords, audit, proxy, postman } = shared;
+        let courier: Arc<dyn Courier> = Arc::<Postman>::clone(postman);
         let settings = Settings::of(&site.config)?;
         let notices = Arc::new(site.notices(audit));
         let portal = Arc::new(Portal::new(
@@ -79,6 +81,7 @@ impl ServedPortal {
                 ),
                 live_sessions: site.live_sessions(),
                 notices: Arc::clone(&notices),
+                courier,
                 store: site.store.clone(),
                 audit: (*audit).clone(),
                 key: Arc::clone(&site.key),

@@ -48,10 +48,16 @@ impl Store {
             if lock.await?.rows_affected() == 0 {
                 return Ok(false);
             }
-            let of_account: i64 =
-                sqlx::query_scalar(OF_ACCOUNT).bind(account).bind(most.since).fetch_one(&mut *connection).await?;
-            let of_network: i64 =
-                sqlx::query_scalar(OF_NETWORK).bind(network).bind(most.since).fetch_one(&mut *connection).await?;
+            let of_account: i64 = sqlx::query_scalar(OF_ACCOUNT)
+                .bind(account)
+                .bind(most.since)
+                .fetch_one(&mut *connection)
+                .await?;
+            let of_network: i64 = sqlx::query_scalar(OF_NETWORK)
+                .bind(network)
+                .bind(most.since)
+                .fetch_one(&mut *connection)
+                .await?;
             let in_all: i64 = sqlx::query_scalar(IN_ALL).bind(most.since).fetch_one(&mut *connection).await?;
             let used_up = of_account >= i64::from(most.account)
                 || of_network >= i64::from(most.network)

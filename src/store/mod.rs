@@ -16,6 +16,7 @@ mod enrolment_links;
 mod factors;
 mod live_sessions;
 mod look;
+mod mail_codes;
 mod moment;
 mod open;
 mod outbox;
@@ -35,6 +36,7 @@ use std::time::Duration;
 
 pub use enrolment_links::{EnrolmentLinkRecord, LinkKept};
 pub use look::{Look, look};
+pub use mail_codes::MailSends;
 pub use outbox::{Instead, NoticeRecord, Posted};
 pub use portal_sessions::PortalSessionRecord;
 pub use profiles::ProfileRecord;
@@ -107,6 +109,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         outbox::STATEMENTS,
         enrolment_links::STATEMENTS,
         used_forms::STATEMENTS,
+        mail_codes::STATEMENTS,
     ]
     .into_iter()
     .flatten()

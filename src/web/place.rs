@@ -53,7 +53,7 @@ pub(super) enum Place {
 }
 
 /// Those that are always there.
-const FIXED: [Place; 14] = [
+const FIXED: [Place; 15] = [
     Place::Home,
     Place::SignIn,
     Place::SecondFactor,
@@ -63,6 +63,7 @@ const FIXED: [Place; 14] = [
     Place::FirstBinding,
     Place::Choose,
     Place::Bind(FactorKind::Totp),
+    Place::Bind(FactorKind::Mailbox),
     Place::AppPasswords,
     Place::NewAppPassword,
     Place::DeleteAll,
@@ -83,6 +84,7 @@ impl Place {
             Self::FirstBinding => "/second-factors/first",
             Self::Choose => "/second-factors/new",
             Self::Bind(FactorKind::Totp) => "/second-factors/totp",
+            Self::Bind(FactorKind::Mailbox) => "/second-factors/mailbox",
             Self::AppPasswords => "/app-passwords",
             Self::NewAppPassword => "/app-passwords/new",
             Self::DeleteAll => "/app-passwords/delete-all",

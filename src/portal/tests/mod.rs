@@ -2,6 +2,7 @@
 
 mod belongings;
 mod enrolment;
+mod mailbox;
 mod notices;
 mod profiles;
 mod sessions;

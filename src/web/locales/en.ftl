@@ -149,6 +149,35 @@ choose-named = Choose: { $kind }
 factor-bound = Bound { $when }
 factor-used = Bound { $when }, last used { $used }
 
+# A backup mailbox
+mailbox-name = Backup mailbox
+mailbox-lead = A code is sent to another mailbox of yours. Weaker than an app: whoever reads that mailbox has the codes.
+mailbox-bind-title = Bind a backup mailbox
+mailbox-change-title = Change the backup mailbox
+mailbox-bind-lead = Codes go to a mailbox of yours that is somewhere else, so that you can read them when you are locked out here.
+mailbox-replaces = The mailbox that is bound now stays valid until you confirm the new one; then it is unbound.
+mailbox-address-title = Which mailbox?
+mailbox-again-title = No code? Send another
+mailbox-address = Mail address
+mailbox-address-hint = Not one of this mail system: you could not read the code there. Codes are sent a few times an hour at most.
+mailbox-send = Send a code
+mailbox-sent = A code was sent to { $address }
+mailbox-sent-lead = It is good for five minutes and works once. Look into the junk folder, too.
+mailbox-code-label = Six-digit code from the mail
+mailbox-confirm = Confirm and bind
+mailbox-wrong = This code is wrong, was used already, or was tried too often. Type the latest one, or send another.
+mailbox-expired = This took too long: the code is not good any more. Send another.
+mailbox-bad = No mail can be sent to this address. Check it.
+mailbox-ours = This address belongs to this mail system. Take one that is somewhere else.
+mailbox-too-many = Too many codes were sent lately. Wait an hour, then try again.
+mailbox-failed = The code could not be sent right now. Try again in a minute, or use another way.
+code-mailbox-lead = A code will be sent to your backup mailbox.
+code-mailbox-sent-lead = Type the code that was sent to your backup mailbox. It is good for five minutes.
+code-mailbox-send = Send a code
+code-mailbox-again = Send another code
+code-mailbox-wrong = This code is wrong, was used already, or is too old. Type the latest one, or send another.
+way-mailbox = Code to the backup mailbox
+
 # Recovery codes
 recovery-name = Recovery codes
 recovery-lead = For the day on which your phone is lost. Each code works once instead of the app.

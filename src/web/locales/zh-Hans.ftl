@@ -124,6 +124,35 @@ choose-named = 选择：{ $kind }
 factor-bound = 绑定于 { $when }
 factor-used = 绑定于 { $when }，上次使用 { $used }
 
+# 备用邮箱
+mailbox-name = 备用邮箱
+mailbox-lead = 将验证码发送到您的另一个邮箱。安全性低于验证器应用：能看到该邮箱的人就能得到验证码。
+mailbox-bind-title = 绑定备用邮箱
+mailbox-change-title = 换绑备用邮箱
+mailbox-bind-lead = 验证码会发送到您在别处的邮箱，以便您无法登录这里时也能收到。
+mailbox-replaces = 确认新的备用邮箱之前，当前绑定的仍然有效；确认后自动解除绑定。
+mailbox-address-title = 使用哪个邮箱？
+mailbox-again-title = 没有收到？重新发送
+mailbox-address = 邮箱地址
+mailbox-address-hint = 不能是本邮件系统的邮箱，否则您可能收不到验证码。每小时只能发送几次。
+mailbox-send = 发送验证码
+mailbox-sent = 验证码已发送至 { $address }
+mailbox-sent-lead = 五分钟内有效，只能使用一次。如未收到，请查看垃圾邮件。
+mailbox-code-label = 邮件中的 6 位验证码
+mailbox-confirm = 确认并绑定
+mailbox-wrong = 验证码错误、已使用，或尝试次数过多。请输入最新的验证码，或重新发送。
+mailbox-expired = 操作超时，验证码已失效，请重新发送。
+mailbox-bad = 无法向此地址发送邮件，请检查。
+mailbox-ours = 此地址属于本邮件系统，请使用其他地方的邮箱。
+mailbox-too-many = 最近发送的验证码过多，请一小时后再试。
+mailbox-failed = 验证码暂时无法发送，请稍后再试，或更换验证方式。
+code-mailbox-lead = 验证码将发送到您的备用邮箱。
+code-mailbox-sent-lead = 请输入发送到备用邮箱的验证码，五分钟内有效。
+code-mailbox-send = 发送验证码
+code-mailbox-again = 重新发送
+code-mailbox-wrong = 验证码错误、已使用或已过期。请输入最新的验证码，或重新发送。
+way-mailbox = 发送验证码到备用邮箱
+
 # 恢复码
 recovery-name = 恢复码
 recovery-lead = 手机丢失时备用。每个恢复码可代替验证码使用一次。

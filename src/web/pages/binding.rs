@@ -7,11 +7,13 @@ use askama::Template;
 use crate::config::FactorKind;
 use crate::web::page::Page;
 use crate::web::place::Place;
+use crate::web::shown::{Shown, Typed};
 
 /// The message that names a kind.
 pub(in crate::web) fn name(kind: FactorKind) -> &'static str {
     match kind {
         FactorKind::Totp => "totp-name",
+        FactorKind::Mailbox => "mailbox-name",
     }
 }
 
@@ -44,6 +46,7 @@ impl ChooseFactorPage {
         self.kinds.iter().map(|(kind, recommended)| {
             let lead = match kind {
                 FactorKind::Totp => "totp-lead",
+                FactorKind::Mailbox => "mailbox-lead",
             };
             let (path, recommended) = (Place::Bind(*kind).path(), *recommended);
             Choice { kind: *kind, name: name(*kind), lead, path, recommended }
@@ -88,5 +91,36 @@ impl BindTotpPage {
 
     fn code_label(&self) -> String {
         self.page.with("totp-code-label", "digits", self.digits)
+    }
+}
+
+/// Binding or changing a backup mailbox: its address first, then the code that was sent there.
+#[derive(Template)]
+#[template(path = "bind_mailbox.html")]
+pub(in crate::web) struct BindMailboxPage {
+    /// The frame.
+    pub(in crate::web) page: Page,
+    /// Which of the bound ones this replaces.
+    pub(in crate::web) replaces: Option<String>,
+    /// To which mailbox a code was sent, masked.
+    pub(in crate::web) sent_to: Option<Shown>,
+    /// The address as it was typed.
+    pub(in crate::web) typed: Typed,
+    /// What is wrong with it.
+    pub(in crate::web) wrong: Option<String>,
+    /// Why it did not work.
+    pub(in crate::web) problem: Option<String>,
+}
+
+impl BindMailboxPage {
+    fn heading(&self) -> &'static str {
+        if self.replaces.is_some() { "mailbox-change-title" } else { "mailbox-bind-title" }
+    }
+
+    fn action(&self) -> String {
+        match &self.replaces {
+            Some(id) => format!("{}/second-factors/{id}/change", self.page.base),
+            None => format!("{}/second-factors/mailbox", self.page.base),
+        }
     }
 }

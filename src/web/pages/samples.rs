@@ -1,6 +1,8 @@
 //! Every page with made-up content, in both languages. With `MAILWARD_PAGES=DIRECTORY` they are written there, to be
 //! looked at in a browser.
 
+mod mailbox;
+
 use std::path::Path;
 
 use askama::Template;
@@ -210,7 +212,8 @@ fn code(
     problem: Option<&str>,
 ) -> CodePage {
     let problem = problem.map(|key| page.say(key));
-    CodePage { page, asked_for, action: "/second-factor".to_owned(), ask, others, problem }
+    let sent_to = None;
+    CodePage { page, asked_for, action: "/second-factor".to_owned(), ask, others, sent_to, problem }
 }
 
 fn totp(words: Words, replaces: Option<String>, problem: Option<String>) -> BindTotpPage {
@@ -347,6 +350,9 @@ fn all(words: Words) -> Vec<(String, String)> {
     add("first-required", Box::new(first(entering(words), true, None, true)));
     for closed in ["first-elsewhere", "first-needs-link", "first-link-void"] {
         add(closed, Box::new(first(entering(words), true, Some(closed), true)));
+    }
+    for (name, page) in mailbox::all(words) {
+        add(name, page);
     }
     add("totp", Box::new(totp(words, None, None)));
     add("totp-change", Box::new(totp(words, Some("0193a1c1".to_owned()), Some(words.say("totp-wrong")))));

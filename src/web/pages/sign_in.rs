@@ -44,6 +44,8 @@ pub(in crate::web) struct CodePage {
     pub(in crate::web) ask: Question,
     /// What else could be.
     pub(in crate::web) others: Vec<Question>,
+    /// To which backup mailbox a code was sent, masked.
+    pub(in crate::web) sent_to: Option<Shown>,
     /// Why it did not work.
     pub(in crate::web) problem: Option<String>,
 }
@@ -59,10 +61,16 @@ impl CodePage {
         self.others.iter().map(|question| {
             let name = match question {
                 Question::Factor(FactorKind::Totp) => "way-totp",
+                Question::Factor(FactorKind::Mailbox) => "way-mailbox",
                 Question::RecoveryCode => "way-recovery",
             };
             Way { question: *question, name }
         })
+    }
+
+    /// Whether nothing can be typed before a code is sent.
+    fn waits_for_mail(&self) -> bool {
+        self.ask == Question::Factor(FactorKind::Mailbox) && self.sent_to.is_none()
     }
 
     fn heading(&self) -> &'static str {
@@ -76,6 +84,8 @@ impl CodePage {
         match (self.ask, self.asked_for) {
             (Question::Factor(FactorKind::Totp), AskedFor::Entering) => "code-totp-lead",
             (Question::Factor(FactorKind::Totp), AskedFor::Changing) => "verify-lead",
+            (Question::Factor(FactorKind::Mailbox), _) if self.sent_to.is_some() => "code-mailbox-sent-lead",
+            (Question::Factor(FactorKind::Mailbox), _) => "code-mailbox-lead",
             (Question::RecoveryCode, _) => "code-recovery-lead",
         }
     }

@@ -10,17 +10,21 @@ use super::parsed;
 use super::verify::CODE_MAX;
 use crate::base::FactorId;
 use crate::config::FactorKind;
-use crate::portal::{Bound, Fresh, Refused, Visit};
-use crate::web::answer::{Answer, Stop, html, shown, with_cookies};
+use crate::portal::{Bound, Fresh, NotSent, Refused, Visit};
+use crate::web::answer::{Answer, Stop, go, html, shown, with_cookies};
 use crate::web::asked::Asked;
 use crate::web::cookies::Cookie;
 use crate::web::desk::{Desk, done, inside};
 use crate::web::forms::Form;
 use crate::web::page::Tab;
-use crate::web::pages::binding::{BindTotpPage, ChooseFactorPage};
+use crate::web::pages::binding::{BindMailboxPage, BindTotpPage, ChooseFactorPage};
 use crate::web::pages::error::Wrong;
 use crate::web::place::Place;
 use crate::web::qr;
+use crate::web::shown::{Shown, Typed};
+
+/// More than any address may have.
+const ADDRESS_MAX: usize = 1024;
 
 /// More than any name may have, so that a name that is too long is refused and not cut.
 pub(super) const NAME_MAX: usize = 1024;
@@ -56,6 +60,45 @@ pub(super) async fn bind_totp(State(desk): State<Arc<Desk>>, asked: Asked, form:
     bind(&desk, &asked, &form, FactorKind::Totp).await
 }
 
+/// Asks for a backup mailbox, or for the code that was sent there.
+pub(super) async fn offer_mailbox(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
+    offer(&desk, &asked, FactorKind::Mailbox).await
+}
+
+/// Sends a code there, or binds it.
+pub(super) async fn bind_mailbox(State(desk): State<Arc<Desk>>, asked: Asked, form: Form) -> Answer {
+    bind(&desk, &asked, &form, FactorKind::Mailbox).await
+}
+
+/// Sends a code to the address in `form`, which is to be bound, and asks for it.
+async fn send_code(
+    desk: &Desk,
+    asked: &Asked,
+    (visit, fresh): (&Visit, Fresh<'_>),
+    replaces: Option<FactorId>,
+    form: &Form,
+) -> Answer {
+    let typed = form.text("address", ADDRESS_MAX);
+    let place = replaces.map_or(Place::Bind(FactorKind::Mailbox), Place::Change);
+    let (status, wrong, problem) = match desk.portal.offer_mailbox(fresh, typed).await {
+        Ok(()) => return Ok(go(&asked.here.to(place))),
+        Err(NotSent::BadAddress) => (StatusCode::UNPROCESSABLE_ENTITY, Some("mailbox-bad"), None),
+        Err(NotSent::Ours) => (StatusCode::UNPROCESSABLE_ENTITY, Some("mailbox-ours"), None),
+        Err(NotSent::TooMany) => (StatusCode::TOO_MANY_REQUESTS, None, Some("mailbox-too-many")),
+        Err(NotSent::Failed) => (StatusCode::SERVICE_UNAVAILABLE, None, Some("mailbox-failed")),
+        Err(NotSent::Refused(refused)) => return cannot_offer(desk, asked, visit, refused).await,
+    };
+    let page = BindMailboxPage {
+        page: desk.page(asked, visit, Some(Tab::Factors), Some(place)),
+        replaces: replaces.map(|id| id.to_string()),
+        sent_to: None,
+        typed: Typed::new(typed),
+        wrong: wrong.map(|key| asked.words.say(key)),
+        problem: problem.map(|key| asked.words.say(key)),
+    };
+    html(status, &page)
+}
+
 /// Offers one of `kind`.
 async fn offer(desk: &Desk, asked: &Asked, kind: FactorKind) -> Answer {
     let visit = desk.inside(asked, Place::Bind(kind)).await?;
@@ -67,6 +110,9 @@ async fn offer(desk: &Desk, asked: &Asked, kind: FactorKind) -> Answer {
 async fn bind(desk: &Desk, asked: &Asked, form: &Form, kind: FactorKind) -> Answer {
     let visit = desk.acting(asked, form, Place::Bind(kind)).await?;
     let fresh = desk.fresh(asked, &visit, Place::Bind(kind))?;
+    if asks_for_code(kind, form) {
+        return send_code(desk, asked, (&visit, fresh), None, form).await;
+    }
     let made = match confirm(desk, fresh, kind, form).await {
         Ok(made) => made,
         Err(refused) => return offer_again(desk, asked, &visit, fresh, (kind, None), refused).await,
@@ -81,10 +127,15 @@ async fn bind(desk: &Desk, asked: &Asked, form: &Form, kind: FactorKind) -> Answ
     Ok(with_cookies(answer, [Some(cookie), link].into_iter().flatten()))
 }
 
+/// Whether a code is to be sent before one can be typed.
+fn asks_for_code(kind: FactorKind, form: &Form) -> bool {
+    kind == FactorKind::Mailbox && form.text("code", CODE_MAX).is_empty()
+}
+
 /// Hands what confirms an offer to the portal.
 async fn confirm(desk: &Desk, fresh: Fresh<'_>, kind: FactorKind, form: &Form) -> Result<Bound, Refused> {
     let answer = match kind {
-        FactorKind::Totp => form.text("code", CODE_MAX),
+        FactorKind::Totp | FactorKind::Mailbox => form.text("code", CODE_MAX),
     };
     desk.portal.bind(fresh, kind, form.text("name", NAME_MAX), answer).await
 }
@@ -113,6 +164,9 @@ pub(super) async fn change(
     let visit = desk.acting(&asked, &form, Place::Change(id)).await?;
     let fresh = desk.fresh(&asked, &visit, Place::Change(id))?;
     let kind = find(&desk, &visit, id).await?.kind;
+    if asks_for_code(kind, &form) {
+        return send_code(&desk, &asked, (&visit, fresh), Some(id), &form).await;
+    }
     let made = match confirm(&desk, fresh, kind, &form).await {
         Ok(made) => made,
         Err(refused) => return offer_again(&desk, &asked, &visit, fresh, (kind, Some(id)), refused).await,
@@ -143,6 +197,15 @@ async fn offer_page(
     let page =
         desk.page(asked, visit, Some(Tab::Factors), Some(replaces.map_or(Place::Bind(kind), Place::Change)));
     match kind {
+        FactorKind::Mailbox => {
+            if let Err(refused) = desk.portal.may_offer(fresh, kind).await {
+                return cannot_offer(desk, asked, visit, refused).await;
+            }
+            let sent_to = desk.portal.offered_mailbox(visit).map(|address| Shown::new(&address));
+            let replaces = replaces.map(|id| id.to_string());
+            let typed = Typed::default();
+            html(status, &BindMailboxPage { page, replaces, sent_to, typed, wrong: None, problem })
+        }
         FactorKind::Totp => {
             let offer = match desk.portal.offer_totp(fresh).await {
                 Ok(offer) => offer,
@@ -187,6 +250,7 @@ async fn offer_again(
 ) -> Answer {
     let (wrong, expired) = match what.0 {
         FactorKind::Totp => ("totp-wrong", "totp-expired"),
+        FactorKind::Mailbox => ("mailbox-wrong", "mailbox-expired"),
     };
     let told = match refused {
         Refused::WrongCode => (StatusCode::UNPROCESSABLE_ENTITY, wrong),

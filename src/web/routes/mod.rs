@@ -39,6 +39,7 @@ pub(super) fn all() -> Router<Arc<Desk>> {
         .route("/second-factors/new", get(binding::choose))
         .route("/enrol/{link}", get(enrol::follow))
         .route("/second-factors/totp", get(binding::offer_totp).post(binding::bind_totp))
+        .route("/second-factors/mailbox", get(binding::offer_mailbox).post(binding::bind_mailbox))
         .route("/second-factors/recovery", post(factors::renew_codes))
         .route("/second-factors/{id}/rename", get(factors::ask_name).post(factors::rename))
         .route("/second-factors/{id}/change", get(binding::offer_change).post(binding::change))

@@ -93,6 +93,9 @@ pub(super) async fn ask_factor(State(desk): State<Arc<Desk>>, asked: Asked) -> A
 pub(super) async fn take_factor(State(desk): State<Arc<Desk>>, asked: Asked, form: Form) -> Answer {
     let visit = desk.entering(&asked, Step::SecondFactor).await?;
     desk.has_form_token(&visit, &form)?;
+    if let Some(answer) = verify::sent(&desk, &asked, &visit, AskedFor::Entering, &form).await {
+        return answer;
+    }
     let way = way_asked(&form);
     match verify::answer(&desk, &visit, way, &form).await {
         Ok(Entered { token, step }) => {

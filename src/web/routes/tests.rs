@@ -5,4 +5,5 @@ mod door;
 mod enrolment;
 mod harness;
 mod law;
+mod mailbox;
 mod ways;

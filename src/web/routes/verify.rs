@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 
 use crate::config::FactorKind;
 use crate::factor::Question;
-use crate::portal::{Entered, NoAnswer, Visit};
+use crate::portal::{Entered, NoAnswer, NotSent, Refused, Visit};
 use crate::web::answer::{Answer, Stop, go, html, shown, with_cookies};
 use crate::web::asked::Asked;
 use crate::web::desk::{Desk, inside};
@@ -15,6 +15,7 @@ use crate::web::forms::Form;
 use crate::web::pages::error::Wrong;
 use crate::web::pages::sign_in::{AskedFor, CodePage};
 use crate::web::place::Place;
+use crate::web::shown::Shown;
 
 /// Longer than any code, blanks included.
 pub(super) const CODE_MAX: usize = 64;
@@ -32,6 +33,9 @@ pub(super) async fn ask(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
 /// Judges it.
 pub(super) async fn take(State(desk): State<Arc<Desk>>, asked: Asked, form: Form) -> Answer {
     let visit = desk.acting(&asked, &form, Place::Verify).await?;
+    if let Some(answer) = sent(&desk, &asked, &visit, AskedFor::Changing, &form).await {
+        return answer;
+    }
     let way = way_asked(&form);
     match answer(&desk, &visit, way, &form).await {
         Ok(Entered { token, .. }) => {
@@ -43,6 +47,44 @@ pub(super) async fn take(State(desk): State<Arc<Desk>>, asked: Asked, form: Form
             let (status, said) = problem(way, &refused);
             html(status, &page(&desk, &asked, &visit, AskedFor::Changing, way, Some(said)).await?)
         }
+    }
+}
+
+/// Sends a code to the backup mailbox, if `form` asks for that, and comes back to the page at `place`.
+pub(super) async fn sent(
+    desk: &Desk,
+    asked: &Asked,
+    visit: &Visit,
+    asked_for: AskedFor,
+    form: &Form,
+) -> Option<Answer> {
+    let way = Some(Question::Factor(FactorKind::Mailbox));
+    if form.text("send", 10) != "yes" || way_asked(form) != way {
+        return None;
+    }
+    let (status, said) = match desk.portal.send_mail_code(visit).await {
+        Ok(()) => {
+            let back = asked.here.to_and_on(place(asked_for), asked.onward());
+            let sign = if back.contains('?') { '&' } else { '?' };
+            return Some(Ok(go(&format!("{back}{sign}use=mailbox"))));
+        }
+        Err(NotSent::TooMany) => (StatusCode::TOO_MANY_REQUESTS, "mailbox-too-many"),
+        Err(NotSent::Failed) => (StatusCode::SERVICE_UNAVAILABLE, "mailbox-failed"),
+        Err(NotSent::Refused(Refused::Broken(broken))) => return Some(Err(broken.into())),
+        Err(NotSent::BadAddress | NotSent::Ours | NotSent::Refused(_)) => {
+            return Some(Err(Stop::Wrong(Wrong::Missing)));
+        }
+    };
+    Some(match page(desk, asked, visit, asked_for, way, Some(said)).await {
+        Ok(page) => html(status, &page),
+        Err(stop) => Err(stop),
+    })
+}
+
+fn place(asked_for: AskedFor) -> Place {
+    match asked_for {
+        AskedFor::Entering => Place::SecondFactor,
+        AskedFor::Changing => Place::Verify,
     }
 }
 
@@ -75,6 +117,9 @@ pub(super) fn problem(way: Option<Question>, refused: &NoAnswer) -> (StatusCode,
         (NoAnswer::Wrong, Some(Question::Factor(FactorKind::Totp)) | None) => {
             (StatusCode::UNPROCESSABLE_ENTITY, "code-wrong")
         }
+        (NoAnswer::Wrong, Some(Question::Factor(FactorKind::Mailbox))) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "code-mailbox-wrong")
+        }
         (NoAnswer::TooMany { .. }, _) => (StatusCode::TOO_MANY_REQUESTS, "code-too-many"),
         (NoAnswer::Broken(_), _) => (StatusCode::SERVICE_UNAVAILABLE, "code-unavailable"),
     }
@@ -94,15 +139,18 @@ pub(super) async fn page(
     let ask = wanted.filter(|wanted| ways.contains(wanted)).or(ways.first().copied());
     // The last factor was unbound meanwhile, and the session with it.
     let ask = ask.ok_or(Stop::Wrong(Wrong::Unavailable))?;
-    let place = match asked_for {
-        AskedFor::Entering => Place::SecondFactor,
-        AskedFor::Changing => Place::Verify,
-    };
+    let place = place(asked_for);
     Ok(CodePage {
         page: desk.page(asked, visit, None, Some(place)),
         asked_for,
         action: asked.here.to_and_on(place, asked.onward()),
         ask,
+        sent_to: match ask {
+            Question::Factor(FactorKind::Mailbox) => {
+                desk.portal.asked_mailbox(visit).map(|address| Shown::new(&address))
+            }
+            Question::Factor(FactorKind::Totp) | Question::RecoveryCode => None,
+        },
         others: ways.into_iter().filter(|other| *other != ask).collect(),
         problem: problem.map(|key| asked.words.say(key)),
     })

@@ -68,6 +68,15 @@ impl Site {
         self.behind.invite(name).await.text().to_string()
     }
 
+    /// The code that was mailed last.
+    pub(super) fn mailed(&self) -> String {
+        self.behind.mails.sent.lock().unwrap().last().unwrap().1.clone()
+    }
+
+    pub(super) fn relay_goes_down(&self) {
+        self.behind.mails.down.store(true, Ordering::SeqCst);
+    }
+
     pub(super) fn upstream_goes_down(&self) {
         self.behind.mailboxes.down.store(true, Ordering::SeqCst);
     }
