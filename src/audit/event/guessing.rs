@@ -12,7 +12,7 @@ pub struct RefusedLogins {
     pub ip: Option<ClientAddress>,
     /// The /32 or /64 of all.
     pub network: Option<String>,
-    /// As in [`Login`]; none where they were many.
+    /// As in [`Login`](super::Login); none where they were many.
     pub account: Option<String>,
     /// How they ended.
     pub outcome: Outcome,
@@ -31,7 +31,7 @@ pub struct Guessing {
     pub ip: Option<ClientAddress>,
     /// The /32 or /64, if it is one.
     pub network: Option<String>,
-    /// At which account, as in [`Login`], if it is one.
+    /// At which account, as in [`Login`](super::Login), if it is one.
     pub account: Option<String>,
     /// How many accounts, networks or passwords there were when it was noticed.
     pub count: u64,
