@@ -1,5 +1,5 @@
 //! Every address of the portal and who answers there. What shows something is a GET, what changes something a POST that
-//! carries its session's form token.
+//! carries its session's form token; what no session is looked at for stands last.
 
 mod app_passwords;
 mod apple;

@@ -55,7 +55,8 @@ mod tests {
             door(Protocol::Smtp, false, 25),
         ];
         let domain = Domain::parse("b\u{fc}cher.example").unwrap();
-        let text = Autoconfig::new(&domain, &UpstreamName("legacy".to_owned()), &settings).render().unwrap();
+        let speaks_all = UpstreamName("another".to_owned());
+        let text = Autoconfig::new(&domain, &speaks_all, &settings).render().unwrap();
         let document = roxmltree::Document::parse(&text).unwrap();
         let root = document.root_element();
         assert!(root.has_tag_name("clientConfig") && root.attribute("version") == Some("1.1"));
