@@ -14,7 +14,6 @@ mod proofs;
 mod reach;
 mod refusals;
 mod repeated;
-mod resting;
 mod stale;
 mod upstream_budget;
 mod weapon;
