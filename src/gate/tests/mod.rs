@@ -15,6 +15,7 @@ mod reach;
 mod refusals;
 mod repeated;
 mod stale;
+mod unbound;
 mod upstream_budget;
 mod weapon;
 
