@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 
+use super::enrolment::once;
 use super::harness::{ALICE, BOB, Browser, MAILBOX, Seen, Site};
 
 const OUTLOOK: &str = "http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a";
@@ -10,7 +11,7 @@ const OUTLOOK: &str = "http://schemas.microsoft.com/exchange/autodiscover/outloo
 /// Makes an app password, and returns the page that shows it.
 async fn make(browser: &mut Browser<'_>, protocols: &[&str]) -> Seen {
     let form = browser.get("/app-passwords/new").await;
-    let once = form.first(r#"name="once" value="([^"]+)""#);
+    let once = once(&form);
     let mut fields = vec![("name", "iPhone"), ("once", &*once)];
     fields.extend(protocols.iter().map(|protocol| ("protocol", *protocol)));
     let made = browser.post("/app-passwords/new", &fields, &form.form_token()).await;
@@ -217,7 +218,8 @@ async fn clients_ask_at_the_root_wherever_the_pages_begin() {
     let mut alice = site.browser();
     alice.sign_in_at("/portal/sign-in", ALICE, MAILBOX).await;
     let form = alice.get("/portal/app-passwords/new").await;
-    let fields = [("name", "x"), ("protocol", "imap"), ("protocol", "smtp")];
+    let once = once(&form);
+    let fields = [("name", "x"), ("protocol", "imap"), ("protocol", "smtp"), ("once", &*once)];
     let made = alice.post("/portal/app-passwords/new", &fields, &form.form_token()).await;
     let link = made.first(r#"href="https://mail\.example\.org(/portal/apple/profile/[A-Za-z0-9_-]{43})""#);
     let page = site.browser().get(&link).await;

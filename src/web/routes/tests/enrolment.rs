@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 
 use super::harness::{ALICE, MAILBOX, Seen, Site};
 
-fn once(form: &Seen) -> String {
+pub(super) fn once(form: &Seen) -> String {
     form.first(r#"name="once" value="([^"]+)""#)
 }
 
