@@ -43,6 +43,8 @@ pub enum Purpose {
     Notice,
     /// What is kept of a browser that somebody signed in with.
     KnownBrowser,
+    /// Encryption of what a browser keeps that is asked for any passkey.
+    PasskeyChallenge,
 }
 
 impl Purpose {
@@ -59,6 +61,7 @@ impl Purpose {
             Self::PortalForm => b"mailward 1 portal form",
             Self::Notice => b"mailward 1 notice",
             Self::KnownBrowser => b"mailward 1 known browser",
+            Self::PasskeyChallenge => b"mailward 1 passkey challenge",
         }
     }
 }

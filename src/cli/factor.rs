@@ -60,7 +60,7 @@ pub(super) struct Kind(FactorKind);
 
 impl ValueEnum for Kind {
     fn value_variants<'a>() -> &'a [Self] {
-        const KINDS: [Kind; FactorKind::ALL.len()] = [Kind(FactorKind::Totp)];
+        const KINDS: [Kind; FactorKind::ALL.len()] = [Kind(FactorKind::Totp), Kind(FactorKind::Passkey)];
         &KINDS
     }
 
@@ -68,6 +68,7 @@ impl ValueEnum for Kind {
         let Self(kind) = self;
         Some(PossibleValue::new(kind.as_str()).help(match kind {
             FactorKind::Totp => "An authenticator app",
+            FactorKind::Passkey => "Passkeys and security keys",
         }))
     }
 }

@@ -6,9 +6,12 @@
 
 mod binding;
 mod devices;
+mod passkey;
 pub mod qr;
 mod recovery;
 mod sealed;
+#[cfg(test)]
+pub(crate) mod testing;
 mod totp;
 
 use std::sync::Arc;
@@ -20,6 +23,7 @@ use crate::store::{FactorRecord, Store, StoreError};
 
 pub use binding::{Confirmed, FACTORS_MAX};
 pub use devices::{DeviceError, TrustedDevices};
+pub use passkey::{Ceremony, RelyingParty, claimed_account};
 pub use recovery::CODES;
 pub use totp::TotpEnrolment;
 
@@ -52,6 +56,7 @@ struct Right {
 fn implementation(kind: FactorKind) -> &'static dyn SecondFactor {
     match kind {
         FactorKind::Totp => &totp::Totp,
+        FactorKind::Passkey => &passkey::Passkey,
     }
 }
 
@@ -98,6 +103,12 @@ pub enum FactorError {
     /// The code is wrong or was used before.
     #[error("the code is wrong or was used before")]
     WrongCode,
+    /// It was right, but its counter had been further: there may be a second one like it.
+    #[error("the counter of the security key went back: it may have been copied")]
+    WentBack,
+    /// A passkey cannot be asked for.
+    #[error("a passkey cannot be asked for")]
+    NoCeremony,
     /// The account vanished meanwhile.
     #[error("the account is gone")]
     NoAccount,
@@ -204,6 +215,11 @@ impl Factors {
             if used {
                 return Ok(());
             }
+            refusal = match kind {
+                // Somebody typed it twice, or saw it typed.
+                FactorKind::Totp => FactorError::WrongCode,
+                FactorKind::Passkey => FactorError::WentBack,
+            };
         }
         Err(refusal)
     }

@@ -251,6 +251,7 @@ fn facts_of(notice: &Notice) -> Vec<(Fact, Option<String>)> {
 fn factor_zh(kind: &str) -> String {
     match FactorKind::parse(kind) {
         Some(FactorKind::Totp) => "动态验证码应用 (TOTP)".to_owned(),
+        Some(FactorKind::Passkey) => "通行密钥或安全密钥".to_owned(),
         None => quoted(kind),
     }
 }
@@ -258,6 +259,7 @@ fn factor_zh(kind: &str) -> String {
 fn factor_en(kind: &str) -> String {
     match FactorKind::parse(kind) {
         Some(FactorKind::Totp) => "authenticator app (TOTP)".to_owned(),
+        Some(FactorKind::Passkey) => "passkey or security key".to_owned(),
         None => quoted(kind),
     }
 }

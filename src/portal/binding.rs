@@ -9,7 +9,7 @@ use super::sign_in::Answer;
 use super::{Broken, Fresh, Portal, doer};
 use crate::audit::event::Outcome;
 use crate::base::{Secret, Token, given_name};
-use crate::config::FactorKind;
+use crate::config::{FactorKind, Policy};
 use crate::factor::{FACTORS_MAX, FactorError, TotpEnrolment};
 use crate::notify::Notice;
 
@@ -139,7 +139,16 @@ impl Portal {
                 answering.undecided();
                 return Err(match error {
                     FactorError::LimitReached => Refused::LimitReached,
-                    other => super::broken(&other).into(),
+                    error @ (FactorError::Tampered(_)
+                    | FactorError::WrongCode
+                    | FactorError::WentBack
+                    | FactorError::NoCeremony
+                    | FactorError::NoAccount
+                    | FactorError::BadName(_)
+                    | FactorError::NotFound
+                    | FactorError::Store(_)
+                    | FactorError::Undone(_)
+                    | FactorError::Unrecorded(_)) => super::broken(&error).into(),
                 });
             }
         }
@@ -159,8 +168,21 @@ impl Portal {
         };
         let now = self.on.clock.now();
         let bound = visit.bound_factors.saturating_add(1);
-        let token = self.renew(visit, Some(bound), |record| record.verified_at = Some(now)).await?;
+        let token = self.renew(visit, Some(bound), |record, _| record.verified_at = Some(now)).await?;
         Ok(Bound { token, recovery_codes })
+    }
+
+    /// Whether there are second factors of `kind` here.
+    pub(super) fn offers(&self, policy: &Policy, kind: FactorKind) -> bool {
+        self.is_possible(kind) && policy.factors.contains(&kind)
+    }
+
+    /// Whether anybody can be asked for a second factor of `kind` at this site.
+    pub(super) fn is_possible(&self, kind: FactorKind) -> bool {
+        match kind {
+            FactorKind::Totp => true,
+            FactorKind::Passkey => self.relying_party().is_some(),
+        }
     }
 
     /// Whether one more of `kind` may be bound, from where this browser is.
@@ -168,7 +190,7 @@ impl Portal {
         let Fresh(visit) = fresh;
         let settings = self.settings();
         let policy = settings.policy(&visit.account);
-        if !policy.factors.contains(&kind) {
+        if !self.offers(policy, kind) {
             return Err(Refused::NotOffered);
         }
         let anywhere = policy.enrol_from.is_empty() || policy.enrol_from.contains(visit.from.address);

@@ -19,7 +19,9 @@ mod browsers;
 mod factors;
 mod history;
 mod kept;
+mod mailbox;
 mod overview;
+mod passkeys;
 mod session;
 mod settings;
 mod sign_in;
@@ -46,6 +48,7 @@ pub use binding::{Bound, Refused, TotpOffer};
 pub use factors::Unbinding;
 pub use history::{Attempt, Way};
 pub use overview::{Overview, Seen};
+pub use passkeys::{AnyPasskey, NoPasskey, PASSKEY_SIGN_IN};
 pub use session::{Fresh, Inside, Step, Visit};
 pub use settings::{Door, Settings};
 pub use sign_in::{Answered, Entered, NoAnswer, NoSignIn};
@@ -117,6 +120,7 @@ impl Portal {
         let tidied = async {
             self.end_unfinished().await?;
             self.on.store.prune_portal_sessions(now).await?;
+            self.on.store.prune_used_challenges(now).await?;
             self.on.notices.forget_browsers().await?;
             self.on.store.prune_trusted_devices(now).await
         };

@@ -89,7 +89,7 @@ impl Portal {
                 Requirement::Optional => None,
                 Requirement::Required { since, grace } => Some(since.plus(grace)),
             },
-            offered: policy.factors.clone(),
+            offered: policy.factors.iter().copied().filter(|kind| self.offers(policy, *kind)).collect(),
         })
     }
 }

@@ -25,6 +25,7 @@ mod several;
 mod site;
 mod stale;
 mod trusted_devices;
+mod used_challenges;
 
 use std::io;
 use std::path::PathBuf;
@@ -97,6 +98,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         live_sessions::STATEMENTS,
         portal_sessions::STATEMENTS,
         trusted_devices::STATEMENTS,
+        used_challenges::STATEMENTS,
         recovery_codes::STATEMENTS,
         outbox::STATEMENTS,
     ]

@@ -2,6 +2,7 @@
 
 mod belongings;
 mod notices;
+mod passkeys;
 mod sessions;
 mod sign_in;
 

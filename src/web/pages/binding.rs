@@ -7,11 +7,13 @@ use askama::Template;
 use crate::config::FactorKind;
 use crate::web::page::Page;
 use crate::web::place::Place;
+use crate::web::shown::Shown;
 
 /// The message that names a kind.
 pub(in crate::web) fn name(kind: FactorKind) -> &'static str {
     match kind {
         FactorKind::Totp => "totp-name",
+        FactorKind::Passkey => "passkey-name",
     }
 }
 
@@ -43,9 +45,32 @@ impl ChooseFactorPage {
         self.kinds.iter().map(|kind| {
             let lead = match kind {
                 FactorKind::Totp => "totp-lead",
+                FactorKind::Passkey => "passkey-lead",
             };
             Choice { kind: *kind, name: name(*kind), lead, path: Place::Bind(*kind).path() }
         })
+    }
+}
+
+/// Binding or changing a passkey.
+#[derive(Template)]
+#[template(path = "bind_passkey.html")]
+pub(in crate::web) struct BindPasskeyPage {
+    /// The frame.
+    pub(in crate::web) page: Page,
+    /// Which of the bound ones this replaces.
+    pub(in crate::web) replaces: Option<String>,
+    /// For our script.
+    pub(in crate::web) options: String,
+    /// What stands in the field for its name.
+    pub(in crate::web) name: Shown,
+    /// Why it did not work.
+    pub(in crate::web) problem: Option<String>,
+}
+
+impl BindPasskeyPage {
+    fn heading(&self) -> &'static str {
+        if self.replaces.is_some() { "passkey-change-title" } else { "passkey-bind-title" }
     }
 }
 

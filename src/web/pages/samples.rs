@@ -9,14 +9,14 @@ use super::app_passwords::{
     AppPasswordPage, AppPasswordsPage, Choice, CreatedAppPasswordPage, EXPIRIES, NewAppPasswordPage, Row,
     SUGGESTIONS, TryAppPasswordPage,
 };
-use super::binding::{self, BindTotpPage, ChooseFactorPage};
+use super::binding::{self, BindPasskeyPage, BindTotpPage, ChooseFactorPage};
 use super::confirm::ConfirmPage;
 use super::error::{ErrorPage, Wrong};
 use super::factors::{Bound, FactorsPage, FirstBindingPage, RecoveryCodesPage, RenameFactorPage, UnbindPage};
 use super::guides::{GUIDES, GuidePage, GuidesPage};
 use super::home::{Attempt, Browser, HomePage, Live};
 use super::settings::{Settings, SettingsRow};
-use super::sign_in::{AskedFor, CodePage, SignInPage, TrustPage};
+use super::sign_in::{AskedFor, CodePage, PasskeyEntryPage, SignInPage, TrustPage};
 use crate::base::Timestamp;
 use crate::config::FactorKind;
 use crate::factor::Question;
@@ -25,6 +25,11 @@ use crate::web::place::Place;
 use crate::web::shown::{Moment, Shown};
 use crate::web::words::Words;
 use crate::web::{assets, qr};
+
+const PASSKEY: Question = Question::Factor(FactorKind::Passkey);
+
+/// What a script is given, with what must not end the attribute that it stands in.
+const OPTIONS: &str = "{\"challenge\":\"x\",\"user\":\"\\\"><img src=x onerror=alert(1)>\"}";
 
 const TOTP: Question = Question::Factor(FactorKind::Totp);
 
@@ -113,7 +118,7 @@ fn factor(words: Words, kind: FactorKind, name: &str) -> Bound {
 }
 
 fn bound(words: Words) -> Vec<Bound> {
-    vec![factor(words, FactorKind::Totp, ""), factor(words, FactorKind::Totp, NASTY)]
+    vec![factor(words, FactorKind::Totp, ""), factor(words, FactorKind::Passkey, NASTY)]
 }
 
 fn home(words: Words, full: bool) -> HomePage {
@@ -198,7 +203,8 @@ fn code(
     problem: Option<&str>,
 ) -> CodePage {
     let problem = problem.map(|key| page.say(key));
-    CodePage { page, asked_for, action: "/second-factor".to_owned(), ask, others, problem }
+    let options = (ask == PASSKEY).then(|| OPTIONS.to_owned());
+    CodePage { page, asked_for, action: "/second-factor".to_owned(), ask, options, others, problem }
 }
 
 fn totp(words: Words, replaces: Option<String>, problem: Option<String>) -> BindTotpPage {
@@ -235,6 +241,7 @@ fn new_app_password(words: Words, problem: Option<&str>) -> NewAppPasswordPage {
     NewAppPasswordPage {
         name: Shown::new(if problem.is_some() { NASTY } else { "" }),
         suggestions: SUGGESTIONS,
+        asks_password: problem.is_some(),
         limited: problem.is_some(),
         protocols: vec![
             protocol("imap", "protocol-imap"),
@@ -266,17 +273,17 @@ fn all(words: Words) -> Vec<(String, String)> {
     let mut add = |name: &str, page: Box<dyn DynPage>| pages.push((name.to_owned(), page));
     let entering = |words| Page { address: Some(Shown::new("lin.xiaoyue@example.org")), ..page(words) };
     let tab = |tab, place| signed_in(words).at(Some(tab), Some(place));
-    let others = || vec![Question::RecoveryCode];
+    let others = || vec![PASSKEY, Question::RecoveryCode];
 
-    add(
-        "sign-in",
-        Box::new(SignInPage { page: page(words), to: None, login: Shown::default(), problem: None }),
-    );
-    let problem = Some(words.say("sign-in-wrong"));
-    add(
-        "sign-in-wrong",
-        Box::new(SignInPage { page: page(words), to: None, login: Shown::new(NASTY), problem }),
-    );
+    let sign_in = |login: &str, problem: Option<&str>| SignInPage {
+        page: page(words),
+        to: None,
+        login: Shown::new(login),
+        passkey: Some("/sign-in/passkey".to_owned()),
+        problem: problem.map(|key| words.say(key)),
+    };
+    add("sign-in", Box::new(sign_in("", None)));
+    add("sign-in-wrong", Box::new(sign_in(NASTY, Some("sign-in-wrong"))));
     add("code", Box::new(code(entering(words), AskedFor::Entering, TOTP, others(), None)));
     add(
         "code-wrong",
@@ -286,6 +293,18 @@ fn all(words: Words) -> Vec<(String, String)> {
         "code-recovery",
         Box::new(code(entering(words), AskedFor::Entering, Question::RecoveryCode, vec![TOTP], None)),
     );
+    add("code-passkey", Box::new(code(entering(words), AskedFor::Entering, PASSKEY, vec![TOTP], None)));
+    let wrong = Some("code-passkey-wrong");
+    add("verify-passkey", Box::new(code(signed_in(words), AskedFor::Changing, PASSKEY, vec![], wrong)));
+    let entry = |problem: Option<&str>| PasskeyEntryPage {
+        page: page(words),
+        action: "/sign-in/passkey".to_owned(),
+        otherwise: "/sign-in".to_owned(),
+        options: OPTIONS.to_owned(),
+        problem: problem.map(|key| words.say(key)),
+    };
+    add("passkey-entry", Box::new(entry(None)));
+    add("passkey-entry-wrong", Box::new(entry(Some("passkey-entry-wrong"))));
     add("verify", Box::new(code(signed_in(words), AskedFor::Changing, TOTP, others(), None)));
     add(
         "trust",
@@ -314,7 +333,7 @@ fn all(words: Words) -> Vec<(String, String)> {
         problem: problem.map(|key| words.say(key)),
     };
     add("choose", Box::new(choose(None)));
-    add("choose-too-many", Box::new(choose(Some("factor-too-many"))));
+    add("choose-full", Box::new(choose(Some("factor-too-many"))));
     let rename = |problem: Option<&str>| RenameFactorPage {
         page: tab(Tab::Factors, Place::Factors),
         factor: factor(words, FactorKind::Totp, NASTY),
@@ -323,6 +342,15 @@ fn all(words: Words) -> Vec<(String, String)> {
     };
     add("factor-rename", Box::new(rename(None)));
     add("factor-rename-bad", Box::new(rename(Some("rename-bad"))));
+    let passkey = |replaces: Option<String>, problem: Option<&str>| BindPasskeyPage {
+        page: tab(Tab::Factors, Place::Bind(FactorKind::Passkey)),
+        replaces,
+        options: OPTIONS.to_owned(),
+        name: Shown::new(NASTY),
+        problem: problem.map(|key| words.say(key)),
+    };
+    add("passkey", Box::new(passkey(None, None)));
+    add("passkey-change", Box::new(passkey(Some("0193a1c1".to_owned()), Some("passkey-wrong"))));
     add("totp", Box::new(totp(words, None, None)));
     add("totp-change", Box::new(totp(words, Some("0193a1c1".to_owned()), Some(words.say("totp-wrong")))));
     let codes: Vec<_> = (0..10).map(|n| format!("k{n}mp7 x{n}q9w")).collect();
@@ -423,7 +451,7 @@ fn every_form_of_somebody_who_is_signed_in_carries_their_token() {
     for (name, html) in all(Words::ALL[1]) {
         for form in html.split("<form ").skip(1) {
             let form = form.split("</form>").next().unwrap();
-            let without = form.contains("action=\"/language\"") || form.contains("action=\"/sign-in\"");
+            let without = form.contains("action=\"/language\"") || form.contains("action=\"/sign-in");
             assert!(without || form.contains("name=\"form\" value=\"token-of-the-form\""), "{name}: {form}");
         }
     }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::response::IntoResponse;
 
 use super::parsed;
 use crate::app_password::Scope;
 use crate::base::{AppPasswordId, NetworkList, Protocol, ProtocolSet, Timestamp};
-use crate::portal::{NewAppPassword, NoAppPassword, Visit};
+use crate::portal::{Fresh, NewAppPassword, NoAppPassword, NoSignIn, Visit};
 use crate::store::AppPasswordRecord;
-use crate::web::answer::{Answer, Stop, html, shown};
+use crate::web::answer::{Answer, Stop, html, shown, with_cookies};
 use crate::web::asked::Asked;
 use crate::web::desk::{Desk, done, inside};
 use crate::web::forms::Form;
@@ -139,10 +140,10 @@ pub(super) async fn delete_all(State(desk): State<Arc<Desk>>, asked: Asked, form
 /// The form for a new one.
 pub(super) async fn form(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
     let visit = desk.inside(&asked, Place::NewAppPassword).await?;
-    desk.fresh(&asked, &visit, Place::NewAppPassword)?;
+    let fresh = desk.fresh(&asked, &visit, Place::NewAppPassword)?;
     let wanted =
         Wanted { name: asked.query.text("name", NAME_MAX), protocols: Protocol::ALL.into(), days: None };
-    shown(&form_page(&desk, &asked, &visit, &wanted, None))
+    shown(&form_page(&desk, &asked, fresh, &wanted, None))
 }
 
 /// What somebody wants.
@@ -168,12 +169,38 @@ impl<'f> Wanted<'f> {
     }
 }
 
-/// Makes it, and shows it once.
+/// Makes it, and shows it once. Whoever has come in without the mailbox password gives it first.
 pub(super) async fn create(State(desk): State<Arc<Desk>>, asked: Asked, form: Form) -> Answer {
     let visit = desk.acting(&asked, &form, Place::NewAppPassword).await?;
     let fresh = desk.fresh(&asked, &visit, Place::NewAppPassword)?;
     let wanted = Wanted::of(&form);
-    let again = |status, problem| html(status, &form_page(&desk, &asked, &visit, &wanted, Some(problem)));
+    if !desk.portal.needs_mailbox_password(fresh) {
+        return create_wanted(&desk, &asked, fresh, &wanted).await;
+    }
+    let given = match form.password("password") {
+        Some(password) => desk.portal.give_mailbox_password(fresh, password).await,
+        None => Err(NoSignIn::Wrong),
+    };
+    let token = match given {
+        Ok(token) => token,
+        Err(refused) => {
+            let (status, said) = match refused {
+                NoSignIn::Wrong => (StatusCode::UNPROCESSABLE_ENTITY, "new-wrong-password"),
+                NoSignIn::TooMany => (StatusCode::TOO_MANY_REQUESTS, "sign-in-too-many"),
+                NoSignIn::Suspended => (StatusCode::FORBIDDEN, "sign-in-suspended"),
+                NoSignIn::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "sign-in-unavailable"),
+            };
+            return html(status, &form_page(&desk, &asked, fresh, &wanted, Some(said)));
+        }
+    };
+    let (visit, cookie) = desk.renewed(&asked, token).await?;
+    let fresh = desk.fresh(&asked, &visit, Place::NewAppPassword)?;
+    let answer = create_wanted(&desk, &asked, fresh, &wanted).await;
+    Ok(with_cookies(answer.unwrap_or_else(IntoResponse::into_response), [cookie]))
+}
+
+async fn create_wanted(desk: &Desk, asked: &Asked, fresh: Fresh<'_>, wanted: &Wanted<'_>) -> Answer {
+    let again = |status, problem| html(status, &form_page(desk, asked, fresh, wanted, Some(problem)));
     let Some(scope) = wanted.scope(desk.clock.now()) else {
         return again(StatusCode::UNPROCESSABLE_ENTITY, "new-no-protocol");
     };
@@ -188,8 +215,9 @@ pub(super) async fn create(State(desk): State<Arc<Desk>>, asked: Asked, form: Fo
         Err(NoAppPassword::NotFound) => return Err(Stop::Wrong(Wrong::Missing)),
     };
     let printed = String::from_utf8_lossy(created.printed.expose());
+    let visit = fresh.inside().visit();
     shown(&CreatedAppPasswordPage {
-        page: desk.page(&asked, &visit, Some(Tab::AppPasswords), None),
+        page: desk.page(asked, visit, Some(Tab::AppPasswords), None),
         id: created.id.to_string(),
         name: Shown::new(wanted.name),
         groups: printed.split(' ').map(str::to_owned).collect(),
@@ -201,7 +229,7 @@ pub(super) async fn create(State(desk): State<Arc<Desk>>, asked: Asked, form: Fo
 fn form_page(
     desk: &Desk,
     asked: &Asked,
-    visit: &Visit,
+    fresh: Fresh<'_>,
     wanted: &Wanted<'_>,
     problem: Option<&'static str>,
 ) -> NewAppPasswordPage {
@@ -228,8 +256,9 @@ fn form_page(
         chosen: wanted.days == Some(days),
     });
     NewAppPasswordPage {
-        page: desk.page(asked, visit, Some(Tab::AppPasswords), Some(Place::NewAppPassword)),
+        page: desk.page(asked, fresh.inside().visit(), Some(Tab::AppPasswords), Some(Place::NewAppPassword)),
         name: Shown::new(wanted.name),
+        asks_password: desk.portal.needs_mailbox_password(fresh),
         suggestions: SUGGESTIONS,
         limited: wanted.days.is_some() || protocols.iter().any(|protocol| !protocol.chosen),
         protocols,

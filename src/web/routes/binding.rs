@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 
 use super::factors::{codes_page, find, text};
 use super::parsed;
-use super::verify::CODE_MAX;
+use super::verify::{ANSWER_MAX, CODE_MAX};
 use crate::base::FactorId;
 use crate::config::FactorKind;
 use crate::portal::{Bound, Fresh, Refused, Visit};
@@ -16,10 +16,11 @@ use crate::web::asked::Asked;
 use crate::web::desk::{Desk, done, inside};
 use crate::web::forms::Form;
 use crate::web::page::Tab;
-use crate::web::pages::binding::{BindTotpPage, ChooseFactorPage};
+use crate::web::pages::binding::{BindPasskeyPage, BindTotpPage, ChooseFactorPage};
 use crate::web::pages::error::Wrong;
 use crate::web::place::Place;
 use crate::web::qr;
+use crate::web::user_agent;
 
 /// More than any name may have, so that a name that is too long is refused and not cut.
 pub(super) const NAME_MAX: usize = 1024;
@@ -55,6 +56,16 @@ pub(super) async fn bind_totp(State(desk): State<Arc<Desk>>, asked: Asked, form:
     bind(&desk, &asked, &form, FactorKind::Totp).await
 }
 
+/// Offers a passkey.
+pub(super) async fn offer_passkey(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
+    offer(&desk, &asked, FactorKind::Passkey).await
+}
+
+/// Binds it.
+pub(super) async fn bind_passkey(State(desk): State<Arc<Desk>>, asked: Asked, form: Form) -> Answer {
+    bind(&desk, &asked, &form, FactorKind::Passkey).await
+}
+
 /// Offers one of `kind`.
 async fn offer(desk: &Desk, asked: &Asked, kind: FactorKind) -> Answer {
     let visit = desk.inside(asked, Place::Bind(kind)).await?;
@@ -82,6 +93,7 @@ async fn bind(desk: &Desk, asked: &Asked, form: &Form, kind: FactorKind) -> Answ
 async fn confirm(desk: &Desk, fresh: Fresh<'_>, kind: FactorKind, form: &Form) -> Result<Bound, Refused> {
     let answer = match kind {
         FactorKind::Totp => form.text("code", CODE_MAX),
+        FactorKind::Passkey => form.text("answer", ANSWER_MAX),
     };
     desk.portal.bind(fresh, kind, form.text("name", NAME_MAX), answer).await
 }
@@ -151,6 +163,16 @@ async fn offer_page(
             let replaces = replaces.map(|id| id.to_string());
             html(status, &BindTotpPage { page, replaces, qr: qr::svg(&uri), key_groups, uri, problem })
         }
+        FactorKind::Passkey => {
+            let options = match desk.portal.offer_passkey(fresh, replaces).await {
+                Ok(options) => options,
+                Err(refused) => return cannot_offer(desk, asked, visit, refused).await,
+            };
+            // Where it is made says most about where it will be.
+            let name = user_agent::named(asked.browser.name.as_deref(), asked.words);
+            let replaces = replaces.map(|id| id.to_string());
+            html(status, &BindPasskeyPage { page, replaces, options, name, problem })
+        }
     }
 }
 
@@ -182,6 +204,7 @@ async fn offer_again(
 ) -> Answer {
     let (wrong, expired) = match what.0 {
         FactorKind::Totp => ("totp-wrong", "totp-expired"),
+        FactorKind::Passkey => ("passkey-wrong", "passkey-expired"),
     };
     let told = match refused {
         Refused::WrongCode => (StatusCode::UNPROCESSABLE_ENTITY, wrong),

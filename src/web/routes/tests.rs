@@ -3,4 +3,5 @@
 mod door;
 mod harness;
 mod law;
+mod passkeys;
 mod ways;

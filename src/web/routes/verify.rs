@@ -19,6 +19,9 @@ use crate::web::place::Place;
 /// Longer than any code, blanks included.
 pub(super) const CODE_MAX: usize = 64;
 
+/// Longer than what any authenticator says.
+pub(super) const ANSWER_MAX: usize = 16 * 1024;
+
 /// Asks for a fresh verification; whoever has given one goes on.
 pub(super) async fn ask(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
     let visit = desk.inside(&asked, Place::Verify).await?;
@@ -58,7 +61,11 @@ pub(super) async fn answer(
         // The page asks for what was answered last, unless it says otherwise.
         None => desk.portal.questions(visit).await?.first().ok_or(NoAnswer::Wrong)?.question,
     };
-    desk.portal.answer(visit, question, form.text("code", CODE_MAX)).await
+    let answer = match question {
+        Question::Factor(FactorKind::Totp) | Question::RecoveryCode => form.text("code", CODE_MAX),
+        Question::Factor(FactorKind::Passkey) => form.text("answer", ANSWER_MAX),
+    };
+    desk.portal.answer(visit, question, answer).await
 }
 
 /// The way that a form or an address names.
@@ -74,6 +81,9 @@ pub(super) fn problem(way: Option<Question>, refused: &NoAnswer) -> (StatusCode,
         }
         (NoAnswer::Wrong, Some(Question::Factor(FactorKind::Totp)) | None) => {
             (StatusCode::UNPROCESSABLE_ENTITY, "code-wrong")
+        }
+        (NoAnswer::Wrong, Some(Question::Factor(FactorKind::Passkey))) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "code-passkey-wrong")
         }
         (NoAnswer::TooMany { .. }, _) => (StatusCode::TOO_MANY_REQUESTS, "code-too-many"),
         (NoAnswer::Broken(_), _) => (StatusCode::SERVICE_UNAVAILABLE, "code-unavailable"),
@@ -98,11 +108,16 @@ pub(super) async fn page(
         AskedFor::Entering => Place::SecondFactor,
         AskedFor::Changing => Place::Verify,
     };
+    let options = match ask {
+        Question::Factor(FactorKind::Passkey) => Some(desk.portal.ask_passkey(visit).await?),
+        Question::Factor(FactorKind::Totp) | Question::RecoveryCode => None,
+    };
     Ok(CodePage {
         page: desk.page(asked, visit, None, Some(place)),
         asked_for,
         action: asked.here.to_and_on(place, asked.onward()),
         ask,
+        options,
         others: ways.into_iter().filter(|other| *other != ask).collect(),
         problem: problem.map(|key| asked.words.say(key)),
     })
