@@ -96,6 +96,7 @@ contract! {
     recovery_codes_end_with_the_last_factor,
     a_portal_session_is_replaced_only_while_it_lives,
     of_many_who_take_a_challenge_one_does,
+    of_many_who_use_a_challenge_one_does,
     a_change_of_factors_ends_the_browsers_of_its_account_and_no_others,
     whoever_is_suspended_or_removed_is_signed_in_nowhere,
     a_browser_is_trusted_once_for_each_account,
@@ -695,10 +696,27 @@ async fn a_factor_is_renamed_and_used_while_it_is_bound(database: Database) {
     assert_eq!(store.rename_factor(ada, bound.id, "钥匙").await.unwrap().as_deref(), Some("totp"));
     assert!(store.factor_used(bound.id, at(7)).await.unwrap());
     let renamed = FactorRecord { name: "钥匙".to_owned(), last_used_at: Some(at(7)), ..bound };
+    let counted = factor(bob, 3);
+    store.insert_factor(&counted, MOST).await.unwrap();
+    assert!(store.claim_factor_step(counted.id, 5, at(7)).await.unwrap());
+    assert!(!store.factor_used(counted.id, at(8)).await.unwrap(), "a counter does not end");
     assert_eq!(store.factors(ada).await.unwrap(), [renamed.clone(), other]);
     store.unbind_factors(ada, (None, Some(renamed.id)), (false, false)).await.unwrap();
     assert_eq!(store.rename_factor(ada, renamed.id, "x").await.unwrap(), None);
     assert!(!store.factor_used(renamed.id, at(8)).await.unwrap());
+}
+
+async fn of_many_who_use_a_challenge_one_does(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let used = all_at_once(50, |_| {
+        let store = store.clone();
+        async move { store.use_challenge(&[7; 32], at(300)).await.unwrap() }
+    })
+    .await;
+    assert_eq!(used.into_iter().filter(|used| *used).count(), 1);
+    assert!(store.use_challenge(&[8; 32], at(301)).await.unwrap());
+    assert_eq!(store.prune_used_challenges(at(300)).await.unwrap(), 1, "the one that nobody can answer now");
+    assert!(!store.use_challenge(&[8; 32], at(301)).await.unwrap());
 }
 
 async fn of_many_who_take_a_challenge_one_does(database: Database) {
@@ -1454,6 +1472,7 @@ const MANY_ROWS: &str = "
     INSERT INTO mail_codes
         SELECT id, id, id::text, now() - random() * interval '1 day', 0 FROM accounts;
     INSERT INTO used_forms SELECT id::text::bytea, now() - random() * interval '1 day' FROM accounts;
+    INSERT INTO used_challenges SELECT id::text::bytea, now() + random() * interval '5 minutes' FROM accounts;
     INSERT INTO live_sessions SELECT id, id, id, 'imap', '', '', id, 'legacy', now(), 0, 0 FROM accounts;
     ANALYZE;
     SET plan_cache_mode = force_generic_plan";

@@ -47,6 +47,8 @@ pub enum Purpose {
     KnownBrowser,
     /// The site's part in the key of what a phone fetches to set itself up.
     Profile,
+    /// Encryption of what a browser keeps that is asked for any passkey.
+    PasskeyChallenge,
 }
 
 impl Purpose {
@@ -65,6 +67,7 @@ impl Purpose {
             Self::Notice => b"mailward 1 notice",
             Self::KnownBrowser => b"mailward 1 known browser",
             Self::Profile => b"mailward 1 profile",
+            Self::PasskeyChallenge => b"mailward 1 passkey challenge",
         }
     }
 }

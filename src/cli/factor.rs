@@ -75,7 +75,8 @@ pub(super) struct Kind(FactorKind);
 
 impl ValueEnum for Kind {
     fn value_variants<'a>() -> &'a [Self] {
-        const KINDS: [Kind; FactorKind::ALL.len()] = [Kind(FactorKind::Totp), Kind(FactorKind::Mailbox)];
+        const KINDS: [Kind; FactorKind::ALL.len()] =
+            [Kind(FactorKind::Totp), Kind(FactorKind::Passkey), Kind(FactorKind::Mailbox)];
         &KINDS
     }
 
@@ -84,6 +85,7 @@ impl ValueEnum for Kind {
         Some(PossibleValue::new(kind.as_str()).help(match kind {
             FactorKind::Totp => "An authenticator app",
             FactorKind::Mailbox => "A mailbox elsewhere",
+            FactorKind::Passkey => "Passkeys and security keys",
         }))
     }
 }

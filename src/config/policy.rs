@@ -159,22 +159,25 @@ pub enum Requirement {
 pub enum FactorKind {
     /// RFC 6238 one-time passwords.
     Totp,
+    /// Passkeys and security keys (WebAuthn).
+    Passkey,
     /// A code by mail to a mailbox that is not behind the gate.
     Mailbox,
 }
 
 impl FactorKind {
     /// Every kind that is built.
-    pub const ALL: [Self; 2] = [Self::Totp, Self::Mailbox];
+    pub const ALL: [Self; 3] = [Self::Totp, Self::Passkey, Self::Mailbox];
 
     /// Those that may be bound unless the file says otherwise.
-    pub const DEFAULT: [Self; 1] = [Self::Totp];
+    pub const DEFAULT: [Self; 2] = [Self::Totp, Self::Passkey];
 
     /// The name in configuration, database and audit.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Totp => "totp",
+            Self::Passkey => "passkey",
             Self::Mailbox => "mailbox",
         }
     }

@@ -212,7 +212,7 @@ fn each_mistake_in_a_value_is_named_with_its_line_and_key() {
         ),
         (
             with("[policy]\nfactors = [\"sms\"]"),
-            "line 16: `factors` in `[policy]`: the second factor `sms` is not built yet\nhint: remove it; built are `totp`",
+            "line 16: `factors` in `[policy]`: the second factor `sms` is not built yet\nhint: remove it; built are `totp`, `passkey`",
         ),
         (with("[policy]\nfactors = []"), "line 16: `factors` in `[policy]`: names no second factor"),
         (

@@ -16,6 +16,8 @@ pub struct Confirmed {
     pub(super) secret: Secret,
     /// The step of the answer that confirmed it, which is used up by that.
     pub(super) step: Option<i64>,
+    /// Whether an answer confirmed it, so that it was used by now.
+    pub(super) answered: bool,
     /// What tells it from others of its kind, as lists show it.
     pub(super) detail: Option<String>,
 }
@@ -42,7 +44,7 @@ impl Factors {
         let confirmed = match code {
             None => {
                 let secret = Secret::new(enrolment.raw().expose().to_vec());
-                Confirmed { secret, step: None, detail: None }
+                Confirmed { secret, step: None, answered: false, detail: None }
             }
             Some(code) => {
                 let confirmed = self.confirm(FactorKind::Totp, enrolment.raw(), code);
@@ -65,7 +67,7 @@ impl Factors {
         by: &Author<'_>,
     ) -> Result<FactorRecord, FactorError> {
         let name = if name.trim().is_empty() { "" } else { given_name(name)? };
-        let Confirmed { secret, step, detail } = confirmed;
+        let Confirmed { secret, step, answered, detail } = confirmed;
         let bound_at = self.clock.now();
         let mut factor = FactorRecord {
             id: FactorId(random::uuid(bound_at)),
@@ -76,7 +78,7 @@ impl Factors {
             secret: Vec::new(),
             bound_at,
             last_step: step,
-            last_used_at: step.map(|_| bound_at),
+            last_used_at: answered.then_some(bound_at),
         };
         factor.secret = sealed::seal(&self.key, &factor, &secret);
         match self.store.insert_factor(&factor, FACTORS_MAX).await? {

@@ -43,6 +43,7 @@ impl SecondFactor for Mailbox {
         asked.is_answered_by(answer, now).then(|| Confirmed {
             secret: Secret::new(asked.address.as_bytes().to_vec()),
             step: None,
+            answered: true,
             detail: Some(masked(asked.address)),
         })
     }
@@ -138,7 +139,7 @@ impl Factors {
     /// [`StoreError`]
     pub async fn count_try(&self, kind: FactorKind, asked: Option<&Secret>) -> Result<bool, StoreError> {
         match kind {
-            FactorKind::Totp => Ok(true),
+            FactorKind::Totp | FactorKind::Passkey => Ok(true),
             FactorKind::Mailbox => match asked.and_then(MailCode::read) {
                 Some(code) => {
                     self.store.try_mail_code(MailCodeId(uuid::Uuid::from_bytes(code.id)), TRIES).await

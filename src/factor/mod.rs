@@ -8,9 +8,12 @@ mod binding;
 mod devices;
 mod links;
 mod mailbox;
+mod passkey;
 pub mod qr;
 mod recovery;
 mod sealed;
+#[cfg(test)]
+pub(crate) mod testing;
 mod totp;
 
 use std::sync::Arc;
@@ -24,6 +27,7 @@ pub use binding::{Confirmed, FACTORS_MAX};
 pub use devices::{DeviceError, TrustedDevices};
 pub use links::LinkError;
 pub use mailbox::{NewMailCode, NoMailCode, mail_address, masked, sent_to};
+pub use passkey::{Ceremony, RelyingParty, claimed_account};
 pub use recovery::CODES;
 pub use totp::TotpEnrolment;
 
@@ -57,6 +61,7 @@ fn implementation(kind: FactorKind) -> &'static dyn SecondFactor {
     match kind {
         FactorKind::Totp => &totp::Totp,
         FactorKind::Mailbox => &mailbox::Mailbox,
+        FactorKind::Passkey => &passkey::Passkey,
     }
 }
 
@@ -103,6 +108,12 @@ pub enum FactorError {
     /// The code is wrong or was used before.
     #[error("the code is wrong or was used before")]
     WrongCode,
+    /// It was right, but its counter had been further: there may be a second one like it.
+    #[error("the counter of the security key went back: it may have been copied")]
+    WentBack,
+    /// A passkey cannot be asked for.
+    #[error("a passkey cannot be asked for")]
+    NoCeremony,
     /// The account vanished meanwhile.
     #[error("the account is gone")]
     NoAccount,
@@ -209,6 +220,11 @@ impl Factors {
             if used {
                 return Ok(());
             }
+            refusal = match kind {
+                // Somebody typed it twice, or saw it typed.
+                FactorKind::Totp | FactorKind::Mailbox => FactorError::WrongCode,
+                FactorKind::Passkey => FactorError::WentBack,
+            };
         }
         Err(refusal)
     }

@@ -25,7 +25,8 @@ pub(super) struct Totp;
 impl SecondFactor for Totp {
     fn confirm(&self, offer: &Secret, answer: &str, now: Timestamp) -> Option<Confirmed> {
         let step = Self::step_of(offer, answer, now)?;
-        Some(Confirmed { secret: Secret::new(offer.expose().to_vec()), step: Some(step), detail: None })
+        let secret = Secret::new(offer.expose().to_vec());
+        Some(Confirmed { secret, step: Some(step), answered: true, detail: None })
     }
 
     fn judge(&self, secret: &Secret, _: Option<&Secret>, answer: &str, now: Timestamp) -> Option<Right> {

@@ -255,6 +255,7 @@ fn factor_zh(kind: &str) -> String {
     match FactorKind::parse(kind) {
         Some(FactorKind::Totp) => "动态验证码应用 (TOTP)".to_owned(),
         Some(FactorKind::Mailbox) => "备用邮箱".to_owned(),
+        Some(FactorKind::Passkey) => "通行密钥或安全密钥".to_owned(),
         None => quoted(kind),
     }
 }
@@ -263,6 +264,7 @@ fn factor_en(kind: &str) -> String {
     match FactorKind::parse(kind) {
         Some(FactorKind::Totp) => "authenticator app (TOTP)".to_owned(),
         Some(FactorKind::Mailbox) => "backup mailbox".to_owned(),
+        Some(FactorKind::Passkey) => "passkey or security key".to_owned(),
         None => quoted(kind),
     }
 }

@@ -10,7 +10,7 @@ use super::sign_in::Answer;
 use super::{Broken, Fresh, Portal, doer};
 use crate::audit::event::Outcome;
 use crate::base::{Secret, Token, given_name};
-use crate::config::{FactorKind, TotpParameters};
+use crate::config::{FactorKind, Policy, TotpParameters};
 use crate::factor::{FACTORS_MAX, FactorError, TotpEnrolment};
 use crate::notify::Notice;
 
@@ -156,7 +156,16 @@ impl Portal {
                 self.give_right_back(right).await;
                 return Err(match error {
                     FactorError::LimitReached => Refused::LimitReached,
-                    other => super::broken(&other).into(),
+                    error @ (FactorError::Tampered(_)
+                    | FactorError::WrongCode
+                    | FactorError::WentBack
+                    | FactorError::NoCeremony
+                    | FactorError::NoAccount
+                    | FactorError::BadName(_)
+                    | FactorError::NotFound
+                    | FactorError::Store(_)
+                    | FactorError::Undone(_)
+                    | FactorError::Unrecorded(_)) => super::broken(&error).into(),
                 });
             }
         }
@@ -176,7 +185,7 @@ impl Portal {
         };
         let now = self.on.clock.now();
         let bound = visit.bound_factors.saturating_add(1);
-        let token = self.renew(visit, Some(bound), |record| record.verified_at = Some(now)).await?;
+        let token = self.renew(visit, Some(bound), |record, _| record.verified_at = Some(now)).await?;
         Ok(Bound { token, recovery_codes })
     }
 
@@ -189,10 +198,23 @@ impl Portal {
         Ok(())
     }
 
+    /// Whether there are second factors of `kind` here.
+    pub(super) fn offers(&self, policy: &Policy, kind: FactorKind) -> bool {
+        self.is_possible(kind) && policy.factors.contains(&kind)
+    }
+
+    /// Whether anybody can be asked for a second factor of `kind` at this site.
+    pub(super) fn is_possible(&self, kind: FactorKind) -> bool {
+        match kind {
+            FactorKind::Totp | FactorKind::Mailbox => true,
+            FactorKind::Passkey => self.relying_party().is_some(),
+        }
+    }
+
     /// By what right one more of `kind` may be bound, from where this browser is.
     pub(super) async fn may_bind(&self, fresh: Fresh<'_>, kind: FactorKind) -> Result<Right, Refused> {
         let Fresh(visit) = fresh;
-        if !self.settings().policy(&visit.account).factors.contains(&kind) {
+        if !self.offers(self.settings().policy(&visit.account), kind) {
             return Err(Refused::NotOffered);
         }
         let right = self.right_to_bind(visit).await?;

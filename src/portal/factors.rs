@@ -43,7 +43,15 @@ impl Portal {
         renamed.map_err(|error| match error {
             FactorError::BadName(_) => Refused::BadName,
             FactorError::NotFound => Refused::NotFound,
-            other => super::broken(&other).into(),
+            error @ (FactorError::Tampered(_)
+            | FactorError::WrongCode
+            | FactorError::WentBack
+            | FactorError::NoCeremony
+            | FactorError::NoAccount
+            | FactorError::LimitReached
+            | FactorError::Store(_)
+            | FactorError::Undone(_)
+            | FactorError::Unrecorded(_)) => super::broken(&error).into(),
         })
     }
 
@@ -72,7 +80,7 @@ impl Portal {
         };
         self.tell(&visit.account, notice).await;
         let left = visit.bound_factors.saturating_sub(1);
-        let token = self.renew(visit, Some(left), |_| ()).await?;
+        let token = self.renew(visit, Some(left), |_, _| ()).await?;
         Ok(Unbinding { token, app_passwords_revoked: unbound.app_passwords })
     }
 

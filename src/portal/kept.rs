@@ -10,7 +10,7 @@ use crate::base::{Secret, aead};
 use crate::config::FactorKind;
 
 /// How long something that was asked may be answered.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(5 * 60);
+pub(super) const ANSWERED_WITHIN: Duration = Duration::from_secs(5 * 60);
 
 const OFFER: &str = "mailward 1 offer of a portal session";
 const CHALLENGE: &str = "mailward 1 challenge of a portal session";

@@ -91,7 +91,7 @@ impl Portal {
                 Requirement::Optional => None,
                 Requirement::Required { since, grace } => Some(since.plus(grace)),
             },
-            offered: policy.offered().collect(),
+            offered: policy.offered().filter(|kind| self.offers(policy, kind.0)).collect(),
             app_passwords_rest: self.app_passwords_rest(inside.0),
         })
     }

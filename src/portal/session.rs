@@ -77,6 +77,18 @@ pub struct Visit {
     now: Timestamp,
 }
 
+/// How a session begins.
+pub(super) struct Opening<'a> {
+    pub(super) account: &'a AccountRecord,
+    /// As whoever signs in has counted them.
+    pub(super) bound_factors: u32,
+    /// The mailbox password, where it was given.
+    pub(super) mailbox: Option<&'a SignedIn>,
+    /// When a second factor was answered for.
+    pub(super) verified_at: Option<Timestamp>,
+    pub(super) step: Step,
+}
+
 /// Somebody who has taken every step.
 #[derive(Clone, Copy)]
 pub struct Inside<'v>(pub(super) &'v Visit);
@@ -248,40 +260,37 @@ impl Portal {
         tag.is_ok_and(|tag| self.on.key.verify(Purpose::PortalForm, &[&visit.record.token], &tag))
     }
 
-    /// A new session of whoever signed in.
+    /// A new session.
     ///
     /// # Errors
     /// [`Broken`]
-    pub(super) async fn begin(
-        &self,
-        signed_in: &SignedIn,
-        from: &Browser,
-        step: Step,
-    ) -> Result<Token, Broken> {
-        let SignedIn { account, bound_factors, password, upstream, at } = signed_in;
+    pub(super) async fn begin(&self, opening: Opening<'_>, from: &Browser) -> Result<Token, Broken> {
+        let Opening { account, bound_factors, mailbox, verified_at, step } = opening;
         let now = self.on.clock.now();
         let token = Token::fresh();
-        let id = PortalSessionId(random::uuid(now));
         let mut record = PortalSessionRecord {
-            id,
+            id: PortalSessionId(random::uuid(now)),
             token: token.hash().to_vec(),
             account: account.id,
             step: step.as_str().to_owned(),
             began_at: now,
             seen_at: now,
             expires_at: now.plus(AT_MOST),
-            verified_at: None,
+            verified_at,
             address: from.address.to_string(),
             browser: from.name.clone(),
-            mailbox: Some(seal_mailbox(&token, id, password)),
-            mailbox_upstream: Some(upstream.clone()),
-            mailbox_at: Some(*at),
+            mailbox: None,
+            mailbox_upstream: None,
+            mailbox_at: None,
             mac: Vec::new(),
             offer: None,
             challenge: None,
         };
+        if let Some(signed_in) = mailbox {
+            hold(&mut record, &token, signed_in);
+        }
         self.sign(&mut record);
-        if !self.on.store.begin_portal_session(&record, *bound_factors).await? {
+        if !self.on.store.begin_portal_session(&record, bound_factors).await? {
             return Err(Broken);
         }
         // Whoever knows the password could begin one after the other. Who is in goes on before who is at the door.
@@ -305,7 +314,7 @@ impl Portal {
         &self,
         visit: &Visit,
         factors_changed: Option<u32>,
-        change: impl FnOnce(&mut PortalSessionRecord),
+        change: impl FnOnce(&mut PortalSessionRecord, &Token),
     ) -> Result<Token, Broken> {
         let token = Token::fresh();
         let mailbox = mailbox_password(visit);
@@ -317,7 +326,7 @@ impl Portal {
             challenge: None,
             ..visit.record.clone()
         };
-        change(&mut record);
+        change(&mut record, &token);
         self.sign(&mut record);
         let renewed = match factors_changed {
             Some(bound) => self.on.store.begin_portal_session(&record, bound).await?,
@@ -336,7 +345,7 @@ impl Portal {
         step: Step,
         verified_at: Option<Timestamp>,
     ) -> Result<Token, Broken> {
-        self.renew(visit, None, |record| {
+        self.renew(visit, None, |record, _| {
             record.step = step.as_str().to_owned();
             record.verified_at = verified_at.or(record.verified_at);
         })
@@ -369,6 +378,14 @@ fn mailbox_password(visit: &Visit) -> Option<Password> {
     let sealed = visit.record.mailbox.as_deref()?;
     let opened = aead::open(&visit.token.derive(MAILBOX), visit.record.id.0.as_bytes(), sealed)?;
     Password::new(opened.expose().to_vec()).ok()
+}
+
+/// Keeps a mailbox password in the session of whoever shows `token`, and who took it when.
+pub(super) fn hold(record: &mut PortalSessionRecord, token: &Token, signed_in: &SignedIn) {
+    let SignedIn { password, upstream, at, .. } = signed_in;
+    record.mailbox = Some(seal_mailbox(token, record.id, password));
+    record.mailbox_upstream = Some(upstream.clone());
+    record.mailbox_at = Some(*at);
 }
 
 fn seal_mailbox(token: &Token, id: PortalSessionId, password: &Password) -> Vec<u8> {

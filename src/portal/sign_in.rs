@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::session::{Step, Visit};
+use super::passkeys::WENT_BACK;
+use super::session::{Opening, Step, Visit};
 use super::{Broken, Portal, place};
 use crate::app_password::ProvenMailbox;
 use crate::audit::Event;
@@ -84,12 +85,38 @@ impl Portal {
         password: Password,
         device: Option<&Token>,
     ) -> Result<Entered, NoSignIn> {
+        let signed_in = self.judge_mailbox(from, login, password).await?;
+        self.seal_again(&signed_in, from).await;
+        let step = self.step_after_password(&signed_in, from, device).await;
+        let step = step.map_err(|Broken| NoSignIn::Unavailable)?;
+        let opening = Opening {
+            account: &signed_in.account,
+            bound_factors: signed_in.bound_factors,
+            mailbox: Some(&signed_in),
+            verified_at: None,
+            step,
+        };
+        let token = self.begin(opening, from).await.map_err(|Broken| NoSignIn::Unavailable)?;
+        if step == Step::In {
+            // Without a factor there is nothing new in it, and a trusted browser is known.
+            self.is_new_browser(&signed_in.account, from).await;
+        }
+        Ok(Entered { token, step })
+    }
+
+    /// Asks the gate about a name and a mailbox password; the answer comes no faster than the gate's to others.
+    pub(super) async fn judge_mailbox(
+        &self,
+        from: &Browser,
+        login: LoginName,
+        password: Password,
+    ) -> Result<Box<SignedIn>, NoSignIn> {
         let arrived = Instant::now();
-        let signed_in = match self.on.gate.sign_in(from, login, password, &self.on.mailboxes).await {
-            SignIn::In(signed_in) => signed_in,
+        match self.on.gate.sign_in(from, login, password, &self.on.mailboxes).await {
+            SignIn::In(signed_in) => Ok(signed_in),
             SignIn::Out(refused) => {
                 sleep_until(arrived + refused.not_before).await;
-                return Err(match refused.refusal {
+                Err(match refused.refusal {
                     Refusal::NotLetIn => NoSignIn::Wrong,
                     Refusal::TooManyFailures => NoSignIn::TooMany,
                     Refusal::Suspended => NoSignIn::Suspended,
@@ -100,22 +127,13 @@ impl Portal {
                     | Refusal::InUse
                     | Refusal::LoginDelay
                     | Refusal::Unavailable => NoSignIn::Unavailable,
-                });
+                })
             }
-        };
-        self.seal_again(&signed_in, from).await;
-        let step = self.step_after_password(&signed_in, from, device).await;
-        let step = step.map_err(|Broken| NoSignIn::Unavailable)?;
-        let token = self.begin(&signed_in, from, step).await.map_err(|Broken| NoSignIn::Unavailable)?;
-        if step == Step::In {
-            // Without a factor there is nothing new in it, and a trusted browser is known.
-            self.is_new_browser(&signed_in.account, from).await;
         }
-        Ok(Entered { token, step })
     }
 
     /// Every app password gets the mailbox password that is right now, so that clients go on after it was changed.
-    async fn seal_again(&self, signed_in: &SignedIn, from: &Browser) {
+    pub(super) async fn seal_again(&self, signed_in: &SignedIn, from: &Browser) {
         let SignedIn { account, password, upstream, at, .. } = signed_in;
         if !self.settings().seals(upstream) {
             return;
@@ -160,7 +178,7 @@ impl Portal {
     pub async fn questions(&self, visit: &Visit) -> Result<Vec<Answered>, Broken> {
         let factors = self.on.factors.list(visit.account.id).await?;
         let mut questions: Vec<Answered> = Vec::new();
-        for kind in FactorKind::ALL {
+        for kind in FactorKind::ALL.into_iter().filter(|kind| self.is_possible(*kind)) {
             let mut of_kind = factors.iter().filter(|factor| factor.kind == kind.as_str()).peekable();
             if of_kind.peek().is_some() {
                 let last = of_kind.filter_map(|factor| factor.last_used_at).max();
@@ -168,14 +186,15 @@ impl Portal {
             }
         }
         questions.sort_by_key(|answered| std::cmp::Reverse(answered.last));
-        if !questions.is_empty() && self.on.factors.recovery_codes_left(visit.account.id).await? > 0 {
+        if !factors.is_empty() && self.on.factors.recovery_codes_left(visit.account.id).await? > 0 {
             questions.push(Answered { question: Question::RecoveryCode, last: None });
         }
         Ok(questions)
     }
 
     /// Judges an answer for a second factor: on the way in, or of somebody inside who wants to change something. The one
-    /// place where codes are judged, under one limit.
+    /// place where codes are judged, under one limit; under the same, a passkey of somebody without a session is by
+    /// [`Portal::sign_in_with_passkey`].
     ///
     /// # Errors
     /// [`NoAnswer`], recorded.
@@ -192,11 +211,11 @@ impl Portal {
                 return Err(NoAnswer::TooMany { wait: too_many.wait });
             }
         };
-        match self.is_right(visit, question, answer).await {
-            Ok(true) => answering.right(),
-            Ok(false) => {
+        match self.why_wrong(visit, question, answer).await {
+            Ok(None) => answering.right(),
+            Ok(Some(why)) => {
                 drop(answering);
-                self.record(given, Outcome::Refused, "the code is wrong or was used before").await?;
+                self.record(given, Outcome::Refused, why).await?;
                 return Err(NoAnswer::Wrong);
             }
             Err(broken) => {
@@ -220,28 +239,48 @@ impl Portal {
         Ok(Entered { token, step })
     }
 
-    /// Whether an answer is right; then it is used up, and with it what was asked.
-    async fn is_right(&self, visit: &Visit, question: Question, answer: &str) -> Result<bool, Broken> {
+    /// Why an answer is wrong, if it is; if not, it is used up, and with it what was asked.
+    async fn why_wrong(
+        &self,
+        visit: &Visit,
+        question: Question,
+        answer: &str,
+    ) -> Result<Option<&'static str>, Broken> {
         let challenge = match question {
             Question::Factor(kind) => self.open_challenge(visit, kind),
             Question::RecoveryCode => None,
         };
+        let any_answer_takes_it = match question {
+            Question::Factor(FactorKind::Passkey) => true,
+            Question::Factor(FactorKind::Totp | FactorKind::Mailbox) | Question::RecoveryCode => false,
+        };
+        let wrong = Ok(Some("the code is wrong or was used before"));
+        if any_answer_takes_it && !self.take_challenge(visit).await? {
+            return Ok(Some("nothing was asked, or it was answered before"));
+        }
         let account = visit.account.id;
         if let Question::Factor(kind) = question
             && !self.on.factors.count_try(kind, challenge.as_ref()).await?
         {
-            return Ok(false);
+            return Ok(Some("no code was sent, or too many were wrong"));
         }
         match self.on.factors.verify_answer(account, question, challenge.as_ref(), answer).await {
-            Ok(()) if challenge.is_some() => self.take_challenge(visit).await,
-            Ok(()) => Ok(true),
-            Err(FactorError::WrongCode) => Ok(false),
+            Ok(()) if challenge.is_some() && !any_answer_takes_it => {
+                if self.take_challenge(visit).await? {
+                    Ok(None)
+                } else {
+                    wrong
+                }
+            }
+            Ok(()) => Ok(None),
+            Err(FactorError::WrongCode) => wrong,
+            Err(FactorError::WentBack) => Ok(Some(WENT_BACK)),
             Err(error) => Err(super::broken(&error)),
         }
     }
 
     /// Whether nobody signed in to the account with this browser before; from now on somebody did.
-    async fn is_new_browser(&self, account: &AccountRecord, from: &Browser) -> bool {
+    pub(super) async fn is_new_browser(&self, account: &AccountRecord, from: &Browser) -> bool {
         match self.on.notices.is_new_browser(account, from.address, from.name.as_deref()).await {
             Ok(new) => new,
             Err(error) => {

@@ -26,7 +26,7 @@ name_statements! {
     DELETE_APP_PASSWORDS = "DELETE FROM app_passwords WHERE account = $1";
     CLAIM_STEP = "UPDATE factors SET last_step = $2, last_used_at = $3 \
                   WHERE id = $1 AND (last_step < $2 OR last_step IS NULL) RETURNING id";
-    USED = "UPDATE factors SET last_used_at = $2 WHERE id = $1 RETURNING id";
+    USED = "UPDATE factors SET last_used_at = $2 WHERE id = $1 AND last_step IS NULL RETURNING id";
 }
 
 /// For the other files: how many factors an account has.
@@ -155,7 +155,7 @@ impl Store {
         })
     }
 
-    /// It was used, in a way that leaves no step behind; `false` where it is not bound any more.
+    /// It was used, in a way that leaves no step behind; `false` where it is not bound any more, or left steps behind before.
     ///
     /// # Errors
     /// [`StoreError`]

@@ -28,6 +28,7 @@ mod several;
 mod site;
 mod stale;
 mod trusted_devices;
+mod used_challenges;
 mod used_forms;
 
 use std::io;
@@ -105,6 +106,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         portal_sessions::STATEMENTS,
         profiles::STATEMENTS,
         trusted_devices::STATEMENTS,
+        used_challenges::STATEMENTS,
         recovery_codes::STATEMENTS,
         outbox::STATEMENTS,
         enrolment_links::STATEMENTS,

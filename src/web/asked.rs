@@ -70,6 +70,11 @@ impl Asked {
         Token::parse(self.cookies().read(&self.headers, Cookie::Link)?)
     }
 
+    /// What this browser was asked for a passkey, sealed.
+    pub(super) fn passkey(&self) -> Option<&str> {
+        self.cookies().read(&self.headers, Cookie::Passkey)
+    }
+
     /// The page that somebody wants to go on to.
     pub(super) fn onward(&self) -> Option<Place> {
         Place::named(self.query.text("to", 120))

@@ -1,4 +1,4 @@
-//! The stylesheet, the script and the icon: compiled in, kept by browsers for as long as they are the same.
+//! The stylesheet, the scripts and the icon: compiled in, kept by browsers for as long as they are the same.
 
 use sha2::{Digest as _, Sha256};
 use std::sync::LazyLock;
@@ -14,12 +14,17 @@ pub(super) struct Asset {
 }
 
 /// All of them.
-pub(super) const ALL: [Asset; 3] = [
+pub(super) const ALL: [Asset; 4] = [
     Asset { name: "style.css", kind: "text/css; charset=utf-8", content: include_bytes!("assets/style.css") },
     Asset {
         name: "pages.js",
         kind: "text/javascript; charset=utf-8",
         content: include_bytes!("assets/pages.js"),
+    },
+    Asset {
+        name: "passkey.js",
+        kind: "text/javascript; charset=utf-8",
+        content: include_bytes!("assets/passkey.js"),
     },
     Asset {
         name: "icon.svg",

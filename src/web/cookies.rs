@@ -1,4 +1,4 @@
-//! The cookies of the portal: the session, the trusted device, the language.
+//! The cookies of the portal: the session, the trusted device, the language, what a passkey is asked.
 //!
 //! What a browser shows is hostile. Names carry `__Host-` (RFC 6265bis section 4.1.3.2), so that no neighbouring host
 //! and no plain connection can plant one; where the portal is tried out on this machine without TLS, browsers would not
@@ -20,6 +20,8 @@ pub(super) enum Cookie {
     Language,
     /// An enrolment link, until it is used; ends with the browser.
     Link,
+    /// What a browser was asked that is to sign in with a passkey; sealed.
+    Passkey,
 }
 
 impl Cookie {
@@ -29,6 +31,7 @@ impl Cookie {
             Self::Device => "mailward-device",
             Self::Language => "mailward-language",
             Self::Link => "mailward-link",
+            Self::Passkey => "mailward-passkey",
         }
     }
 }

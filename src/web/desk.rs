@@ -243,6 +243,7 @@ fn is_open_before_binding(place: Place) -> bool {
         | Place::Verify => true,
         Place::Home
         | Place::SignIn
+        | Place::SignInPasskey
         | Place::SecondFactor
         | Place::Trust
         | Place::Factors

@@ -14,6 +14,8 @@ pub(super) enum Place {
     Home,
     /// Signing in.
     SignIn,
+    /// Signing in with nothing but a passkey.
+    SignInPasskey,
     /// The second step of signing in.
     SecondFactor,
     /// The third.
@@ -53,9 +55,10 @@ pub(super) enum Place {
 }
 
 /// Those that are always there.
-const FIXED: [Place; 15] = [
+const FIXED: [Place; 17] = [
     Place::Home,
     Place::SignIn,
+    Place::SignInPasskey,
     Place::SecondFactor,
     Place::Trust,
     Place::Verify,
@@ -63,6 +66,7 @@ const FIXED: [Place; 15] = [
     Place::FirstBinding,
     Place::Choose,
     Place::Bind(FactorKind::Totp),
+    Place::Bind(FactorKind::Passkey),
     Place::Bind(FactorKind::Mailbox),
     Place::AppPasswords,
     Place::NewAppPassword,
@@ -77,6 +81,7 @@ impl Place {
         Cow::Borrowed(match self {
             Self::Home => "/",
             Self::SignIn => "/sign-in",
+            Self::SignInPasskey => "/sign-in/passkey",
             Self::SecondFactor => "/second-factor",
             Self::Trust => "/trust",
             Self::Verify => "/verify",
@@ -84,6 +89,7 @@ impl Place {
             Self::FirstBinding => "/second-factors/first",
             Self::Choose => "/second-factors/new",
             Self::Bind(FactorKind::Totp) => "/second-factors/totp",
+            Self::Bind(FactorKind::Passkey) => "/second-factors/passkey",
             Self::Bind(FactorKind::Mailbox) => "/second-factors/mailbox",
             Self::AppPasswords => "/app-passwords",
             Self::NewAppPassword => "/app-passwords/new",

@@ -7,6 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fantoccini::elements::Element;
+use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
@@ -95,6 +96,45 @@ impl Browser {
         &self.at
     }
 
+    /// Gives it an authenticator in software, which verifies its owner and keeps passkeys (Web Authentication, section
+    /// 11.3); its name is returned.
+    pub(crate) async fn add_authenticator(&self) -> String {
+        let wanted = json!({
+            "protocol": "ctap2",
+            "transport": "internal",
+            "hasResidentKey": true,
+            "hasUserVerification": true,
+            "isUserVerified": true,
+            "isUserConsenting": true,
+        });
+        let name = self.extension("", wanted).await;
+        name.as_str().expect("the name of an authenticator").to_owned()
+    }
+
+    /// Whether somebody is there who confirms at the authenticator.
+    pub(crate) async fn let_authenticator(&self, authenticator: &str, confirm: bool) {
+        self.extension(&format!("/{authenticator}/uv"), json!({ "isUserVerified": confirm })).await;
+    }
+
+    async fn extension(&self, path: &str, body: serde_json::Value) -> serde_json::Value {
+        let command = Extension { path: path.to_owned(), body };
+        self.client.issue_cmd(command).await.expect("a command of the driver")
+    }
+
+    /// Presses what matches; nothing has to follow.
+    pub(crate) async fn click(&self, css: &str) {
+        self.find(css).await.click().await.expect("something to press");
+    }
+
+    /// Waits until what matches can be seen.
+    pub(crate) async fn until_shown(&self, css: &str) {
+        let until = Instant::now() + PATIENCE;
+        while !self.find(css).await.is_displayed().await.expect("an element") {
+            assert!(Instant::now() < until, "`{css}` stays hidden");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Where it is: the path within the portal.
     pub(crate) async fn path(&self) -> String {
         let url = self.client.current_url().await.expect("a URL");
@@ -179,6 +219,24 @@ impl Browser {
                 panic!("there is no `{css}` ({error}) on this page:\n{page}")
             }
         }
+    }
+}
+
+/// A command about authenticators.
+#[derive(Debug)]
+struct Extension {
+    path: String,
+    body: serde_json::Value,
+}
+
+impl WebDriverCompatibleCommand for Extension {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+        let session = session.unwrap_or_default();
+        base.join(&format!("session/{session}/webauthn/authenticator{}", self.path))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (hyper::Method, Option<String>) {
+        (hyper::Method::POST, Some(self.body.to_string()))
     }
 }
 

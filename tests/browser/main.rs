@@ -10,6 +10,7 @@
 
 mod driver;
 mod enforced;
+mod passkeys;
 mod story;
 mod world;
 

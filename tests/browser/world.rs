@@ -22,7 +22,8 @@ impl World {
     ) -> Self {
         let legacy = LegacyServer::start(LegacyOptions::default().fast_auth());
         let port = Port::choose();
-        let portal = format!("https://127.0.0.1:{}", port.number);
+        // Passkeys are for names, not for addresses.
+        let portal = format!("https://localhost:{}", port.number);
         let config = GateConfig::in_front_of(&legacy)
             .set(&["portal", "listen"], format!("127.0.0.1:{}", port.number))
             .set(&["portal", "public_url"], portal.clone());

@@ -221,6 +221,9 @@ fn a_second_factor_is_bound_and_unbound() {
     let whole = site.json(&["account", "show", "anna", "--json"]);
     assert_eq!((&whole["bound_factors"], &whole["factors"]), (&Value::from(1), &list));
 
+    site.run(&["factor", "unbind", "anna", "passkey", "--reason", "key lost"])
+        .failed(3, "error: anna@example.org has no such second factor");
+    site.run(&["factor", "unbind", "anna", "sms", "--reason", "x"]).failed(2, "error: invalid value 'sms'");
     site.run(&["app-password", "create", "anna", "--name", "Phone"]).succeeded();
     let unbound = site.json(&["factor", "unbind", "anna", "--reason", "phone lost", "--json"]);
     assert_eq!(

@@ -4,6 +4,7 @@ mod belongings;
 mod enrolment;
 mod mailbox;
 mod notices;
+mod passkeys;
 mod profiles;
 mod sessions;
 mod sign_in;

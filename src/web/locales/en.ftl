@@ -80,7 +80,7 @@ code-recovery-label = Recovery code
 code-recovery-hint = Capitals and blanks do not matter.
 code-button = Continue
 code-others = Use another way
-code-lost = Lost your phone and your recovery codes? Ask your administrator to unbind the second factor.
+code-lost = Lost your phone or key, and your recovery codes? Ask your administrator to unbind the second factor.
 code-wrong = This code is wrong or was used already. Wait for the next one and type it without delay; check that your phone's clock is right.
 code-recovery-wrong = This recovery code is wrong or was used already. Try another one.
 code-too-many = Too many wrong codes. Wait a few minutes, then try again.
@@ -180,7 +180,7 @@ way-mailbox = Code to the backup mailbox
 
 # Recovery codes
 recovery-name = Recovery codes
-recovery-lead = For the day on which your phone is lost. Each code works once instead of the app.
+recovery-lead = For the day on which your phone is lost. Each code works once instead of your second factor.
 recovery-left = { $count ->
     [0] No code left
     [one] 1 code left
@@ -192,7 +192,7 @@ recovery-title = Your recovery codes
 recovery-bound-lead = Two-step verification is on. Keep these codes for the day on which your phone is lost.
 recovery-new-lead = The codes that you had before do not work any more.
 recovery-once = These codes are shown only now. Save or print them before you go on, and do not keep them on your phone.
-recovery-use = Each code works once, instead of a code from the app.
+recovery-use = Each code works once, instead of your second factor.
 recovery-download = Download
 recovery-file = recovery-codes.txt
 recovery-file-text = Recovery codes for { $address } at { $site }. Each works once.
@@ -239,6 +239,41 @@ totp-step-code = Type the code that it shows
 totp-confirm = Confirm and turn on
 totp-wrong = This code does not match. Wait for the next one, and check that your phone sets its clock by itself.
 totp-expired = This took too long, so there is a new code to scan. Remove the one that you scanned before from the app.
+
+# Passkeys
+or = or
+sign-in-passkey = Sign in with a passkey
+passkey-name = Passkey or security key
+passkey-lead = Your fingerprint, face or PIN on this device, or a key that you plug in. Nothing to type.
+passkey-button = Use a passkey
+passkey-waiting = Follow what your browser shows.
+passkey-cancelled = Nothing was confirmed. Try again, and follow what your browser shows.
+passkey-known = This device or key is bound already.
+passkey-unable = This browser cannot use passkeys. Use another browser, or another way.
+passkey-no-script = Passkeys need JavaScript. Turn it on for this site, or use another way.
+passkey-expired = This took too long. Try again.
+passkey-wrong = This passkey could not be bound. Try again, or use another device or key.
+passkey-bind-title = Bind a passkey
+passkey-change-title = Replace the passkey
+passkey-bind-lead = Your browser asks for your fingerprint, face or PIN, or for a security key.
+passkey-replaces = The passkey that is bound now stays valid until the new one is there; then it is unbound.
+passkey-is-device = On a phone or computer, the passkey stays there or with your account at its maker.
+passkey-is-key = A security key works on every computer.
+passkey-is-alone = Where the passkey asks for fingerprint, face or PIN, it also signs you in without the mailbox password.
+passkey-name-hint = So that you recognise it later, when you have several.
+passkey-bind-button = Create the passkey
+passkey-entry-title = Sign in with a passkey
+passkey-entry-lead = Neither address nor password: choose your passkey, and confirm with fingerprint, face or PIN.
+passkey-entry-wrong = This passkey does not sign you in here. Sign in with mail address and password, or ask your administrator.
+passkey-entry-otherwise = Use mail address and password
+code-passkey-lead = Confirm with the passkey or security key that you bound to this mailbox.
+verify-passkey-lead = You are about to change something that protects your mailbox. Confirm with your passkey or security key.
+code-passkey-wrong = This passkey was not accepted. Try again, or use another way.
+way-passkey = Passkey or security key
+attempt-passkey = Signed in here with a passkey
+attempt-passkey-refused = Sign-in here with a passkey refused
+new-wrong-password = This is not your mailbox password. Check it and try again.
+new-password-hint = You signed in without it. It is needed once, to be sealed to your app passwords.
 
 # Unbinding
 unbind-title = Unbind “{ $name }”?
@@ -319,7 +354,7 @@ new-bad-name = This name cannot be used. Take 1 to 64 characters.
 new-no-protocol = Choose at least one protocol, or this password is good for nothing.
 new-too-many = You have as many app passwords as you may have. Delete one that you do not need, then try again.
 new-unavailable = The app password could not be made right now, and nothing was changed. Try again in a minute.
-new-needs-password = Your session does not hold your mailbox password any more. Sign out, sign in again, then make the app password.
+new-needs-password = Your session does not hold your mailbox password. Type it below.
 new-busy = Many app passwords are being made right now. Try again in a moment.
 protocol-imap = Receive with IMAP
 protocol-pop3 = Receive with POP3

@@ -82,6 +82,8 @@ pub(in crate::web) struct NewAppPasswordPage {
     pub(in crate::web) from: Shown,
     /// See [`SUGGESTIONS`].
     pub(in crate::web) suggestions: [&'static str; 5],
+    /// Whether the mailbox password is needed, too.
+    pub(in crate::web) asks_password: bool,
     /// Whether a limit was set before.
     pub(in crate::web) limited: bool,
     /// Which protocols.

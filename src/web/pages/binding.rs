@@ -14,6 +14,7 @@ pub(in crate::web) fn name(kind: FactorKind) -> &'static str {
     match kind {
         FactorKind::Totp => "totp-name",
         FactorKind::Mailbox => "mailbox-name",
+        FactorKind::Passkey => "passkey-name",
     }
 }
 
@@ -47,10 +48,33 @@ impl ChooseFactorPage {
             let lead = match kind {
                 FactorKind::Totp => "totp-lead",
                 FactorKind::Mailbox => "mailbox-lead",
+                FactorKind::Passkey => "passkey-lead",
             };
             let (path, recommended) = (Place::Bind(*kind).path(), *recommended);
             Choice { kind: *kind, name: name(*kind), lead, path, recommended }
         })
+    }
+}
+
+/// Binding or changing a passkey.
+#[derive(Template)]
+#[template(path = "bind_passkey.html")]
+pub(in crate::web) struct BindPasskeyPage {
+    /// The frame.
+    pub(in crate::web) page: Page,
+    /// Which of the bound ones this replaces.
+    pub(in crate::web) replaces: Option<String>,
+    /// For our script.
+    pub(in crate::web) options: String,
+    /// What stands in the field for its name.
+    pub(in crate::web) name: Shown,
+    /// Why it did not work.
+    pub(in crate::web) problem: Option<String>,
+}
+
+impl BindPasskeyPage {
+    fn heading(&self) -> &'static str {
+        if self.replaces.is_some() { "passkey-change-title" } else { "passkey-bind-title" }
     }
 }
 

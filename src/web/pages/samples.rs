@@ -12,7 +12,7 @@ use super::app_passwords::{
     NewAppPasswordPage, Row, SUGGESTIONS, TryAppPasswordPage,
 };
 use super::apple::ProfilePage;
-use super::binding::{self, BindTotpPage, ChooseFactorPage};
+use super::binding::{self, BindPasskeyPage, BindTotpPage, ChooseFactorPage};
 use super::confirm::ConfirmPage;
 use super::error::{ErrorPage, Wrong};
 use super::factors::{
@@ -21,7 +21,7 @@ use super::factors::{
 use super::guides::{GUIDES, GuidePage, GuidesPage};
 use super::home::{Attempt, Browser, HomePage, Live};
 use super::settings::{Settings, SettingsRow};
-use super::sign_in::{AskedFor, CodePage, SignInPage, TrustPage};
+use super::sign_in::{AskedFor, CodePage, PasskeyEntryPage, SignInPage, TrustPage};
 use crate::base::Timestamp;
 use crate::config::FactorKind;
 use crate::factor::Question;
@@ -30,6 +30,11 @@ use crate::web::place::Place;
 use crate::web::shown::{Moment, Shown, Typed};
 use crate::web::words::Words;
 use crate::web::{assets, qr};
+
+const PASSKEY: Question = Question::Factor(FactorKind::Passkey);
+
+/// What a script is given, with what must not end the attribute that it stands in.
+const OPTIONS: &str = "{\"challenge\":\"x\",\"user\":\"\\\"><img src=x onerror=alert(1)>\"}";
 
 const TOTP: Question = Question::Factor(FactorKind::Totp);
 
@@ -127,7 +132,7 @@ fn factor(words: Words, kind: FactorKind, name: &str) -> Bound {
 }
 
 fn bound(words: Words) -> Vec<Bound> {
-    vec![factor(words, FactorKind::Totp, ""), factor(words, FactorKind::Totp, NASTY)]
+    vec![factor(words, FactorKind::Totp, ""), factor(words, FactorKind::Passkey, NASTY)]
 }
 
 fn home(words: Words, full: bool) -> HomePage {
@@ -212,8 +217,9 @@ fn code(
     problem: Option<&str>,
 ) -> CodePage {
     let problem = problem.map(|key| page.say(key));
+    let options = (ask == PASSKEY).then(|| OPTIONS.to_owned());
     let sent_to = None;
-    CodePage { page, asked_for, action: "/second-factor".to_owned(), ask, others, sent_to, problem }
+    CodePage { page, asked_for, action: "/second-factor".to_owned(), ask, options, others, sent_to, problem }
 }
 
 fn totp(words: Words, replaces: Option<String>, problem: Option<String>) -> BindTotpPage {
@@ -255,6 +261,7 @@ fn new_app_password(words: Words, problem: Option<&str>) -> NewAppPasswordPage {
         networks: Typed::new(if problem.is_some() { "192.0.2.0/33" } else { "" }),
         from: Shown::new("203.0.113.77"),
         suggestions: SUGGESTIONS,
+        asks_password: problem.is_some(),
         limited: problem.is_some(),
         protocols: vec![
             protocol("imap", "protocol-imap"),
@@ -291,17 +298,17 @@ fn all(words: Words) -> Vec<(String, String)> {
     let mut add = |name: &str, page: Box<dyn DynPage>| pages.push((name.to_owned(), page));
     let entering = |words| Page { address: Some(Shown::new("lin.xiaoyue@example.org")), ..page(words) };
     let tab = |tab, place| signed_in(words).at(Some(tab), Some(place));
-    let others = || vec![Question::RecoveryCode];
+    let others = || vec![PASSKEY, Question::RecoveryCode];
 
-    add(
-        "sign-in",
-        Box::new(SignInPage { page: page(words), to: None, login: Typed::default(), problem: None }),
-    );
-    let problem = Some(words.say("sign-in-wrong"));
-    add(
-        "sign-in-wrong",
-        Box::new(SignInPage { page: page(words), to: None, login: Typed::new(NASTY), problem }),
-    );
+    let sign_in = |login: &str, problem: Option<&str>| SignInPage {
+        page: page(words),
+        to: None,
+        login: Typed::new(login),
+        passkey: Some("/sign-in/passkey".to_owned()),
+        problem: problem.map(|key| words.say(key)),
+    };
+    add("sign-in", Box::new(sign_in("", None)));
+    add("sign-in-wrong", Box::new(sign_in(NASTY, Some("sign-in-wrong"))));
     add("code", Box::new(code(entering(words), AskedFor::Entering, TOTP, others(), None)));
     add(
         "code-wrong",
@@ -311,6 +318,18 @@ fn all(words: Words) -> Vec<(String, String)> {
         "code-recovery",
         Box::new(code(entering(words), AskedFor::Entering, Question::RecoveryCode, vec![TOTP], None)),
     );
+    add("code-passkey", Box::new(code(entering(words), AskedFor::Entering, PASSKEY, vec![TOTP], None)));
+    let wrong = Some("code-passkey-wrong");
+    add("verify-passkey", Box::new(code(signed_in(words), AskedFor::Changing, PASSKEY, vec![], wrong)));
+    let entry = |problem: Option<&str>| PasskeyEntryPage {
+        page: page(words),
+        action: "/sign-in/passkey".to_owned(),
+        otherwise: "/sign-in".to_owned(),
+        options: OPTIONS.to_owned(),
+        problem: problem.map(|key| words.say(key)),
+    };
+    add("passkey-entry", Box::new(entry(None)));
+    add("passkey-entry-wrong", Box::new(entry(Some("passkey-entry-wrong"))));
     add("verify", Box::new(code(signed_in(words), AskedFor::Changing, TOTP, others(), None)));
     add(
         "trust",
@@ -337,7 +356,7 @@ fn all(words: Words) -> Vec<(String, String)> {
         problem: problem.map(|key| words.say(key)),
     };
     add("choose", Box::new(choose(None)));
-    add("choose-too-many", Box::new(choose(Some("factor-too-many"))));
+    add("choose-full", Box::new(choose(Some("factor-too-many"))));
     let rename = |problem: Option<&str>| RenameFactorPage {
         page: tab(Tab::Factors, Place::Factors),
         factor: factor(words, FactorKind::Totp, NASTY),
@@ -354,6 +373,15 @@ fn all(words: Words) -> Vec<(String, String)> {
     for (name, page) in mailbox::all(words) {
         add(name, page);
     }
+    let passkey = |replaces: Option<String>, problem: Option<&str>| BindPasskeyPage {
+        page: tab(Tab::Factors, Place::Bind(FactorKind::Passkey)),
+        replaces,
+        options: OPTIONS.to_owned(),
+        name: Shown::new(NASTY),
+        problem: problem.map(|key| words.say(key)),
+    };
+    add("passkey", Box::new(passkey(None, None)));
+    add("passkey-change", Box::new(passkey(Some("0193a1c1".to_owned()), Some("passkey-wrong"))));
     add("totp", Box::new(totp(words, None, None)));
     add("totp-change", Box::new(totp(words, Some("0193a1c1".to_owned()), Some(words.say("totp-wrong")))));
     let codes: Vec<_> = (0..10).map(|n| format!("k{n}mp7 x{n}q9w")).collect();
@@ -459,7 +487,7 @@ fn every_form_of_somebody_who_is_signed_in_carries_their_token() {
         for form in html.split("<form ").skip(1) {
             let form = form.split("</form>").next().unwrap();
             let without = form.contains("action=\"/language\"")
-                || form.contains("action=\"/sign-in\"")
+                || form.contains("action=\"/sign-in")
                 // Nobody is signed in on a device that is being set up.
                 || form.starts_with("method=\"post\" class=\"stack once\"");
             assert!(without || form.contains("name=\"form\" value=\"token-of-the-form\""), "{name}: {form}");

@@ -17,6 +17,24 @@ pub(in crate::web) struct SignInPage {
     pub(in crate::web) to: Option<String>,
     /// What was typed before; never the password.
     pub(in crate::web) login: Typed,
+    /// Where to go with a passkey, if there are any.
+    pub(in crate::web) passkey: Option<String>,
+    /// Why it did not work.
+    pub(in crate::web) problem: Option<String>,
+}
+
+/// Signing in with nothing but a passkey.
+#[derive(Template)]
+#[template(path = "passkey_entry.html")]
+pub(in crate::web) struct PasskeyEntryPage {
+    /// The frame.
+    pub(in crate::web) page: Page,
+    /// Where the form goes.
+    pub(in crate::web) action: String,
+    /// Where to go without one.
+    pub(in crate::web) otherwise: String,
+    /// For our script.
+    pub(in crate::web) options: String,
     /// Why it did not work.
     pub(in crate::web) problem: Option<String>,
 }
@@ -42,6 +60,8 @@ pub(in crate::web) struct CodePage {
     pub(in crate::web) action: String,
     /// What is asked.
     pub(in crate::web) ask: Question,
+    /// What our script needs, where a passkey is asked.
+    pub(in crate::web) options: Option<String>,
     /// What else could be.
     pub(in crate::web) others: Vec<Question>,
     /// To which backup mailbox a code was sent, masked.
@@ -62,6 +82,7 @@ impl CodePage {
             let name = match question {
                 Question::Factor(FactorKind::Totp) => "way-totp",
                 Question::Factor(FactorKind::Mailbox) => "way-mailbox",
+                Question::Factor(FactorKind::Passkey) => "way-passkey",
                 Question::RecoveryCode => "way-recovery",
             };
             Way { question: *question, name }
@@ -84,9 +105,20 @@ impl CodePage {
         match (self.ask, self.asked_for) {
             (Question::Factor(FactorKind::Totp), AskedFor::Entering) => "code-totp-lead",
             (Question::Factor(FactorKind::Totp), AskedFor::Changing) => "verify-lead",
+            (Question::Factor(FactorKind::Passkey), AskedFor::Entering) => "code-passkey-lead",
+            (Question::Factor(FactorKind::Passkey), AskedFor::Changing) => "verify-passkey-lead",
             (Question::Factor(FactorKind::Mailbox), _) if self.sent_to.is_some() => "code-mailbox-sent-lead",
             (Question::Factor(FactorKind::Mailbox), _) => "code-mailbox-lead",
             (Question::RecoveryCode, _) => "code-recovery-lead",
+        }
+    }
+
+    fn button(&self) -> &'static str {
+        match self.ask {
+            Question::Factor(FactorKind::Totp | FactorKind::Mailbox) | Question::RecoveryCode => {
+                "code-button"
+            }
+            Question::Factor(FactorKind::Passkey) => "passkey-button",
         }
     }
 }

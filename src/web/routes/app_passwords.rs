@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::response::IntoResponse;
 
 use super::parsed;
 use crate::app_password::Scope;
 use crate::base::{AppPasswordId, NetworkList, Protocol, ProtocolSet, Timestamp, Token};
-use crate::portal::{Enrolment, NewAppPassword, NoAppPassword, Visit};
+use crate::portal::{Enrolment, Fresh, NewAppPassword, NoAppPassword, NoSignIn, Visit};
 use crate::store::AppPasswordRecord;
-use crate::web::answer::{Answer, Stop, html, shown};
+use crate::web::answer::{Answer, Stop, html, shown, with_cookies};
 use crate::web::asked::Asked;
 use crate::web::desk::{Desk, done, inside};
 use crate::web::forms::Form;
@@ -148,11 +149,11 @@ pub(super) async fn delete_all(State(desk): State<Arc<Desk>>, asked: Asked, form
 /// The form for a new one.
 pub(super) async fn form(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
     let visit = desk.inside(&asked, Place::NewAppPassword).await?;
-    desk.fresh(&asked, &visit, Place::NewAppPassword)?;
+    let fresh = desk.fresh(&asked, &visit, Place::NewAppPassword)?;
     closed_elsewhere(&desk, &asked, &visit).await?;
     let name = asked.query.text("name", NAME_MAX);
     let wanted = Wanted { name, protocols: Protocol::ALL.into(), days: None, networks: "" };
-    shown(&form_page(&desk, &asked, &visit, &wanted, FieldsWrong::default(), None))
+    shown(&form_page(&desk, &asked, fresh, &wanted, FieldsWrong::default(), None))
 }
 
 /// What somebody wants.
@@ -212,7 +213,7 @@ impl<'f> Wanted<'f> {
     }
 }
 
-/// Makes it, and shows it once.
+/// Makes it, and shows it once. Whoever has come in without the mailbox password gives it first.
 pub(super) async fn create(State(desk): State<Arc<Desk>>, asked: Asked, form: Form) -> Answer {
     let visit = desk.acting(&asked, &form, Place::NewAppPassword).await?;
     let fresh = desk.fresh(&asked, &visit, Place::NewAppPassword)?;
@@ -221,20 +222,53 @@ pub(super) async fn create(State(desk): State<Arc<Desk>>, asked: Asked, form: Fo
     if once.is_empty() {
         return Err(Stop::Wrong(Wrong::Request));
     }
-    let wrong = |wrong| {
-        html(StatusCode::UNPROCESSABLE_ENTITY, &form_page(&desk, &asked, &visit, &wanted, wrong, None))
+    if !desk.portal.needs_mailbox_password(fresh) {
+        return create_wanted(&desk, &asked, fresh, &wanted, once).await;
+    }
+    let given = match form.password("password") {
+        Some(password) => desk.portal.give_mailbox_password(fresh, password).await,
+        None => Err(NoSignIn::Wrong),
     };
+    let token = match given {
+        Ok(token) => token,
+        Err(refused) => {
+            let (status, said) = match refused {
+                NoSignIn::Wrong => (StatusCode::UNPROCESSABLE_ENTITY, "new-wrong-password"),
+                NoSignIn::TooMany => (StatusCode::TOO_MANY_REQUESTS, "sign-in-too-many"),
+                NoSignIn::Suspended => (StatusCode::FORBIDDEN, "sign-in-suspended"),
+                NoSignIn::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "sign-in-unavailable"),
+            };
+            let page = form_page(&desk, &asked, fresh, &wanted, FieldsWrong::default(), Some(said));
+            return html(status, &page);
+        }
+    };
+    let (visit, cookie) = desk.renewed(&asked, token).await?;
+    let fresh = desk.fresh(&asked, &visit, Place::NewAppPassword)?;
+    let answer = create_wanted(&desk, &asked, fresh, &wanted, once).await;
+    Ok(with_cookies(answer.unwrap_or_else(IntoResponse::into_response), [cookie]))
+}
+
+async fn create_wanted(
+    desk: &Desk,
+    asked: &Asked,
+    fresh: Fresh<'_>,
+    wanted: &Wanted<'_>,
+    once: &str,
+) -> Answer {
+    let visit = fresh.inside().visit();
+    let wrong =
+        |wrong| html(StatusCode::UNPROCESSABLE_ENTITY, &form_page(desk, asked, fresh, wanted, wrong, None));
     let again = |status, problem| {
-        html(status, &form_page(&desk, &asked, &visit, &wanted, FieldsWrong::default(), Some(problem)))
+        html(status, &form_page(desk, asked, fresh, wanted, FieldsWrong::default(), Some(problem)))
     };
     let scope = match wanted.scope(desk.clock.now(), asked.words) {
         Ok(scope) => scope,
         Err(fields) => return wrong(fields),
     };
     // A page that is loaded again sends its form again.
-    if !desk.portal.is_first_time(&visit, once).await? {
+    if !desk.portal.is_first_time(visit, once).await? {
         let list = if visit.must_bind() { Place::FirstBinding } else { Place::AppPasswords };
-        return Ok(done(&asked, list, "already-made"));
+        return Ok(done(asked, list, "already-made"));
     }
     let new = NewAppPassword { name: wanted.name, scope };
     let created = desk.portal.create_app_password(fresh, &new).await;
@@ -258,21 +292,21 @@ pub(super) async fn create(State(desk): State<Arc<Desk>>, asked: Asked, form: Fo
     let link = link.map(|link| asked.here.to_profile(&link));
     let printed = String::from_utf8_lossy(created.printed.expose());
     shown(&CreatedAppPasswordPage {
-        page: desk.page(&asked, &visit, Some(Tab::AppPasswords), None),
+        page: desk.page(asked, visit, Some(Tab::AppPasswords), None),
         id: created.id.to_string(),
         name: Shown::new(wanted.name),
         groups: printed.split(' ').map(str::to_owned).collect(),
         login: Shown::new(visit.address()),
         settings: desk.client_settings(),
         link: link.map(|url| DeviceLink { qr: qr::svg(&url), url }),
-        rests: desk.portal.app_passwords_rest(&visit),
+        rests: desk.portal.app_passwords_rest(visit),
     })
 }
 
 fn form_page(
     desk: &Desk,
     asked: &Asked,
-    visit: &Visit,
+    fresh: Fresh<'_>,
     wanted: &Wanted<'_>,
     wrong: FieldsWrong,
     problem: Option<&'static str>,
@@ -304,11 +338,12 @@ fn form_page(
         || wrong.is_limit()
         || protocols.iter().any(|protocol| !protocol.chosen);
     NewAppPasswordPage {
-        page: desk.page(asked, visit, Some(Tab::AppPasswords), Some(Place::NewAppPassword)),
+        page: desk.page(asked, fresh.inside().visit(), Some(Tab::AppPasswords), Some(Place::NewAppPassword)),
         once: Token::fresh().text().to_string(),
         name: Typed::new(wanted.name),
         networks: Typed::new(wanted.networks),
         from: Shown::new(&asked.browser.address.to_string()),
+        asks_password: desk.portal.needs_mailbox_password(fresh),
         suggestions: SUGGESTIONS,
         limited,
         protocols,

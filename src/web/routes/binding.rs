@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 
 use super::factors::{codes_page, find, text};
 use super::parsed;
-use super::verify::CODE_MAX;
+use super::verify::{ANSWER_MAX, CODE_MAX};
 use crate::base::FactorId;
 use crate::config::FactorKind;
 use crate::portal::{Bound, Fresh, NotSent, Refused, Visit};
@@ -17,11 +17,12 @@ use crate::web::cookies::Cookie;
 use crate::web::desk::{Desk, done, inside};
 use crate::web::forms::Form;
 use crate::web::page::Tab;
-use crate::web::pages::binding::{BindMailboxPage, BindTotpPage, ChooseFactorPage};
+use crate::web::pages::binding::{BindMailboxPage, BindPasskeyPage, BindTotpPage, ChooseFactorPage};
 use crate::web::pages::error::Wrong;
 use crate::web::place::Place;
 use crate::web::qr;
 use crate::web::shown::{Shown, Typed};
+use crate::web::user_agent;
 
 /// More than any address may have.
 const ADDRESS_MAX: usize = 1024;
@@ -58,6 +59,16 @@ pub(super) async fn offer_totp(State(desk): State<Arc<Desk>>, asked: Asked) -> A
 /// Binds it.
 pub(super) async fn bind_totp(State(desk): State<Arc<Desk>>, asked: Asked, form: Form) -> Answer {
     bind(&desk, &asked, &form, FactorKind::Totp).await
+}
+
+/// Offers a passkey.
+pub(super) async fn offer_passkey(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
+    offer(&desk, &asked, FactorKind::Passkey).await
+}
+
+/// Binds it.
+pub(super) async fn bind_passkey(State(desk): State<Arc<Desk>>, asked: Asked, form: Form) -> Answer {
+    bind(&desk, &asked, &form, FactorKind::Passkey).await
 }
 
 /// Asks for a backup mailbox, or for the code that was sent there.
@@ -136,6 +147,7 @@ fn asks_for_code(kind: FactorKind, form: &Form) -> bool {
 async fn confirm(desk: &Desk, fresh: Fresh<'_>, kind: FactorKind, form: &Form) -> Result<Bound, Refused> {
     let answer = match kind {
         FactorKind::Totp | FactorKind::Mailbox => form.text("code", CODE_MAX),
+        FactorKind::Passkey => form.text("answer", ANSWER_MAX),
     };
     desk.portal.bind(fresh, kind, form.text("name", NAME_MAX), answer).await
 }
@@ -219,6 +231,16 @@ async fn offer_page(
             let qr = qr::svg(&uri);
             html(status, &BindTotpPage { page, replaces, qr, key_groups, uri, digits, seconds, problem })
         }
+        FactorKind::Passkey => {
+            let options = match desk.portal.offer_passkey(fresh, replaces).await {
+                Ok(options) => options,
+                Err(refused) => return cannot_offer(desk, asked, visit, refused).await,
+            };
+            // Where it is made says most about where it will be.
+            let name = user_agent::named(asked.browser.name.as_deref(), asked.words);
+            let replaces = replaces.map(|id| id.to_string());
+            html(status, &BindPasskeyPage { page, replaces, options, name, problem })
+        }
     }
 }
 
@@ -251,6 +273,7 @@ async fn offer_again(
     let (wrong, expired) = match what.0 {
         FactorKind::Totp => ("totp-wrong", "totp-expired"),
         FactorKind::Mailbox => ("mailbox-wrong", "mailbox-expired"),
+        FactorKind::Passkey => ("passkey-wrong", "passkey-expired"),
     };
     let told = match refused {
         Refused::WrongCode => (StatusCode::UNPROCESSABLE_ENTITY, wrong),

@@ -8,7 +8,7 @@ use super::app_passwords::row;
 use super::factors::bound;
 use crate::audit::event::Outcome;
 use crate::base::Timestamp;
-use crate::portal::{self, Overview, Visit};
+use crate::portal::{self, Overview, PASSKEY_SIGN_IN, Visit};
 use crate::web::answer::{Answer, shown};
 use crate::web::asked::Asked;
 use crate::web::desk::{Desk, inside};
@@ -148,6 +148,12 @@ impl Seen {
             (portal::Way::Portal, Outcome::Refused) => words.say("attempt-portal-refused"),
             (portal::Way::Portal, Outcome::Limited) => words.say("attempt-portal-limited"),
             (portal::Way::Portal, Outcome::Unavailable) => words.say("attempt-portal-unavailable"),
+            (portal::Way::SecondFactor(kind), Outcome::Admitted) if kind == PASSKEY_SIGN_IN => {
+                words.say("attempt-passkey")
+            }
+            (portal::Way::SecondFactor(kind), Outcome::Refused) if kind == PASSKEY_SIGN_IN => {
+                words.say("attempt-passkey-refused")
+            }
             (portal::Way::SecondFactor(_), Outcome::Admitted) => words.say("attempt-code"),
             (portal::Way::SecondFactor(_), Outcome::Refused) => words.say("attempt-code-refused"),
             (portal::Way::SecondFactor(_), Outcome::Limited) => words.say("attempt-code-limited"),

@@ -11,6 +11,7 @@ mod factors;
 mod guides;
 mod home;
 mod own_files;
+mod passkey;
 mod sign_in;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ pub(super) fn all() -> Router<Arc<Desk>> {
     Router::new()
         .route("/", get(home::show))
         .route("/sign-in", get(sign_in::show).post(sign_in::take))
+        .route("/sign-in/passkey", get(passkey::ask).post(passkey::take))
         .route("/second-factor", get(sign_in::ask_factor).post(sign_in::take_factor))
         .route("/trust", get(sign_in::ask_trust).post(sign_in::take_trust))
         .route("/sign-out", post(sign_in::leave))
@@ -40,6 +42,7 @@ pub(super) fn all() -> Router<Arc<Desk>> {
         .route("/enrol/{link}", get(enrol::follow))
         .route("/second-factors/totp", get(binding::offer_totp).post(binding::bind_totp))
         .route("/second-factors/mailbox", get(binding::offer_mailbox).post(binding::bind_mailbox))
+        .route("/second-factors/passkey", get(binding::offer_passkey).post(binding::bind_passkey))
         .route("/second-factors/recovery", post(factors::renew_codes))
         .route("/second-factors/{id}/rename", get(factors::ask_name).post(factors::rename))
         .route("/second-factors/{id}/change", get(binding::offer_change).post(binding::change))

@@ -37,7 +37,8 @@ pub(super) async fn show(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer 
     if visit.is_none() && asked.session().is_some() {
         page.done = page.done.or_else(|| Some(asked.words.say("sign-in-ended")));
     }
-    shown(&SignInPage { page, to: onward(&asked, None), login: Typed::default(), problem: None })
+    let passkey = with_passkey(&desk, &asked, asked.onward());
+    shown(&SignInPage { page, to: onward(&asked, None), login: Typed::default(), passkey, problem: None })
 }
 
 /// Judges it.
@@ -70,8 +71,13 @@ pub(super) async fn take(State(desk): State<Arc<Desk>>, asked: Asked, form: Form
         NoSignIn::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "sign-in-unavailable"),
     };
     let (page, problem) = (page(&asked), Some(asked.words.say(said)));
+    let passkey = with_passkey(&desk, &asked, onward_to.or_else(|| asked.onward()));
     let to = onward(&asked, onward_to);
-    html(status, &SignInPage { page, to, login: Typed::new(typed), problem })
+    html(status, &SignInPage { page, to, login: Typed::new(typed), passkey, problem })
+}
+
+fn with_passkey(desk: &Desk, asked: &Asked, onward: Option<Place>) -> Option<String> {
+    desk.portal.offers_passkeys().then(|| asked.here.to_and_on(Place::SignInPasskey, onward))
 }
 
 fn page(asked: &Asked) -> Page {

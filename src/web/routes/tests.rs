@@ -6,4 +6,5 @@ mod enrolment;
 mod harness;
 mod law;
 mod mailbox;
+mod passkeys;
 mod ways;

@@ -20,6 +20,9 @@ use crate::web::shown::Shown;
 /// Longer than any code, blanks included.
 pub(super) const CODE_MAX: usize = 64;
 
+/// Longer than what any authenticator says.
+pub(super) const ANSWER_MAX: usize = 16 * 1024;
+
 /// Asks for a fresh verification; whoever has given one goes on.
 pub(super) async fn ask(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
     let visit = desk.inside(&asked, Place::Verify).await?;
@@ -100,7 +103,13 @@ pub(super) async fn answer(
         // The page asks for what was answered last, unless it says otherwise.
         None => desk.portal.questions(visit).await?.first().ok_or(NoAnswer::Wrong)?.question,
     };
-    desk.portal.answer(visit, question, form.text("code", CODE_MAX)).await
+    let answer = match question {
+        Question::Factor(FactorKind::Totp | FactorKind::Mailbox) | Question::RecoveryCode => {
+            form.text("code", CODE_MAX)
+        }
+        Question::Factor(FactorKind::Passkey) => form.text("answer", ANSWER_MAX),
+    };
+    desk.portal.answer(visit, question, answer).await
 }
 
 /// The way that a form or an address names.
@@ -119,6 +128,9 @@ pub(super) fn problem(way: Option<Question>, refused: &NoAnswer) -> (StatusCode,
         }
         (NoAnswer::Wrong, Some(Question::Factor(FactorKind::Mailbox))) => {
             (StatusCode::UNPROCESSABLE_ENTITY, "code-mailbox-wrong")
+        }
+        (NoAnswer::Wrong, Some(Question::Factor(FactorKind::Passkey))) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "code-passkey-wrong")
         }
         (NoAnswer::TooMany { .. }, _) => (StatusCode::TOO_MANY_REQUESTS, "code-too-many"),
         (NoAnswer::Broken(_), _) => (StatusCode::SERVICE_UNAVAILABLE, "code-unavailable"),
@@ -140,6 +152,10 @@ pub(super) async fn page(
     // The last factor was unbound meanwhile, and the session with it.
     let ask = ask.ok_or(Stop::Wrong(Wrong::Unavailable))?;
     let place = place(asked_for);
+    let options = match ask {
+        Question::Factor(FactorKind::Passkey) => Some(desk.portal.ask_passkey(visit).await?),
+        Question::Factor(FactorKind::Totp | FactorKind::Mailbox) | Question::RecoveryCode => None,
+    };
     Ok(CodePage {
         page: desk.page(asked, visit, None, Some(place)),
         asked_for,
@@ -149,8 +165,9 @@ pub(super) async fn page(
             Question::Factor(FactorKind::Mailbox) => {
                 desk.portal.asked_mailbox(visit).map(|address| Shown::new(&address))
             }
-            Question::Factor(FactorKind::Totp) | Question::RecoveryCode => None,
+            Question::Factor(FactorKind::Totp | FactorKind::Passkey) | Question::RecoveryCode => None,
         },
+        options,
         others: ways.into_iter().filter(|other| *other != ask).collect(),
         problem: problem.map(|key| asked.words.say(key)),
     })

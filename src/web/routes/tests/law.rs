@@ -26,7 +26,10 @@ fn routes() -> Vec<(String, bool, bool)> {
 
 /// For everybody, signed in or not.
 fn is_public(path: &str) -> bool {
-    path == "/sign-in" || path == "/language" || path.starts_with("/guides") || path.starts_with("/assets/")
+    path.starts_with("/sign-in")
+        || path == "/language"
+        || path.starts_with("/guides")
+        || path.starts_with("/assets/")
 }
 
 /// For mail clients, and for devices that hold a link: no session is looked at there.

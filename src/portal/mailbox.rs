@@ -1,0 +1,38 @@
+//! The mailbox password of somebody who came in without it: asked for once, when something is sealed with it.
+
+use super::session::{Fresh, hold, mailbox};
+use super::sign_in::NoSignIn;
+use super::{Broken, Portal};
+use crate::base::{LoginName, Password, Token};
+
+impl Portal {
+    /// Whether an app password cannot be made before the mailbox password was given.
+    #[must_use]
+    pub fn needs_mailbox_password(&self, fresh: Fresh<'_>) -> bool {
+        let Fresh(visit) = fresh;
+        mailbox(visit).is_none() && self.settings().seals(&visit.account.upstream)
+    }
+
+    /// Judges the account's mailbox password, as at sign-in: by the same gate, under the same limits, recorded. If it is right,
+    /// every app password gets it, and this session holds it from now on, under the token that is returned.
+    ///
+    /// # Errors
+    /// [`NoSignIn`]
+    pub async fn give_mailbox_password(
+        &self,
+        fresh: Fresh<'_>,
+        password: Password,
+    ) -> Result<Token, NoSignIn> {
+        let Fresh(visit) = fresh;
+        let login = LoginName::from_bytes(visit.account.address.as_str().as_bytes());
+        let login = login.map_err(|_| NoSignIn::Unavailable)?;
+        let signed_in = self.judge_mailbox(&visit.from, login, password).await?;
+        if signed_in.account.id != visit.account.id {
+            // The address was given to another account meanwhile.
+            return Err(NoSignIn::Unavailable);
+        }
+        self.seal_again(&signed_in, &visit.from).await;
+        let renewed = self.renew(visit, None, |record, token| hold(record, token, &signed_in)).await;
+        renewed.map_err(|Broken| NoSignIn::Unavailable)
+    }
+}
