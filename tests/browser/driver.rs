@@ -121,11 +121,6 @@ impl Browser {
         self.client.issue_cmd(command).await.expect("a command of the driver")
     }
 
-    /// Presses what matches; nothing has to follow.
-    pub(crate) async fn click(&self, css: &str) {
-        self.find(css).await.click().await.expect("something to press");
-    }
-
     /// Waits until what matches can be seen.
     pub(crate) async fn until_shown(&self, css: &str) {
         let until = Instant::now() + PATIENCE;
