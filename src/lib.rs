@@ -44,26 +44,26 @@
 // F0: what everything stands on
 pub mod base;
 // F1: pure protocol, stored rows, checked settings
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 pub mod config;
 pub mod protocol;
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 pub mod store;
 // F2: what there is to know
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 pub mod account;
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 pub mod app_password;
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 pub mod audit;
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 pub mod factor;
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 pub mod meters;
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 pub mod notify;
 // F3: who gets in
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 pub mod gate;
 // F4: what people do by themselves
 #[cfg(feature = "server")]

@@ -44,3 +44,8 @@ cargo_tool() {
     fi
     PATH=$place/bin:$PATH
 }
+
+# Whichever cargo-nextest there is will do; where there is none, this one is built.
+nextest() {
+    command -v cargo-nextest >/dev/null || cargo_tool cargo-nextest 0.9.143
+}

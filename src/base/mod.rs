@@ -4,55 +4,55 @@
 //! clock and the ambient generator are read, [`key`] and [`new_file`] keep files, and [`owner`] gives files to whom
 //! they are for.
 
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 pub mod aead;
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 pub mod clock;
 pub mod domain;
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 mod exhausted;
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 mod given_name;
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 pub mod id;
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 pub mod key;
 pub mod language;
 pub mod name;
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 pub mod network;
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 pub mod new_file;
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 pub mod owner;
 pub mod protocol;
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 pub mod random;
 pub mod secret;
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 pub mod symbols;
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 pub mod token;
 
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 pub use clock::{Clock, ManualClock, Monotonic, SystemClock, Timestamp};
 pub use domain::Domain;
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 pub use exhausted::is_exhausted;
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 pub use given_name::{BadName, GIVEN_NAME_MAX, given_name};
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 pub use id::{
     AccountId, AppPasswordId, DeviceId, FactorId, MailCodeId, NoticeId, PortalSessionId, SessionId,
     UpstreamName,
 };
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 pub use key::SiteKey;
 pub use language::Language;
 pub use name::{Address, InvalidName, LoginName};
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 pub use network::{ClientAddress, Network, NetworkList};
 pub use protocol::{Protocol, ProtocolSet};
 pub use secret::{InvalidPassword, Password, Secret};
-#[cfg(feature = "server")]
+#[cfg(feature = "gate")]
 pub use token::Token;
