@@ -13,6 +13,7 @@ pub mod qr;
 mod recovery;
 mod sealed;
 #[cfg(test)]
+#[cfg(feature = "server")]
 pub(crate) mod testing;
 mod totp;
 

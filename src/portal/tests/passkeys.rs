@@ -254,7 +254,7 @@ async fn passkeys_are_offered_where_the_site_has_a_name_and_its_policy_wants_the
         let visit = site.inside(ALICE).await;
         let fresh = visit.inside().unwrap().fresh().unwrap();
         assert_eq!(site.portal.offer_passkey(fresh, None).await.err(), Some(Refused::NotOffered));
-        assert_eq!(site.portal.overview(fresh.inside()).await.unwrap().offered, [(FactorKind::Totp, true)]);
+        assert_eq!(site.portal.overview(fresh.inside()).await.unwrap().offered, [(FactorKind::Totp, false)]);
         assert!(!site.portal.offers_passkeys());
     }
 }

@@ -1,6 +1,7 @@
 //! Every page with made-up content, in both languages. With `MAILWARD_PAGES=DIRECTORY` they are written there, to be
 //! looked at in a browser.
 
+mod app_passwords;
 mod mailbox;
 
 use std::path::Path;
@@ -66,36 +67,6 @@ fn page(words: Words) -> Page {
 
 fn signed_in(words: Words) -> Page {
     Page { address: Some(Shown::new("lin.xiaoyue@example.org")), whole: true, ..page(words) }
-}
-
-fn row(words: Words, name: &str, used: Option<(&str, &str)>) -> Row {
-    let used = match used {
-        None => words.say("app-password-unused"),
-        Some((from, client)) => {
-            let when = words.with("when-minutes", "count", 12_u32);
-            words.with_all("app-password-used-by", &[("when", &when), ("from", &from), ("client", &client)])
-        }
-    };
-    Row {
-        id: "0193a1c2".to_owned(),
-        name: Shown::new(name),
-        label: "h7kq".to_owned(),
-        used,
-        created: words.with("when-days", "count", 3_u32),
-        scope: words.say("scope-all"),
-        expires: words.say("expires-never"),
-        state: None,
-    }
-}
-
-fn rows(words: Words) -> Vec<Row> {
-    let mut expired = row(words, NASTY, None);
-    expired.state = Some(words.say("app-password-expired"));
-    vec![
-        row(words, "iPhone", Some(("203.0.113.77", "iPhone Mail 18.2"))),
-        row(words, "办公室的 Foxmail", Some(("2001:db8:4:1::2a", "Foxmail 7.2.25"))),
-        expired,
-    ]
 }
 
 fn settings() -> Settings {
@@ -166,7 +137,7 @@ fn home(words: Words, full: bool) -> HomePage {
         page,
         factors: bound(words),
         recovery_left: Some(3),
-        app_passwords: rows(words),
+        app_passwords: app_passwords::rows(words),
         live: vec![
             Live {
                 id: "s1".to_owned(),
@@ -242,54 +213,6 @@ fn first(page: Page, required: bool, closed: Option<&'static str>, clients: bool
     let clients =
         if clients { ["Foxmail 7.2.25", "iPhone Mail 18.2", NASTY].map(Client::new).into() } else { vec![] };
     FirstBindingPage { page, required, closed, rest: required, clients, made: 1 }
-}
-
-fn new_app_password(words: Words, problem: Option<&str>) -> NewAppPasswordPage {
-    let page = signed_in(words).at(Some(Tab::AppPasswords), Some(Place::NewAppPassword));
-    let protocol =
-        |value: &str, key: &str| Choice { value: value.to_owned(), name: words.say(key), chosen: true };
-    let mut expiries =
-        vec![Choice { value: String::new(), name: words.say("new-expires-never"), chosen: true }];
-    expiries.extend(EXPIRIES.map(|days| Choice {
-        value: days.to_string(),
-        name: words.with("new-expires-days", "count", days),
-        chosen: false,
-    }));
-    NewAppPasswordPage {
-        once: "once".to_owned(),
-        name: Typed::new(if problem.is_some() { NASTY } else { "" }),
-        networks: Typed::new(if problem.is_some() { "192.0.2.0/33" } else { "" }),
-        from: Shown::new("203.0.113.77"),
-        suggestions: SUGGESTIONS,
-        asks_password: problem.is_some(),
-        limited: problem.is_some(),
-        protocols: vec![
-            protocol("imap", "protocol-imap"),
-            protocol("pop3", "protocol-pop3"),
-            protocol("smtp", "protocol-smtp"),
-        ],
-        expiries,
-        wrong: FieldsWrong {
-            name: problem.map(|key| words.say(key)),
-            protocols: problem.map(|_| words.say("new-no-protocol")),
-            networks: problem.map(|_| words.with("new-bad-network", "network", "192.0.2.0/33".to_owned())),
-        },
-        problem: None,
-        page,
-    }
-}
-
-fn trying(words: Words, seen: bool, waits: bool) -> TryAppPasswordPage {
-    let when = words.with("when-minutes", "count", 1_u32);
-    let seen = seen.then(|| words.with_two("try-seen-lead", ("when", &when), ("from", &"203.0.113.77")));
-    TryAppPasswordPage {
-        page: signed_in(words).at(Some(Tab::AppPasswords), None),
-        id: "0193a1c2".to_owned(),
-        name: Shown::new("iPhone"),
-        seen,
-        looks: 1,
-        waits,
-    }
 }
 
 /// Every page, named.
@@ -403,12 +326,15 @@ fn all(words: Words) -> Vec<(String, String)> {
     };
     add("unbind", Box::new(unbind(false)));
     add("unbind-refused", Box::new(unbind(true)));
-    let mut list = AppPasswordsPage { page: tab(Tab::AppPasswords, Place::AppPasswords), rows: rows(words) };
+    let mut list = AppPasswordsPage {
+        page: tab(Tab::AppPasswords, Place::AppPasswords),
+        rows: app_passwords::rows(words),
+    };
     list.page.done = Some(words.say("done-deleted"));
     add("app-passwords", Box::new(list));
     let none = AppPasswordsPage { page: tab(Tab::AppPasswords, Place::AppPasswords), rows: vec![] };
     add("app-passwords-none", Box::new(none));
-    let one = row(words, "办公室的 Foxmail", Some(("2001:db8:4:1::2a", "Foxmail 7.2.25")));
+    let one = app_passwords::row(words, "办公室的 Foxmail", Some(("2001:db8:4:1::2a", "Foxmail 7.2.25")));
     let page_of_one = AppPasswordPage {
         page: signed_in(words).at(Some(Tab::AppPasswords), None),
         one,
@@ -416,8 +342,8 @@ fn all(words: Words) -> Vec<(String, String)> {
         problem: None,
     };
     add("app-password", Box::new(page_of_one));
-    add("new", Box::new(new_app_password(words, None)));
-    add("new-wrong", Box::new(new_app_password(words, Some("new-bad-name"))));
+    add("new", Box::new(app_passwords::new_app_password(words, None)));
+    add("new-wrong", Box::new(app_passwords::new_app_password(words, Some("new-bad-name"))));
     let created = CreatedAppPasswordPage {
         page: signed_in(words).at(Some(Tab::AppPasswords), None),
         id: "0193a1c2".to_owned(),
@@ -431,9 +357,9 @@ fn all(words: Words) -> Vec<(String, String)> {
     add("created", Box::new(created));
     add("apple", Box::new(ProfilePage { page: page(words).at(None, None), whose: Some(Shown::new(NASTY)) }));
     add("apple-gone", Box::new(ProfilePage { page: page(words).at(None, None), whose: None }));
-    add("try", Box::new(trying(words, false, true)));
-    add("try-seen", Box::new(trying(words, true, true)));
-    add("try-nothing", Box::new(trying(words, false, false)));
+    add("try", Box::new(app_passwords::trying(words, false, true)));
+    add("try-seen", Box::new(app_passwords::trying(words, true, true)));
+    add("try-nothing", Box::new(app_passwords::trying(words, false, false)));
     add("delete-all", Box::new(ConfirmPage::delete_all(tab(Tab::AppPasswords, Place::DeleteAll), 3)));
     add("lock", Box::new(ConfirmPage::lock(tab(Tab::Security, Place::Lock))));
     add("guides", Box::new(GuidesPage::new(tab(Tab::Guides, Place::Guides), settings())));

@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 
+use super::enrolment::once;
 use super::harness::{ALICE, BOB, Browser, MAILBOX, Seen, Site};
 use crate::factor::testing::SoftKey;
 
@@ -108,7 +109,9 @@ async fn a_passkey_alone_signs_in_and_the_mailbox_password_is_asked_for_once() {
 
     let form = browser.get("/app-passwords/new").await;
     assert!(form.text.contains("name=\"password\""));
-    let wanted = |password| [("name", "Foxmail"), ("protocol", "imap"), ("password", password)];
+    let once = once(&form);
+    let wanted =
+        |password| [("name", "Foxmail"), ("protocol", "imap"), ("password", password), ("once", &once)];
     let wrong = browser.post("/app-passwords/new", &wanted("guess"), &form.form_token()).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(
