@@ -868,7 +868,7 @@ async fn codes_by_mail_are_counted_when_they_are_sent_and_when_they_are_tried(da
     let store = Store::open(&database).await.unwrap();
     let (ada, bob) = (add(&store, "ada").await, add(&store, "bob").await);
     let id = |number: u128| MailCodeId(uuid::Uuid::from_u128(number));
-    let most = MailSends { since: at(10), account: 3, network: 4, all: 6 };
+    let most = MailSends { since: at(10), pair: 3, account: 3, network: 4, all: 6 };
     let sent = all_at_once(20, |number| {
         let store = store.clone();
         let id = id(number as u128);
@@ -888,6 +888,13 @@ async fn codes_by_mail_are_counted_when_they_are_sent_and_when_they_are_tried(da
         store.count_mail_code(id(201), cid, "five", at(13), later).await.unwrap(),
         "those before count no more"
     );
+
+    let few = MailSends { since: at(13), pair: 1, account: 2, network: 9, all: 9 };
+    let send = async |number, network: &str| {
+        store.count_mail_code(id(number), ada, network, at(14), few).await.unwrap()
+    };
+    assert!(send(300, "one").await && !send(301, "one").await, "one of hers in one network");
+    assert!(send(302, "two").await && !send(303, "three").await, "two of hers");
 
     let tried = all_at_once(50, |_| {
         let store = store.clone();

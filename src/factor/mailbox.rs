@@ -23,8 +23,10 @@ const GOOD_FOR: std::time::Duration = std::time::Duration::from_secs(5 * 60);
 /// How many answers one code may get.
 const TRIES: u32 = 5;
 
-/// How many are sent in an hour: for one account, to one network (/32, /64), and in all.
-const SENT_PER_ACCOUNT: u32 = 5;
+/// How many are sent in an hour: for one account in one network (/32, /64), so that whoever knows its mailbox password does
+/// not use up its owner's; for one account, to one network, and in all.
+const SENT_PER_PAIR: u32 = 5;
+const SENT_PER_ACCOUNT: u32 = 15;
 const SENT_PER_NETWORK: u32 = 30;
 const SENT_IN_ALL: u32 = 1_000;
 
@@ -120,6 +122,7 @@ impl Factors {
         let network = client.network().to_string();
         let sends = MailSends {
             since: long_before(now),
+            pair: SENT_PER_PAIR,
             account: SENT_PER_ACCOUNT,
             network: SENT_PER_NETWORK,
             all: SENT_IN_ALL,

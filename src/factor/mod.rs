@@ -202,15 +202,18 @@ impl Factors {
         answer: &str,
     ) -> Result<(), FactorError> {
         let now = self.clock.now();
-        let mut refusal = FactorError::WrongCode;
+        // A row that does not open makes no wrong answer free, as long as there is one that judges it.
+        let (mut refusal, mut unopened) = (None, None);
         for factor in self.store.factors(account).await? {
             if factor.kind != kind.as_str() {
                 continue;
             }
             let Some(secret) = sealed::open(&self.key, &factor) else {
-                refusal = FactorError::Tampered(factor.id);
+                tracing::error!(factor = %factor.id, "a second factor does not decrypt under this site's key");
+                unopened = Some(factor.id);
                 continue;
             };
+            refusal.get_or_insert(FactorError::WrongCode);
             let Some(right) = implementation(kind).judge(&secret, challenge, answer, now) else {
                 continue;
             };
@@ -221,12 +224,12 @@ impl Factors {
             if used {
                 return Ok(());
             }
-            refusal = match kind {
+            refusal = Some(match kind {
                 // Somebody typed it twice, or saw it typed.
                 FactorKind::Totp | FactorKind::Mailbox => FactorError::WrongCode,
                 FactorKind::Passkey => FactorError::WentBack,
-            };
+            });
         }
-        Err(refusal)
+        Err(refusal.or_else(|| unopened.map(FactorError::Tampered)).unwrap_or(FactorError::WrongCode))
     }
 }

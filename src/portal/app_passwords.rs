@@ -59,10 +59,10 @@ impl Portal {
         let settings = self.settings();
         let held = mailbox(visit);
         let upstream = match &held {
-            Some((_, upstream, _)) => upstream,
-            None => &visit.account.upstream,
+            Some((_, upstream, _)) => upstream.clone(),
+            None => self.upstream_of_account(&visit.account),
         };
-        let mailbox = match (&held, settings.seals(upstream)) {
+        let mailbox = match (&held, settings.seals(&upstream)) {
             (_, false) => None,
             (None, true) => return Err(NoAppPassword::NeedsMailboxPassword),
             (Some((password, upstream, at)), true) => Some(ProvenMailbox { password, upstream, at: *at }),

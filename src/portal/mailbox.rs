@@ -10,7 +10,7 @@ impl Portal {
     #[must_use]
     pub fn needs_mailbox_password(&self, fresh: Fresh<'_>) -> bool {
         let Fresh(visit) = fresh;
-        mailbox(visit).is_none() && self.settings().seals(&visit.account.upstream)
+        mailbox(visit).is_none() && self.settings().seals(&self.upstream_of_account(&visit.account))
     }
 
     /// Judges the account's mailbox password, as at sign-in: by the same gate, under the same limits, recorded. If it is right,

@@ -130,6 +130,12 @@ impl Portal {
         self.on.gate.upstream_of(domain)
     }
 
+    /// Where the account's mailbox is now; where it was made, if it leads nowhere any more.
+    fn upstream_of_account(&self, account: &AccountRecord) -> UpstreamName {
+        let by_domain = || self.upstream_of(&Domain::parse(account.address.domain()).ok()?);
+        account.bound_upstream.clone().or_else(by_domain).unwrap_or_else(|| account.upstream.clone())
+    }
+
     /// Something is being done that goes on when its browser is gone: the end of the process waits for it.
     pub fn finishing(&self) -> Finishing {
         self.on.gate.finishing()

@@ -17,7 +17,7 @@ use super::sign_in::Answer;
 use super::{Broken, Entered, Fresh, Portal, Refused, Visit, place};
 use crate::audit::event::Outcome;
 use crate::base::key::Purpose;
-use crate::base::{AccountId, FactorId, Secret, Timestamp, aead};
+use crate::base::{AccountId, Domain, FactorId, Secret, Timestamp, aead};
 use crate::config::FactorKind;
 use crate::factor::{Ceremony, FactorError, Question, RelyingParty, claimed_account};
 use crate::gate::Browser;
@@ -178,6 +178,14 @@ impl Portal {
     ) -> Result<Option<&'static str>, Broken> {
         if !self.on.store.use_challenge(&asked.hash, asked.until).await? {
             return Ok(Some("what was asked was answered before"));
+        }
+        // What is bound stays a second factor; coming in without the mailbox password is the site's to offer, and where a
+        // domain leads nowhere that password would not let in either.
+        if !self.offers(self.settings().policy(account), FactorKind::Passkey) {
+            return Ok(Some("its domain offers no passkeys"));
+        }
+        if Domain::parse(account.address.domain()).is_ok_and(|domain| self.upstream_of(&domain).is_none()) {
+            return Ok(Some("its domain is not served"));
         }
         let question = Question::Factor(FactorKind::Passkey);
         let account_id: AccountId = account.id;

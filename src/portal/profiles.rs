@@ -39,7 +39,7 @@ pub struct Profile {
 
 impl Portal {
     /// Lets the app password that was just made wait behind a link. `None` where no device could be set up with it: it has
-    /// to receive over IMAP and to send.
+    /// to receive over IMAP and to send, now and not only once a factor is bound.
     ///
     /// # Errors
     /// [`Broken`]; the app password is as good as without.
@@ -54,7 +54,7 @@ impl Portal {
         let can = |protocol| {
             settings.best_door(protocol, &upstream).is_some() && scope.protocols.contains(protocol)
         };
-        if !can(Protocol::Imap) || !can(Protocol::Smtp) {
+        if !can(Protocol::Imap) || !can(Protocol::Smtp) || self.app_passwords_rest(visit) {
             return Ok(None);
         }
         let (link, now) = (Token::fresh(), self.on.clock.now());
@@ -126,12 +126,6 @@ impl Portal {
             upstream: self.upstream_of_account(&standing.account),
             password,
         }))
-    }
-
-    /// Where the account's mailbox is now.
-    fn upstream_of_account(&self, account: &AccountRecord) -> UpstreamName {
-        let by_domain = || self.upstream_of(&Domain::parse(account.address.domain()).ok()?);
-        account.bound_upstream.clone().or_else(by_domain).unwrap_or_else(|| account.upstream.clone())
     }
 
     /// The link's part and the site's: whoever can write the database makes no profile either.

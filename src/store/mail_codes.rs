@@ -8,6 +8,7 @@ use crate::base::{AccountId, MailCodeId, Timestamp};
 
 name_statements! {
     INSERT = "INSERT INTO mail_codes (id, account, network, sent_at, tries) VALUES ($1, $2, $3, $4, 0)";
+    OF_PAIR = "SELECT COUNT(*) FROM mail_codes WHERE account = $1 AND network = $2 AND sent_at > $3";
     OF_ACCOUNT = "SELECT COUNT(*) FROM mail_codes WHERE account = $1 AND sent_at > $2";
     OF_NETWORK = "SELECT COUNT(*) FROM mail_codes WHERE network = $1 AND sent_at > $2";
     IN_ALL = "SELECT COUNT(*) FROM mail_codes WHERE sent_at > $1";
@@ -20,6 +21,8 @@ name_statements! {
 pub struct MailSends {
     /// Since when they are counted.
     pub since: Timestamp,
+    /// For one account, asked for in one network.
+    pub pair: u32,
     /// For one account.
     pub account: u32,
     /// To one network.
@@ -48,6 +51,12 @@ impl Store {
             if lock.await?.rows_affected() == 0 {
                 return Ok(false);
             }
+            let of_pair: i64 = sqlx::query_scalar(OF_PAIR)
+                .bind(account)
+                .bind(network)
+                .bind(most.since)
+                .fetch_one(&mut *connection)
+                .await?;
             let of_account: i64 = sqlx::query_scalar(OF_ACCOUNT)
                 .bind(account)
                 .bind(most.since)
@@ -59,7 +68,8 @@ impl Store {
                 .fetch_one(&mut *connection)
                 .await?;
             let in_all: i64 = sqlx::query_scalar(IN_ALL).bind(most.since).fetch_one(&mut *connection).await?;
-            let used_up = of_account >= i64::from(most.account)
+            let used_up = of_pair >= i64::from(most.pair)
+                || of_account >= i64::from(most.account)
                 || of_network >= i64::from(most.network)
                 || in_all >= i64::from(most.all);
             if used_up {

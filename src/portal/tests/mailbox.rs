@@ -154,7 +154,7 @@ async fn no_mailbox_behind_the_gate_is_a_backup_and_none_where_it_is_not_offered
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_gets_five_codes_an_hour_also_all_at_once_and_a_relay_that_is_away_is_told() {
+async fn a_network_gets_five_codes_an_hour_for_an_account_and_a_relay_that_is_away_is_told() {
     let site = Site::with(OFFERED, |_| ()).await;
     let visit = site.inside(ALICE).await;
     let fresh = visit.inside().unwrap().fresh().unwrap();
@@ -166,6 +166,15 @@ async fn an_account_gets_five_codes_an_hour_also_all_at_once_and_a_relay_that_is
     let visit = site.again(&visit).await;
     let again = site.portal.offer_mailbox(visit.inside().unwrap().fresh().unwrap(), BACKUP).await;
     assert_eq!(again, Err(NotSent::TooMany));
+    // Whoever has used them up has not used up those of the owner, who is elsewhere.
+    for host in [77, 78, 79] {
+        let token = Token::parse(&visit.token.text()).unwrap();
+        let elsewhere = site.portal.visit(token, browser(host)).await.unwrap().unwrap();
+        let fresh = elsewhere.inside().unwrap().fresh().unwrap();
+        let sends = join_all((0..6).map(|_| site.portal.offer_mailbox(fresh, BACKUP))).await;
+        let sent = sends.iter().filter(|sent| sent.is_ok()).count();
+        assert_eq!(sent, if host < 79 { 5 } else { 0 }, "fifteen in all");
+    }
     let bob = site.inside(BOB).await;
     let of_bob = bob.inside().unwrap().fresh().unwrap();
     site.portal.offer_mailbox(of_bob, BACKUP).await.unwrap();

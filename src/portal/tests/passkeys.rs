@@ -208,6 +208,37 @@ async fn whoever_is_suspended_unknown_or_unbound_hears_the_same() {
     assert_eq!(enter(&mut claiming).await, Some(NoPasskey::Wrong), "it is not Bob's");
     let mut nobodys = claiming.claiming(random::uuid(Timestamp::from_unix_seconds(1)));
     assert_eq!(enter(&mut nobodys).await, Some(NoPasskey::Wrong));
+
+    let mut config = site.config.clone();
+    config.policies.default.factors = vec![FactorKind::Totp];
+    site.portal.adopt(Settings::of(&config).unwrap());
+    assert_eq!(enter(&mut key).await, Some(NoPasskey::Wrong), "its domain offers none any more");
+}
+
+#[tokio::test]
+async fn the_mailbox_password_is_asked_for_where_the_mailbox_is_now() {
+    let other = r#"
+[[upstream]]
+name = "other"
+domains = ["other.example"]
+imap = { address = ["127.0.0.1:143"], tls = "none" }
+credential = "master"
+[upstream.master]
+user = "proxy"
+password_file = "DIR/master"
+style = "authzid"
+"#;
+    let site = Site::with(other, |_| ()).await;
+    let (visit, mut key, _) = site.bind_passkey(&site.inside(ALICE).await, 0).await;
+    for (bound, needed) in [(None, true), (Some(UpstreamName("other".to_owned())), false), (None, true)] {
+        site.store().set_bound_upstream(visit.account.id, bound.as_ref()).await.unwrap();
+        let asked = site.portal.ask_anybody().unwrap();
+        let answer = key.used(&asked.options);
+        let entered = site.portal.sign_in_with_passkey(&browser(1), &asked.kept, &answer).await.unwrap();
+        let visit = site.visit(entered.token).await.unwrap();
+        let fresh = visit.inside().unwrap().fresh().unwrap();
+        assert_eq!(site.portal.needs_mailbox_password(fresh), needed, "{bound:?}");
+    }
 }
 
 #[tokio::test]

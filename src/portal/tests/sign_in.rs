@@ -199,3 +199,27 @@ async fn nobody_is_asked_about_trust_before_the_second_factor() {
     assert_eq!(site.again(&visit).await.step(), Step::SecondFactor);
     assert!(site.records("device_trusted").await.is_empty());
 }
+
+#[tokio::test]
+async fn a_row_that_does_not_open_makes_no_wrong_code_free() {
+    let site = Site::open().await;
+    let (_, raw, _) = site.bind(&site.inside(ALICE).await).await;
+    let Store::Sqlite(pool) = site.store() else { unreachable!("these tests run on SQLite") };
+    let planted = "INSERT INTO factors (id, account, kind, name, secret, bound_at) \
+                   SELECT randomblob(16), account, kind, name, x'00', bound_at FROM factors";
+    sqlx::query(planted).execute(pool).await.unwrap();
+    let visit = site.visit(site.sign_in(ALICE, MAILBOX, None).await.unwrap().token).await.unwrap();
+    let mut wrong = 0;
+    loop {
+        match site.portal.answer(&visit, TOTP, "000000").await.err() {
+            Some(NoAnswer::Wrong) if wrong < 10 => wrong += 1,
+            Some(NoAnswer::TooMany { .. }) => break,
+            other => panic!("after {wrong}: {other:?}"),
+        }
+    }
+    assert_eq!(wrong, 10);
+    site.clock.advance(Duration::from_secs(3600));
+    let visit = site.visit(site.sign_in(ALICE, MAILBOX, None).await.unwrap().token).await.unwrap();
+    let entered = site.portal.answer(&visit, TOTP, &site.next_code(&raw)).await.unwrap();
+    assert_eq!(entered.step, Step::TrustDevice, "the one that opens is as good as ever");
+}

@@ -222,8 +222,14 @@ pub(super) async fn create(State(desk): State<Arc<Desk>>, asked: Asked, form: Fo
     if once.is_empty() {
         return Err(Stop::Wrong(Wrong::Request));
     }
+    // A page that is loaded again sends its form again, and a hasty finger sends it twice. Every page that says why nothing
+    // was made has another value.
+    if !desk.portal.is_first_time(&visit, once).await? {
+        let list = if visit.must_bind() { Place::FirstBinding } else { Place::AppPasswords };
+        return Ok(done(&asked, list, "already-made"));
+    }
     if !desk.portal.needs_mailbox_password(fresh) {
-        return create_wanted(&desk, &asked, fresh, &wanted, once).await;
+        return create_wanted(&desk, &asked, fresh, &wanted).await;
     }
     let given = match form.password("password") {
         Some(password) => desk.portal.give_mailbox_password(fresh, password).await,
@@ -244,17 +250,11 @@ pub(super) async fn create(State(desk): State<Arc<Desk>>, asked: Asked, form: Fo
     };
     let (visit, cookie) = desk.renewed(&asked, token).await?;
     let fresh = desk.fresh(&asked, &visit, Place::NewAppPassword)?;
-    let answer = create_wanted(&desk, &asked, fresh, &wanted, once).await;
+    let answer = create_wanted(&desk, &asked, fresh, &wanted).await;
     Ok(with_cookies(answer.unwrap_or_else(IntoResponse::into_response), [cookie]))
 }
 
-async fn create_wanted(
-    desk: &Desk,
-    asked: &Asked,
-    fresh: Fresh<'_>,
-    wanted: &Wanted<'_>,
-    once: &str,
-) -> Answer {
+async fn create_wanted(desk: &Desk, asked: &Asked, fresh: Fresh<'_>, wanted: &Wanted<'_>) -> Answer {
     let visit = fresh.inside().visit();
     let wrong =
         |wrong| html(StatusCode::UNPROCESSABLE_ENTITY, &form_page(desk, asked, fresh, wanted, wrong, None));
@@ -265,11 +265,6 @@ async fn create_wanted(
         Ok(scope) => scope,
         Err(fields) => return wrong(fields),
     };
-    // A page that is loaded again sends its form again.
-    if !desk.portal.is_first_time(visit, once).await? {
-        let list = if visit.must_bind() { Place::FirstBinding } else { Place::AppPasswords };
-        return Ok(done(asked, list, "already-made"));
-    }
     let new = NewAppPassword { name: wanted.name, scope };
     let created = desk.portal.create_app_password(fresh, &new).await;
     let created = match created {

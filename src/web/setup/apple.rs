@@ -59,7 +59,11 @@ pub(in crate::web) fn document(
 /// mailbox twice.
 fn identifier(host: &str, profile: &Profile) -> String {
     let labels: Vec<_> = host.rsplit('.').collect();
-    format!("{}.mailward.{}", labels.join("."), profile.account)
+    // Whoever knows what an account is called inside could answer for a passkey of it, wrongly.
+    let account =
+        Sha256::new().chain_update(b"mailward 1 apple account ").chain_update(profile.account.0.as_bytes());
+    let account: String = account.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("{}.mailward.{account}", labels.join("."))
 }
 
 /// Always the same UUID for one part of the profile of one app password.
@@ -212,7 +216,8 @@ mod tests {
 
     #[test]
     fn a_profile_has_the_keys_that_apple_publishes_and_the_doors_that_there_are() {
-        let [top, mail] = read(&text(&profile(1), 1));
+        let xml = text(&profile(1), 1);
+        let [top, mail] = read(&xml);
         let is = |key: &str, value: &str| assert_eq!(mail[key], value, "{key}");
         for side in ["Incoming", "Outgoing"] {
             is(&format!("{side}MailServerHostName"), "mail.example.org");
@@ -226,8 +231,13 @@ mod tests {
         is("EmailAccountType", "EmailTypeIMAP");
         is("EmailAddress", "r&d<x>@example.org");
         let account = Uuid::from_u128(7);
-        assert_eq!(top["PayloadIdentifier"], format!("org.example.mail.mailward.{account}"));
-        assert_eq!(mail["PayloadIdentifier"], format!("org.example.mail.mailward.{account}.mail"));
+        let identifier = top["PayloadIdentifier"].clone();
+        assert!(
+            identifier.starts_with("org.example.mail.mailward.") && identifier.len() == 42,
+            "{identifier}"
+        );
+        assert!(!xml.contains(&account.to_string()), "the account's own identifier stays inside");
+        assert_eq!(mail["PayloadIdentifier"], format!("{identifier}.mail"));
         assert_eq!(top["PayloadDisplayName"], "Mail for r&d<x>@example.org");
         assert_eq!(read(&text(&profile(1), 0))[0]["PayloadDisplayName"], "r&d<x>@example.org 的邮箱");
     }

@@ -40,7 +40,9 @@ impl Browser {
     fn make_app_password(&self) -> (String, String) {
         let form = self.ask("/app-passwords/new", &[]).success();
         let token = first(&form, r#"name="form" value="([^"]+)""#);
-        let fields = [("name", "iPhone"), ("protocol", "imap"), ("protocol", "smtp"), ("form", &*token)];
+        let once = first(&form, r#"name="once" value="([^"]+)""#);
+        let wanted = [("name", "iPhone"), ("protocol", "imap"), ("protocol", "smtp")];
+        let fields = [&wanted[..], &[("form", &*token), ("once", &*once)]].concat();
         let made = self.post("/app-passwords/new", &fields).success();
         let link = format!(r#"href="{}(/apple/profile/[A-Za-z0-9_-]{{43}})""#, regex::escape(&self.portal));
         (first(&made, r#"data-copy="([a-z2-9 ]{19})""#), first(&made, &link))
