@@ -11,9 +11,9 @@ use super::{Broken, Fresh, Portal};
 use crate::app_password::{Created, Scope};
 use crate::audit::Event;
 use crate::base::key::Purpose;
-use crate::base::{AccountId, AppPasswordId, Domain, Protocol, Secret, Token, UpstreamName, aead};
+use crate::base::{AccountId, AppPasswordId, Protocol, Secret, Token, UpstreamName, aead};
 use crate::gate::Browser;
-use crate::store::{AccountRecord, AccountState, ProfileRecord};
+use crate::store::{AccountState, ProfileRecord};
 
 /// How long it waits.
 pub const WAITS: Duration = Duration::from_secs(5 * 60);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::table::NOT_LET_IN;
+use crate::support::table::{BIND_FIRST, NOT_LET_IN};
 use crate::support::{Gate, GateConfig, LegacyOptions, LegacyServer, Mail, PROTOCOLS, eventually, log_in};
 
 fn world() -> (LegacyServer, Gate) {
@@ -115,6 +115,8 @@ fn a_bound_account_that_was_removed_comes_back_as_must_bind() {
     gate.cli(&["account", "add", bound]).success();
     NOT_LET_IN.check(Mail::Imap, &log_in(&gate, Mail::Imap, bound, password));
     let renewed = gate.app_password(bound, password, &[]);
+    BIND_FIRST.check(Mail::Imap, &log_in(&gate, Mail::Imap, bound, &renewed.password));
+    gate.bind_totp(bound);
     assert!(Mail::Imap.is_yes(&log_in(&gate, Mail::Imap, bound, &renewed.password)));
     NOT_LET_IN.check(Mail::Imap, &log_in(&gate, Mail::Imap, bound, &made.password));
 }

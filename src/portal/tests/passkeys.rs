@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::base::FactorId;
+use crate::config::{Master, MasterStyle, UpstreamCredential};
 use crate::factor::testing::SoftKey;
 use crate::store::AccountState;
 
@@ -203,16 +204,16 @@ async fn whoever_is_suspended_unknown_or_unbound_hears_the_same() {
     assert_eq!(record["reason"], "the account is suspended or removed");
     site.portal.on.store.set_account_state(account, AccountState::Active).await.unwrap();
     assert_eq!(enter(&mut key).await, None);
+    let mut config = site.config.clone();
+    config.policies.default.factors = vec![FactorKind::Totp];
+    site.portal.adopt(Settings::of(&config).unwrap());
+    assert_eq!(enter(&mut key).await, Some(NoPasskey::Wrong), "its domain offers none any more");
+    site.portal.adopt(Settings::of(&site.config).unwrap());
     let bob = site.inside(BOB).await;
     let mut claiming = key.claiming(bob.account.id.0);
     assert_eq!(enter(&mut claiming).await, Some(NoPasskey::Wrong), "it is not Bob's");
     let mut nobodys = claiming.claiming(random::uuid(Timestamp::from_unix_seconds(1)));
     assert_eq!(enter(&mut nobodys).await, Some(NoPasskey::Wrong));
-
-    let mut config = site.config.clone();
-    config.policies.default.factors = vec![FactorKind::Totp];
-    site.portal.adopt(Settings::of(&config).unwrap());
-    assert_eq!(enter(&mut key).await, Some(NoPasskey::Wrong), "its domain offers none any more");
 }
 
 #[tokio::test]
@@ -222,13 +223,13 @@ async fn the_mailbox_password_is_asked_for_where_the_mailbox_is_now() {
 name = "other"
 domains = ["other.example"]
 imap = { address = ["127.0.0.1:143"], tls = "none" }
-credential = "master"
-[upstream.master]
-user = "proxy"
-password_file = "DIR/master"
-style = "authzid"
 "#;
     let site = Site::with(other, |_| ()).await;
+    let mut config = site.config.clone();
+    let (user, password_file) = ("proxy".to_owned(), "/nowhere".into());
+    let master = Master { user, password_file, style: MasterStyle::Authzid };
+    config.upstreams[1].credential = UpstreamCredential::Master(master);
+    site.portal.adopt(Settings::of(&config).unwrap());
     let (visit, mut key, _) = site.bind_passkey(&site.inside(ALICE).await, 0).await;
     for (bound, needed) in [(None, true), (Some(UpstreamName("other".to_owned())), false), (None, true)] {
         site.store().set_bound_upstream(visit.account.id, bound.as_ref()).await.unwrap();

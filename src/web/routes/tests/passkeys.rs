@@ -109,16 +109,19 @@ async fn a_passkey_alone_signs_in_and_the_mailbox_password_is_asked_for_once() {
 
     let form = browser.get("/app-passwords/new").await;
     assert!(form.text.contains("name=\"password\""));
-    let once = once(&form);
     let wanted =
-        |password| [("name", "Foxmail"), ("protocol", "imap"), ("password", password), ("once", &once)];
-    let wrong = browser.post("/app-passwords/new", &wanted("guess"), &form.form_token()).await;
+        |password, once| [("name", "Foxmail"), ("protocol", "imap"), ("password", password), ("once", once)];
+    let first = once(&form);
+    let fields = wanted("guess", &*first);
+    let wrong = browser.post("/app-passwords/new", &fields, &form.form_token()).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(
         wrong.text.contains("This is not your mailbox password.") && wrong.text.contains("value=\"Foxmail\"")
     );
     assert!(!wrong.text.contains("guess"));
-    let made = browser.post("/app-passwords/new", &wanted(MAILBOX), &form.form_token()).await;
+    let again = once(&wrong);
+    let fields = wanted(MAILBOX, &*again);
+    let made = browser.post("/app-passwords/new", &fields, &wrong.form_token()).await;
     assert_eq!(made.status, StatusCode::OK, "{}", made.text);
     made.first(r#"data-copy="([a-z2-9 ]{19})""#);
     let form = browser.get("/app-passwords/new").await;
