@@ -16,8 +16,8 @@ use mailward::base::{
 use mailward::config::{Audit, Database, WhenFull};
 use mailward::store::{
     AccountRecord, AccountState, Added, AppPasswordRecord, AuditHead, AuditMark, AuditQuery, AuditRow,
-    EnrolmentLinkRecord, FactorInserted, FactorRecord, Inserted, Instead, LinkKept, LiveSession, MailSends,
-    NodeId, NoticeRecord, PortalSessionRecord, Posted, ProfileRecord, SentSeal, Store, StoreError,
+    EnrolmentLinkRecord, FactorInserted, FactorRecord, Inserted, Instead, KeptFor, LinkKept, LiveSession,
+    MailSends, NodeId, NoticeRecord, PortalSessionRecord, Posted, ProfileRecord, SentSeal, Store, StoreError,
     TrustedDeviceRecord, Use, statements,
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
@@ -95,7 +95,7 @@ contract! {
     of_many_who_use_a_recovery_code_one_does,
     recovery_codes_end_with_the_last_factor,
     a_portal_session_is_replaced_only_while_it_lives,
-    of_many_who_take_a_challenge_one_does,
+    of_many_who_take_what_a_portal_session_keeps_one_does,
     of_many_who_use_a_challenge_one_does,
     a_change_of_factors_ends_the_browsers_of_its_account_and_no_others,
     whoever_is_suspended_or_removed_is_signed_in_nowhere,
@@ -719,26 +719,47 @@ async fn of_many_who_use_a_challenge_one_does(database: Database) {
     assert!(!store.use_challenge(&[8; 32], at(301)).await.unwrap());
 }
 
-async fn of_many_who_take_a_challenge_one_does(database: Database) {
+async fn of_many_who_take_what_a_portal_session_keeps_one_does(database: Database) {
     let store = Store::open(&database).await.unwrap();
     let ada = add(&store, "ada").await;
     assert!(begin(&store, ada, 1).await);
     let token = portal_session(ada, 1).token;
-    assert!(!store.take_portal_challenge(&token, b"none").await.unwrap(), "nothing was asked");
-    assert!(store.set_portal_challenge(&token, b"first").await.unwrap());
-    assert!(store.set_portal_challenge(&token, b"second").await.unwrap());
-    assert!(!store.take_portal_challenge(&token, b"first").await.unwrap(), "another came in its place");
+    let id = store.portal_session(&token).await.unwrap().unwrap().id;
+    let place = KeptFor { purpose: "challenge", kind: "passkey" };
+    let others = [KeptFor { purpose: "offer", ..place }, KeptFor { kind: "totp", ..place }];
+    assert_eq!(store.kept_in_portal(id, place).await.unwrap(), None);
+    assert!(!store.take_from_portal(id, place, b"none").await.unwrap(), "nothing was asked");
+    for kept in [b"first", b"other"] {
+        assert!(store.keep_in_portal(&token, place, kept).await.unwrap());
+    }
+    for other in others {
+        assert!(store.keep_in_portal(&token, other, b"stays").await.unwrap());
+    }
+    assert_eq!(store.kept_in_portal(id, place).await.unwrap().as_deref(), Some(&b"other"[..]));
+    assert!(!store.take_from_portal(id, place, b"first").await.unwrap(), "another came in its place");
     let taken = all_at_once(50, |_| {
-        let (store, token) = (store.clone(), token.clone());
-        async move { store.take_portal_challenge(&token, b"second").await.unwrap() }
+        let store = store.clone();
+        async move { store.take_from_portal(id, place, b"other").await.unwrap() }
     })
     .await;
     assert_eq!(taken.into_iter().filter(|taken| *taken).count(), 1);
-    assert_eq!(store.portal_session(&token).await.unwrap().unwrap().challenge, None);
-    assert!(store.set_portal_challenge(&token, b"third").await.unwrap());
-    store.end_portal_session(&token).await.unwrap();
-    assert!(!store.take_portal_challenge(&token, b"third").await.unwrap(), "it ended with its session");
-    assert!(!store.set_portal_challenge(&token, b"fourth").await.unwrap());
+    assert_eq!(store.kept_in_portal(id, place).await.unwrap(), None);
+    for other in others {
+        assert_eq!(store.kept_in_portal(id, other).await.unwrap().as_deref(), Some(&b"stays"[..]));
+    }
+
+    // Under another token it is another session, though it has the same name in lists.
+    let next = PortalSessionRecord { id, token: vec![9; 32], ..portal_session(ada, 1) };
+    assert!(store.replace_portal_session(&token, &next).await.unwrap());
+    assert!(!store.keep_in_portal(&token, place, b"late").await.unwrap());
+    for place in others.into_iter().chain([place]) {
+        assert_eq!(store.kept_in_portal(id, place).await.unwrap(), None, "it ended with its session");
+        assert!(!store.take_from_portal(id, place, b"stays").await.unwrap());
+    }
+    assert!(store.keep_in_portal(&next.token, place, b"third").await.unwrap());
+    // What ends a session, as a new factor does, ends what it keeps.
+    store.insert_factor(&factor(ada, 1), MOST).await.unwrap();
+    assert!(!store.take_from_portal(id, place, b"third").await.unwrap());
 }
 
 /// A browser of the account, with this as its token.
@@ -758,8 +779,6 @@ fn portal_session(account: AccountId, token: u8) -> PortalSessionRecord {
         mailbox_upstream: Some(upstream()),
         mailbox_at: Some(at(1)),
         mac: vec![7; 32],
-        offer: None,
-        challenge: None,
     }
 }
 
@@ -938,17 +957,8 @@ async fn a_portal_session_is_replaced_only_while_it_lives(database: Database) {
     .await;
     assert_eq!(replaced.into_iter().filter(|replaced| *replaced).count(), 1);
     assert_eq!(store.portal_session(&first.token).await.unwrap(), None);
-    assert!(store.set_portal_offer(&next.token, Some(b"offer")).await.unwrap());
-    assert!(!store.set_portal_offer(&first.token, Some(b"offer")).await.unwrap());
-    let taken = all_at_once(8, |_| {
-        let (store, token) = (store.clone(), next.token.clone());
-        async move { store.take_portal_offer(&token).await.unwrap_or(false) }
-    })
-    .await;
-    assert_eq!(taken.into_iter().filter(|taken| *taken).count(), 1);
-    assert!(store.set_portal_offer(&next.token, Some(b"offer")).await.unwrap());
     store.portal_session_seen(&next.token, at(50)).await.unwrap();
-    let kept = PortalSessionRecord { seen_at: at(50), offer: Some(b"offer".to_vec()), ..next.clone() };
+    let kept = PortalSessionRecord { seen_at: at(50), ..next.clone() };
     store.begin_portal_session(&second, 0).await.unwrap();
     assert_eq!(store.portal_sessions(ada).await.unwrap(), [kept, second.clone()], "the latest first");
     assert!(!store.end_portal_session_of(add(&store, "bob").await, second.id).await.unwrap());

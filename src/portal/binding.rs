@@ -5,7 +5,6 @@
 use std::time::Duration;
 
 use super::enrolment::Right;
-use super::kept::open_offer;
 use super::sign_in::Answer;
 use super::{Broken, Fresh, Portal, doer};
 use crate::audit::event::Outcome;
@@ -81,8 +80,8 @@ impl Portal {
         let settings = self.settings();
         let (site, address) = (&settings.hostname, &visit.account.address);
         // A page that is loaded again shows the same: it may have been scanned already.
-        let open = open_offer(visit, FactorKind::Totp);
-        let open = open.and_then(|raw| self.on.factors.resume_totp(site, address, &raw));
+        let open = self.open_offer(visit, FactorKind::Totp).await?;
+        let open = open.and_then(|kept| self.on.factors.resume_totp(site, address, &kept.secret));
         let TotpEnrolment { secret, uri, parameters, .. } = match open {
             Some(enrolment) => enrolment,
             None => {
@@ -112,36 +111,36 @@ impl Portal {
         if !name.trim().is_empty() {
             given_name(name).map_err(|_| Refused::BadName)?;
         }
-        let offer = open_offer(visit, kind).ok_or(Refused::NoOffer)?;
+        let offer = self.open_offer(visit, kind).await?.ok_or(Refused::NoOffer)?;
         let answering = self.on.gate.answering(visit.from.address, &visit.account.address).await;
         let given = Answer { account: &visit.account, from: &visit.from, kind: kind.as_str() };
         let answering = answering.map_err(|too_many| {
             self.note(given, Outcome::Limited);
             Refused::TooMany { wait: too_many.wait }
         })?;
-        let counted = match self.on.factors.count_try(kind, Some(&offer)).await {
+        let counted = match self.on.factors.count_try(kind, Some(&offer.secret)).await {
             Ok(counted) => counted,
             Err(error) => {
                 answering.undecided();
                 return Err(Broken::from(error).into());
             }
         };
-        let confirmed = self.on.factors.confirm(kind, &offer, answer).filter(|_| counted);
+        let confirmed = self.on.factors.confirm(kind, &offer.secret, answer).filter(|_| counted);
         let Some(confirmed) = confirmed else {
             drop(answering);
             self.record(given, Outcome::Refused, "the code is wrong: nothing is bound").await?;
             return Err(Refused::WrongCode);
         };
         // Of a form that is sent twice one binds; and none of a session that somebody has ended meanwhile.
-        match self.on.store.take_portal_offer(&visit.record.token).await {
+        match self.take(visit, &offer).await {
             Ok(true) => {}
             Ok(false) => {
                 answering.undecided();
                 return Err(Refused::NoOffer);
             }
-            Err(error) => {
+            Err(broken) => {
                 answering.undecided();
-                return Err(Broken::from(error).into());
+                return Err(broken.into());
             }
         }
         if let Err(refused) = self.use_right(visit, &right).await {

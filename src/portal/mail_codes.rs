@@ -3,7 +3,6 @@
 //! Each send is counted before anything is sent, for the account, the browser's network and everybody; what is sent is kept
 //! by the session that asked for it, and nowhere else.
 
-use super::kept::open_offer;
 use super::{Broken, Fresh, Portal, Refused, Visit};
 use crate::audit::Event;
 use crate::config::FactorKind;
@@ -53,9 +52,12 @@ impl Portal {
     }
 
     /// To which mailbox a code was sent that this session may bind it with; masked.
-    #[must_use]
-    pub fn offered_mailbox(&self, visit: &Visit) -> Option<String> {
-        sent_to(&open_offer(visit, FactorKind::Mailbox)?, self.on.clock.now())
+    ///
+    /// # Errors
+    /// [`Broken`]
+    pub async fn offered_mailbox(&self, visit: &Visit) -> Result<Option<String>, Broken> {
+        let kept = self.open_offer(visit, FactorKind::Mailbox).await?;
+        Ok(kept.and_then(|kept| sent_to(&kept.secret, self.on.clock.now())))
     }
 
     /// Sends a code to the bound backup mailbox; from now on this session may answer with it.
@@ -74,9 +76,12 @@ impl Portal {
     }
 
     /// To which mailbox a code was sent that this session may answer with; masked.
-    #[must_use]
-    pub fn asked_mailbox(&self, visit: &Visit) -> Option<String> {
-        sent_to(&self.open_challenge(visit, FactorKind::Mailbox)?, self.on.clock.now())
+    ///
+    /// # Errors
+    /// [`Broken`]
+    pub async fn asked_mailbox(&self, visit: &Visit) -> Result<Option<String>, Broken> {
+        let kept = self.open_challenge(visit, FactorKind::Mailbox).await?;
+        Ok(kept.and_then(|kept| sent_to(&kept.secret, self.on.clock.now())))
     }
 
     async fn new_code(&self, visit: &Visit, address: &str) -> Result<NewMailCode, NotSent> {

@@ -1,6 +1,7 @@
-//! The mailbox password of somebody who came in without it: asked for once, when something is sealed with it.
+//! The mailbox password of somebody who is in: asked for when something is sealed with it and he came in without it, and
+//! where no second factor is bound, when he has to show again who he is.
 
-use super::session::{Fresh, hold, mailbox};
+use super::session::{Fresh, Inside, hold, mailbox};
 use super::sign_in::NoSignIn;
 use super::{Broken, Portal};
 use crate::base::{LoginName, Password, Token};
@@ -20,10 +21,10 @@ impl Portal {
     /// [`NoSignIn`]
     pub async fn give_mailbox_password(
         &self,
-        fresh: Fresh<'_>,
+        inside: Inside<'_>,
         password: Password,
     ) -> Result<Token, NoSignIn> {
-        let Fresh(visit) = fresh;
+        let Inside(visit) = inside;
         let login = LoginName::from_bytes(visit.account.address.as_str().as_bytes());
         let login = login.map_err(|_| NoSignIn::Unavailable)?;
         let signed_in = self.judge_mailbox(&visit.from, login, password).await?;

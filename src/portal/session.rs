@@ -25,7 +25,7 @@ const IDLE_MAX: Duration = Duration::from_secs(30 * 60);
 /// How long it lasts whatever happens.
 pub(super) const AT_MOST: Duration = Duration::from_secs(12 * 3600);
 
-/// How long an answer for a second factor opens what changes something.
+/// How long an answer for a second factor, or without one the mailbox password, opens what changes something.
 const FRESH: Duration = Duration::from_secs(10 * 60);
 
 /// How many sessions an account has at a time, sign-ins that are under way among them.
@@ -93,7 +93,7 @@ pub(super) struct Opening<'a> {
 #[derive(Clone, Copy)]
 pub struct Inside<'v>(pub(super) &'v Visit);
 
-/// Somebody inside who may change things: a second factor was answered for a moment ago, or none is bound.
+/// Somebody inside who may change things: he has shown a moment ago who he is.
 #[derive(Clone, Copy)]
 pub struct Fresh<'v>(pub(super) &'v Visit);
 
@@ -148,13 +148,13 @@ impl<'v> Inside<'v> {
         self.0
     }
 
-    /// The proof that a second factor was answered for within the last ten minutes, if it was. Where none is bound, there
-    /// is nobody to ask.
+    /// The proof that a second factor was answered for within the last ten minutes, if it was; where none is bound, that the
+    /// mailbox password was given.
     #[must_use]
     pub fn fresh(self) -> Option<Fresh<'v>> {
         let Visit { record, bound_factors, now, .. } = self.0;
-        let verified = record.verified_at.is_some_and(|at| *now < at.plus(FRESH));
-        (*bound_factors == 0 || verified).then_some(Fresh(self.0))
+        let shown = if *bound_factors == 0 { record.mailbox_at } else { record.verified_at };
+        shown.is_some_and(|at| *now < at.plus(FRESH)).then_some(Fresh(self.0))
     }
 }
 
@@ -283,8 +283,6 @@ impl Portal {
             mailbox_upstream: None,
             mailbox_at: None,
             mac: Vec::new(),
-            offer: None,
-            challenge: None,
         };
         if let Some(signed_in) = mailbox {
             hold(&mut record, &token, signed_in);
@@ -305,7 +303,7 @@ impl Portal {
         Ok(())
     }
 
-    /// The session under another token, changed by `change`; what was being bound or asked is forgotten. Where a change that `visit`
+    /// The session under another token, changed by `change`; what was being bound or asked is forgotten with the old one. Where a change that `visit`
     /// made has ended it, it begins again, if the account has as many factors as there are after that change.
     ///
     /// # Errors
@@ -322,8 +320,6 @@ impl Portal {
             token: token.hash().to_vec(),
             seen_at: visit.now,
             mailbox: mailbox.map(|password| seal_mailbox(&token, visit.record.id, &password)),
-            offer: None,
-            challenge: None,
             ..visit.record.clone()
         };
         change(&mut record, &token);

@@ -247,7 +247,7 @@ impl Portal {
         answer: &str,
     ) -> Result<Option<&'static str>, Broken> {
         let challenge = match question {
-            Question::Factor(kind) => self.open_challenge(visit, kind),
+            Question::Factor(kind) => self.open_challenge(visit, kind).await?,
             Question::RecoveryCode => None,
         };
         let any_answer_takes_it = match question {
@@ -255,24 +255,27 @@ impl Portal {
             Question::Factor(FactorKind::Totp | FactorKind::Mailbox) | Question::RecoveryCode => false,
         };
         let wrong = Ok(Some("the code is wrong or was used before"));
-        if any_answer_takes_it && !self.take_challenge(visit).await? {
-            return Ok(Some("nothing was asked, or it was answered before"));
+        if any_answer_takes_it {
+            let taken = match &challenge {
+                Some(challenge) => self.take(visit, challenge).await?,
+                None => false,
+            };
+            if !taken {
+                return Ok(Some("nothing was asked, or it was answered before"));
+            }
         }
         let account = visit.account.id;
+        let asked = challenge.as_ref().map(|challenge| &challenge.secret);
         if let Question::Factor(kind) = question
-            && !self.on.factors.count_try(kind, challenge.as_ref()).await?
+            && !self.on.factors.count_try(kind, asked).await?
         {
             return Ok(Some("no code was sent, or too many were wrong"));
         }
-        match self.on.factors.verify_answer(account, question, challenge.as_ref(), answer).await {
-            Ok(()) if challenge.is_some() && !any_answer_takes_it => {
-                if self.take_challenge(visit).await? {
-                    Ok(None)
-                } else {
-                    wrong
-                }
-            }
-            Ok(()) => Ok(None),
+        match self.on.factors.verify_answer(account, question, asked, answer).await {
+            Ok(()) => match &challenge {
+                Some(challenge) if !any_answer_takes_it && !self.take(visit, challenge).await? => wrong,
+                Some(_) | None => Ok(None),
+            },
             Err(FactorError::WrongCode) => wrong,
             Err(FactorError::WentBack) => Ok(Some(WENT_BACK)),
             Err(error) => Err(super::broken(&error)),

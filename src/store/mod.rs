@@ -20,6 +20,7 @@ mod mail_codes;
 mod moment;
 mod open;
 mod outbox;
+mod portal_kept;
 mod portal_sessions;
 mod profiles;
 pub mod record;
@@ -39,6 +40,7 @@ pub use enrolment_links::{EnrolmentLinkRecord, LinkKept};
 pub use look::{Look, look};
 pub use mail_codes::MailSends;
 pub use outbox::{Instead, NoticeRecord, Posted};
+pub use portal_kept::KeptFor;
 pub use portal_sessions::PortalSessionRecord;
 pub use profiles::ProfileRecord;
 pub use record::*;
@@ -104,6 +106,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         changes::STATEMENTS,
         live_sessions::STATEMENTS,
         portal_sessions::STATEMENTS,
+        portal_kept::STATEMENTS,
         profiles::STATEMENTS,
         trusted_devices::STATEMENTS,
         used_challenges::STATEMENTS,

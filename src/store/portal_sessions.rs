@@ -11,7 +11,7 @@ use crate::base::{AccountId, PortalSessionId, Timestamp, UpstreamName};
 macro_rules! columns {
     () => {
         "id, token, account, step, began_at, seen_at, expires_at, verified_at, address, browser, mailbox, \
-         mailbox_upstream, mailbox_at, mac, offer, challenge"
+         mailbox_upstream, mailbox_at, mac"
     };
 }
 
@@ -19,16 +19,10 @@ name_statements! {
     INSERT = concat!(
         "INSERT INTO portal_sessions (",
         columns!(),
-        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
     );
     BY_TOKEN = concat!("SELECT ", columns!(), " FROM portal_sessions WHERE token = $1");
     SEEN = "UPDATE portal_sessions SET seen_at = $2 WHERE token = $1 AND seen_at < $2";
-    /// Of many at once one takes it.
-    TAKE_OFFER = "UPDATE portal_sessions SET offer = NULL WHERE token = $1 AND offer IS NOT NULL RETURNING id";
-    /// Of many at once one takes it, and nobody another that came in its place.
-    TAKE_CHALLENGE = "UPDATE portal_sessions SET challenge = NULL WHERE token = $1 AND challenge = $2 RETURNING id";
-    SET_CHALLENGE = "UPDATE portal_sessions SET challenge = $2 WHERE token = $1 RETURNING id";
-    SET_OFFER = "UPDATE portal_sessions SET offer = $2 WHERE token = $1 RETURNING id";
     DELETE = "DELETE FROM portal_sessions WHERE token = $1 RETURNING id";
     DELETE_BY_ID = "DELETE FROM portal_sessions WHERE account = $1 AND id = $2";
     LIST = concat!("SELECT ", columns!(), " FROM portal_sessions WHERE account = $1 ORDER BY seen_at DESC, id");
@@ -71,10 +65,6 @@ pub struct PortalSessionRecord {
     pub mailbox_at: Option<Timestamp>,
     /// MAC under the site key over what opens something.
     pub mac: Vec<u8>,
-    /// What is being bound and not confirmed yet, encrypted.
-    pub offer: Option<Vec<u8>>,
-    /// What waits to be answered, encrypted.
-    pub challenge: Option<Vec<u8>>,
 }
 
 /// The parameters of [`INSERT`], on either database.
@@ -95,8 +85,6 @@ macro_rules! bind_session {
             .bind(&$session.mailbox_upstream)
             .bind($session.mailbox_at)
             .bind(&$session.mac)
-            .bind(&$session.offer)
-            .bind(&$session.challenge)
     };
 }
 
@@ -161,50 +149,6 @@ impl Store {
     pub async fn portal_session_seen(&self, token: &[u8], at: Timestamp) -> Result<(), StoreError> {
         on_pool!(self, |pool| {
             sqlx::query(SEEN).bind(token).bind(at).execute(pool).await?;
-        })
-    }
-
-    /// Keeps what is being bound in it, or forgets it; `false` where it has ended.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn set_portal_offer(&self, token: &[u8], offer: Option<&[u8]>) -> Result<bool, StoreError> {
-        on_pool!(self, |pool| {
-            let set = sqlx::query_scalar::<_, PortalSessionId>(SET_OFFER).bind(token).bind(offer);
-            set.fetch_optional(pool).await?.is_some()
-        })
-    }
-
-    /// Takes what is being bound out of it: of many at once exactly one is told `true`, and nobody where it has ended.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn take_portal_offer(&self, token: &[u8]) -> Result<bool, StoreError> {
-        on_pool!(self, |pool| {
-            let take = sqlx::query_scalar::<_, PortalSessionId>(TAKE_OFFER).bind(token);
-            take.fetch_optional(pool).await?.is_some()
-        })
-    }
-
-    /// Keeps what waits to be answered in it, in the place of what was there; `false` where it has ended.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn set_portal_challenge(&self, token: &[u8], challenge: &[u8]) -> Result<bool, StoreError> {
-        on_pool!(self, |pool| {
-            let set = sqlx::query_scalar::<_, PortalSessionId>(SET_CHALLENGE).bind(token).bind(challenge);
-            set.fetch_optional(pool).await?.is_some()
-        })
-    }
-
-    /// Takes `challenge`, as it was read, out of it: of many at once exactly one is told `true`.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn take_portal_challenge(&self, token: &[u8], challenge: &[u8]) -> Result<bool, StoreError> {
-        on_pool!(self, |pool| {
-            let take = sqlx::query_scalar::<_, PortalSessionId>(TAKE_CHALLENGE).bind(token).bind(challenge);
-            take.fetch_optional(pool).await?.is_some()
         })
     }
 

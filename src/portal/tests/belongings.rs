@@ -216,16 +216,14 @@ async fn whoever_is_thrown_out_while_he_makes_something_has_made_nothing() {
     let (thief, _) = site.portal.trust(&asked, false).await.unwrap();
     let thief = site.visit(thief.token).await.unwrap();
     let of_thief = thief.inside().unwrap().fresh().unwrap();
-    site.portal.offer_totp(of_thief).await.unwrap();
-    let thief = site.again(&thief).await;
-    let of_thief = thief.inside().unwrap().fresh().unwrap();
+    let offer = site.portal.offer_totp(of_thief).await.unwrap();
+    let kept = site.portal.open_offer(&thief, FactorKind::Totp).await.unwrap().unwrap();
 
     site.portal.lock_everything(visit.inside().unwrap().fresh().unwrap()).await.unwrap();
     assert!(site.portal.create_app_password(of_thief, &wanted).await.is_err());
     assert!(site.portal.trust(&asked, true).await.is_err());
-    let seal = kept::open_offer(&thief, FactorKind::Totp).unwrap();
-    let enrolment = site.portal.on.factors.resume_totp("mail.example.org", &thief.account.address, &seal);
-    let code = site.code(enrolment.unwrap().raw().expose());
+    assert!(!site.portal.take(&thief, &kept).await.unwrap(), "it ended with its session");
+    let code = site.code(&raw(&offer));
     assert_eq!(site.portal.bind(of_thief, FactorKind::Totp, "", &code).await.err(), Some(Refused::NoOffer));
     let account = visit.account.id;
     assert_eq!(site.portal.on.store.app_passwords(account).await.unwrap(), []);
@@ -285,18 +283,42 @@ async fn a_factor_is_called_what_its_owner_calls_it_and_there_are_sixteen_at_mos
 async fn what_a_session_is_asked_ends_with_it_and_after_five_minutes() {
     let site = Site::open().await;
     let visit = site.inside(ALICE).await;
+    let (portal, kind) = (&site.portal, FactorKind::Totp);
+    let open = async |visit: &Visit| portal.open_challenge(visit, kind).await.unwrap();
     let challenge = crate::base::Secret::new(b"challenge".to_vec());
-    site.portal.keep_challenge(&visit, FactorKind::Totp, &challenge).await.unwrap();
-    assert!(site.portal.open_challenge(&visit, FactorKind::Totp).is_none(), "this request was read before");
-    let asked = site.again(&visit).await;
-    assert_eq!(site.portal.open_challenge(&asked, FactorKind::Totp), Some(challenge));
+    portal.keep_challenge(&visit, kind, &challenge).await.unwrap();
+    let kept = open(&visit).await.unwrap();
+    assert_eq!(kept.secret, challenge);
+    assert!(portal.open_offer(&visit, kind).await.unwrap().is_none(), "it is asked, not offered");
     let mut other = site.inside(ALICE).await;
-    other.record.challenge = asked.record.challenge.clone();
-    assert!(site.portal.open_challenge(&other, FactorKind::Totp).is_none(), "it is another session's");
+    assert!(open(&other).await.is_none(), "it is another session's");
+    other.record = visit.record.clone();
+    assert!(open(&other).await.is_none(), "another token opens nothing");
     site.clock.advance(Duration::from_secs(299));
-    assert!(site.portal.open_challenge(&asked, FactorKind::Totp).is_some());
+    assert!(open(&visit).await.is_some());
     site.clock.advance(Duration::from_secs(1));
-    assert!(site.portal.open_challenge(&asked, FactorKind::Totp).is_none());
-    assert!(site.portal.take_challenge(&asked).await.unwrap());
-    assert!(!site.portal.take_challenge(&asked).await.unwrap(), "once");
+    assert!(open(&visit).await.is_none());
+    assert!(portal.take(&visit, &kept).await.unwrap());
+    assert!(!portal.take(&visit, &kept).await.unwrap(), "once");
+}
+
+#[tokio::test]
+async fn looking_at_one_way_spoils_no_other() {
+    let site = Site::open().await;
+    let visit = site.inside(ALICE).await;
+    let fresh = visit.inside().unwrap().fresh().unwrap();
+    let scanned = site.portal.offer_totp(fresh).await.unwrap();
+    site.portal.offer_passkey(fresh, None).await.unwrap();
+    let code = site.code(&raw(&scanned));
+    let bound = site.portal.bind(fresh, FactorKind::Totp, "", &code).await;
+    let visit = site.visit(bound.unwrap().token).await.unwrap();
+
+    let asked = |secret: &str| crate::base::Secret::new(secret.as_bytes().to_vec());
+    site.portal.keep_challenge(&visit, FactorKind::Mailbox, &asked("mail")).await.unwrap();
+    site.portal.keep_challenge(&visit, FactorKind::Passkey, &asked("passkey")).await.unwrap();
+    for (kind, secret) in [(FactorKind::Mailbox, "mail"), (FactorKind::Passkey, "passkey")] {
+        let kept = site.portal.open_challenge(&visit, kind).await.unwrap().unwrap();
+        assert_eq!(kept.secret, asked(secret));
+        assert!(site.portal.take(&visit, &kept).await.unwrap());
+    }
 }

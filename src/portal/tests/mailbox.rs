@@ -50,7 +50,7 @@ async fn a_backup_mailbox_is_bound_by_its_code_and_then_asked_for() {
     let visit = offered(&site, &site.inside(ALICE).await).await;
     let (to, code) = sent(&site);
     assert_eq!((to.as_str(), code.len()), (BACKUP, 6));
-    assert_eq!(site.portal.offered_mailbox(&visit).as_deref(), Some("CaoS****@163.com"));
+    assert_eq!(site.portal.offered_mailbox(&visit).await.unwrap().as_deref(), Some("CaoS****@163.com"));
     assert_eq!(confirm(&site, &visit, other(&code)).await.err(), Some(Refused::WrongCode));
     let token = confirm(&site, &visit, &format!("{} {}", &code[..3], &code[3..])).await.unwrap();
     assert_eq!(site.told(&visit).await, ["factor_bound"]);
@@ -64,7 +64,7 @@ async fn a_backup_mailbox_is_bound_by_its_code_and_then_asked_for() {
     assert_eq!(site.records("factor_bound").await[0]["kind"], "mailbox");
 
     let visit = asked(&site).await;
-    assert_eq!(site.portal.asked_mailbox(&visit).as_deref(), Some("CaoS****@163.com"));
+    assert_eq!(site.portal.asked_mailbox(&visit).await.unwrap().as_deref(), Some("CaoS****@163.com"));
     let (to, code) = sent(&site);
     assert_eq!(to, BACKUP);
     assert_eq!(site.portal.questions(&visit).await.unwrap()[0].question, MAIL);
@@ -113,7 +113,7 @@ async fn a_code_has_five_tries_and_five_minutes_and_is_good_where_it_was_asked_f
     site.clock.advance(Duration::from_secs(3600));
     let (visit, code) = (asked(&site).await, sent(&site).1);
     site.clock.advance(Duration::from_secs(300));
-    assert_eq!(site.portal.asked_mailbox(&visit), None);
+    assert_eq!(site.portal.asked_mailbox(&visit).await.unwrap(), None);
     assert_eq!(site.portal.answer(&visit, MAIL, &code).await.unwrap_err(), NoAnswer::Wrong, "it is too old");
 
     let visit = site.visit(site.sign_in(ALICE, MAILBOX, None).await.unwrap().token).await.unwrap();

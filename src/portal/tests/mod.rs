@@ -45,9 +45,6 @@ impl Site {
         let fresh = visit.inside().unwrap().fresh().unwrap();
         let offer = self.portal.offer_totp(fresh).await.unwrap();
         let raw = raw(&offer);
-        // The offer stands in the session's row, which was read before.
-        let visit = self.again(visit).await;
-        let fresh = visit.inside().unwrap().fresh().unwrap();
         let bound = self.portal.bind(fresh, FactorKind::Totp, "", &self.code(&raw)).await.unwrap();
         let codes = bound.recovery_codes.unwrap_or_default().iter().map(text).collect();
         (self.visit(bound.token).await.unwrap(), raw, codes)

@@ -177,10 +177,10 @@ async fn a_passkey_that_verifies_its_owner_signs_in_without_the_mailbox_password
     assert!(site.portal.needs_mailbox_password(fresh));
     let refused = site.portal.create_app_password(fresh, &wanted).await.err();
     assert_eq!(refused, Some(NoAppPassword::NeedsMailboxPassword));
-    let refused = site.portal.give_mailbox_password(fresh, secret("guess")).await.err();
+    let refused = site.portal.give_mailbox_password(fresh.inside(), secret("guess")).await.err();
     assert_eq!(refused, Some(NoSignIn::Wrong));
     assert_eq!(site.records("sign_in").await.pop().unwrap()["outcome"], "refused");
-    let token = site.portal.give_mailbox_password(fresh, secret(MAILBOX)).await.unwrap();
+    let token = site.portal.give_mailbox_password(fresh.inside(), secret(MAILBOX)).await.unwrap();
     let visit = site.visit(token).await.unwrap();
     let fresh = visit.inside().unwrap().fresh().unwrap();
     assert!(!site.portal.needs_mailbox_password(fresh));

@@ -49,6 +49,23 @@ async fn what_changes_something_wants_an_answer_no_older_than_ten_minutes() {
 }
 
 #[tokio::test]
+async fn without_a_second_factor_a_change_wants_a_mailbox_password_no_older_than_ten_minutes() {
+    let site = Site::open().await;
+    let visit = site.inside(ALICE).await;
+    site.clock.advance(Duration::from_secs(599));
+    assert!(site.again(&visit).await.inside().unwrap().fresh().is_some());
+    site.clock.advance(Duration::from_secs(1));
+    let visit = site.again(&visit).await;
+    let inside = visit.inside().unwrap();
+    assert!(inside.fresh().is_none());
+    let secret = |text: &str| Password::new(text.as_bytes().to_vec()).unwrap();
+    assert_eq!(site.portal.give_mailbox_password(inside, secret("guess")).await.err(), Some(NoSignIn::Wrong));
+    assert!(site.again(&visit).await.inside().unwrap().fresh().is_none());
+    let token = site.portal.give_mailbox_password(inside, secret(MAILBOX)).await.unwrap();
+    assert!(site.visit(token).await.unwrap().inside().unwrap().fresh().is_some());
+}
+
+#[tokio::test]
 async fn a_session_ends_when_it_is_left_alone_and_after_twelve_hours() {
     let site = Site::open().await;
     let idle = site.inside(ALICE).await;

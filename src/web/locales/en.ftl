@@ -69,6 +69,7 @@ code-title = Confirm that it is you
 code-totp-lead = Open your authenticator app and type the code that it shows for this mailbox.
 code-recovery-lead = Type one of the recovery codes that you kept. Each of them works once.
 verify-title = Confirm to go on
+verify-password-lead = You are about to change something that protects your mailbox. Type your mailbox password once more: it was given more than ten minutes ago.
 verify-lead = You are about to change something that protects your mailbox. Type the code that your authenticator app shows.
 code-totp-label = Code from the app
 totp-code-label = { $digits ->

@@ -51,6 +51,7 @@ code-title = 请完成二次验证
 code-totp-lead = 打开手机上的验证器应用，输入其中为此邮箱显示的验证码。
 code-recovery-lead = 输入您保存的任意一个恢复码，每个只能使用一次。
 verify-title = 请验证后继续
+verify-password-lead = 您将更改邮箱的安全设置。距上次输入邮箱密码已超过十分钟，请再次输入。
 verify-lead = 您将更改邮箱的安全设置，请输入验证器应用中显示的验证码。
 code-totp-label = 应用显示的验证码
 totp-code-label = { $digits } 位验证码

@@ -22,7 +22,7 @@ use super::factors::{
 use super::guides::{GUIDES, GuidePage, GuidesPage};
 use super::home::{Attempt, Browser, HomePage, Live};
 use super::settings::{Settings, SettingsRow};
-use super::sign_in::{AskedFor, CodePage, PasskeyEntryPage, SignInPage, TrustPage};
+use super::sign_in::{AskedFor, CodePage, PasskeyEntryPage, PasswordPage, SignInPage, TrustPage};
 use crate::base::Timestamp;
 use crate::config::FactorKind;
 use crate::factor::Question;
@@ -254,6 +254,13 @@ fn all(words: Words) -> Vec<(String, String)> {
     add("passkey-entry", Box::new(entry(None)));
     add("passkey-entry-wrong", Box::new(entry(Some("passkey-entry-wrong"))));
     add("verify", Box::new(code(signed_in(words), AskedFor::Changing, TOTP, others(), None)));
+    let password = |problem: Option<&str>| PasswordPage {
+        page: signed_in(words).at(None, Some(Place::Verify)),
+        action: "/verify".to_owned(),
+        problem: problem.map(|key| words.say(key)),
+    };
+    add("verify-password", Box::new(password(None)));
+    add("verify-password-wrong", Box::new(password(Some("new-wrong-password"))));
     add(
         "trust",
         Box::new(TrustPage {

@@ -70,6 +70,18 @@ pub(in crate::web) struct CodePage {
     pub(in crate::web) problem: Option<String>,
 }
 
+/// A fresh verification where no second factor is bound: the mailbox password once more.
+#[derive(Template)]
+#[template(path = "verify_password.html")]
+pub(in crate::web) struct PasswordPage {
+    /// The frame.
+    pub(in crate::web) page: Page,
+    /// Where the form goes.
+    pub(in crate::web) action: String,
+    /// Why it did not work.
+    pub(in crate::web) problem: Option<String>,
+}
+
 /// Something else that could be asked.
 struct Way {
     question: Question,

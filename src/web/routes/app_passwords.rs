@@ -7,10 +7,10 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 
-use super::parsed;
+use super::{parsed, verify};
 use crate::app_password::Scope;
 use crate::base::{AppPasswordId, NetworkList, Protocol, ProtocolSet, Timestamp, Token};
-use crate::portal::{Enrolment, Fresh, NewAppPassword, NoAppPassword, NoSignIn, Visit};
+use crate::portal::{Enrolment, Fresh, NewAppPassword, NoAppPassword, Visit};
 use crate::store::AppPasswordRecord;
 use crate::web::answer::{Answer, Stop, html, shown, with_cookies};
 use crate::web::asked::Asked;
@@ -231,19 +231,9 @@ pub(super) async fn create(State(desk): State<Arc<Desk>>, asked: Asked, form: Fo
     if !desk.portal.needs_mailbox_password(fresh) {
         return create_wanted(&desk, &asked, fresh, &wanted).await;
     }
-    let given = match form.password("password") {
-        Some(password) => desk.portal.give_mailbox_password(fresh, password).await,
-        None => Err(NoSignIn::Wrong),
-    };
-    let token = match given {
+    let token = match verify::take_password(&desk, fresh.inside(), &form).await {
         Ok(token) => token,
-        Err(refused) => {
-            let (status, said) = match refused {
-                NoSignIn::Wrong => (StatusCode::UNPROCESSABLE_ENTITY, "new-wrong-password"),
-                NoSignIn::TooMany => (StatusCode::TOO_MANY_REQUESTS, "sign-in-too-many"),
-                NoSignIn::Suspended => (StatusCode::FORBIDDEN, "sign-in-suspended"),
-                NoSignIn::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "sign-in-unavailable"),
-            };
+        Err((status, said)) => {
             let page = form_page(&desk, &asked, fresh, &wanted, FieldsWrong::default(), Some(said));
             return html(status, &page);
         }

@@ -213,7 +213,7 @@ async fn offer_page(
             if let Err(refused) = desk.portal.may_offer(fresh, kind).await {
                 return cannot_offer(desk, asked, visit, refused).await;
             }
-            let sent_to = desk.portal.offered_mailbox(visit).map(|address| Shown::new(&address));
+            let sent_to = desk.portal.offered_mailbox(visit).await?.map(|address| Shown::new(&address));
             let replaces = replaces.map(|id| id.to_string());
             let typed = Typed::default();
             html(status, &BindMailboxPage { page, replaces, sent_to, typed, wrong: None, problem })

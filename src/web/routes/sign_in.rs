@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue};
 
 use super::verify::{self, problem, way_asked};
 use crate::base::{LoginName, Token};
@@ -64,12 +64,7 @@ pub(super) async fn take(State(desk): State<Arc<Desk>>, asked: Asked, form: Form
         // Nothing of the kind can be anybody's.
         _ => NoSignIn::Wrong,
     };
-    let (status, said) = match refused {
-        NoSignIn::Wrong => (StatusCode::UNPROCESSABLE_ENTITY, "sign-in-wrong"),
-        NoSignIn::TooMany => (StatusCode::TOO_MANY_REQUESTS, "sign-in-too-many"),
-        NoSignIn::Suspended => (StatusCode::FORBIDDEN, "sign-in-suspended"),
-        NoSignIn::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "sign-in-unavailable"),
-    };
+    let (status, said) = verify::password_problem(refused, "sign-in-wrong");
     let (page, problem) = (page(&asked), Some(asked.words.say(said)));
     let passkey = with_passkey(&desk, &asked, onward_to.or_else(|| asked.onward()));
     let to = onward(&asked, onward_to);

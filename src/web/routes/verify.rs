@@ -1,19 +1,22 @@
-//! Answers for a second factor: the second step of signing in, and the fresh verification before a change.
+//! Answers for a second factor: the second step of signing in, and the fresh verification before a change. Where none is
+//! bound, that asks for the mailbox password.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 
+use crate::base::Token;
 use crate::config::FactorKind;
 use crate::factor::Question;
-use crate::portal::{Entered, NoAnswer, NotSent, Refused, Visit};
+use crate::portal::{Entered, Inside, NoAnswer, NoSignIn, NotSent, Refused, Visit};
 use crate::web::answer::{Answer, Stop, go, html, shown, with_cookies};
 use crate::web::asked::Asked;
 use crate::web::desk::{Desk, inside};
 use crate::web::forms::Form;
 use crate::web::pages::error::Wrong;
-use crate::web::pages::sign_in::{AskedFor, CodePage};
+use crate::web::pages::sign_in::{AskedFor, CodePage, PasswordPage};
 use crate::web::place::Place;
 use crate::web::shown::Shown;
 
@@ -29,6 +32,9 @@ pub(super) async fn ask(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
     if inside(&visit)?.fresh().is_some() {
         return Ok(go(&asked.here.to(asked.onward().unwrap_or(Place::Home))));
     }
+    if !visit.is_bound() {
+        return shown(&password_page(&desk, &asked, &visit, None));
+    }
     let wanted = way_asked(&asked.query);
     shown(&page(&desk, &asked, &visit, AskedFor::Changing, wanted, None).await?)
 }
@@ -36,20 +42,59 @@ pub(super) async fn ask(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
 /// Judges it.
 pub(super) async fn take(State(desk): State<Arc<Desk>>, asked: Asked, form: Form) -> Answer {
     let visit = desk.acting(&asked, &form, Place::Verify).await?;
+    if !visit.is_bound() {
+        return match take_password(&desk, inside(&visit)?, &form).await {
+            Ok(token) => Ok(verified(&asked, &token)),
+            Err((status, said)) => html(status, &password_page(&desk, &asked, &visit, Some(said))),
+        };
+    }
     if let Some(answer) = sent(&desk, &asked, &visit, AskedFor::Changing, &form).await {
         return answer;
     }
     let way = way_asked(&form);
     match answer(&desk, &visit, way, &form).await {
-        Ok(Entered { token, .. }) => {
-            let cookie = asked.session_cookie(&token);
-            let onward = asked.here.to(asked.onward().unwrap_or(Place::Home));
-            Ok(with_cookies(go(&format!("{onward}?done=verified")), [cookie]))
-        }
+        Ok(Entered { token, .. }) => Ok(verified(&asked, &token)),
         Err(refused) => {
             let (status, said) = problem(way, &refused);
             html(status, &page(&desk, &asked, &visit, AskedFor::Changing, way, Some(said)).await?)
         }
+    }
+}
+
+/// On to what was to be changed.
+fn verified(asked: &Asked, token: &Token) -> Response {
+    let onward = asked.here.to(asked.onward().unwrap_or(Place::Home));
+    with_cookies(go(&format!("{onward}?done=verified")), [asked.session_cookie(token)])
+}
+
+/// Hands the mailbox password in `form` to the portal; if it is not right, what to say of that.
+pub(super) async fn take_password(
+    desk: &Desk,
+    inside: Inside<'_>,
+    form: &Form,
+) -> Result<Token, (StatusCode, &'static str)> {
+    let given = match form.password("password") {
+        Some(password) => desk.portal.give_mailbox_password(inside, password).await,
+        None => Err(NoSignIn::Wrong),
+    };
+    given.map_err(|refused| password_problem(refused, "new-wrong-password"))
+}
+
+/// What to say of a mailbox password that was refused; `wrong` where it is wrong.
+pub(super) fn password_problem(refused: NoSignIn, wrong: &'static str) -> (StatusCode, &'static str) {
+    match refused {
+        NoSignIn::Wrong => (StatusCode::UNPROCESSABLE_ENTITY, wrong),
+        NoSignIn::TooMany => (StatusCode::TOO_MANY_REQUESTS, "sign-in-too-many"),
+        NoSignIn::Suspended => (StatusCode::FORBIDDEN, "sign-in-suspended"),
+        NoSignIn::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "sign-in-unavailable"),
+    }
+}
+
+fn password_page(desk: &Desk, asked: &Asked, visit: &Visit, problem: Option<&'static str>) -> PasswordPage {
+    PasswordPage {
+        page: desk.page(asked, visit, None, Some(Place::Verify)),
+        action: asked.here.to_and_on(Place::Verify, asked.onward()),
+        problem: problem.map(|key| asked.words.say(key)),
     }
 }
 
@@ -163,7 +208,7 @@ pub(super) async fn page(
         ask,
         sent_to: match ask {
             Question::Factor(FactorKind::Mailbox) => {
-                desk.portal.asked_mailbox(visit).map(|address| Shown::new(&address))
+                desk.portal.asked_mailbox(visit).await?.map(|address| Shown::new(&address))
             }
             Question::Factor(FactorKind::Totp | FactorKind::Passkey) | Question::RecoveryCode => None,
         },

@@ -185,6 +185,34 @@ async fn what_changes_something_wants_a_fresh_verification_and_goes_on_after_it(
     assert_eq!(browser.get("/lock").await.status, StatusCode::OK);
 }
 
+#[tokio::test]
+async fn where_no_second_factor_is_bound_the_mailbox_password_is_asked_for_again() {
+    let site = Site::open().await;
+    let mut browser = site.signed_in(ALICE).await;
+    assert_eq!(browser.get("/lock").await.status, StatusCode::OK);
+    site.later(600);
+    let token = browser.token().await;
+    for path in ["/app-passwords/new", "/second-factors/totp", "/lock"] {
+        let seen = browser.post(path, &[("name", "x"), ("protocol", "imap"), ("once", "1")], &token).await;
+        let to = seen.leads_to().unwrap_or_else(|| panic!("{path}: {}", seen.status));
+        assert!(to == "/verify" || to.starts_with("/verify?to=%2F"), "{path}: {to}");
+    }
+    let seen = browser.get("/verify?to=%2Flock").await;
+    assert!(seen.text.contains(r#"name="password""#));
+    let form = seen.form_token();
+    for password in ["", "wrong"] {
+        let wrong = browser.post("/verify?to=%2Flock", &[("password", password)], &form).await;
+        assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(wrong.text.contains("This is not your mailbox password"));
+    }
+    assert!(browser.get("/lock").await.leads_to().is_some(), "a wrong one opens nothing");
+    let before = browser.cookies.clone();
+    let seen = browser.post("/verify?to=%2Flock", &[("password", MAILBOX)], &form).await;
+    assert_eq!(seen.leads_to(), Some("/lock?done=verified"));
+    assert_ne!(browser.cookies, before, "another token with more rights");
+    assert_eq!(browser.get("/lock").await.status, StatusCode::OK);
+}
+
 /// Every form of the portal, with everything in it that could be right, once the limits are used up.
 #[tokio::test]
 async fn no_address_is_a_side_door_past_the_limits() {
