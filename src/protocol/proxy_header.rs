@@ -296,6 +296,9 @@ mod tests {
     /// Few reads, so that a balancer's header costs no more than it must.
     #[test]
     fn as_much_is_wanted_at_once_as_is_certain_to_belong_to_the_header() {
+        assert_eq!(Header::default().wants(), V1_MIN, "each kind has so many");
+        let Ok(Progress::More(begun)) = Header::default().take(b"P") else { panic!("it has begun") };
+        assert_eq!(begun.wants(), V1_MIN - 1);
         let header = v2_of(0x21, 0x11, &[&FOUR[..], &[7; 300]].concat());
         let Ok(Progress::More(begun)) = Header::default().take(&header[..1]) else { panic!("it has begun") };
         assert_eq!(begun.wants(), V2_FIXED - 1);

@@ -6,6 +6,7 @@
 use sqlx::FromRow;
 
 use super::accounts::LOCK_ACCOUNT;
+use super::portal_sessions::portal_session_columns;
 use super::{PortalSessionRecord, Store, StoreError};
 use super::{in_transaction, name_statements, on_pool};
 use crate::base::{AccountId, NoticeId, PortalSessionId, Timestamp};
@@ -40,9 +41,11 @@ name_statements! {
     WAITING = concat!("SELECT ", columns!(), " FROM outbox WHERE account = $1 ORDER BY made_at, id");
     TELL_AGAIN = "INSERT INTO told (account, notice, told_at) VALUES ($1, $2, $3) ON CONFLICT (account, notice) \
                   DO UPDATE SET told_at = excluded.told_at WHERE told.told_at <= $4 RETURNING account";
-    UNFINISHED = "SELECT id, token, account, step, began_at, seen_at, expires_at, verified_at, address, browser, mailbox, \
-                  mailbox_upstream, mailbox_at, mac, offer, challenge FROM portal_sessions \
-                  WHERE step = $1 AND began_at <= $2 ORDER BY began_at LIMIT $3";
+    UNFINISHED = concat!(
+        "SELECT ",
+        portal_session_columns!(),
+        " FROM portal_sessions WHERE step = $1 AND began_at <= $2 ORDER BY began_at LIMIT $3"
+    );
     END_SESSION = "DELETE FROM portal_sessions WHERE token = $1 AND step = $2 RETURNING id";
     SEEN_AGAIN = "UPDATE known_browsers SET seen_at = $3 WHERE account = $1 AND mark = $2";
     SEEN_FIRST = "INSERT INTO known_browsers (account, mark, seen_at) VALUES ($1, $2, $3) \

@@ -15,6 +15,8 @@ macro_rules! columns {
     };
 }
 
+pub(super) use columns as portal_session_columns;
+
 name_statements! {
     INSERT = concat!(
         "INSERT INTO portal_sessions (",

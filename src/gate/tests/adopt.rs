@@ -135,6 +135,23 @@ async fn charges_proofs_and_places_outlive_other_rules() {
 }
 
 #[tokio::test]
+async fn refusals_take_as_long_as_the_rules_of_the_moment_say() {
+    let site = Site::open().await;
+    let took = async || match site.try_in(1, ALICE, "wrong").await {
+        Ended::Out(refused) => refused.not_before,
+        Ended::In(_) => panic!("let in"),
+    };
+    assert_eq!(took().await, Duration::from_secs(3));
+    let mut settings = Settings::default();
+    settings.limits.failure_delay = Duration::from_secs(5);
+    site.gate.adopt(rules_for("example.org", settings));
+    assert_eq!(took().await, Duration::from_secs(5));
+    // With an upstream that leads nowhere now, what it once took is forgotten; names that lead nowhere take the least.
+    site.gate.adopt(rules_for("example.com", Settings::default()));
+    assert_eq!(took().await, Duration::from_secs(3));
+}
+
+#[tokio::test]
 async fn an_upstreams_budget_outlives_another_rate() {
     let budgeted = |burst| Settings {
         failures_in_all: Rate { burst, per: Duration::from_secs(600) },

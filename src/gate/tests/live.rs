@@ -437,3 +437,15 @@ async fn a_list_that_could_not_be_written_is_written_whole_afterwards() {
     let addresses: Vec<String> = site.listed().await.into_iter().map(|one| one.address).collect();
     assert_eq!(addresses, [BOB, BOB]);
 }
+
+#[tokio::test]
+async fn whoever_was_removed_appears_again_at_the_next_login() {
+    let site = Site::open().await;
+    let account = site.account(ALICE).await;
+    site.store.remove_account(account.id).await.unwrap();
+    assert!(site.try_in(1, ALICE, MAILBOX).await.is_in());
+    let standing = site.store.standing(&account.address).await.unwrap().unwrap();
+    assert_eq!(standing.account.state, AccountState::Active);
+    assert!(site.try_in(1, ALICE, MAILBOX).await.is_in());
+    assert_eq!(site.records("account_added").len(), 1, "once");
+}

@@ -163,7 +163,7 @@ async fn a_network_gets_five_codes_an_hour_for_an_account_and_a_relay_that_is_aw
     assert!(sends.iter().all(|sent| sent.is_ok() || *sent == Err(NotSent::TooMany)), "{sends:?}");
     assert_eq!(site.mails.sent.lock().unwrap().len(), 5);
     site.clock.advance(Duration::from_secs(1_500));
-    let visit = site.again(&visit).await;
+    let visit = site.inside(ALICE).await;
     let again = site.portal.offer_mailbox(visit.inside().unwrap().fresh().unwrap(), BACKUP).await;
     assert_eq!(again, Err(NotSent::TooMany));
     // Whoever has used them up has not used up those of the owner, who is elsewhere.

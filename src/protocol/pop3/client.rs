@@ -254,3 +254,22 @@ fn offers_plain(line: &str) -> bool {
     words.next().is_some_and(|word| word.eq_ignore_ascii_case("SASL"))
         && words.any(|word| word.eq_ignore_ascii_case("PLAIN"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_has_an_end() {
+        let mut script = Script {
+            starttls: false,
+            purpose: Purpose::Learn,
+            greeted_xclient: false,
+            forwarding: Forwarding::NotTried,
+        };
+        let known = "x".repeat(LIST_MAX - 2);
+        assert_eq!(LIST_MAX, 16_384);
+        assert!(matches!(script.list(known.clone(), b"y"), Reaction::Listen(Awaited::Capability(_))));
+        assert!(!matches!(script.list(known, b"yy"), Reaction::Listen(_)));
+    }
+}

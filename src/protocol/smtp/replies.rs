@@ -161,6 +161,8 @@ mod tests {
         assert_eq!(hold(&[&begun, b"x"]), endless);
         assert_eq!(hold(&[&begun, b"xx"]), endless);
         assert_eq!(hold(&[b"250-x", &begun]), endless);
+        assert_eq!(hold(&[b"250-"]), Ok(4), "nothing waits that can be judged");
+        assert!(hold(&[b"250x"]).is_err());
     }
 
     #[test]

@@ -139,5 +139,7 @@ mod tests {
             assert!(reply(garbage).is_none(), "{garbage:?}");
         }
         assert!(reply(&vec!["250-x"; 10_000]).is_none());
+        let long: Vec<_> = std::iter::repeat_n("250-x", 8_000).chain(["250 x"]).collect();
+        assert!(reply(&long).is_some(), "16 KiB");
     }
 }

@@ -337,6 +337,33 @@ mod tests {
     }
 
     #[test]
+    fn an_upstream_that_ends_idle_by_itself_gets_commands_again() {
+        let mut relay = Relay::new("UNAUTHENTICATE");
+        relay.client("a IDLE\r\n").upstream("+ idling\r\na OK enough\r\n").got();
+        relay.client("b UNAUTHENTICATE\r\nc NOOP\r\n");
+        assert_eq!(relay.got(), got("c NOOP\r\n", "b BAD Not available here\r\n"));
+    }
+
+    #[test]
+    fn a_stray_continuation_changes_nothing() {
+        let mut relay = Relay::new("UNAUTHENTICATE");
+        relay.upstream("+ what was not asked for\r\n").client("a NOOP\r\n").upstream("+ again\r\n");
+        relay.client("b UNAUTHENTICATE\r\n");
+        let said = "+ what was not asked for\r\n+ again\r\nb BAD Not available here\r\n";
+        assert_eq!(relay.got(), got("a NOOP\r\n", said));
+    }
+
+    #[test]
+    fn what_belongs_to_a_refused_command_is_refused_and_no_more() {
+        let mut relay = Relay::new("UNAUTHENTICATE LITERAL+");
+        for cut in ["", "a", "abc", "abc\r\n"] {
+            let rest = "abc\r\nb NOOP\r\n".strip_prefix(cut).unwrap();
+            relay.client("a PROXYAUTH {3+}\r\n").client(cut).client(rest);
+            assert_eq!(relay.got(), got("b NOOP\r\n", "a BAD Not available here\r\n"), "{cut:?}");
+        }
+    }
+
+    #[test]
     fn a_word_alone_reaches_no_upstream() {
         let mut relay = Relay::new("UNAUTHENTICATE");
         relay.client("DONE\r\n\r\na NOOP\r\n");
