@@ -587,8 +587,12 @@ impl Sound for Report {
 }
 
 async fn at_site(directory: &Path) -> (config::Audit, Store) {
-    let settings =
-        config::Audit { directory: directory.join("audit"), when_full: config::WhenFull::Refuse, reserve: 0 };
+    let settings = config::Audit {
+        directory: directory.join("audit"),
+        when_full: config::WhenFull::Refuse,
+        retention: None,
+        reserve: 0,
+    };
     let database = config::Database::Sqlite(directory.join("mailward.db"));
     (settings, Store::open(&database).await.unwrap())
 }

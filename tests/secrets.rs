@@ -133,8 +133,12 @@ impl Site {
 }
 
 async fn audit(directory: &TempDir, store: &Store, key: &Arc<SiteKey>, clock: &Arc<ManualClock>) -> Audit {
-    let settings =
-        config::Audit { directory: directory.path().join("audit"), when_full: WhenFull::Refuse, reserve: 0 };
+    let settings = config::Audit {
+        directory: directory.path().join("audit"),
+        when_full: WhenFull::Refuse,
+        retention: None,
+        reserve: 0,
+    };
     Audit::open(&settings, store.clone(), key.clone(), clock.clone()).await.unwrap()
 }
 

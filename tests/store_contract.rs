@@ -1415,7 +1415,12 @@ async fn a_chain_without_its_file_is_anothers_only_where_the_database_is_shared(
     let key = Arc::new(SiteKey::from_bytes([7; 32]));
     let gates = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     for gate in &gates {
-        let settings = Audit { directory: gate.path().to_owned(), when_full: WhenFull::Refuse, reserve: 0 };
+        let settings = Audit {
+            directory: gate.path().to_owned(),
+            when_full: WhenFull::Refuse,
+            retention: None,
+            reserve: 0,
+        };
         let clock = Arc::new(SystemClock::start());
         let trail = audit::Audit::open(&settings, store.clone(), Arc::clone(&key), clock).await.unwrap();
         trail.close().await;

@@ -310,6 +310,15 @@ pub enum Event {
     },
     /// The last record of a chain that was closed in order, written by the trail itself: nothing may follow it.
     ChainEnded,
+    /// A chain whose last record is older than `audit.retention` is taken away whole.
+    ChainExpired {
+        /// Its name.
+        chain: String,
+        /// How many it had.
+        records: i64,
+        /// When the last one was written.
+        until: Timestamp,
+    },
     /// The gate began to serve.
     Started {
         /// Version of the program.
@@ -369,6 +378,7 @@ impl Event {
             | Self::MailboxPasswordResealed { .. }
             | Self::ChainStarted { .. }
             | Self::ChainEnded
+            | Self::ChainExpired { .. }
             | Self::ConfigurationReloaded { .. }
             | Self::ReloadFailed { .. }
             | Self::Started { .. }

@@ -17,6 +17,8 @@ use super::record::{Hash, genesis, hex, write_line};
 use crate::base::{Timestamp, new_file, owner, random};
 
 const ENDING: &str = "jsonl";
+/// Of a file that is not part of the trail any more.
+const EXPIRED: &str = "expired";
 const STARTED: &[BorrowedFormatItem<'_>] = format_description!("[year][month][day]T[hour][minute][second]Z");
 
 /// A chain that this process alone may append to.
@@ -153,6 +155,26 @@ pub(super) struct Found {
 
 /// The chains in `directory`, oldest first; none where there is no directory.
 pub(super) fn list(directory: &Path) -> io::Result<Vec<Found>> {
+    let mut found = Vec::new();
+    for (chain, path) in named(directory, ENDING)? {
+        let len = match std::fs::metadata(&path) {
+            Ok(metadata) => metadata.len(),
+            // One that could not be begun, or that expired, and was taken away meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        found.push(Found { chain, len, path });
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The chains in `directory` that were set aside, and where.
+pub(super) fn expired(directory: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+    named(directory, EXPIRED)
+}
+
+fn named(directory: &Path, wanted: &str) -> io::Result<Vec<(String, PathBuf)>> {
     let entries = match std::fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
@@ -161,18 +183,27 @@ pub(super) fn list(directory: &Path) -> io::Result<Vec<Found>> {
     for entry in entries {
         let path = entry?.path();
         let Some(chain) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
-        if path.extension().is_some_and(|ending| ending == ENDING) {
-            let len = match std::fs::metadata(&path) {
-                Ok(metadata) => metadata.len(),
-                // One that could not be begun, and was taken away again meanwhile.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(error),
-            };
-            found.push(Found { chain: chain.to_owned(), len, path });
+        if path.extension().is_some_and(|ending| ending == wanted) {
+            found.push((chain.to_owned(), path));
         }
     }
-    found.sort();
     Ok(found)
+}
+
+/// The file at `path` is not part of the trail from now on, whatever happens; returns where it is.
+pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let aside = path.with_extension(EXPIRED);
+    std::fs::rename(path, &aside)?;
+    File::open(new_file::directory_of(path))?.sync_all()?;
+    Ok(aside)
+}
+
+/// Takes away what was set aside; somebody else may have done so.
+pub(super) fn remove(aside: &Path) -> io::Result<()> {
+    match std::fs::remove_file(aside) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 impl Found {

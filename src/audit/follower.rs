@@ -3,9 +3,9 @@
 //! A task of its own, so that nobody who appends ever waits for the database. What could not be written is
 //! written when the database is back; what a process that was killed left behind, the next one indexes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -31,6 +31,20 @@ const INDEX_PAUSE: Duration = Duration::from_secs(10);
 /// The least time between two passes while the database does not answer.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Chains that have ended and are in the database whole: the writer need not name them any more.
+#[derive(Default)]
+pub(super) struct Settled(Mutex<HashSet<String>>);
+
+impl Settled {
+    pub(super) fn add(&self, chain: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(chain.to_owned());
+    }
+
+    pub(super) fn take(&self) -> HashSet<String> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 pub(super) struct Follower {
     pub(super) directory: PathBuf,
     pub(super) place: String,
@@ -39,6 +53,7 @@ pub(super) struct Follower {
     pub(super) tips: watch::Receiver<Vec<Tip>>,
     /// Closed when the writer is gone.
     pub(super) writer: watch::Receiver<()>,
+    pub(super) settled: Arc<Settled>,
     pub(super) counters: Arc<Counters>,
     pub(super) clock: Arc<dyn Clock>,
 }
@@ -104,6 +119,8 @@ impl Follower {
         all_chains: bool,
     ) -> Result<(), FollowError> {
         let tips = self.tips.borrow_and_update().clone();
+        let named = |chain: &str| tips.iter().any(|tip| tip.chain == chain);
+        anchored.retain(|chain, _| named(chain));
         for tip in &tips {
             if anchored.get(&tip.chain).is_none_or(|sequence| *sequence < tip.sequence) {
                 self.store.put_audit_head(&head(&self.key, &self.place, tip)).await?;
@@ -111,6 +128,7 @@ impl Follower {
             }
         }
         let Some(indexed) = indexed else { return Ok(()) };
+        indexed.retain(|chain, _| named(chain));
         for tip in &tips {
             let mark = indexed.remove(&tip.chain).unwrap_or_else(|| index::beginning(&tip.chain));
             let mark = index::follow(&self.directory, mark, &self.store).await?;
@@ -118,6 +136,10 @@ impl Follower {
         }
         if all_chains {
             index::catch_up(&self.directory, &self.store).await?;
+        }
+        // All but the last have ended.
+        for tip in tips.iter().rev().skip(1) {
+            self.settled.add(&tip.chain);
         }
         Ok(())
     }

@@ -10,13 +10,15 @@
 //!                     follower (a task) ─▶ database: head under a MAC, search index
 //! ```
 //!
-//! Each process has a chain and a file of its own, so that none waits for another. The database may be away:
+//! Each process has a chain and a file of its own, and begins another each day, so that none waits for another and what is
+//! too old can go file by file. The database may be away:
 //! the trail goes on, and head and index follow when it is back. Records come from the gate itself; files and
 //! database rows are not trusted when they are read again (see [`verify()`]).
 
 mod attempt;
 pub mod author;
 pub mod event;
+mod expiry;
 mod file;
 mod follower;
 mod index;
@@ -44,8 +46,9 @@ use crate::config;
 use crate::store::Store;
 pub use author::Author;
 pub use event::Event;
+pub use expiry::ExpiryError;
 use file::ChainFile;
-use follower::Follower;
+use follower::{Follower, Settled};
 pub use index::FollowError;
 pub use report::{ChainReport, Note, Problem, Report};
 pub use search::search;
@@ -157,7 +160,9 @@ impl Audit {
         let (queue, requests) = mpsc::channel(writer::QUEUE);
         let counters = Arc::<Counters>::default();
         let leisure = Arc::<Leisure>::default();
-        let services = (Arc::clone(&clock), Arc::clone(&counters), Arc::clone(&leisure));
+        let settled = Arc::<Settled>::default();
+        let services =
+            (Arc::clone(&clock), Arc::clone(&counters), Arc::clone(&leisure), Arc::clone(&settled));
         let (writer, tips, lives) = Writer::new(ground, chain, services);
         let named = std::thread::Builder::new().name("audit-writer".to_owned());
         named.spawn(move || writer.run(requests)).map_err(failed)?;
@@ -169,6 +174,7 @@ impl Audit {
             key: Arc::clone(&key),
             tips,
             writer: lives,
+            settled,
             counters: Arc::clone(&counters),
             clock: Arc::clone(&clock),
         };

@@ -62,6 +62,11 @@ pub async fn verify(directory: &Path, store: &Store, key: &SiteKey) -> Result<Re
         chains.push(report);
     }
     let here = place::of(directory);
+    // Their time was over, and they are on the way out.
+    let listed = directory.to_owned();
+    for (chain, _) in off_thread(directory, move || file::expired(&listed)).await? {
+        heads.remove(&chain);
+    }
     for (chain, head) in heads {
         let mut report = ChainReport::without_file(chain, Some(head.sequence));
         let genuine = is_genuine(key, &head);

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::file::{ChainFile, Tip};
+use super::follower::Settled;
 use super::reserve::{Reserve, is_full};
 use super::{AuditError, Event};
 use crate::base::{Clock, Monotonic, Timestamp};
@@ -40,6 +41,12 @@ const RECORD_BYTES: u64 = 4096;
 
 /// How often the reserve is cut for one group at most: others may take what was given back.
 const TRIES: usize = 4;
+
+/// How long a process writes one file, at least.
+const CHAIN_LASTS: Duration = Duration::from_secs(86_400);
+
+/// Until the next try, where another file could not be begun.
+const CHAIN_RETRY: Duration = Duration::from_secs(3600);
 
 /// How often a full disk is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -158,11 +165,14 @@ pub(super) struct Writer {
     ground: Ground,
     /// None after a failure that ended the chain: the next group tries to start another.
     chain: Option<ChainFile>,
-    /// The last durable record of every chain of this process, the current one's last.
+    /// When it was begun.
+    begun: Monotonic,
+    /// The last durable record of every chain of this process that is not settled, the current one's last.
     tips: watch::Sender<Vec<Tip>>,
     /// Held for its drop, after the last tip.
     #[expect(dead_code, reason = "held for its drop")]
     lives: watch::Sender<()>,
+    settled: Arc<Settled>,
     counters: Arc<Counters>,
     leisure: Arc<Leisure>,
     clock: Arc<dyn Clock>,
@@ -201,14 +211,15 @@ impl Writer {
     pub(super) fn new(
         ground: Ground,
         chain: Option<ChainFile>,
-        (clock, counters, leisure): (Arc<dyn Clock>, Arc<Counters>, Arc<Leisure>),
+        (clock, counters, leisure, settled): (Arc<dyn Clock>, Arc<Counters>, Arc<Leisure>, Arc<Settled>),
     ) -> (Self, watch::Receiver<Vec<Tip>>, watch::Receiver<()>) {
         let tip = chain.as_ref().map(|chain| chain.tip().clone());
         let (tips, watched) = watch::channel(tip.into_iter().collect());
         let failing = chain.is_none();
         let (lives, living) = watch::channel(());
+        let (begun, rationed) = (clock.monotonic(), None);
         (
-            Self { ground, chain, tips, lives, counters, leisure, clock, failing, rationed: None },
+            Self { ground, chain, begun, tips, lives, settled, counters, leisure, clock, failing, rationed },
             watched,
             living,
         )
@@ -264,6 +275,7 @@ impl Writer {
         if group.is_empty() {
             return;
         }
+        self.turn_over();
         let mut result = self.try_append(&events_of(group));
         if result.as_ref().is_err_and(is_full) && self.ground.reserve.is_wanted() {
             self.ration();
@@ -276,6 +288,43 @@ impl Writer {
         for request in group.drain(..) {
             request.answer(&result);
         }
+    }
+
+    /// Goes on in another file each day, so that what is too old can be taken away file by file.
+    fn turn_over(&mut self) {
+        if self.rationed.is_some() || self.clock.monotonic().since(self.begun) < CHAIN_LASTS {
+            return;
+        }
+        let Some(old) = &mut self.chain else { return };
+        let now = self.clock.now();
+        // First the next one: if it cannot be had, this one goes on.
+        let next = match ChainFile::create(&self.ground.directory, now) {
+            Ok(next) => next,
+            Err(error) => {
+                tracing::warn!(%error, "the audit trail cannot begin another file yet: it goes on in the old one");
+                self.begun = self.begun.plus(CHAIN_RETRY);
+                return;
+            }
+        };
+        if let Err(error) = old.append([(now, &Event::ChainEnded)]) {
+            tracing::warn!(error = %error.source, "the file of the audit trail before this one has no end");
+        }
+        let (ended, first) = (old.tip().clone(), next.tip().clone());
+        (self.chain, self.begun) = (Some(next), self.clock.monotonic());
+        self.show(ended);
+        self.show(first);
+    }
+
+    /// Names the last record of a chain to the follower.
+    fn show(&self, tip: Tip) {
+        let settled = self.settled.take();
+        self.tips.send_modify(|tips| {
+            tips.retain(|tip| !settled.contains(&tip.chain));
+            match tips.last_mut() {
+                Some(last) if last.chain == tip.chain => *last = tip,
+                _ => tips.push(tip),
+            }
+        });
     }
 
     /// From now on only what matters is written.
@@ -355,17 +404,17 @@ impl Writer {
         }
         let mut chain = match self.chain.take() {
             Some(chain) => chain,
-            None => ChainFile::create(&self.ground.directory, self.clock.now())?,
+            None => {
+                self.begun = self.clock.monotonic();
+                ChainFile::create(&self.ground.directory, self.clock.now())?
+            }
         };
         self.counters.syncs.fetch_add(1, Ordering::Relaxed);
         let appended = chain.append(events.iter().copied());
         let usable = appended.as_ref().map_or_else(|error| error.usable, |()| true);
         let mut tip = chain.tip().clone();
         tip.lock.take_if(|_| !usable);
-        self.tips.send_modify(|tips| match tips.last_mut() {
-            Some(last) if last.chain == tip.chain => *last = tip,
-            _ => tips.push(tip),
-        });
+        self.show(tip);
         self.chain = usable.then_some(chain);
         appended.map_err(|error| error.source)
     }
@@ -389,15 +438,20 @@ mod tests {
     }
 
     fn writer(directory: &std::path::Path) -> (Writer, watch::Receiver<Vec<Tip>>) {
-        let clock: Arc<dyn Clock> = Arc::new(ManualClock::default());
+        writer_by(Arc::new(ManualClock::default()), directory)
+    }
+
+    fn writer_by(clock: Arc<dyn Clock>, directory: &std::path::Path) -> (Writer, watch::Receiver<Vec<Tip>>) {
         let settings = config::Audit {
             directory: directory.to_owned(),
             when_full: config::WhenFull::Refuse,
+            retention: None,
             reserve: 0,
         };
         let ground = Ground::new(&settings);
         let chain = ground.clone().begin(clock.now()).unwrap();
-        let (writer, tips, _) = Writer::new(ground, Some(chain), (clock, Arc::default(), Arc::default()));
+        let (writer, tips, _) =
+            Writer::new(ground, Some(chain), (clock, Arc::default(), Arc::default(), Arc::default()));
         (writer, tips)
     }
 
@@ -420,10 +474,60 @@ mod tests {
         }
     }
 
+    fn request() -> Request {
+        Request { event: Event::Stopped, at: Timestamp::from_unix_seconds(0), done: None }
+    }
+
+    #[test]
+    fn each_day_has_a_file_of_its_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::default());
+        let (mut writer, tips) = writer_by(clock.clone(), directory.path());
+        for step in
+            [Duration::ZERO, CHAIN_LASTS - Duration::from_secs(1), Duration::from_secs(1), Duration::ZERO]
+        {
+            clock.advance(step);
+            writer.commit(&mut vec![request()]);
+        }
+        let reports: Vec<_> = super::super::file::list(directory.path())
+            .unwrap()
+            .iter()
+            .map(|file| check_file(file, None).unwrap())
+            .collect();
+        assert!(reports.iter().all(|report| report.problems.is_empty()), "{reports:?}");
+        let records: Vec<_> = reports.iter().map(|report| report.records).collect();
+        assert_eq!(records, [4, 3], "the first one begins, has two records and ends");
+        assert_eq!(tips.borrow().iter().map(|tip| tip.sequence).collect::<Vec<_>>(), [4, 3]);
+        // The follower has done with the first one.
+        let (first, last) = (tips.borrow()[0].chain.clone(), tips.borrow()[1].chain.clone());
+        writer.settled.add(&first);
+        writer.commit(&mut vec![request()]);
+        let named: Vec<_> = tips.borrow().iter().map(|tip| tip.chain.clone()).collect();
+        assert_eq!(named, [last]);
+    }
+
+    #[test]
+    fn a_file_goes_on_where_no_other_can_be_begun() {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::default());
+        let trail = directory.path().join("audit");
+        let (mut writer, tips) = writer_by(clock.clone(), &trail);
+        std::fs::rename(&trail, directory.path().join("away")).unwrap();
+        std::fs::write(&trail, "in the way").unwrap();
+        clock.advance(CHAIN_LASTS);
+        writer.commit(&mut vec![request()]);
+        assert_eq!(tips.borrow().iter().map(|tip| tip.sequence).collect::<Vec<_>>(), [2]);
+        std::fs::remove_file(&trail).unwrap();
+        writer.commit(&mut vec![request()]);
+        assert_eq!(tips.borrow().len(), 1, "that is not tried with each record");
+        clock.advance(CHAIN_RETRY);
+        writer.commit(&mut vec![request()]);
+        assert_eq!(tips.borrow().iter().map(|tip| tip.sequence).collect::<Vec<_>>(), [4, 2]);
+    }
+
     #[test]
     fn so_many_wait_at_leisure_and_no_more() {
         let leisure = Leisure::default();
-        let request = || Request { event: Event::Stopped, at: Timestamp::from_unix_seconds(0), done: None };
         assert_eq!(leisure.add(request()), Ok(true));
         for _ in 1..LEISURE_MAX {
             assert_eq!(leisure.add(request()), Ok(false));

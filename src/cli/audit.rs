@@ -59,6 +59,7 @@ const EVENTS: [&str; 38] = [
     "upstream_certificate_refused",
     "chain_started",
     "chain_ended",
+    "chain_expired",
     "started",
     "configuration_reloaded",
     "reload_failed",
@@ -290,6 +291,9 @@ fn detail(event: &Event) -> String {
         Event::ReloadFailed { reason } => reason.clone(),
         Event::Stopped | Event::ChainEnded => String::new(),
         Event::ChainStarted { chain } => chain.clone(),
+        Event::ChainExpired { chain, records, until } => {
+            format!("{chain}, {records} records until {until}: `audit.retention`")
+        }
     }
 }
 

@@ -1,13 +1,14 @@
 //! `[audit]`
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::document::Raw;
+use super::duration::DurationText;
 use super::paths;
-use super::planned::Planned;
 use super::size::SizeText;
 
 /// Where the trail is kept.
@@ -17,6 +18,8 @@ pub struct Audit {
     pub directory: PathBuf,
     /// What happens to mail logins when a record cannot be written.
     pub when_full: WhenFull,
+    /// How long records are kept, after the last one of their file; for ever if none.
+    pub retention: Option<Duration>,
     /// Bytes of disk that are kept for successes and changes; none are if zero.
     pub reserve: u64,
 }
@@ -39,8 +42,15 @@ pub(super) struct RawAudit {
     directory: Option<PathBuf>,
     #[serde(default)]
     when_full: WhenFull,
+    #[serde(default = "retention")]
+    retention: DurationText,
     #[serde(default = "reserve")]
     reserve: SizeText,
+}
+
+/// More than a year, so that one year can be compared with the next.
+fn retention() -> DurationText {
+    DurationText(Duration::from_secs(400 * 86_400))
 }
 
 /// Some half a million records.
@@ -48,14 +58,13 @@ fn reserve() -> SizeText {
     SizeText(256 << 20)
 }
 
-impl Raw for RawAudit {
-    const PLANNED: &'static [Planned] = &[Planned::key("retention")];
-}
+impl Raw for RawAudit {}
 
 impl RawAudit {
     pub(super) fn check(self, base: &Path, data_dir: &Path) -> Audit {
         let directory = self.directory.map_or_else(|| data_dir.join("audit"), |path| base.join(path));
-        Audit { directory, when_full: self.when_full, reserve: self.reserve.0 }
+        let retention = Some(self.retention.0).filter(|time| !time.is_zero());
+        Audit { directory, when_full: self.when_full, retention, reserve: self.reserve.0 }
     }
 }
 
@@ -64,6 +73,7 @@ impl From<&Audit> for RawAudit {
         Self {
             directory: Some(audit.directory.clone()),
             when_full: audit.when_full,
+            retention: DurationText(audit.retention.unwrap_or_default()),
             reserve: SizeText(audit.reserve),
         }
     }

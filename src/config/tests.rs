@@ -255,7 +255,6 @@ fn a_size_needs_its_unit() {
 #[test]
 fn what_is_not_built_yet_is_never_taken_silently() {
     for (more, expected) in [
-        ("[audit]\nretention = \"400d\"", "line 16: `retention` in `[audit]` is not built yet"),
         ("[policy]\naccounts_per_phone = 1", "line 16: `accounts_per_phone` in `[policy]` is not built yet"),
         (
             "[policy.\"example.org\"]\naccounts_per_wechat = 1",

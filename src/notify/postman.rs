@@ -345,6 +345,7 @@ mod tests {
             let config = crate::config::Audit {
                 directory: directory.path().join("audit"),
                 when_full: crate::config::WhenFull::Refuse,
+                retention: None,
                 reserve: 0,
             };
             let key = Arc::new(SiteKey::from_bytes([7; 32]));

@@ -112,7 +112,12 @@ fn configuration(legacy: &Legacy, authority: &Authority, doors: &[(Protocol, Lis
         portal: None,
         mail: None,
         metrics: None,
-        audit: Audit { directory: "/nowhere".into(), when_full: WhenFull::Refuse, reserve: 0 },
+        audit: Audit {
+            directory: "/nowhere".into(),
+            when_full: WhenFull::Refuse,
+            retention: None,
+            reserve: 0,
+        },
     }
 }
 

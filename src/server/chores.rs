@@ -8,10 +8,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use crate::audit::Audit;
 use crate::base::{Clock, Monotonic};
 use crate::gate::Authenticator;
 use crate::meters::Meters;
 use crate::notify::{Postman, ROUND_EVERY, Round};
+use crate::store::Store;
 
 /// How often last uses are written to the database: late enough to gather many, early enough for a list that
 /// somebody looks at.
@@ -23,6 +25,9 @@ const CHANGES_EVERY: Duration = Duration::from_millis(250);
 
 /// How often the list of live sessions is brought up to date.
 const LIST_EVERY: Duration = Duration::from_secs(1);
+
+/// How often records are looked for that are kept no longer.
+const EXPIRY_EVERY: Duration = Duration::from_secs(3600);
 
 /// A database that answers nothing is asked again after this long. It does not stop the gate, so it is no reason to end
 /// it either.
@@ -67,6 +72,29 @@ impl Watches {
             meters.notices.sent.add(sent);
             meters.notices.put_off.add(put_off);
             meters.notices.given_up.add(given_up);
+        }));
+    }
+
+    /// Takes away what the trail keeps no longer: what is older than what `kept_for` says at that moment.
+    pub(super) fn expire_records(
+        &mut self,
+        audit: &Audit,
+        store: &Store,
+        kept_for: watch::Receiver<Option<Duration>>,
+    ) {
+        let (audit, store) = (audit.clone(), store.clone());
+        self.tasks.spawn(every(EXPIRY_EVERY, async move || {
+            let Some(kept_for) = *kept_for.borrow() else { return };
+            match audit.expire(&store, kept_for).await {
+                Ok(0) => {}
+                Ok(chains) => {
+                    tracing::info!(chains, "audit records are gone that `audit.retention` keeps no longer")
+                }
+                Err(error) => tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "audit records that `audit.retention` keeps no longer are still there"
+                ),
+            }
         }));
     }
 

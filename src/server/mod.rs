@@ -95,6 +95,8 @@ pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyho
         relay,
     ));
     watches.send_mail(&postman, gate.meters());
+    let kept_for = watch::Sender::new(site.config.audit.retention);
+    watches.expire_records(&audit, &site.store, kept_for.subscribe());
     let version = env!("CARGO_PKG_VERSION").to_owned();
     match audit.append(Event::Started { version: version.clone() }).await {
         Err(error) if gate.when_full() == WhenFull::Continue => {
@@ -170,6 +172,7 @@ pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyho
                     }
                 };
                 let Some(said) = said else { break };
+                kept_for.send_replace(reloader.running().audit.retention);
                 if let Some(portal) = &portal {
                     portal.adopt(reloader.running(), &proxy);
                 }

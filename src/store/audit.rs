@@ -12,6 +12,9 @@ use crate::base::Timestamp;
 /// What a search returns at most where its `limit` is 0.
 const DEFAULT_LIMIT: u32 = 1_000;
 
+/// Records of a chain that expired which are taken out of the index by one statement.
+const FORGOTTEN_AT_ONCE: i64 = 2_000;
+
 /// 9999-12-31T23:59:59Z.
 const END_OF_TIME: i64 = 253_402_300_799;
 
@@ -44,6 +47,10 @@ name_statements! {
     INDEX = "INSERT INTO audit_records (chain, sequence, at, event, account, ip, outcome, json) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (chain, sequence) DO NOTHING";
     FORGET_RECORDS = "DELETE FROM audit_records WHERE chain = $1";
+    /// Few at a time: whoever logs in meanwhile waits behind each.
+    FORGET_SOME = "DELETE FROM audit_records WHERE chain = $1 AND sequence <= $2";
+    FIRST_INDEXED = "SELECT MIN(sequence) FROM audit_records WHERE chain = $1";
+    FORGET_HEAD = "DELETE FROM audit_heads WHERE chain = $1";
     FORGET_MARK = "DELETE FROM audit_marks WHERE chain = $1 RETURNING chain";
     SEARCH = search!("(account = $6 OR $6 IS NULL)", "(ip = $5 OR $5 IS NULL)");
     SEARCH_ACCOUNT = search!("account = $6", "(ip = $5 OR $5 IS NULL)");
@@ -138,6 +145,27 @@ impl Store {
             sqlx::query(FORGET_MARK).bind(chain).execute(&mut *connection).await?;
             sqlx::query(FORGET_RECORDS).bind(chain).execute(&mut *connection).await?;
         })
+    }
+
+    /// Takes a chain that is kept no longer out of the index, and its head away.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what is left is for the next call.
+    pub async fn expire_audit_chain(&self, chain: &str) -> Result<(), StoreError> {
+        while let Some(first) = self.first_indexed(chain).await? {
+            on_pool!(self, |pool| {
+                let some = sqlx::query(FORGET_SOME).bind(chain).bind(first.saturating_add(FORGOTTEN_AT_ONCE));
+                some.execute(pool).await?;
+            })?;
+        }
+        in_transaction!(self, |connection| {
+            sqlx::query(FORGET_MARK).bind(chain).execute(&mut *connection).await?;
+            sqlx::query(FORGET_HEAD).bind(chain).execute(&mut *connection).await?;
+        })
+    }
+
+    async fn first_indexed(&self, chain: &str) -> Result<Option<i64>, StoreError> {
+        on_pool!(self, |pool| sqlx::query_scalar(FIRST_INDEXED).bind(chain).fetch_one(pool).await?)
     }
 
     /// Finds records, newest last; where there are more than the limit, the newest.

@@ -152,6 +152,7 @@ impl Site {
         let trail = config::Audit {
             directory: directory.path().join("audit"),
             when_full: settings.when_full,
+            retention: None,
             reserve: 0,
         };
         let told_time: Arc<dyn Clock> = clock.clone();

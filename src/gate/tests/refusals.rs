@@ -439,7 +439,7 @@ async fn without_a_trail_logins_follow_the_administrators_choice() {
 async fn lose_trail(site: &mut Site) {
     let directory = site.directory.path().join("no-directory");
     std::fs::write(&directory, "").unwrap();
-    let settings = config::Audit { directory, when_full: WhenFull::Continue, reserve: 0 };
+    let settings = config::Audit { directory, when_full: WhenFull::Continue, retention: None, reserve: 0 };
     let key = Arc::new(SiteKey::from_bytes([7; 32]));
     let lost = Audit::open_later(&settings, site.store.clone(), key, site.clock.clone()).await.unwrap();
     Arc::get_mut(&mut site.gate.gate).and_then(|gate| Arc::get_mut(&mut gate.desk)).unwrap().audit = lost;

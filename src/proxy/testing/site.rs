@@ -31,7 +31,12 @@ impl Site {
         let database = Database::Sqlite(directory.path().join("mailward.db"));
         let store = Store::open(&database).await.unwrap();
         let when_full = WhenFull::Refuse;
-        let trail = config::Audit { directory: directory.path().join("audit"), when_full, reserve: 0 };
+        let trail = config::Audit {
+            directory: directory.path().join("audit"),
+            when_full,
+            retention: None,
+            reserve: 0,
+        };
         let audit = Audit::open(&trail, store.clone(), Arc::clone(&key), Arc::clone(&clock)).await.unwrap();
         let policy = Policy {
             second_factor: Requirement::Optional,
