@@ -1479,6 +1479,7 @@ const MANY_ROWS: &str = "
     INSERT INTO nodes SELECT id, 0 FROM accounts;
     INSERT INTO portal_sessions (id, token, account, step, began_at, seen_at, expires_at, address, mac)
         SELECT id, id::text::bytea, id, 'in', now(), now(), now() + random() * interval '1 day', '', '' FROM accounts;
+    INSERT INTO portal_kept SELECT id, 'offer', 'totp', '' FROM portal_sessions;
     INSERT INTO trusted_devices (id, account, token, address, trusted_at, expires_at, last_used_at, mac)
         SELECT id, id, id::text::bytea, '', now(), now() + random() * interval '1 day', now(), '' FROM accounts;
     INSERT INTO profiles

@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_BACK: Duration = Duration::from_secs(60);
 
 /// Names of events, as the trail has them.
-const EVENTS: [&str; 38] = [
+const EVENTS: [&str; 39] = [
     "login",
     "refused_logins",
     "guessing_noticed",

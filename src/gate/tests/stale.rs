@@ -185,6 +185,7 @@ async fn what_was_sealed_anew_knows_of_no_refusal_and_of_no_probe() {
     let by = Author::new(&site.audit, Actor::Gate);
     let resealed = site.app_passwords.reseal(account.id, &account.address, mailbox, &by).await.unwrap();
     assert_eq!(resealed.sealed, stored().await);
+    assert_eq!(stored().await[0].sealed_at, Some(site.clock.now()));
 }
 
 #[tokio::test]
