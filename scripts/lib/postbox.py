@@ -58,9 +58,11 @@ def await_subject(imap, subject):
 def watch(imap):
     seen = number_of_messages(imap)
     while True:
-        for number in range(seen + 1, (seen := max(seen, number_of_messages(imap))) + 1):
+        there = number_of_messages(imap)
+        for number in range(seen + 1, there + 1):
             fetched = imap.fetch(str(number), "(BODY.PEEK[])")[1]
             show(fetched[0][1])
+        seen = there
         time.sleep(0.5)
 
 
