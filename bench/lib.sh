@@ -28,6 +28,7 @@ port() {
     haproxy) base=$((base + 40)) ;;
     mailward) base=$((base + 50)) ;;
     million) base=$((base + 60)) ;;
+    pages) base=$((base + 70)) ;;
     *) echo "no ports for '$1'" >&2 && return 1 ;;
     esac
     case $2 in
@@ -35,6 +36,8 @@ port() {
     pop3) echo $((base + 1)) ;;
     smtp) echo $((base + 2)) ;;
     auth) echo $((base + 3)) ;;
+    portal) echo $((base + 4)) ;;
+    relay) echo $((base + 5)) ;;
     *) echo "no port for '$2'" >&2 && return 1 ;;
     esac
 }

@@ -1317,6 +1317,8 @@ async fn searches_find_what_was_indexed(database: Database) {
         row(3, at(1_500_000), "login", Some("ada@example.org"), Some("192.0.2.2"), Some("refused")),
         row(4, at(1_500_000), "login", Some("bob@example.org"), Some("192.0.2.1"), Some("refused")),
         row(5, at(2_000_000), "session_end", Some("ada@example.org"), Some("192.0.2.1"), None),
+        row(6, at(2_500_000), "sign_in", Some("bob@example.org"), Some("192.0.2.3"), Some("admitted")),
+        row(7, at(2_500_000), "second_factor", Some("ada@example.org"), Some("192.0.2.3"), Some("limited")),
     ];
     assert!(store.index_audit(0, &mark("one", 500), &rows).await.unwrap());
     let found = |query: AuditQuery| {
@@ -1329,14 +1331,17 @@ async fn searches_find_what_was_indexed(database: Database) {
     let some = |text: &str| Some(text.to_owned());
     let all = AuditQuery::default();
     assert_eq!(store.search_audit(&all).await.unwrap(), rows);
-    assert_eq!(found(AuditQuery { limit: 2, ..all.clone() }).await, [4, 5], "the newest");
+    assert_eq!(found(AuditQuery { limit: 2, ..all.clone() }).await, [6, 7], "the newest");
     let without_chains = AuditQuery { without_chains: true, ..all.clone() };
-    assert_eq!(found(without_chains).await, [2, 3, 4, 5]);
-    assert_eq!(found(AuditQuery { account: some("ada@example.org"), ..all.clone() }).await, [2, 3, 5]);
+    assert_eq!(found(without_chains).await, [2, 3, 4, 5, 6, 7]);
+    let attempts_only = AuditQuery { attempts_only: true, ..all.clone() };
+    assert_eq!(found(attempts_only.clone()).await, [2, 3, 4, 6, 7]);
+    assert_eq!(found(AuditQuery { limit: 3, ..attempts_only }).await, [4, 6, 7], "the newest of all kinds");
+    assert_eq!(found(AuditQuery { account: some("ada@example.org"), ..all.clone() }).await, [2, 3, 5, 7]);
     assert_eq!(found(AuditQuery { ip: some("192.0.2.1"), ..all.clone() }).await, [2, 4, 5]);
     assert_eq!(found(AuditQuery { event: some("login"), ..all.clone() }).await, [2, 3, 4]);
     assert_eq!(found(AuditQuery { outcome: some("refused"), ..all.clone() }).await, [3, 4]);
-    assert_eq!(found(AuditQuery { from: Some(at(1_500_000)), ..all.clone() }).await, [3, 4, 5]);
+    assert_eq!(found(AuditQuery { from: Some(at(1_500_000)), ..all.clone() }).await, [3, 4, 5, 6, 7]);
     assert_eq!(found(AuditQuery { until: Some(at(1_500_000)), ..all.clone() }).await, [1, 2]);
     let narrow = AuditQuery {
         account: some("ada@example.org"),
@@ -1346,6 +1351,7 @@ async fn searches_find_what_was_indexed(database: Database) {
         outcome: some("refused"),
         ip: some("192.0.2.2"),
         without_chains: true,
+        attempts_only: true,
         limit: 10,
     };
     assert_eq!(found(narrow).await, [3]);

@@ -185,6 +185,7 @@ impl Search {
             ip: self.ip.map(|ip| ClientAddress::new(ip).to_string()),
             // programs are told all; people only if they ask
             without_chains: self.event.is_none() && !self.format.json,
+            attempts_only: false,
             limit: self.limit,
         })
     }

@@ -4,15 +4,12 @@ use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use super::{Broken, Inside, Portal};
-use crate::audit::event::{Credential, Event, Outcome, SecondFactor, SignIn};
+use crate::audit::event::{Credential, Event, Login, Outcome, SecondFactor, SignIn};
 use crate::base::{AppPasswordId, Protocol, Timestamp};
-use crate::store::AuditQuery;
+use crate::store::{AuditQuery, AuditRow};
 
 /// How far back it goes.
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
-
-/// How many attempts it shows at most.
-const ATTEMPTS_MAX: u32 = 200;
 
 /// How many logins are looked through for clients without an app password: a phone that asks every five minutes makes
 /// some nine thousand in a month.
@@ -50,19 +47,16 @@ pub enum Way {
 }
 
 impl Portal {
-    /// What was tried during the last month, the latest first; not all of it.
+    /// What was tried during the last month, the latest first; at most so much of it.
     ///
     /// # Errors
     /// [`Broken`]
-    pub async fn attempts(&self, inside: Inside<'_>) -> Result<Vec<Attempt>, Broken> {
-        let mut attempts = Vec::new();
-        for event in ["login", "sign_in", "second_factor"] {
-            let found = self.events(inside, event, None, ATTEMPTS_MAX).await?;
-            attempts.extend(found.into_iter().filter_map(|(at, event)| attempt(at, event)));
-        }
-        attempts.sort_by_key(|attempt| std::cmp::Reverse(attempt.at));
-        attempts.truncate(ATTEMPTS_MAX as usize);
-        Ok(attempts)
+    pub async fn attempts(&self, inside: Inside<'_>, limit: u32) -> Result<Vec<Attempt>, Broken> {
+        // All kinds in one search: one for a kind of which there are few would go through all that the month has.
+        let wanted = AuditQuery { attempts_only: true, limit, ..AuditQuery::default() };
+        let found = self.records(inside, wanted).await?;
+        let told = |row: &AuditRow| attempt(row.at, serde_json::from_str(&row.json).ok()?);
+        Ok(found.iter().rev().filter_map(told).collect())
     }
 
     /// Mail clients that got in with the mailbox password during the last month, and not with an app password since: once a
@@ -71,11 +65,12 @@ impl Portal {
     /// # Errors
     /// [`Broken`]
     pub async fn clients_without_app_password(&self, inside: Inside<'_>) -> Result<Vec<String>, Broken> {
-        let found = self.events(inside, "login", Some("admitted"), LOGINS_MAX).await?;
+        let (event, outcome) = (Some("login".to_owned()), Some("admitted".to_owned()));
+        let wanted = AuditQuery { event, outcome, limit: LOGINS_MAX, ..AuditQuery::default() };
+        let found = self.records(inside, wanted).await?;
         let (mut seen, mut without) = (HashSet::new(), BTreeSet::new());
-        // The latest first: it says how the client gets in now.
-        for (_, event) in found.into_iter().rev() {
-            let Event::Login(login) = event else { continue };
+        // The latest first: it says how the client gets in now. What is asked for is a login, and not looked at twice.
+        for login in found.iter().rev().filter_map(|row| serde_json::from_str::<Login>(&row.json).ok()) {
             let client = login.program.unwrap_or_else(|| login.ip.to_string());
             if seen.insert(client.clone()) && login.credential == Credential::MailboxPassword {
                 without.insert(client);
@@ -84,27 +79,17 @@ impl Portal {
         Ok(without.into_iter().collect())
     }
 
-    /// The account's records of one kind, the latest last.
-    async fn events(
-        &self,
-        inside: Inside<'_>,
-        event: &str,
-        outcome: Option<&str>,
-        limit: u32,
-    ) -> Result<Vec<(Timestamp, Event)>, Broken> {
+    /// The `wanted` records of the account during the last month, the latest last.
+    async fn records(&self, inside: Inside<'_>, wanted: AuditQuery) -> Result<Vec<AuditRow>, Broken> {
         let now = self.on.clock.now().unix_seconds();
         let month = i64::try_from(MONTH.as_secs()).unwrap_or(i64::MAX);
         let query = AuditQuery {
             account: Some(inside.0.account.address.to_string()),
             from: Some(Timestamp::from_unix_seconds(now.saturating_sub(month))),
-            event: Some(event.to_owned()),
-            outcome: outcome.map(str::to_owned),
-            limit,
-            ..AuditQuery::default()
+            ..wanted
         };
         let found = crate::audit::search(&self.settings().audit_directory, &self.on.store, &query).await;
-        let found = found.map_err(|error| super::broken(&error))?;
-        Ok(found.iter().filter_map(|row| Some((row.at, serde_json::from_str(&row.json).ok()?))).collect())
+        found.map_err(|error| super::broken(&error))
     }
 }
 

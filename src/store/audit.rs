@@ -18,14 +18,15 @@ const FORGOTTEN_AT_ONCE: i64 = 2_000;
 /// 9999-12-31T23:59:59Z.
 const END_OF_TIME: i64 = 253_402_300_799;
 
-/// One text with the same eight parameters for every kind of search, so that each has the index it needs: the
+/// One text with the same nine parameters for every kind of search, so that each has the index it needs: the
 /// planner cannot use one for `account = $6 OR $6 IS NULL`.
 macro_rules! search {
     ($account:literal, $ip:literal) => {
         concat!(
             "SELECT chain, sequence, at, event, account, ip, outcome, json FROM audit_records \
              WHERE at >= $1 AND at < $2 AND (event = $3 OR $3 IS NULL) AND (outcome = $4 OR $4 IS NULL) \
-             AND (event NOT IN ('chain_started', 'chain_ended') OR NOT $8) AND ",
+             AND (event NOT IN ('chain_started', 'chain_ended') OR NOT $8) \
+             AND (event IN ('login', 'sign_in', 'second_factor') OR NOT $9) AND ",
             $ip,
             " AND ",
             $account,
@@ -191,6 +192,7 @@ impl Store {
                 .bind(&query.account)
                 .bind(i64::from(limit))
                 .bind(query.without_chains)
+                .bind(query.attempts_only)
                 .fetch_all(pool)
                 .await?
         })?;

@@ -333,6 +333,8 @@ pub struct AuditQuery {
     pub ip: Option<String>,
     /// Without what the trail records about itself, the beginnings and ends of chains.
     pub without_chains: bool,
+    /// Only attempts to get in: of mail clients, and of browsers with a mailbox password or a second factor.
+    pub attempts_only: bool,
     /// At most so many, the newest ones; 0 means 1,000.
     pub limit: u32,
 }

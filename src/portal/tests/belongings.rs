@@ -160,7 +160,7 @@ async fn the_overview_tells_what_was_tried_and_which_clients_have_no_app_passwor
     assert_eq!(overview.browsers.len(), 1);
     let inside = visit.inside().unwrap();
     assert_eq!(site.portal.clients_without_app_password(inside).await.unwrap(), ["Foxmail 7.2"]);
-    let attempts = site.portal.attempts(inside).await.unwrap();
+    let attempts = site.portal.attempts(inside, 9).await.unwrap();
     let told: Vec<_> = attempts.iter().map(|one| (one.way.clone(), one.outcome)).collect();
     let mail = Way::Mail { protocol: Protocol::Imap, app_password: None };
     assert_eq!(
@@ -172,6 +172,7 @@ async fn the_overview_tells_what_was_tried_and_which_clients_have_no_app_passwor
             (Way::Portal, Outcome::Admitted)
         ]
     );
+    assert_eq!(site.portal.attempts(inside, 3).await.unwrap(), attempts[..3], "the latest");
     let doors = site.portal.settings().doors.clone();
     assert_eq!(
         doors.iter().map(|door| (door.protocol, door.port)).collect::<Vec<_>>(),

@@ -20,13 +20,13 @@ use crate::web::user_agent;
 use crate::web::words::Words;
 
 /// How much of what happened fits a page.
-const ATTEMPTS_SHOWN: usize = 25;
+const ATTEMPTS_SHOWN: u32 = 25;
 
 /// The page.
 pub(super) async fn show(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
     let visit = desk.inside(&asked, Place::Home).await?;
     let overview = desk.portal.overview(inside(&visit)?).await?;
-    let attempts = desk.portal.attempts(inside(&visit)?).await?;
+    let attempts = desk.portal.attempts(inside(&visit)?, ATTEMPTS_SHOWN).await?;
     let seen = Seen { words: asked.words, now: desk.clock.now() };
     let current = asked.device().map(|device| device.hash());
     let Overview { factors, recovery_codes, devices, browsers, mail_sessions, .. } = overview;
@@ -64,7 +64,7 @@ pub(super) async fn show(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer 
         since: Moment::new(session.since, seen.now, seen.words),
     });
     let names: Vec<_> = overview.app_passwords.iter().map(|(row, _)| (row.id, row.name.clone())).collect();
-    let attempts = attempts.into_iter().take(ATTEMPTS_SHOWN).map(|attempt| seen.attempt(&attempt, &names));
+    let attempts = attempts.into_iter().map(|attempt| seen.attempt(&attempt, &names));
     shown(&HomePage {
         page: desk.page(&asked, &visit, Some(Tab::Security), Some(Place::Home)),
         recovery_left: (!factors.is_empty()).then_some(recovery_codes),
