@@ -9,6 +9,7 @@
 )]
 
 mod driver;
+mod ending;
 mod enforced;
 mod passkeys;
 mod story;
