@@ -11,6 +11,8 @@
 mod driver;
 mod ending;
 mod enforced;
+mod enrolment;
+mod mailbox;
 mod passkeys;
 mod story;
 mod world;
