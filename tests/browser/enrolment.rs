@@ -31,6 +31,7 @@ async fn by_link(language: Language) {
     browser.picture("home-needs-link").await;
     browser.go("/second-factors/first").await;
     assert!(browser.read(".notice.warn").await.contains(needs_link));
+    assert!(!browser.has(".notice.good").await, "nobody is told to go straight on");
     browser.picture("needs-link").await;
     for closed in ["/second-factors/new", "/second-factors/totp", "/app-passwords/new"] {
         assert!(!browser.has(&format!("a[href$='{closed}']")).await, "{closed} is not offered");
