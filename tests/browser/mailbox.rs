@@ -92,6 +92,7 @@ async fn backup_mailbox(language: Language) {
     let act = |what: &str| format!("a[href$='/{what}'][aria-label*='{name}']");
     browser.go("/second-factors").await;
     browser.press(&act("change")).await;
+    assert!(browser.has("main form a[href$='/second-factors']").await, "who thinks better of it goes back");
     browser.picture("change-mailbox").await;
     browser.fill("address", SECOND).await;
     browser.submit().await;
@@ -101,6 +102,8 @@ async fn backup_mailbox(language: Language) {
     assert_eq!(browser.path().await, "/second-factors");
     let page = browser.read("main").await;
     assert!(page.contains("sec****@elsewhere.test") && !page.contains("bac****"), "{page}");
+    let done = browser.read("[role=status]").await;
+    assert!(!done.contains("authenticator") && !done.contains("验证器"), "it was another kind: {done}");
     browser.picture("second-factors-changed").await;
     assert_eq!(world.legacy.mails(BACKUP).len(), 2, "the old one gets no more");
 
