@@ -19,6 +19,7 @@ use crate::config::{Config, WhenFull};
 use crate::factor::Factors;
 use crate::gate::LiveSessions;
 use crate::notify::Notices;
+use crate::portal::SignedIn;
 use crate::store::Store;
 
 /// An opened site.
@@ -85,6 +86,12 @@ impl Site {
     #[must_use]
     pub fn live_sessions(&self) -> LiveSessions {
         LiveSessions::new(self.store.clone())
+    }
+
+    /// Where browsers that are signed in to the portal are listed and signed out.
+    #[must_use]
+    pub fn signed_in(&self) -> SignedIn {
+        SignedIn::new(self.store.clone(), Arc::clone(&self.clock))
     }
 
     /// Where what users are told by mail is written down; `audit` is where it is recorded that they were not.

@@ -961,7 +961,14 @@ async fn a_portal_session_is_replaced_only_while_it_lives(database: Database) {
     let kept = PortalSessionRecord { seen_at: at(50), ..next.clone() };
     store.begin_portal_session(&second, 0).await.unwrap();
     assert_eq!(store.portal_sessions(ada).await.unwrap(), [kept, second.clone()], "the latest first");
-    assert!(!store.end_portal_session_of(add(&store, "bob").await, second.id).await.unwrap());
+    let bob = add(&store, "bob").await;
+    let signed_in = store.accounts_with_portal_sessions().await.unwrap();
+    assert_eq!(
+        signed_in.iter().map(|account| account.id).collect::<Vec<_>>(),
+        [ada],
+        "once, and nobody else"
+    );
+    assert!(!store.end_portal_session_of(bob, second.id).await.unwrap());
     assert!(store.end_portal_session_of(ada, second.id).await.unwrap());
     store.begin_portal_session(&second, 0).await.unwrap();
     assert!(store.end_portal_session(&next.token).await.unwrap());
@@ -1508,7 +1515,11 @@ const MANY_ROWS: &str = "
 
 async fn no_statement_reads_a_whole_table_but_those_that_list_one(database: Database) {
     let store = Store::open(&database).await.unwrap();
-    let lists = ["SELECT key_check FROM site", " FROM accounts WHERE state <> 'removed' ORDER BY address"];
+    let lists = [
+        "SELECT key_check FROM site",
+        " FROM accounts WHERE state <> 'removed' ORDER BY address",
+        " FROM accounts WHERE id IN (SELECT account FROM portal_sessions) ORDER BY address",
+    ];
     let lists = |statement: &str| {
         lists.iter().any(|end| statement.ends_with(end))
             || statement.ends_with(" ORDER BY chain")

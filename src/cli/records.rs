@@ -5,8 +5,10 @@ use serde::Serialize;
 use super::output::Table;
 use super::when;
 use crate::audit::event::{Credential, Event, Outcome};
-use crate::base::{AppPasswordId, FactorId, Protocol, SessionId, Timestamp, UpstreamName};
-use crate::store::{AppPasswordRecord, AuditRow, FactorRecord, LiveSessionRecord};
+use crate::base::{AppPasswordId, FactorId, PortalSessionId, Protocol, SessionId, Timestamp, UpstreamName};
+use crate::store::{
+    AccountRecord, AppPasswordRecord, AuditRow, FactorRecord, LiveSessionRecord, PortalSessionRecord,
+};
 
 /// A bound second factor.
 #[derive(Serialize)]
@@ -197,6 +199,47 @@ impl Session {
                 when::show(one.since),
                 one.bytes_from_client.to_string(),
                 one.bytes_to_client.to_string(),
+                one.id.to_string(),
+            ]);
+        }
+        table
+    }
+}
+
+/// A browser that somebody is signed in with.
+#[derive(Serialize)]
+pub(super) struct SignedInBrowser {
+    pub(super) id: PortalSessionId,
+    pub(super) account: String,
+    pub(super) ip: String,
+    browser: Option<String>,
+    since: Timestamp,
+    last_used_at: Timestamp,
+}
+
+impl From<(AccountRecord, PortalSessionRecord)> for SignedInBrowser {
+    fn from((account, session): (AccountRecord, PortalSessionRecord)) -> Self {
+        Self {
+            id: session.id,
+            account: account.address.to_string(),
+            ip: session.address,
+            browser: session.browser,
+            since: session.began_at,
+            last_used_at: session.seen_at,
+        }
+    }
+}
+
+impl SignedInBrowser {
+    pub(super) fn table(browsers: &[Self]) -> Table {
+        let mut table = Table::new(["ACCOUNT", "FROM", "BROWSER", "SINCE", "LAST USED", "ID"]);
+        for one in browsers {
+            table.row([
+                one.account.clone(),
+                one.ip.clone(),
+                one.browser.clone().unwrap_or_default(),
+                when::show(one.since),
+                when::show(one.last_used_at),
                 one.id.to_string(),
             ]);
         }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::session::Step;
+use super::signed_in::sign_out;
 use super::{Broken, Fresh, Portal};
-use crate::audit::Event;
 use crate::base::{DeviceId, PortalSessionId, SessionId, Token};
 use crate::factor::DeviceError;
 use crate::gate::{EndError, HEARD_WITHIN};
@@ -29,14 +29,8 @@ impl Portal {
     /// [`Broken`]
     pub async fn end_portal_session(&self, fresh: Fresh<'_>, id: PortalSessionId) -> Result<bool, Broken> {
         let Fresh(visit) = fresh;
-        if !self.on.store.end_portal_session_of(visit.account.id, id).await? {
-            return Ok(false);
-        }
-        let account = visit.account.address.to_string();
-        let recorded =
-            self.owner(&visit.from).record(|by| Event::PortalSessionEnded { account, id, by }).await;
-        recorded.map_err(|error| super::broken(&error))?;
-        Ok(true)
+        let ended = sign_out(&self.on.store, &visit.account, id, &self.owner(&visit.from)).await;
+        ended.map_err(|error| super::broken(&error))
     }
 
     /// Asks for the end of a mail client's session; `false` where the account has no such one.

@@ -28,6 +28,7 @@ mod profiles;
 mod session;
 mod settings;
 mod sign_in;
+mod signed_in;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -59,6 +60,7 @@ pub use profiles::{Profile, WAITS};
 pub use session::{Fresh, Inside, Step, Visit};
 pub use settings::{Door, Settings};
 pub use sign_in::{Answered, Entered, NoAnswer, NoSignIn};
+pub use signed_in::{SignOutError, SignedIn};
 
 /// What the portal stands on.
 pub struct Dependencies {

@@ -27,6 +27,11 @@ name_statements! {
     STANDING = concat!(standing!(), "WHERE address = $1");
     STANDING_OF = concat!(standing!(), "WHERE id = $1");
     LIST = concat!(standing!(), "WHERE state <> 'removed' ORDER BY address");
+    SIGNED_IN = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM accounts WHERE id IN (SELECT account FROM portal_sessions) ORDER BY address"
+    );
     /// Also locks a row that is there already, so that [`BY_ADDRESS`] finds what this found.
     ADD_OR_REVIVE = concat!(
         "INSERT INTO accounts (id, address, upstream, state, must_bind, created_at) \
@@ -114,6 +119,14 @@ impl Store {
     /// [`StoreError`]
     pub async fn accounts(&self) -> Result<Vec<Standing>, StoreError> {
         on_pool!(self, |pool| sqlx::query_as(LIST).fetch_all(pool).await?)
+    }
+
+    /// Those in whose name a browser is signed in to the portal, or on its way, by address.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn accounts_with_portal_sessions(&self) -> Result<Vec<AccountRecord>, StoreError> {
+        on_pool!(self, |pool| sqlx::query_as(SIGNED_IN).fetch_all(pool).await?)
     }
 
     /// Suspends or resumes; `false` where there is no such account (or a tombstone). To remove one there is

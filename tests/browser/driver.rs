@@ -1,7 +1,7 @@
 //! A Chromium of its own for one test, driven over WebDriver (W3C).
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -41,7 +41,7 @@ pub(crate) struct Browser {
     at: String,
     pictures: PathBuf,
     _driver: Driver,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 impl Browser {
@@ -61,6 +61,8 @@ impl Browser {
                     "--disable-dev-shm-usage",
                     "--disable-background-networking",
                     "--no-first-run",
+                    // It ends when its driver lets go of the pipe, however the driver ended.
+                    "--remote-debugging-pipe",
                     "--force-device-scale-factor=1",
                     format!("--user-data-dir={}", profile.path().display()),
                     format!("--lang={}", language.tag()),
@@ -83,7 +85,7 @@ impl Browser {
             .join(name)
             .join(language.tag());
         fs::create_dir_all(&pictures).expect("a folder for pictures");
-        Self { client, at: url.to_owned(), pictures, _driver: driver, _profile: profile }
+        Self { client, at: url.to_owned(), pictures, _driver: driver, profile }
     }
 
     /// Goes to a page of the portal.
@@ -135,6 +137,11 @@ impl Browser {
         let url = self.client.current_url().await.expect("a URL");
         assert!(url.as_str().starts_with(&self.at), "{url} is not the portal's");
         url.path().to_owned()
+    }
+
+    /// The whole of what its address bar shows.
+    pub(crate) async fn address(&self) -> String {
+        self.client.current_url().await.expect("a URL").into()
     }
 
     /// Types into the field of this name, whatever stood there before.
@@ -201,6 +208,11 @@ impl Browser {
         }
     }
 
+    /// Where it keeps what it knows; its processes name that.
+    pub(crate) fn profile(&self) -> &Path {
+        self.profile.path()
+    }
+
     /// Ends it in order.
     pub(crate) async fn close(self) {
         self.client.clone().close().await.expect("the end of a browser");
@@ -243,9 +255,10 @@ struct Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // It ends its browser, too.
         let _ = self.process.kill();
         let _ = self.process.wait();
+        // The browser's processes, which have this pipe from it, end with it: until then they would write to the profile.
+        let _ = self.said.read_to_end(&mut Vec::new());
     }
 }
 

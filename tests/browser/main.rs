@@ -9,7 +9,10 @@
 )]
 
 mod driver;
+mod ending;
 mod enforced;
+mod enrolment;
+mod mailbox;
 mod passkeys;
 mod story;
 mod world;

@@ -21,24 +21,39 @@ impl World {
         change: impl FnOnce(GateConfig) -> GateConfig,
     ) -> Self {
         let legacy = LegacyServer::start(LegacyOptions::default().fast_auth());
+        Self::before(legacy, language, name, |config, _| change(config)).await
+    }
+
+    /// The same in front of that mail server.
+    pub(crate) async fn before(
+        legacy: LegacyServer,
+        language: Language,
+        name: &str,
+        change: impl FnOnce(GateConfig, &LegacyServer) -> GateConfig,
+    ) -> Self {
         let port = Port::choose();
         // Passkeys are for names, not for addresses.
         let portal = format!("https://localhost:{}", port.number);
         let config = GateConfig::in_front_of(&legacy)
             .set(&["portal", "listen"], format!("127.0.0.1:{}", port.number))
             .set(&["portal", "public_url"], portal.clone());
-        let gate = Gate::start(change(config));
+        let gate = Gate::start(change(config, &legacy));
         let browser = Browser::open(&portal, language, name).await;
         Self { legacy, gate, browser, _port: port }
     }
 
-    /// Fills in the first page.
+    /// Goes to the first page and fills it in.
     pub(crate) async fn give_mailbox_password(&self) {
-        let (user, password) = self.legacy.user(0);
         self.browser.go("/sign-in").await;
-        self.browser.fill("login", user).await;
-        self.browser.fill("password", password).await;
-        self.browser.submit().await;
+        self.fill_in_mailbox_password(&self.browser).await;
+    }
+
+    /// Fills in the first page, where that browser shows it.
+    pub(crate) async fn fill_in_mailbox_password(&self, browser: &Browser) {
+        let (user, password) = self.legacy.user(0);
+        browser.fill("login", user).await;
+        browser.fill("password", password).await;
+        browser.submit().await;
     }
 
     /// Whether `password` reads the mailbox over IMAP.
@@ -49,6 +64,19 @@ impl World {
         let at = ["--port", &port, "--tls", "implicit", "--ca", &ca, "--only", "login"];
         let login = ["--user", user, "--password", password];
         client("imap.py", &[&at[..], &login].concat()).status == 0
+    }
+
+    /// The code that is mailed to `address` next; `before` holds those that were, and gets it.
+    pub(crate) async fn mailed_code(&self, address: &str, before: &mut Vec<String>) -> String {
+        for _ in 0..60 {
+            let codes = self.legacy.mails(address).into_iter().map(|mail| code_in(&mail));
+            if let Some(code) = codes.into_iter().find(|code| !before.contains(code)) {
+                before.push(code.clone());
+                return code;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        }
+        panic!("no code came for {address}");
     }
 
     /// Makes an app password in the browser.
@@ -92,6 +120,14 @@ impl Authenticator {
             tokio::time::sleep(std::time::Duration::from_millis(500)).await;
         }
     }
+}
+
+/// What both languages of a mail say.
+fn code_in(mail: &str) -> String {
+    let said = |before: &str| mail.lines().find_map(|line| line.trim().strip_prefix(before));
+    let code = said("验证码: ").unwrap_or_else(|| panic!("no code in {mail}"));
+    assert_eq!(said("Code: "), Some(code), "{mail}");
+    code.to_owned()
 }
 
 /// Runs one story to its end.

@@ -413,7 +413,7 @@ done-bound = The second factor is bound.
 done-unbound = The second factor was unbound.
 done-trusted = This device is trusted now.
 done-verified = Confirmed. You can make changes for ten minutes.
-done-changed = Changed to the new authenticator app. The old one was unbound.
+done-changed = Changed: the new second factor is bound, and the old one was unbound.
 
 # What happened, in words
 attempt-admitted = { $protocol } login

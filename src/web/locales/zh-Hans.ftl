@@ -374,7 +374,7 @@ done-bound = 验证方式已绑定。
 done-unbound = 验证方式已解除绑定。
 done-trusted = 已信任此设备。
 done-verified = 验证成功，十分钟内可以更改设置。
-done-changed = 已换绑到新的验证器，原验证器已解除绑定。
+done-changed = 已换绑到新的验证方式，原来的已解除绑定。
 
 # 发生了什么
 attempt-admitted = { $protocol } 登录成功

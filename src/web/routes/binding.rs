@@ -251,7 +251,11 @@ async fn cannot_offer(desk: &Desk, asked: &Asked, visit: &Visit, refused: Refuse
             let page = choose_page(desk, asked, visit, Some("factor-too-many")).await?;
             html(StatusCode::CONFLICT, &page)
         }
-        Refused::Broken(broken) => Err(broken.into()),
+        Refused::Broken(broken) => Err(match desk.visit(asked).await? {
+            Some(_) => broken.into(),
+            // Of a form that was sent twice the other one has bound: what should have been offered again had no place left.
+            None => Stop::Go(asked.here.to_and_on(Place::SignIn, Some(Place::Factors))),
+        }),
         Refused::WrongCode
         | Refused::TooMany { .. }
         | Refused::NoOffer

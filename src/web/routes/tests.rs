@@ -3,6 +3,7 @@
 mod devices;
 mod door;
 mod enrolment;
+mod fifty;
 mod harness;
 mod law;
 mod mailbox;

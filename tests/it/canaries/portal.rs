@@ -6,47 +6,20 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use regex::Regex;
-use tempfile::TempDir;
 
 use super::search::Canaries;
-use crate::support::{Gate, GateConfig, LegacyOptions, LegacyServer, Mail, Outcome, Port, log_in, run};
+use crate::support::{Gate, GateConfig, LegacyOptions, LegacyServer, Mail, Port, Visitor, log_in, run};
 
-/// A browser without pictures.
-struct Browser {
-    portal: String,
-    directory: TempDir,
-}
-
-impl Browser {
-    fn ask(&self, path: &str, more: &[&str]) -> Outcome {
-        let jar = self.directory.path().join("cookies").display().to_string();
-        let origin = format!("Origin: {}", self.portal);
-        let url = format!("{}{path}", self.portal);
-        let always =
-            ["--silent", "--show-error", "--fail", "--insecure", "--retry-connrefused", "--retry", "20"];
-        let cookies = ["--cookie", &jar, "--cookie-jar", &jar, "--header", &origin];
-        run("curl", &[&always[..], &cookies, more, &[&url]].concat(), "")
-    }
-
-    fn post(&self, path: &str, fields: &[(&str, &str)]) -> Outcome {
-        let fields = fields
-            .iter()
-            .flat_map(|(name, value)| ["--data-urlencode".to_owned(), format!("{name}={value}")]);
-        let fields: Vec<_> = fields.collect();
-        self.ask(path, &fields.iter().map(String::as_str).collect::<Vec<_>>())
-    }
-
-    /// Makes an app password: its text, and the path of the link beside it.
-    fn make_app_password(&self) -> (String, String) {
-        let form = self.ask("/app-passwords/new", &[]).success();
-        let token = first(&form, r#"name="form" value="([^"]+)""#);
-        let once = first(&form, r#"name="once" value="([^"]+)""#);
-        let wanted = [("name", "iPhone"), ("protocol", "imap"), ("protocol", "smtp")];
-        let fields = [&wanted[..], &[("form", &*token), ("once", &*once)]].concat();
-        let made = self.post("/app-passwords/new", &fields).success();
-        let link = format!(r#"href="{}(/apple/profile/[A-Za-z0-9_-]{{43}})""#, regex::escape(&self.portal));
-        (first(&made, r#"data-copy="([a-z2-9 ]{19})""#), first(&made, &link))
-    }
+/// Makes an app password: its text, and the path of the link beside it.
+fn make_app_password(browser: &Visitor) -> (String, String) {
+    let form = browser.ask("/app-passwords/new", &[]).success();
+    let token = first(&form, r#"name="form" value="([^"]+)""#);
+    let once = first(&form, r#"name="once" value="([^"]+)""#);
+    let wanted = [("name", "iPhone"), ("protocol", "imap"), ("protocol", "smtp")];
+    let fields = [&wanted[..], &[("form", &*token), ("once", &*once)]].concat();
+    let made = browser.post("/app-passwords/new", &fields).success();
+    let link = format!(r#"href="{}(/apple/profile/[A-Za-z0-9_-]{{43}})""#, regex::escape(browser.portal()));
+    (first(&made, r#"data-copy="([a-z2-9 ]{19})""#), first(&made, &link))
 }
 
 fn first(text: &str, pattern: &str) -> String {
@@ -74,10 +47,10 @@ fn a_device_is_set_up_by_a_link_and_nothing_of_either_stays() {
     gate.log_at("trace");
     gate.start_again();
     let (user, mailbox_password) = legacy.user(0);
-    let browser = Browser { portal, directory: TempDir::new().expect("a temporary directory") };
+    let browser = Visitor::before(&portal);
     let signed_in = [("login", user), ("password", mailbox_password)];
     browser.post("/sign-in", &signed_in).success();
-    let (fetched, waiting) = (browser.make_app_password(), browser.make_app_password());
+    let (fetched, waiting) = (make_app_password(&browser), make_app_password(&browser));
 
     let mut canaries = Canaries::default();
     for (name, (password, link)) in [("fetched", &fetched), ("waiting", &waiting)] {
@@ -89,9 +62,9 @@ fn a_device_is_set_up_by_a_link_and_nothing_of_either_stays() {
         canaries.add(&format!("the app password that is {name}"), password.replace(' ', "").split_off(4));
     }
     canaries.add("the mailbox password", mailbox_password);
-    let phone = Browser { portal: browser.portal.clone(), directory: TempDir::new().expect("another") };
+    let phone = Visitor::before(&portal);
     phone.ask(&fetched.1, &[]).success();
-    let file = phone.directory.path().join("mail.mobileconfig");
+    let file = phone.directory().join("mail.mobileconfig");
     phone.ask(&fetched.1, &["--request", "POST", "--output", &file.display().to_string()]).success();
     let profile = verified(&file, &gate.ca_file());
     let password = first(&profile, "<key>IncomingPassword</key><string>([a-z2-9]{16})</string>");

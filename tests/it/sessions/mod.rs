@@ -1,5 +1,7 @@
-//! Live sessions: ended within a second by what another process changes, listed over all nodes, ended one by one.
+//! Live sessions: ended within a second by what another process changes, listed over all nodes, ended one by one. And browsers
+//! that are signed in to the portal.
 
+mod browsers;
 mod causes;
 mod list;
 

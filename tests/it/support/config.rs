@@ -58,6 +58,7 @@ pub(crate) struct GateConfig {
     table: Table,
     doors: Vec<Door>,
     master_password: Option<String>,
+    relay_password: Option<String>,
     /// Who must say with a PROXY header whom they pass on, at every door.
     balancers: Vec<&'static str>,
 }
@@ -108,7 +109,7 @@ impl GateConfig {
                 doors.push(Door { protocol: mail.name(), implicit_tls, port, upstreams });
             }
         }
-        Self { table, doors, master_password: None, balancers: Vec::new() }
+        Self { table, doors, master_password: None, relay_password: None, balancers: Vec::new() }
     }
 
     /// Sets any key: `set(&["limits", "idle"], "5s")`, `set(&["upstream", "0", "login"], "local-part")`,
@@ -157,6 +158,20 @@ impl GateConfig {
         self.set(&["upstream", "0", "credential"], "master")
             .set(&["upstream", "0", "master", "user"], user)
             .set(&["upstream", "0", "master", "style"], style)
+    }
+
+    /// Sends mail of its own through that legacy server, where it logs in as the second user and writes in that one's name.
+    pub(crate) fn mailing_through(mut self, legacy: &LegacyServer) -> Self {
+        let (user, password) = legacy.user(1);
+        self.relay_password = Some(password.to_owned());
+        let mail = toml! {
+            relay = (format!("{}:{}", legacy.host(), legacy.port("smtp")))
+            server_name = (legacy.name())
+            ca_file = (legacy.ca_file().display().to_string())
+            user = (user)
+            from = (format!("邮件系统 <{user}>"))
+        };
+        self.set(&["mail"], mail)
     }
 
     /// Names a portal in refusals.
@@ -229,9 +244,14 @@ impl GateConfig {
     pub(crate) fn write(mut self, directory: &Path) -> Vec<Door> {
         let place = |name: &str| directory.join(name).display().to_string();
         write_certificates(directory, 2099);
-        if let Some(password) = self.master_password.take() {
-            write_private(&directory.join("master.secret"), &password);
-            self = self.set(&["upstream", "0", "master", "password_file"], place("master.secret"));
+        let secrets = [
+            (self.master_password.take(), "master.secret", &["upstream", "0", "master", "password_file"][..]),
+            (self.relay_password.take(), "relay.secret", &["mail", "password_file"]),
+        ];
+        for (password, name, key) in secrets {
+            let Some(password) = password else { continue };
+            write_private(&directory.join(name), &password);
+            self = self.set(key, place(name));
         }
         let certificate = toml! {
             cert = (place("cert.pem"))

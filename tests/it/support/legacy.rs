@@ -13,6 +13,17 @@ use super::script::Script;
 /// The services of a legacy server, as the script calls them; those that end in `s` speak TLS from the first byte.
 pub(crate) const SERVICES: [&str; 6] = ["imap", "imaps", "pop3", "pop3s", "smtp", "smtps"];
 
+/// Says a message as a reader sees it: some headers, decoded, and the plain text.
+const READ: &str = "
+import email, email.policy, sys
+message = email.message_from_file(open(sys.argv[1]), policy=email.policy.default)
+for name in ['From', 'To', 'Subject', 'Auto-Submitted']:
+    print(f'{name}: {message[name]}')
+print(message.get_body(('plain',)).get_content())
+assert '<html' in message.get_body(('html',)).get_content()
+assert not message.defects
+";
+
 /// What the legacy server should be like; the default is one as Debian ships it, with four users.
 #[derive(Clone, Default)]
 pub(crate) struct LegacyOptions {
@@ -159,6 +170,18 @@ impl LegacyServer {
         self.start_again();
     }
 
+    /// What the gate sent to the mailbox `address`, read, in no order.
+    pub(crate) fn mails(&self, address: &str) -> Vec<String> {
+        let local = address.split_once('@').expect("an address").0;
+        let mut files = Vec::new();
+        find_mails(self.directory(), &mut files);
+        let of_mailbox = |file: &&PathBuf| {
+            file.components().any(|part| part.as_os_str() == local || part.as_os_str() == address)
+        };
+        let read = |file: &PathBuf| run("python3", &["-c", READ, &file.display().to_string()], "").success();
+        files.iter().filter(of_mailbox).map(read).collect()
+    }
+
     /// Where its files are.
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
@@ -216,5 +239,19 @@ impl LegacyServer {
     fn log(&self, name: &str) -> String {
         let bytes = fs::read(self.directory.path().join(name)).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+fn find_mails(directory: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            find_mails(&path, files);
+        } else if path
+            .parent()
+            .is_some_and(|folder| folder.ends_with("Maildir/new") || folder.ends_with("Maildir/cur"))
+        {
+            files.push(path);
+        }
     }
 }

@@ -14,6 +14,7 @@ mod postgres;
 mod run;
 pub(crate) mod script;
 pub(crate) mod table;
+mod visitor;
 mod wire;
 
 pub(crate) use balancer::{BALANCER, Balancer};
@@ -25,6 +26,7 @@ pub(crate) use legacy::{LegacyOptions, LegacyServer};
 pub(crate) use ports::Port;
 pub(crate) use postgres::Postgres;
 pub(crate) use run::{Outcome, client, run};
+pub(crate) use visitor::Visitor;
 pub(crate) use wire::{Wire, trusting};
 
 use std::path::PathBuf;

@@ -66,13 +66,10 @@ async fn of_fifty_who_fetch_a_profile_at_once_one_gets_it() {
     let site = Site::open().await;
     let mut alice = site.signed_in(ALICE).await;
     let link = link(&make(&mut alice, &["imap", "smtp"]).await);
-    let fetches = (0..50).map(|_| {
-        let (web, request) = (site.web.clone(), Request::post(&link).body(Body::empty()).unwrap());
-        tokio::spawn(async move { web.answer(request).await.status() })
-    });
+    let fetches = (0..50).map(|_| Request::post(&link).body(Body::empty()).unwrap());
     let (mut got, mut gone) = (0, 0);
-    for fetch in fetches.collect::<Vec<_>>() {
-        match fetch.await.unwrap() {
+    for seen in site.at_once(fetches).await {
+        match seen.status {
             StatusCode::OK => got += 1,
             StatusCode::NOT_FOUND => gone += 1,
             other => panic!("{other}"),

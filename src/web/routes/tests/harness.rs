@@ -95,7 +95,20 @@ impl Site {
     }
 
     pub(super) fn browser(&self) -> Browser<'_> {
-        Browser { site: self, cookies: BTreeMap::new(), language: "en" }
+        Browser { site: self, cookies: BTreeMap::new(), language: "en", network: [192, 0, 2, 1] }
+    }
+
+    /// Sends them all at once.
+    pub(super) async fn at_once(&self, requests: impl IntoIterator<Item = Request<Body>>) -> Vec<Seen> {
+        let sent = requests.into_iter().map(|request| {
+            let web = self.web.clone();
+            tokio::spawn(async move { Seen::of(web.answer(request).await).await })
+        });
+        let mut answers = Vec::new();
+        for answer in sent.collect::<Vec<_>>() {
+            answers.push(answer.await.unwrap());
+        }
+        answers
     }
 
     /// A browser in which somebody without a second factor is signed in.
@@ -125,6 +138,8 @@ pub(super) struct Browser<'s> {
     site: &'s Site,
     pub(super) cookies: BTreeMap<String, String>,
     pub(super) language: &'static str,
+    /// Where it is.
+    pub(super) network: [u8; 4],
 }
 
 impl Browser<'_> {
@@ -135,9 +150,15 @@ impl Browser<'_> {
 
     /// Sends a form with the token that a page of this session gave.
     pub(super) async fn post(&mut self, path: &str, fields: &[(&str, &str)], token: &str) -> Seen {
+        let request = self.form(path, fields, token);
+        self.ask(request).await
+    }
+
+    /// What that would send, for whoever sends it often.
+    pub(super) fn form(&self, path: &str, fields: &[(&str, &str)], token: &str) -> Request<Body> {
         let mut fields = fields.to_vec();
         fields.push(("form", token));
-        self.post_bare(path, &fields, Some("same-origin")).await
+        self.dressed(bare(path, &fields, Some("same-origin")))
     }
 
     pub(super) async fn post_bare(
@@ -146,12 +167,7 @@ impl Browser<'_> {
         fields: &[(&str, &str)],
         from: Option<&str>,
     ) -> Seen {
-        let body: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
-        let mut request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
-        if let Some(from) = from {
-            request = request.header("sec-fetch-site", from);
-        }
-        self.ask(request.body(Body::from(body.join("&"))).unwrap()).await
+        self.ask(bare(path, fields, from)).await
     }
 
     pub(super) async fn sign_in(&mut self, name: &str, password: &str) -> Seen {
@@ -167,16 +183,28 @@ impl Browser<'_> {
         self.get("/guides").await.form_token()
     }
 
-    pub(super) async fn ask(&mut self, mut request: Request<Body>) -> Seen {
+    pub(super) async fn ask(&mut self, request: Request<Body>) -> Seen {
+        let answer = self.site.web.answer(self.dressed(request)).await;
+        let seen = Seen::of(answer).await;
+        self.keep(&seen);
+        seen
+    }
+
+    /// With everything that it says of itself.
+    fn dressed(&self, mut request: Request<Body>) -> Request<Body> {
         let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let headers = request.headers_mut();
         headers.insert("cookie", cookies.join("; ").parse().unwrap());
         headers.insert("accept-language", self.language.parse().unwrap());
         let agent = "Mozilla/5.0 (Windows NT 10.0) Chrome/142.0.0.0 Safari/537.36";
         headers.insert("user-agent", agent.parse().unwrap());
-        request.extensions_mut().insert(ClientAddress::new([192, 0, 2, 1].into()));
-        let answer = self.site.web.answer(request).await;
-        for line in answer.headers().get_all("set-cookie") {
+        request.extensions_mut().insert(ClientAddress::new(self.network.into()));
+        request
+    }
+
+    /// Keeps the cookies that come with an answer.
+    pub(super) fn keep(&mut self, seen: &Seen) {
+        for line in seen.headers.get_all("set-cookie") {
             let line = line.to_str().unwrap();
             assert!(line.contains("; Path=/; Secure; HttpOnly; SameSite=Lax"), "{line}");
             let (name, value) = line.split(';').next().unwrap().split_once('=').unwrap();
@@ -186,8 +214,17 @@ impl Browser<'_> {
                 self.cookies.insert(name.to_owned(), value.to_owned());
             }
         }
-        Seen::of(answer).await
     }
+}
+
+/// A form as any program sends it.
+fn bare(path: &str, fields: &[(&str, &str)], from: Option<&str>) -> Request<Body> {
+    let body: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+    let mut request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
+    if let Some(from) = from {
+        request = request.header("sec-fetch-site", from);
+    }
+    request.body(Body::from(body.join("&"))).unwrap()
 }
 
 fn encoded(text: &str) -> String {

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 
 use super::harness::{ALICE, MAILBOX, Site};
 
-const OFFERED: &str = "[policy]\nfactors = [\"totp\", \"mailbox\"]\nrecommended = [\"totp\"]\n\
+pub(super) const OFFERED: &str = "[policy]\nfactors = [\"totp\", \"mailbox\"]\nrecommended = [\"totp\"]\n\
                        [mail]\nrelay = \"127.0.0.1:25\"\ntls = \"none\"\nfrom = \"gate@example.org\"\n";
 
 #[tokio::test]

@@ -1,0 +1,140 @@
+//! Fifty who send the same at once: one of them goes on.
+
+use axum::http::StatusCode;
+
+use super::harness::{ALICE, Browser, MAILBOX, Seen, Site};
+use super::mailbox::OFFERED;
+
+/// Who has a turn at fifty, in the last number of an address.
+const FIFTY: std::ops::Range<u8> = 0..50;
+
+/// The one answer that leads on. All others say no, or ask for the steps that a session has to take which has ended, or is bound
+/// by now: nobody is told that something broke.
+#[track_caller]
+fn the_one(answers: Vec<Seen>, leads_on: impl Fn(&Seen) -> bool) -> Seen {
+    let (mut on, no): (Vec<_>, Vec<_>) = answers.into_iter().partition(leads_on);
+    let told: Vec<_> = no.iter().map(|seen| (seen.status.as_u16(), seen.leads_to())).collect();
+    assert_eq!((on.len(), told.len()), (1, 49), "{told:?}");
+    let is_no = |(status, to): &(u16, Option<&str>)| match to {
+        None => [422, 429].contains(status),
+        Some(to) => to.starts_with("/sign-in") || to.starts_with("/verify"),
+    };
+    assert!(told.iter().all(is_no), "{told:?}");
+    on.remove(0)
+}
+
+fn to_trust(seen: &Seen) -> bool {
+    seen.leads_to() == Some("/trust")
+}
+
+/// A browser before the second step, at that address, and its token.
+async fn before_the_second_step(site: &Site, host: u8) -> (Browser<'_>, String) {
+    let mut browser = site.browser();
+    browser.network = [198, 51, 100, host];
+    assert_eq!(browser.sign_in(ALICE, MAILBOX).await.leads_to(), Some("/second-factor"));
+    let token = browser.token().await;
+    (browser, token)
+}
+
+/// Sends a code to that mailbox, which is to be bound, and returns it.
+async fn offer_mailbox(site: &Site, browser: &mut Browser<'_>) -> String {
+    let token = browser.token().await;
+    let sent = browser.post("/second-factors/mailbox", &[("address", "caoshuai@163.com")], &token).await;
+    assert_eq!(sent.leads_to(), Some("/second-factors/mailbox"), "{}", sent.text);
+    site.mailed()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_browsers_with_one_code_of_an_authenticator_one_gets_in() {
+    let site = Site::open().await;
+    let (_, key, _) = site.bound(ALICE).await;
+    one_browser_gets_in(&site, "totp", &site.next_code(&key)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_browsers_with_one_recovery_code_one_gets_in() {
+    let site = Site::open().await;
+    let (_, _, codes) = site.bound(ALICE).await;
+    one_browser_gets_in(&site, "recovery", &codes[3]).await;
+}
+
+async fn one_browser_gets_in(site: &Site, way: &str, code: &str) {
+    let mut forms = Vec::new();
+    // From different networks, or the limits would turn most away unseen.
+    for host in FIFTY {
+        let (browser, token) = before_the_second_step(site, host).await;
+        forms.push(browser.form("/second-factor", &[("use", way), ("code", code)], &token));
+    }
+    the_one(site.at_once(forms).await, to_trust);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_forms_of_a_browser_with_one_code_of_an_authenticator_one_leads_on() {
+    let site = Site::open().await;
+    let (_, key, _) = site.bound(ALICE).await;
+    let (browser, token) = before_the_second_step(&site, 1).await;
+    one_form_leads_on(&site, browser, &token, ("totp", &site.next_code(&key))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_forms_of_a_browser_with_one_recovery_code_one_leads_on() {
+    let site = Site::open().await;
+    let (_, _, codes) = site.bound(ALICE).await;
+    let (browser, token) = before_the_second_step(&site, 1).await;
+    one_form_leads_on(&site, browser, &token, ("recovery", &codes[3])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_forms_of_a_browser_with_one_code_by_mail_one_leads_on() {
+    let site = Site::with(OFFERED).await;
+    let mut alice = site.signed_in(ALICE).await;
+    let code = offer_mailbox(&site, &mut alice).await;
+    let token = alice.token().await;
+    let bound = alice.post("/second-factors/mailbox", &[("code", &code)], &token).await;
+    assert_eq!(bound.status, StatusCode::OK, "{}", bound.text);
+    let (mut browser, token) = before_the_second_step(&site, 1).await;
+    let sent = browser.post("/second-factor", &[("use", "mailbox"), ("send", "yes")], &token).await;
+    assert_eq!(sent.leads_to(), Some("/second-factor?use=mailbox"), "{}", sent.text);
+    one_form_leads_on(&site, browser, &token, ("mailbox", &site.mailed())).await;
+}
+
+async fn one_form_leads_on(site: &Site, mut browser: Browser<'_>, token: &str, (way, code): (&str, &str)) {
+    let forms = FIFTY.map(|_| browser.form("/second-factor", &[("use", way), ("code", code)], token));
+    let on = the_one(site.at_once(forms).await, to_trust);
+    browser.keep(&on);
+    assert_eq!(browser.get("/trust").await.status, StatusCode::OK, "its session is the one that lives");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_forms_that_confirm_an_authenticator_one_binds_it() {
+    let site = Site::open().await;
+    let mut alice = site.signed_in(ALICE).await;
+    let page = alice.get("/second-factors/totp").await;
+    let code = site.next_code(&page.first(r#"data-copy="([A-Z2-7]+)""#));
+    one_form_binds(&site, alice, "/second-factors/totp", &code).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_forms_that_confirm_a_backup_mailbox_one_binds_it() {
+    let site = Site::with(OFFERED).await;
+    let mut alice = site.signed_in(ALICE).await;
+    let code = offer_mailbox(&site, &mut alice).await;
+    one_form_binds(&site, alice, "/second-factors/mailbox", &code).await;
+}
+
+async fn one_form_binds(site: &Site, mut alice: Browser<'_>, path: &str, code: &str) {
+    let token = alice.token().await;
+    let forms = FIFTY.map(|_| alice.form(path, &[("code", code)], &token));
+    let on = the_one(site.at_once(forms).await, |seen| seen.status == StatusCode::OK);
+    alice.keep(&on);
+    let list = alice.get("/second-factors").await;
+    assert_eq!(list.all(r"/second-factors/([0-9a-f-]{36})/unbind").len(), 1, "{}", list.text);
+    let codes = on.all(r"<li>([a-z2-9 ]+)</li>");
+    assert_eq!(codes.len(), 10, "{}", on.text);
+    // The others may have used up what may be answered wrongly.
+    site.later(4 * 3600);
+    let (mut elsewhere, token) = before_the_second_step(site, 1).await;
+    let fields = [("use", "recovery"), ("code", &*codes[0])];
+    let seen = elsewhere.post("/second-factor", &fields, &token).await;
+    assert!(to_trust(&seen), "the codes that were shown are the ones: {}", seen.text);
+}
