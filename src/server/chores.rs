@@ -88,7 +88,7 @@ impl Watches {
             match audit.expire(&store, kept_for).await {
                 Ok(0) => {}
                 Ok(chains) => {
-                    tracing::info!(chains, "audit records are gone that `audit.retention` keeps no longer")
+                    tracing::info!(chains, "audit records are gone that `audit.retention` keeps no longer");
                 }
                 Err(error) => tracing::warn!(
                     error = &error as &dyn std::error::Error,
