@@ -361,6 +361,7 @@ async fn an_administrator_ends_one_session_and_no_other() {
     let by = Author::new(&site.audit, Actor::CommandLine { user: "eve".to_owned() });
     assert_eq!(sessions.list(None).await.unwrap().len(), 2);
     let id = origins[0].session;
+    assert!(sessions.is_live(id).await.unwrap());
     sessions.end(id, &by).await.unwrap();
     site.gate.hear_changes().await;
     let causes = [told(&mut one).await, told(&mut other).await];
@@ -369,6 +370,7 @@ async fn an_administrator_ends_one_session_and_no_other() {
     assert_eq!((&record["account"], &record["session"]), (&ALICE.into(), &id.to_string().into()));
     assert_eq!(record["by"]["user"], "eve");
     let unknown = SessionId(uuid::Uuid::from_u128(1));
+    assert!(!sessions.is_live(unknown).await.unwrap());
     assert!(matches!(sessions.end(unknown, &by).await, Err(EndError::NotFound(_))));
 }
 
