@@ -728,7 +728,7 @@ async fn of_many_who_take_what_a_portal_session_keeps_one_does(database: Databas
     let place = KeptFor { purpose: "challenge", kind: "passkey" };
     let others = [KeptFor { purpose: "offer", ..place }, KeptFor { kind: "totp", ..place }];
     assert_eq!(store.kept_in_portal(id, place).await.unwrap(), None);
-    assert!(!store.take_from_portal(id, place, b"none").await.unwrap(), "nothing was asked");
+    assert!(!store.take_from_portal((id, &token), place, b"none").await.unwrap(), "nothing was asked");
     for kept in [b"first", b"other"] {
         assert!(store.keep_in_portal(&token, place, kept).await.unwrap());
     }
@@ -736,10 +736,13 @@ async fn of_many_who_take_what_a_portal_session_keeps_one_does(database: Databas
         assert!(store.keep_in_portal(&token, other, b"stays").await.unwrap());
     }
     assert_eq!(store.kept_in_portal(id, place).await.unwrap().as_deref(), Some(&b"other"[..]));
-    assert!(!store.take_from_portal(id, place, b"first").await.unwrap(), "another came in its place");
+    assert!(
+        !store.take_from_portal((id, &token), place, b"first").await.unwrap(),
+        "another came in its place"
+    );
     let taken = all_at_once(50, |_| {
-        let store = store.clone();
-        async move { store.take_from_portal(id, place, b"other").await.unwrap() }
+        let (store, token) = (store.clone(), token.clone());
+        async move { store.take_from_portal((id, &token), place, b"other").await.unwrap() }
     })
     .await;
     assert_eq!(taken.into_iter().filter(|taken| *taken).count(), 1);
@@ -754,12 +757,13 @@ async fn of_many_who_take_what_a_portal_session_keeps_one_does(database: Databas
     assert!(!store.keep_in_portal(&token, place, b"late").await.unwrap());
     for place in others.into_iter().chain([place]) {
         assert_eq!(store.kept_in_portal(id, place).await.unwrap(), None, "it ended with its session");
-        assert!(!store.take_from_portal(id, place, b"stays").await.unwrap());
+        assert!(!store.take_from_portal((id, &next.token), place, b"stays").await.unwrap());
     }
     assert!(store.keep_in_portal(&next.token, place, b"third").await.unwrap());
+    assert!(!store.take_from_portal((id, &token), place, b"third").await.unwrap(), "the token is void");
     // What ends a session, as a new factor does, ends what it keeps.
     store.insert_factor(&factor(ada, 1), MOST).await.unwrap();
-    assert!(!store.take_from_portal(id, place, b"third").await.unwrap());
+    assert!(!store.take_from_portal((id, &next.token), place, b"third").await.unwrap());
 }
 
 /// A browser of the account, with this as its token.

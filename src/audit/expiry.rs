@@ -1,23 +1,33 @@
 //! How long the trail is kept: a chain whose last record is too old is taken away whole, file, head and index.
 //!
-//! That it was is itself recorded first, in the chain of whoever does it. The file then gets another ending, by which it
-//! belongs to no trail any more; what a crash leaves half done under that ending is finished the next time. Nothing is
-//! taken away that cannot be read, or that somebody still writes.
+//! That it was is recorded first, in the chain of whoever does it. Then its head says that it is on its way out, under the
+//! site's key: by that, and by nothing that a file is called, a round that was broken off is finished by the next one. What
+//! is still written, or is not what was written, stays: damage is evidence.
+//!
+//! A wrong clock must not cost the trail. Only what was due in the round before goes, so that a clock that is set right
+//! within that time does no harm.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::file::{self, Found};
+use super::follower::{head, is_genuine};
 use super::index::{FollowError, off_thread};
 use super::record::Line;
-use super::{Audit, AuditError, Event};
-use crate::base::Timestamp;
-use crate::store::Store;
+use super::verify::check_file;
+use super::{Audit, AuditError, Event, place};
+use crate::base::{SiteKey, Timestamp};
+use crate::store::{AuditHead, Store};
 
 /// Where the last record of a chain is looked for: several times what one takes.
 const TAIL: u64 = 64 << 10;
+
+/// How the place of a head begins that is on its way out; no machine is called so.
+const ON_ITS_WAY_OUT: &str = "expired from ";
 
 /// Why what is too old was not taken away.
 #[derive(Debug, thiserror::Error)]
@@ -30,56 +40,127 @@ pub enum ExpiryError {
     Unrecorded(#[from] AuditError),
 }
 
-/// The last whole record of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Last {
-    sequence: i64,
-    at: Timestamp,
+/// Takes away what is kept no longer, round by round.
+pub struct Expiry {
+    audit: Audit,
+    store: Store,
+    key: Arc<SiteKey>,
+    /// Chains that were due in the round before.
+    due: Mutex<HashSet<String>>,
+    /// Chains that stay because they are damaged; the log has said so.
+    damaged: Mutex<HashSet<String>>,
 }
 
-impl Audit {
-    /// Takes away the chains here whose last record is `kept_for` old; returns how many.
+impl Expiry {
+    /// Nothing was due yet.
+    #[must_use]
+    pub fn new(audit: &Audit, store: &Store) -> Self {
+        let key = Arc::clone(&audit.key);
+        let (due, damaged) = (Mutex::default(), Mutex::default());
+        Self { audit: audit.clone(), store: store.clone(), key, due, damaged }
+    }
+
+    /// Takes away the chains here whose last record is `kept_for` old, and was so in the round before; returns how many.
     ///
     /// # Errors
-    /// [`ExpiryError`]; what is left is for the next time.
-    pub async fn expire(&self, store: &Store, kept_for: Duration) -> Result<usize, ExpiryError> {
-        let directory = &*self.directory;
-        let listed = directory.to_owned();
-        for (chain, path) in off_thread(directory, move || file::expired(&listed)).await? {
-            forget(store, &chain, path).await?;
+    /// The first [`ExpiryError`]; other chains go all the same, and what is left is for the next round.
+    pub async fn round(&self, kept_for: Duration) -> Result<usize, ExpiryError> {
+        let (directory, here) = (Arc::clone(&self.audit.directory), self.place());
+        let heads = self.store.audit_heads().await.map_err(FollowError::from)?;
+        let heads: Vec<AuditHead> = heads.into_iter().filter(|head| is_genuine(&self.key, head)).collect();
+        let mut problem = None;
+        // What a crash left half done.
+        for left in heads.iter().filter(|head| head.place == here) {
+            if let Err(error) = self.take_away(&left.chain).await {
+                problem.get_or_insert(error.into());
+            }
         }
-        let (now, listed) = (self.clock.now(), directory.to_owned());
-        let due = move |last: &Last| now.since(last.at) >= kept_for;
+        let (now, listed) = (self.audit.clock.now(), directory.to_path_buf());
+        let due = off_thread(&directory, move || candidates(&listed, now, kept_for)).await?;
+        let names = due.iter().map(|found| found.chain.clone()).collect();
+        let before = std::mem::replace(&mut *locked(&self.due), names);
         let mut taken = 0;
-        for (found, last) in off_thread(directory, move || outdated(&listed, due)).await? {
-            let (chain, records) = (found.chain.clone(), last.sequence);
-            self.append(Event::ChainExpired { chain, records, until: last.at }).await?;
-            let path = found.path.clone();
-            let expired = off_thread(&path, move || file::set_aside(&found.path)).await?;
-            forget(store, &found.chain, expired).await?;
-            taken += 1;
+        for found in due.into_iter().filter(|found| before.contains(&found.chain)) {
+            let head = heads.iter().find(|head| head.chain == found.chain).cloned();
+            match self.expire(found, head, (now, kept_for)).await {
+                Ok(true) => taken += 1,
+                Ok(false) => {}
+                Err(error) => drop(problem.get_or_insert(error)),
+            }
         }
-        Ok(taken)
+        problem.map_or(Ok(taken), Err)
+    }
+
+    /// Whether the chain is gone now: one that is damaged, or has a younger record, is not.
+    async fn expire(
+        &self,
+        found: Found,
+        last: Option<AuditHead>,
+        (now, kept_for): (Timestamp, Duration),
+    ) -> Result<bool, ExpiryError> {
+        let (chain, path) = (found.chain.clone(), found.path.clone());
+        let report = off_thread(&path, move || check_file(&found, last.as_ref())).await?;
+        if !report.problems.is_empty() {
+            if locked(&self.damaged).insert(chain.clone()) {
+                tracing::warn!(
+                    chain,
+                    "a chain of the audit trail is older than `audit.retention` and stays, because it is damaged\nhint: see `mailward audit verify`"
+                );
+            }
+            return Ok(false);
+        }
+        let Some(until) = report.newest.filter(|newest| now.since(*newest) >= kept_for) else {
+            return Ok(false);
+        };
+        let records = i64::try_from(report.records).unwrap_or(i64::MAX);
+        self.audit.append(Event::ChainExpired { chain: chain.clone(), records, until }).await?;
+        let goes = head(&self.key, &self.place(), &chain, (records, &[]));
+        self.store.replace_audit_head(&goes).await.map_err(FollowError::from)?;
+        self.take_away(&chain).await?;
+        Ok(true)
+    }
+
+    /// The file first: nobody indexes it again.
+    async fn take_away(&self, chain: &str) -> Result<(), FollowError> {
+        let path = file::path(&self.audit.directory, chain);
+        let gone = path.clone();
+        off_thread(&path, move || file::remove(&gone)).await?;
+        Ok(self.store.expire_audit_chain(chain).await?)
+    }
+
+    fn place(&self) -> String {
+        format!("{ON_ITS_WAY_OUT}{}", place::of(&self.audit.directory))
     }
 }
 
-/// The chains of `directory` that nobody writes, and whose last record is due.
-fn outdated(directory: &Path, due: impl Fn(&Last) -> bool) -> io::Result<Vec<(Found, Last)>> {
-    let mut outdated = Vec::new();
+/// Whether its chain is being taken away, because its time was over; `head` is genuine.
+pub(super) fn is_on_its_way_out(head: &AuditHead) -> bool {
+    head.place.starts_with(ON_ITS_WAY_OUT)
+}
+
+fn locked(chains: &Mutex<HashSet<String>>) -> std::sync::MutexGuard<'_, HashSet<String>> {
+    chains.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The chains of `directory` that nobody writes, and that seem to be due.
+fn candidates(directory: &Path, now: Timestamp, kept_for: Duration) -> io::Result<Vec<Found>> {
+    let seconds = i64::try_from(kept_for.as_secs()).unwrap_or(i64::MAX);
+    let before = Timestamp::from_unix_seconds(now.unix_seconds().saturating_sub(seconds).max(0));
+    let mut candidates = Vec::new();
     for found in file::list(directory)? {
-        // Asked first: whoever has ended by then writes nothing more.
-        if found.is_live()? {
-            continue;
-        }
-        if let Some(last) = last_of(&found.path)?.filter(&due) {
-            outdated.push((found, last));
+        // Whether somebody writes it is asked first: whoever has ended by then writes nothing more.
+        if found.began_before(before)?
+            && !found.is_live().unwrap_or(true)
+            && last_of(&found.path).ok().flatten().is_some_and(|last| now.since(last) >= kept_for)
+        {
+            candidates.push(found);
         }
     }
-    Ok(outdated)
+    Ok(candidates)
 }
 
-/// None where none can be read.
-fn last_of(path: &Path) -> io::Result<Option<Last>> {
+/// When the last record was made, as it says; none where none can be read.
+fn last_of(path: &Path) -> io::Result<Option<Timestamp>> {
     let mut file = File::open(path)?;
     let len = file.metadata()?.len();
     file.seek(SeekFrom::Start(len.saturating_sub(TAIL)))?;
@@ -88,24 +169,16 @@ fn last_of(path: &Path) -> io::Result<Option<Last>> {
     // Behind the last line end there may be half a line, as a crash leaves it.
     let whole = tail.iter().rposition(|byte| *byte == b'\n').and_then(|end| tail.get(..end));
     let line = whole.and_then(|whole| whole.rsplit(|byte| *byte == b'\n').next());
-    let record = line.and_then(Line::parse).map(|line| line.fields);
-    Ok(record.map(|fields| Last { sequence: fields.seq, at: fields.at }))
-}
-
-/// Takes a chain out of the database, and then its file, which stands at `path` by now.
-async fn forget(store: &Store, chain: &str, path: PathBuf) -> Result<(), FollowError> {
-    store.expire_audit_chain(chain).await?;
-    let gone = path.clone();
-    off_thread(&path, move || file::remove(&gone)).await
+    Ok(line.and_then(Line::parse).map(|line| line.fields.at))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::path::PathBuf;
 
     use super::*;
     use crate::audit::{ChainReport, search, verify};
-    use crate::base::{Clock, ManualClock, SiteKey};
+    use crate::base::{Clock, ManualClock};
     use crate::config::{self, Database, WhenFull};
     use crate::store::AuditQuery;
 
@@ -146,15 +219,26 @@ mod tests {
             audit.close().await;
         }
 
+        /// What two rounds take away.
+        async fn expire(&self, audit: &Audit, kept_for: Duration) -> usize {
+            let expiry = Expiry::new(audit, &self.store);
+            assert_eq!(expiry.round(kept_for).await.unwrap(), 0, "what is due is looked at again");
+            expiry.round(kept_for).await.unwrap()
+        }
+
         async fn found(&self, event: &str) -> usize {
             let query = AuditQuery { event: Some(event.to_owned()), ..AuditQuery::default() };
             search(&self.trail(), &self.store, &query).await.unwrap().len()
         }
 
+        async fn chains_and_problems(&self) -> Vec<ChainReport> {
+            verify(&self.trail(), &self.store, &self.key).await.unwrap().chains
+        }
+
         async fn chains(&self) -> Vec<ChainReport> {
-            let report = verify(&self.trail(), &self.store, &self.key).await.unwrap();
-            assert!(report.is_sound(), "{report:?}");
-            report.chains
+            let chains = self.chains_and_problems().await;
+            assert!(chains.iter().all(|chain| chain.problems.is_empty()), "{chains:?}");
+            chains
         }
     }
 
@@ -169,9 +253,9 @@ mod tests {
 
         let audit = site.audit().await;
         site.clock.advance(9 * DAY - Duration::from_secs(1));
-        assert_eq!(audit.expire(&site.store, 10 * DAY).await.unwrap(), 0);
+        assert_eq!(site.expire(&audit, 10 * DAY).await, 0);
         site.clock.advance(Duration::from_secs(1));
-        assert_eq!(audit.expire(&site.store, 10 * DAY).await.unwrap(), 1);
+        assert_eq!(site.expire(&audit, 10 * DAY).await, 1);
         assert_eq!((site.found("stopped").await, site.found("started").await), (0, 1));
         let expired = AuditQuery { event: Some("chain_expired".to_owned()), ..AuditQuery::default() };
         let expired = search(&site.trail(), &site.store, &expired).await.unwrap().remove(0);
@@ -201,7 +285,7 @@ mod tests {
         for _ in 0..200 {
             // A file is let go of when the database has all of it, and the next record is written.
             started().await.unwrap();
-            taken += audit.expire(&site.store, DAY).await.unwrap();
+            taken += site.expire(&audit, DAY).await;
             if taken > 0 {
                 break;
             }
@@ -222,39 +306,91 @@ mod tests {
         std::fs::write(&unreadable, "no record\n").unwrap();
         std::fs::write(site.trail().join("20200101T000000Z-00000001.jsonl"), "").unwrap();
         site.clock.advance(1000 * DAY);
-        assert_eq!(audit.expire(&site.store, DAY).await.unwrap(), 0);
+        assert_eq!(site.expire(&audit, DAY).await, 0);
         assert_eq!(std::fs::read_dir(site.trail()).unwrap().count(), 3);
         assert_eq!(site.found("stopped").await, 1);
     }
 
     #[tokio::test]
-    async fn what_a_crash_left_half_done_is_finished() {
+    async fn what_is_damaged_stays_whoever_wants_it_gone() {
+        let site = Site::open().await;
+        site.ended(Event::Stopped).await;
+        let chain = site.chains().await.remove(0).chain;
+        let path = file::path(&site.trail(), &chain);
+        let whole = std::fs::read_to_string(&path).unwrap();
+        site.clock.advance(10 * DAY);
+        let audit = site.audit().await;
+        for damaged in [
+            whole.replacen("stopped", "started", 1),
+            whole.lines().take(2).map(|line| format!("{line}\n")).collect(),
+            format!("{whole}{}", line(9)),
+        ] {
+            std::fs::write(&path, damaged).unwrap();
+            assert_eq!(site.expire(&audit, DAY).await, 0);
+            assert!(path.exists());
+        }
+        // One that seems to be of long ago, because of what was added to it, is as young as its youngest record.
+        site.ended(Event::Stopped).await;
+        let young = site.chains_and_problems().await.pop().unwrap().chain;
+        let path = file::path(&site.trail(), &young);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{text}{}", line(4))).unwrap();
+        assert_eq!(site.expire(&audit, 9 * DAY).await, 0);
+        assert!(path.exists());
+        // Nor does a name take anything away.
+        std::fs::rename(&path, path.with_extension("expired")).unwrap();
+        assert_eq!(site.expire(&audit, DAY).await, 0);
+        assert!(site.store.audit_heads().await.unwrap().iter().any(|head| head.chain == young));
+        let report = verify(&site.trail(), &site.store, &site.key).await.unwrap();
+        assert!(!report.is_sound(), "the file is missing");
+    }
+
+    #[tokio::test]
+    async fn what_a_crash_left_half_done_is_finished_and_is_no_fault_meanwhile() {
         let site = Site::open().await;
         site.ended(Event::Stopped).await;
         assert_eq!(site.found("stopped").await, 1);
         let chain = site.chains().await.remove(0).chain;
-        file::set_aside(&file::path(&site.trail(), &chain)).unwrap();
-        // Its head has no file; that is nobody's fault.
-        assert_eq!(site.chains().await.len(), 0);
         let audit = site.audit().await;
-        assert_eq!(audit.expire(&site.store, 1000 * DAY).await.unwrap(), 0);
+        let goes = |key: &SiteKey| head(key, &Expiry::new(&audit, &site.store).place(), &chain, (3, &[]));
+        let path = file::path(&site.trail(), &chain);
+        // Whoever has not the site's key takes nothing away.
+        site.store.replace_audit_head(&goes(&SiteKey::from_bytes([8; 32]))).await.unwrap();
+        assert_eq!(site.expire(&audit, 1000 * DAY).await, 0);
+        assert!(path.exists());
+        site.store.replace_audit_head(&goes(&site.key)).await.unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(site.chains().await.len(), 1, "its head has no file, and that is nobody's fault");
+        assert_eq!(site.expire(&audit, 1000 * DAY).await, 0);
         assert_eq!(site.found("stopped").await, 0);
         assert!(site.store.audit_heads().await.unwrap().iter().all(|head| head.chain != chain));
-        assert_eq!(std::fs::read_dir(site.trail()).unwrap().count(), 1, "the one that is written");
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_right_again_costs_nothing() {
+        let site = Site::open().await;
+        site.ended(Event::Stopped).await;
+        let audit = site.audit().await;
+        let expiry = Expiry::new(&audit, &site.store);
+        assert_eq!(expiry.round(DAY).await.unwrap(), 0);
+        site.clock.advance(DAY);
+        assert_eq!(expiry.round(DAY).await.unwrap(), 0, "due for the first time");
+        assert_eq!(expiry.round(2 * DAY).await.unwrap(), 0, "not due any more");
+        assert_eq!(expiry.round(DAY).await.unwrap(), 0);
+        assert_eq!(expiry.round(DAY).await.unwrap(), 1);
     }
 
     #[test]
     fn the_last_whole_record_counts() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x.jsonl");
-        for (text, sequence) in [(String::new(), None), ("{}\n".to_owned(), None), (line(1), Some(1))] {
+        for (text, at) in [(String::new(), None), ("{}\n".to_owned(), None), (line(1), Some(1))] {
             std::fs::write(&path, text).unwrap();
-            assert_eq!(last_of(&path).unwrap().map(|last| last.sequence), sequence);
+            assert_eq!(last_of(&path).unwrap(), at.map(Timestamp::from_unix_seconds));
         }
         for behind in ["", "{\"seq\":3,\"at\""] {
             std::fs::write(&path, format!("{}{}{behind}", line(1), line(2))).unwrap();
-            let at = Timestamp::from_unix_seconds(2);
-            assert_eq!(last_of(&path).unwrap(), Some(Last { sequence: 2, at }), "{behind}");
+            assert_eq!(last_of(&path).unwrap(), Some(Timestamp::from_unix_seconds(2)), "{behind}");
         }
         std::fs::write(&path, format!("{}{}", "x".repeat(2 * TAIL as usize), line(2))).unwrap();
         assert_eq!(last_of(&path).unwrap(), None, "a record is not that long");

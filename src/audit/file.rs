@@ -17,8 +17,6 @@ use super::record::{Hash, genesis, hex, write_line};
 use crate::base::{Timestamp, new_file, owner, random};
 
 const ENDING: &str = "jsonl";
-/// Of a file that is not part of the trail any more.
-const EXPIRED: &str = "expired";
 const STARTED: &[BorrowedFormatItem<'_>] = format_description!("[year][month][day]T[hour][minute][second]Z");
 
 /// A chain that this process alone may append to.
@@ -155,26 +153,6 @@ pub(super) struct Found {
 
 /// The chains in `directory`, oldest first; none where there is no directory.
 pub(super) fn list(directory: &Path) -> io::Result<Vec<Found>> {
-    let mut found = Vec::new();
-    for (chain, path) in named(directory, ENDING)? {
-        let len = match std::fs::metadata(&path) {
-            Ok(metadata) => metadata.len(),
-            // One that could not be begun, or that expired, and was taken away meanwhile.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error),
-        };
-        found.push(Found { chain, len, path });
-    }
-    found.sort();
-    Ok(found)
-}
-
-/// The chains in `directory` that were set aside, and where.
-pub(super) fn expired(directory: &Path) -> io::Result<Vec<(String, PathBuf)>> {
-    named(directory, EXPIRED)
-}
-
-fn named(directory: &Path, wanted: &str) -> io::Result<Vec<(String, PathBuf)>> {
     let entries = match std::fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
@@ -183,30 +161,36 @@ fn named(directory: &Path, wanted: &str) -> io::Result<Vec<(String, PathBuf)>> {
     for entry in entries {
         let path = entry?.path();
         let Some(chain) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
-        if path.extension().is_some_and(|ending| ending == wanted) {
-            found.push((chain.to_owned(), path));
+        if path.extension().is_some_and(|ending| ending == ENDING) {
+            let len = match std::fs::metadata(&path) {
+                Ok(metadata) => metadata.len(),
+                // One that could not be begun, or is kept no longer, and was taken away meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            found.push(Found { chain: chain.to_owned(), len, path });
         }
     }
+    found.sort();
     Ok(found)
 }
 
-/// The file at `path` is not part of the trail from now on, whatever happens; returns where it is.
-pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let aside = path.with_extension(EXPIRED);
-    std::fs::rename(path, &aside)?;
-    File::open(new_file::directory_of(path))?.sync_all()?;
-    Ok(aside)
-}
-
-/// Takes away what was set aside; somebody else may have done so.
-pub(super) fn remove(aside: &Path) -> io::Result<()> {
-    match std::fs::remove_file(aside) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
+/// Takes a file away for good; somebody else may have done so.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        removed => removed?,
     }
+    File::open(new_file::directory_of(path))?.sync_all()
 }
 
 impl Found {
+    /// Whether its name says that it was begun before `moment`.
+    pub(super) fn began_before(&self, moment: Timestamp) -> io::Result<bool> {
+        let moment = moment.date_time().format(STARTED).map_err(io::Error::other)?;
+        Ok(self.chain.as_str() < moment.as_str())
+    }
+
     /// Whether a process is still writing this chain, or its head.
     pub(super) fn is_live(&self) -> io::Result<bool> {
         match File::open(&self.path)?.try_lock_shared() {

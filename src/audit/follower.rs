@@ -123,7 +123,8 @@ impl Follower {
         anchored.retain(|chain, _| named(chain));
         for tip in &tips {
             if anchored.get(&tip.chain).is_none_or(|sequence| *sequence < tip.sequence) {
-                self.store.put_audit_head(&head(&self.key, &self.place, tip)).await?;
+                let head = head(&self.key, &self.place, &tip.chain, (tip.sequence, &tip.hash));
+                self.store.put_audit_head(&head).await?;
                 anchored.insert(tip.chain.clone(), tip.sequence);
             }
         }
@@ -145,14 +146,14 @@ impl Follower {
     }
 }
 
-/// The head that says that `tip` is the last record of its chain.
-fn head(key: &SiteKey, place: &str, tip: &Tip) -> AuditHead {
-    let parts = [tip.chain.as_bytes(), place.as_bytes(), &tip.sequence.to_be_bytes(), &tip.hash];
+/// The head that says which record is the last of `chain`.
+pub(super) fn head(key: &SiteKey, place: &str, chain: &str, (sequence, hash): (i64, &[u8])) -> AuditHead {
+    let parts = [chain.as_bytes(), place.as_bytes(), &sequence.to_be_bytes(), hash];
     AuditHead {
-        chain: tip.chain.clone(),
+        chain: chain.to_owned(),
         place: place.to_owned(),
-        sequence: tip.sequence,
-        hash: tip.hash.to_vec(),
+        sequence,
+        hash: hash.to_vec(),
         mac: key.mac(Purpose::AuditHead, &parts).to_vec(),
     }
 }

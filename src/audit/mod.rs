@@ -46,7 +46,7 @@ use crate::config;
 use crate::store::Store;
 pub use author::Author;
 pub use event::Event;
-pub use expiry::ExpiryError;
+pub use expiry::{Expiry, ExpiryError};
 use file::ChainFile;
 use follower::{Follower, Settled};
 pub use index::FollowError;

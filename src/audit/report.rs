@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::base::Timestamp;
+
 /// Every chain of the directory and every head of the database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
@@ -28,6 +30,9 @@ pub struct ChainReport {
     pub head: Option<i64>,
     /// A process is writing it, or its head, at this moment.
     pub live: bool,
+    /// When the latest of its records was made, as they say; none without any.
+    #[serde(skip)]
+    pub newest: Option<Timestamp>,
     /// Signs of tampering or damage.
     pub problems: Vec<Problem>,
     /// What a crash leaves behind, and what cannot be proven.
@@ -37,7 +42,8 @@ pub struct ChainReport {
 impl ChainReport {
     /// Of a chain that could not be read.
     pub(super) fn without_file(chain: String, head: Option<i64>) -> Self {
-        Self { chain, records: 0, head, live: false, problems: Vec::new(), notes: Vec::new() }
+        let (problems, notes) = (Vec::new(), Vec::new());
+        Self { chain, records: 0, head, live: false, newest: None, problems, notes }
     }
 }
 

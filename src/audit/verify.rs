@@ -14,18 +14,19 @@
 //! Gates that share a database have each their own files. A chain whose file is missing here, and whose head says
 //! that it was written elsewhere, is another gate's: that is reported, and is for `verify` there to check.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
+use super::expiry::is_on_its_way_out;
 use super::file::{self, Found};
 use super::follower::is_genuine;
 use super::index::{FollowError, off_thread};
 use super::place;
 use super::record::{CHAIN_ENDED, Hash, Line, genesis};
 use super::report::{ChainReport, Note, Problem, Report};
-use crate::base::SiteKey;
+use crate::base::{SiteKey, Timestamp};
 use crate::store::{AuditHead, Store};
 
 /// Checks every chain in `directory` against itself and its head. Writers may go on meanwhile.
@@ -40,7 +41,7 @@ pub async fn verify(directory: &Path, store: &Store, key: &SiteKey) -> Result<Re
     let listed = directory.to_owned();
     let files = off_thread(directory, move || file::list(&listed)).await?;
 
-    let mut chains = Vec::new();
+    let (mut chains, mut gone) = (Vec::new(), HashSet::new());
     for found in files {
         let head = heads.remove(&found.chain);
         let forged = head.as_ref().is_some_and(|head| !is_genuine(key, head));
@@ -51,6 +52,9 @@ pub async fn verify(directory: &Path, store: &Store, key: &SiteKey) -> Result<Re
             Ok(report) => report,
             // One bad file must not hide what there is to say about the others.
             Err(FollowError::Read { source, .. }) => {
+                if source.kind() == io::ErrorKind::NotFound {
+                    gone.insert(chain.clone());
+                }
                 let problem = Problem::Unreadable { reason: source.to_string() };
                 ChainReport { problems: vec![problem], ..ChainReport::without_file(chain, anchored) }
             }
@@ -62,12 +66,13 @@ pub async fn verify(directory: &Path, store: &Store, key: &SiteKey) -> Result<Re
         chains.push(report);
     }
     let here = place::of(directory);
-    // Their time was over, and they are on the way out.
-    let listed = directory.to_owned();
-    for (chain, _) in off_thread(directory, move || file::expired(&listed)).await? {
-        heads.remove(&chain);
-    }
-    for (chain, head) in heads {
+    // What went meanwhile because its time was over is not missing.
+    let now: HashMap<String, AuditHead> =
+        store.audit_heads().await?.into_iter().map(|head| (head.chain.clone(), head)).collect();
+    let goes =
+        |chain: &str| now.get(chain).is_none_or(|head| is_genuine(key, head) && is_on_its_way_out(head));
+    chains.retain(|report| !gone.contains(&report.chain) || !goes(&report.chain));
+    for (chain, head) in heads.into_iter().filter(|(chain, _)| !goes(chain)) {
         let mut report = ChainReport::without_file(chain, Some(head.sequence));
         let genuine = is_genuine(key, &head);
         if genuine && store.is_shared() && head.place != here {
@@ -118,6 +123,7 @@ struct Check<'a> {
     /// Gaps, from and to: a record that is out of order fills one.
     missing: Vec<(i64, i64)>,
     half_line: u64,
+    newest: Option<Timestamp>,
     problems: Vec<Problem>,
 }
 
@@ -132,6 +138,7 @@ impl<'a> Check<'a> {
             ended: false,
             missing: Vec::new(),
             half_line: 0,
+            newest: None,
             problems: Vec::new(),
         }
     }
@@ -152,6 +159,7 @@ impl<'a> Check<'a> {
         if !record.hash_holds {
             self.problems.push(Problem::Changed { line });
         }
+        self.newest = self.newest.max(Some(record.fields.at));
         let sequence = record.fields.seq;
         if sequence <= self.last {
             let late = self.fills_gap(sequence);
@@ -210,6 +218,7 @@ impl<'a> Check<'a> {
             records: self.lines,
             head: self.head.map(|head| head.sequence),
             live,
+            newest: self.newest,
             problems: self.problems,
             notes,
         }

@@ -165,8 +165,8 @@ pub(super) struct Writer {
     ground: Ground,
     /// None after a failure that ended the chain: the next group tries to start another.
     chain: Option<ChainFile>,
-    /// When it was begun.
-    begun: Monotonic,
+    /// When another is to be begun.
+    next_at: Monotonic,
     /// The last durable record of every chain of this process that is not settled, the current one's last.
     tips: watch::Sender<Vec<Tip>>,
     /// Held for its drop, after the last tip.
@@ -217,9 +217,21 @@ impl Writer {
         let (tips, watched) = watch::channel(tip.into_iter().collect());
         let failing = chain.is_none();
         let (lives, living) = watch::channel(());
-        let (begun, rationed) = (clock.monotonic(), None);
+        let (next_at, rationed) = (clock.monotonic().plus(CHAIN_LASTS), None);
         (
-            Self { ground, chain, begun, tips, lives, settled, counters, leisure, clock, failing, rationed },
+            Self {
+                ground,
+                chain,
+                next_at,
+                tips,
+                lives,
+                settled,
+                counters,
+                leisure,
+                clock,
+                failing,
+                rationed,
+            },
             watched,
             living,
         )
@@ -292,7 +304,8 @@ impl Writer {
 
     /// Goes on in another file each day, so that what is too old can be taken away file by file.
     fn turn_over(&mut self) {
-        if self.rationed.is_some() || self.clock.monotonic().since(self.begun) < CHAIN_LASTS {
+        let monotonic = self.clock.monotonic();
+        if self.rationed.is_some() || monotonic < self.next_at {
             return;
         }
         let Some(old) = &mut self.chain else { return };
@@ -302,7 +315,7 @@ impl Writer {
             Ok(next) => next,
             Err(error) => {
                 tracing::warn!(%error, "the audit trail cannot begin another file yet: it goes on in the old one");
-                self.begun = self.begun.plus(CHAIN_RETRY);
+                self.next_at = monotonic.plus(CHAIN_RETRY);
                 return;
             }
         };
@@ -310,7 +323,7 @@ impl Writer {
             tracing::warn!(error = %error.source, "the file of the audit trail before this one has no end");
         }
         let (ended, first) = (old.tip().clone(), next.tip().clone());
-        (self.chain, self.begun) = (Some(next), self.clock.monotonic());
+        (self.chain, self.next_at) = (Some(next), monotonic.plus(CHAIN_LASTS));
         self.show(ended);
         self.show(first);
     }
@@ -405,7 +418,7 @@ impl Writer {
         let mut chain = match self.chain.take() {
             Some(chain) => chain,
             None => {
-                self.begun = self.clock.monotonic();
+                self.next_at = self.clock.monotonic().plus(CHAIN_LASTS);
                 ChainFile::create(&self.ground.directory, self.clock.now())?
             }
         };

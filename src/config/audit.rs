@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::document::Raw;
-use super::duration::DurationText;
+use super::duration::{self, DurationText};
 use super::paths;
 use super::size::SizeText;
 
@@ -42,15 +42,16 @@ pub(super) struct RawAudit {
     directory: Option<PathBuf>,
     #[serde(default)]
     when_full: WhenFull,
-    #[serde(default = "retention")]
+    #[serde(default = "retention", deserialize_with = "duration::a_day_or_none")]
+    #[schemars(with = "DurationText")]
     retention: DurationText,
     #[serde(default = "reserve")]
     reserve: SizeText,
 }
 
-/// More than a year, so that one year can be compared with the next.
+/// For ever: what is taken away does not come back, so that somebody has to ask for it.
 fn retention() -> DurationText {
-    DurationText(Duration::from_secs(400 * 86_400))
+    DurationText(Duration::ZERO)
 }
 
 /// Some half a million records.

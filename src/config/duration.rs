@@ -79,6 +79,17 @@ pub(super) fn longer_than_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Re
     Ok(time)
 }
 
+/// A duration in days, or none at all: what is shorter is a slip, such as `6m` for six months.
+pub(super) fn a_day_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DurationText, D::Error> {
+    let time = DurationText::deserialize(deserializer)?;
+    if !time.0.is_zero() && time.0 < Duration::from_secs(86_400) {
+        return Err(serde::de::Error::custom(
+            "must be a day at least, or `0`\nhint: write `180d` for six months; `m` are minutes",
+        ));
+    }
+    Ok(time)
+}
+
 impl Serialize for DurationText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&format(self.0))

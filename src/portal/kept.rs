@@ -111,7 +111,11 @@ impl Portal {
     /// [`Broken`]
     pub(super) async fn take(&self, visit: &Visit, kept: &Kept) -> Result<bool, Broken> {
         let place = place(kept.purpose, kept.kind);
-        Ok(self.on.store.take_from_portal(visit.record.id, place, &kept.sealed).await?)
+        Ok(self
+            .on
+            .store
+            .take_from_portal((visit.record.id, &visit.record.token), place, &kept.sealed)
+            .await?)
     }
 
     async fn keep(

@@ -69,13 +69,14 @@ impl SignedIn {
         sign_out(&self.store, account, id, by).await
     }
 
-    /// Signs every browser of `account` out, those among them that are on their way in; how many that were.
+    /// Signs every browser of `account` out that is in; how many that were. A sign-in that is under way ends by itself, and its
+    /// owner is told of a right password without a second factor.
     ///
     /// # Errors
     /// [`SignOutError`]; then some of them may be out, and doing it again is safe.
     pub async fn sign_all_out(&self, account: &AccountRecord, by: &Author<'_>) -> Result<u32, SignOutError> {
         let mut out = 0;
-        for session in self.store.portal_sessions(account.id).await? {
+        for (_, session) in self.list(Some(account)).await? {
             out += u32::from(self.sign_out(account, session.id, by).await?);
         }
         Ok(out)

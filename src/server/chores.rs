@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::audit::Audit;
+use crate::audit::{Audit, Expiry};
 use crate::base::{Clock, Monotonic};
 use crate::gate::Authenticator;
 use crate::meters::Meters;
@@ -82,10 +82,10 @@ impl Watches {
         store: &Store,
         kept_for: watch::Receiver<Option<Duration>>,
     ) {
-        let (audit, store) = (audit.clone(), store.clone());
+        let expiry = Expiry::new(audit, store);
         self.tasks.spawn(every(EXPIRY_EVERY, async move || {
             let Some(kept_for) = *kept_for.borrow() else { return };
-            match audit.expire(&store, kept_for).await {
+            match expiry.round(kept_for).await {
                 Ok(0) => {}
                 Ok(chains) => {
                     tracing::info!(chains, "audit records are gone that `audit.retention` keeps no longer");

@@ -41,6 +41,10 @@ name_statements! {
                 ON CONFLICT (chain) DO UPDATE \
                 SET place = excluded.place, sequence = excluded.sequence, hash = excluded.hash, mac = excluded.mac \
                 WHERE audit_heads.sequence < excluded.sequence";
+    /// Whatever is there.
+    REPLACE_HEAD = "INSERT INTO audit_heads (chain, place, sequence, hash, mac) VALUES ($1, $2, $3, $4, $5) \
+                    ON CONFLICT (chain) DO UPDATE SET place = excluded.place, sequence = excluded.sequence, \
+                    hash = excluded.hash, mac = excluded.mac";
     HEADS = "SELECT chain, place, sequence, hash, mac FROM audit_heads ORDER BY chain";
     MARKS = "SELECT chain, position, tail FROM audit_marks ORDER BY chain";
     NEW_MARK = "INSERT INTO audit_marks (chain, position, tail) VALUES ($1, 0, $2) ON CONFLICT (chain) DO NOTHING";
@@ -66,8 +70,20 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn put_audit_head(&self, head: &AuditHead) -> Result<(), StoreError> {
+        self.write_head(PUT_HEAD, head).await
+    }
+
+    /// The same, whatever is there.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn replace_audit_head(&self, head: &AuditHead) -> Result<(), StoreError> {
+        self.write_head(REPLACE_HEAD, head).await
+    }
+
+    async fn write_head(&self, statement: &'static str, head: &AuditHead) -> Result<(), StoreError> {
         on_pool!(self, |pool| {
-            sqlx::query(PUT_HEAD)
+            sqlx::query(statement)
                 .bind(&head.chain)
                 .bind(&head.place)
                 .bind(head.sequence)
@@ -160,7 +176,9 @@ impl Store {
             })?;
         }
         in_transaction!(self, |connection| {
+            // The mark first: it is what those who index wait for.
             sqlx::query(FORGET_MARK).bind(chain).execute(&mut *connection).await?;
+            sqlx::query(FORGET_RECORDS).bind(chain).execute(&mut *connection).await?;
             sqlx::query(FORGET_HEAD).bind(chain).execute(&mut *connection).await?;
         })
     }

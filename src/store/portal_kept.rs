@@ -10,7 +10,8 @@ name_statements! {
             ON CONFLICT (session, purpose, kind) DO UPDATE SET sealed = excluded.sealed RETURNING session";
     KEPT = "SELECT sealed FROM portal_kept WHERE session = $1 AND purpose = $2 AND kind = $3";
     /// Of many at once one takes it, and nobody another that came in its place.
-    TAKE = "DELETE FROM portal_kept WHERE session = $1 AND purpose = $2 AND kind = $3 AND sealed = $4 RETURNING session";
+    TAKE = "DELETE FROM portal_kept WHERE session = $1 AND purpose = $2 AND kind = $3 AND sealed = $4 \
+            AND session IN (SELECT id FROM portal_sessions WHERE token = $5) RETURNING session";
 }
 
 /// Where a session keeps something: one at a time.
@@ -55,20 +56,20 @@ impl Store {
         })
     }
 
-    /// Takes `sealed`, as it was read, out of the session: of many at once exactly one is told `true`, and nobody where the
+    /// Takes `sealed`, as it was read, out of the session with this token: of many at once exactly one is told `true`, and nobody where the
     /// session has ended.
     ///
     /// # Errors
     /// [`StoreError`]
     pub async fn take_from_portal(
         &self,
-        session: PortalSessionId,
+        (session, token): (PortalSessionId, &[u8]),
         place: KeptFor<'_>,
         sealed: &[u8],
     ) -> Result<bool, StoreError> {
         on_pool!(self, |pool| {
             let take = sqlx::query_scalar::<_, PortalSessionId>(TAKE).bind(session);
-            let take = take.bind(place.purpose).bind(place.kind).bind(sealed);
+            let take = take.bind(place.purpose).bind(place.kind).bind(sealed).bind(token);
             take.fetch_optional(pool).await?.is_some()
         })
     }

@@ -173,8 +173,11 @@ impl Store {
         account: AccountId,
         id: PortalSessionId,
     ) -> Result<bool, StoreError> {
-        on_pool!(self, |pool| {
-            sqlx::query(DELETE_BY_ID).bind(account).bind(id).execute(pool).await?.rows_affected() == 1
+        in_transaction!(self, |connection| {
+            // It may be getting another token at this moment, which keeps its ID.
+            sqlx::query(LOCK_ACCOUNT).bind(account).execute(&mut *connection).await?;
+            let ended = sqlx::query(DELETE_BY_ID).bind(account).bind(id).execute(&mut *connection);
+            ended.await?.rows_affected() == 1
         })
     }
 
