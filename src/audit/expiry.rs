@@ -149,7 +149,7 @@ fn candidates(directory: &Path, now: Timestamp, kept_for: Duration) -> io::Resul
     let mut candidates = Vec::new();
     for found in file::list(directory)? {
         // Whether somebody writes it is asked first: whoever has ended by then writes nothing more.
-        if found.began_before(before)?
+        if found.had_begun(before)?
             && !found.is_live().unwrap_or(true)
             && last_of(&found.path).ok().flatten().is_some_and(|last| now.since(last) >= kept_for)
         {

@@ -185,10 +185,10 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 }
 
 impl Found {
-    /// Whether its name says that it was begun before `moment`.
-    pub(super) fn began_before(&self, moment: Timestamp) -> io::Result<bool> {
+    /// Whether its name says that it had begun by `moment`.
+    pub(super) fn had_begun(&self, moment: Timestamp) -> io::Result<bool> {
         let moment = moment.date_time().format(STARTED).map_err(io::Error::other)?;
-        Ok(self.chain.as_str() < moment.as_str())
+        Ok(self.chain.get(..moment.len()).is_some_and(|started| started <= moment.as_str()))
     }
 
     /// Whether a process is still writing this chain, or its head.

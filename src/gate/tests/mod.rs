@@ -321,8 +321,10 @@ impl Site {
 }
 
 fn read_records(directory: &Path, records: &mut Vec<Value>) {
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+    let files = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    // By their names, which are by time: there is one for each day.
+    for file in files.collect::<std::collections::BTreeSet<_>>() {
+        let text = std::fs::read_to_string(file).unwrap();
         records.extend(text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()));
     }
 }
