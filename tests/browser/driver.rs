@@ -48,7 +48,7 @@ impl Browser {
     /// Opens one for the portal at `url`; pictures go to a folder called `name`.
     pub(crate) async fn open(url: &str, language: Language, name: &str) -> Self {
         let profile = TempDir::new().expect("a temporary directory");
-        let (driver, port) = start_driver();
+        let (driver, port) = start_driver(profile.path());
         let options = json!({
             "browserName": "chrome",
             // The gate's certificate is its own.
@@ -263,9 +263,11 @@ impl Drop for Driver {
 }
 
 /// One on a port that it chose.
-fn start_driver() -> (Driver, u16) {
+/// Driver and browser leave nothing but in `temporary`: whoever is ended does not clean up.
+fn start_driver(temporary: &Path) -> (Driver, u16) {
     let mut process = Command::new("setpriv")
         .args(["--pdeathsig", "TERM", "--", "chromedriver", "--port=0"])
+        .env("TMPDIR", temporary)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
