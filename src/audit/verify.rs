@@ -46,6 +46,9 @@ pub async fn verify(directory: &Path, store: &Store, key: &SiteKey) -> Result<Re
         let head = heads.remove(&found.chain);
         let forged = head.as_ref().is_some_and(|head| !is_genuine(key, head));
         let head = head.filter(|_| !forged);
+        if head.as_ref().is_some_and(is_on_its_way_out) {
+            continue;
+        }
         let path = found.path.clone();
         let (chain, anchored) = (found.chain.clone(), head.as_ref().map(|head| head.sequence));
         let mut report = match off_thread(&path, move || check_file(&found, head.as_ref())).await {
