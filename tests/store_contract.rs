@@ -80,6 +80,8 @@ contract! {
     last_uses_never_go_back,
     an_audit_head_only_moves_forward,
     searches_find_what_was_indexed,
+    of_many_records_the_newest_are_found_whatever_chain_and_block_they_are_in,
+    a_chain_goes_from_the_index_whole_and_leaves_nothing_behind,
     an_index_mark_moves_from_where_it_is_only,
     what_was_confirmed_is_there_after_reopening,
     many_processes_may_open_a_new_database_at_once,
@@ -1306,20 +1308,34 @@ async fn an_audit_head_only_moves_forward(database: Database) {
     assert_eq!(store.audit_heads().await.unwrap(), [head("a", 1), head("b", 9)]);
 }
 
+/// A record with these fields: account, address, outcome.
+fn audit_row(
+    chain: &str,
+    sequence: i64,
+    at: Timestamp,
+    event: &str,
+    [account, ip, outcome]: [Option<&str>; 3],
+) -> AuditRow {
+    let json = serde_json::json!({
+        "seq": sequence, "at": at.to_string(), "event": event, "account": account, "ip": ip, "outcome": outcome,
+    });
+    let text = |text: Option<&str>| text.map(str::to_owned);
+    AuditRow {
+        chain: chain.to_owned(),
+        sequence,
+        at,
+        event: event.to_owned(),
+        account: text(account),
+        ip: text(ip),
+        outcome: text(outcome),
+        json: json.to_string(),
+    }
+}
+
 async fn searches_find_what_was_indexed(database: Database) {
     let store = Store::open(&database).await.unwrap();
     let row = |sequence, at, event: &str, account: Option<&str>, ip: Option<&str>, outcome: Option<&str>| {
-        let text = |text: Option<&str>| text.map(str::to_owned);
-        AuditRow {
-            chain: "one".to_owned(),
-            sequence,
-            at,
-            event: event.to_owned(),
-            account: text(account),
-            ip: text(ip),
-            outcome: text(outcome),
-            json: format!("{{\"seq\":{sequence}}}"),
-        }
+        audit_row("one", sequence, at, event, [account, ip, outcome])
     };
     // Half a second after a whole one: as text of varying width it would sort before it.
     let rows = [
@@ -1369,18 +1385,106 @@ async fn searches_find_what_was_indexed(database: Database) {
     assert_eq!(found(AuditQuery { account: some("ada"), ..all }).await, [] as [i64; 0], "exactly");
 }
 
+async fn of_many_records_the_newest_are_found_whatever_chain_and_block_they_are_in(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    // Three gates, one of them an hour and a half behind, one with a clock that was set back; many at one time.
+    let user = |n: i64| format!("user{}@example.org", n % 40);
+    let row = |chain, n: i64, moment| {
+        let (account, ip) = (user(n * 7), format!("192.0.2.{}", n % 5));
+        audit_row(chain, n, at(moment), "login", [Some(&account), Some(&ip), Some("refused")])
+    };
+    let seconds = |n: i64| n * 1_000_000;
+    let mut rows = Vec::new();
+    rows.extend((1..=1500).map(|n| row("a", n, seconds(6_000) + n / 3 * 1_000)));
+    rows.extend((1..=700).map(|n| row("b", n, seconds(n * 11))));
+    rows.extend((1..=300).map(|n| row("c", n, if n < 150 { seconds(9_000 + n) } else { seconds(n) })));
+    for chain in ["a", "b", "c"] {
+        let mine: Vec<_> = rows.iter().filter(|row| row.chain == chain).cloned().collect();
+        let mut position = 0;
+        for part in mine.chunks(210) {
+            let next = position + 1_000;
+            assert!(store.index_audit(position, &mark(chain, next), part).await.unwrap());
+            position = next;
+        }
+    }
+    rows.sort_by_key(|row| (row.at, row.chain.clone(), row.sequence));
+
+    let newest = |query: &AuditQuery| {
+        let fits = |row: &&AuditRow| {
+            query.account.is_none_or_is(&row.account)
+                && query.ip.is_none_or_is(&row.ip)
+                && query.from.is_none_or(|from| from <= row.at)
+                && query.until.is_none_or(|until| row.at < until)
+        };
+        let fit: Vec<_> = rows.iter().filter(fits).cloned().collect();
+        let limit = if query.limit == 0 { 1_000 } else { query.limit as usize };
+        fit[fit.len().saturating_sub(limit)..].to_vec()
+    };
+    let moments = [None, Some(at(seconds(200))), Some(at(seconds(6_000) + 250_000)), Some(at(seconds(7_000)))];
+    for from in moments {
+        for until in moments {
+            for (account, ip) in [(None, None), (Some(user(7)), None), (None, Some("192.0.2.3".to_owned()))] {
+                for limit in [0, 1, 40, 5_000] {
+                    let (account, ip) = (account.clone(), ip.clone());
+                    let query = AuditQuery { account, ip, from, until, limit, ..AuditQuery::default() };
+                    let found = store.search_audit(&query).await.unwrap();
+                    let wanted = newest(&query);
+                    assert_eq!(found.len(), wanted.len(), "{query:?}");
+                    assert!(found == wanted, "{query:?}");
+                }
+            }
+        }
+    }
+}
+
+/// What is asked for, if anything is.
+trait Asked {
+    fn is_none_or_is(&self, said: &Self) -> bool;
+}
+
+impl Asked for Option<String> {
+    fn is_none_or_is(&self, said: &Self) -> bool {
+        self.is_none() || self == said
+    }
+}
+
+async fn a_chain_goes_from_the_index_whole_and_leaves_nothing_behind(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let rows = |chain: &str| -> Vec<AuditRow> {
+        let row = |n: i64| {
+            let account = format!("user{n}\u{0}@example.org");
+            let mut row = audit_row(chain, n, at(n * 1_000), "login", [Some(&account), Some("192.0.2.1"), None]);
+            row = AuditRow::read(chain, &row.json).unwrap();
+            assert_eq!(row.account, Some(format!("user{n}\u{fffd}@example.org")), "as PostgreSQL can keep it");
+            row
+        };
+        (1..=2_500).map(row).collect()
+    };
+    for expire in [false, true] {
+        for chain in ["gone", "stays"] {
+            let added = store.index_audit(0, &mark(chain, 9), &rows(chain)).await.unwrap();
+            assert!(added || chain == "stays");
+        }
+        if expire {
+            store.expire_audit_chain("gone").await.unwrap();
+        } else {
+            store.forget_audit_index("gone").await.unwrap();
+        }
+        assert_eq!(store.audit_marks().await.unwrap(), [mark("stays", 9)]);
+        let all = AuditQuery { limit: 10_000, ..AuditQuery::default() };
+        assert!(store.search_audit(&all).await.unwrap() == rows("stays"));
+        let left = "SELECT COUNT(*) FROM audit_keys WHERE block NOT IN (SELECT number FROM audit_blocks)";
+        let left: i64 = match &store {
+            Store::Sqlite(pool) => sqlx::query_scalar(left).fetch_one(pool).await.unwrap(),
+            Store::Postgres(pool) => sqlx::query_scalar(left).fetch_one(pool).await.unwrap(),
+        };
+        assert_eq!(left, 0, "keys of blocks that are gone");
+    }
+}
+
 async fn an_index_mark_moves_from_where_it_is_only(database: Database) {
     let store = Store::open(&database).await.unwrap();
-    let row = |sequence| AuditRow {
-        chain: "one".to_owned(),
-        sequence,
-        at: at(sequence),
-        event: "stopped".to_owned(),
-        account: None,
-        ip: None,
-        outcome: None,
-        json: String::new(),
-    };
+    let row = |sequence| audit_row("one", sequence, at(sequence), "stopped", [None; 3]);
     let indexed = all_at_once(8, |_| {
         let (store, rows) = (store.clone(), [row(1), row(2)]);
         async move { store.index_audit(0, &mark("one", 100), &rows).await.unwrap() }
@@ -1488,9 +1592,8 @@ const MANY_ROWS: &str = "
     INSERT INTO app_passwords (id, account, label, name, kdf, proof, public_key, sealed_version, upstream,
                                protocols, networks, created_at, mac)
         SELECT id, id, 'abcd', '', '', '', '', 1, 'legacy', '', '', now(), '' FROM accounts;
-    INSERT INTO audit_records (chain, sequence, at, event, account, ip, json)
-        SELECT 'chain' || n % 100, n, now() - make_interval(mins => n), 'login', 'user' || n, '192.0.2.' || n, '{}'
-        FROM generate_series(1, 20000) AS n;
+    INSERT INTO audit_blocks SELECT n, 'chain' || n % 100, n, '' FROM generate_series(1, 20000) AS n;
+    INSERT INTO audit_keys SELECT hashint8(n / 3), n FROM generate_series(1, 20000) AS n;
     INSERT INTO audit_heads SELECT 'chain' || n, '', 1, '', '' FROM generate_series(1, 10000) AS n;
     INSERT INTO audit_marks SELECT 'chain' || n, 1, '' FROM generate_series(1, 10000) AS n;
     INSERT INTO nodes SELECT id, 0 FROM accounts;

@@ -10,7 +10,6 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::file;
-use super::record::Line;
 use crate::store::{AuditMark, AuditRow, Store, StoreError};
 
 /// Records and bytes of one batch, at most (a single longer line is one, too): it is one transaction, and whoever
@@ -131,30 +130,14 @@ fn read_batch(path: &Path, mark: &AuditMark) -> io::Result<Batch> {
         }
         read += line.len();
         tail = line.iter().copied().skip(line.len().saturating_sub(TAIL)).collect();
-        rows.extend(row(&mark.chain, line.strip_suffix(b"\n").unwrap_or(&line)));
+        let record = std::str::from_utf8(line.strip_suffix(b"\n").unwrap_or(&line));
+        rows.extend(record.ok().and_then(|record| AuditRow::read(&mark.chain, record)));
     }
     if read == 0 {
         return Ok(Batch::Nothing);
     }
     let position = mark.position.saturating_add(i64::try_from(read).unwrap_or(i64::MAX));
     Ok(Batch::Rows(rows, AuditMark { chain: mark.chain.clone(), position, tail }))
-}
-
-/// None where the line is no record: there is nothing to find then.
-fn row(chain: &str, line: &[u8]) -> Option<AuditRow> {
-    let fields = Line::parse(line)?.fields;
-    // JSON can say NUL, PostgreSQL's text cannot hold it.
-    let storable = |text: String| text.replace('\0', "\u{fffd}");
-    Some(AuditRow {
-        chain: chain.to_owned(),
-        sequence: fields.seq,
-        at: fields.at,
-        event: storable(fields.event),
-        account: fields.account.map(storable),
-        ip: fields.ip.map(storable),
-        outcome: fields.outcome.map(storable),
-        json: std::str::from_utf8(line).ok()?.to_owned(),
-    })
 }
 
 /// Runs what waits for the disk where it holds up nobody.

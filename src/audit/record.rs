@@ -67,16 +67,13 @@ pub(super) struct Line {
     pub(super) hash_holds: bool,
 }
 
-/// What is searched for.
+/// What is checked.
 #[derive(Deserialize)]
 pub(super) struct Fields {
     pub(super) seq: i64,
     pub(super) at: Timestamp,
     prev: String,
     pub(super) event: String,
-    pub(super) account: Option<String>,
-    pub(super) ip: Option<String>,
-    pub(super) outcome: Option<String>,
 }
 
 /// The name under which [`Event::ChainEnded`] is written.

@@ -10,7 +10,9 @@
 
 mod accounts;
 mod app_passwords;
-mod audit;
+mod audit_block;
+mod audit_heads;
+mod audit_index;
 mod changes;
 mod enrolment_links;
 mod factors;
@@ -101,7 +103,8 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         factors::STATEMENTS,
         app_passwords::STATEMENTS,
         stale::STATEMENTS,
-        audit::STATEMENTS,
+        audit_heads::STATEMENTS,
+        audit_index::STATEMENTS,
         site::STATEMENTS,
         changes::STATEMENTS,
         live_sessions::STATEMENTS,

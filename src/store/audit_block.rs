@@ -1,0 +1,223 @@
+//! Records of the trail as the search index keeps them: some of one chain in one row, which is found under what any of
+//! them says.
+//!
+//! What is in a block is decided by its lines alone, so that its keys can be made again when it goes.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::time::Duration;
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::{AuditQuery, AuditRow};
+use crate::base::{Timestamp, random};
+
+/// More of them cost less to write, and more to read for whoever looks for one.
+const RECORDS_MAX: usize = 32;
+
+/// A single longer record is a block, too.
+const BYTES_MAX: usize = 64 << 10;
+
+/// Between the earliest and the latest record of a block: so much is read behind the end of what is asked for.
+const SPAN_MAX: Duration = Duration::from_secs(3600);
+
+/// The lower bits of a number, which tell blocks of one millisecond apart. The upper ones last until the year 2109.
+const DRAWN_BITS: u32 = 21;
+const MILLIS_MAX: i64 = i64::MAX >> DRAWN_BITS;
+
+/// What the trail records about itself.
+const CHAIN_EVENTS: [&str; 2] = ["chain_started", "chain_ended"];
+
+/// Attempts to get in: of mail clients, and of browsers.
+const ATTEMPTS: [&str; 3] = ["login", "sign_in", "second_factor"];
+
+/// Records that follow each other in a chain and lie in one hour.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Block {
+    /// When its latest record was made.
+    latest: Timestamp,
+    /// Sequence number of its last record.
+    pub(super) last: i64,
+    /// The records, each with a line end behind it.
+    pub(super) lines: String,
+    /// What it is found under.
+    pub(super) keys: BTreeSet<i64>,
+}
+
+impl Block {
+    /// All rows, in order.
+    pub(super) fn pack(rows: &[AuditRow]) -> Vec<Self> {
+        let mut blocks: Vec<Self> = Vec::new();
+        let (mut count, mut earliest) = (0, None);
+        for row in rows {
+            let room = blocks.last_mut().filter(|block| {
+                let earliest = earliest.unwrap_or(row.at).min(row.at);
+                count < RECORDS_MAX
+                    && block.lines.len() + row.json.len() < BYTES_MAX
+                    && block.latest.max(row.at).since(earliest) <= SPAN_MAX
+            });
+            let keys = keys(row.account.as_deref(), row.ip.as_deref(), &row.event);
+            if let Some(block) = room {
+                block.latest = block.latest.max(row.at);
+                block.last = row.sequence;
+                block.add(&row.json);
+                block.keys.extend(keys);
+                (count, earliest) = (count + 1, earliest.min(Some(row.at)));
+            } else {
+                let lines = String::with_capacity(RECORDS_MAX * (row.json.len() + 1));
+                let mut block = Self { latest: row.at, last: row.sequence, lines, keys: keys.collect() };
+                block.add(&row.json);
+                blocks.push(block);
+                (count, earliest) = (1, Some(row.at));
+            }
+        }
+        blocks
+    }
+
+    fn add(&mut self, line: &str) {
+        self.lines.push_str(line);
+        self.lines.push('\n');
+    }
+
+    /// A number for it, which sorts by its latest record. Another block may have it already.
+    pub(super) fn draw_number(&self) -> i64 {
+        let drawn = u32::from_be_bytes(random::bytes()) >> (u32::BITS - DRAWN_BITS);
+        first_number(self.latest) | i64::from(drawn)
+    }
+}
+
+/// The least number of a block whose latest record was made in this millisecond.
+fn first_number(at: Timestamp) -> i64 {
+    (at.unix_micros() / 1_000).clamp(0, MILLIS_MAX) << DRAWN_BITS
+}
+
+/// The numbers of all blocks in which a record may lie that was made at `from` or later and before `until`.
+pub(super) fn numbers(from: Option<Timestamp>, until: Option<Timestamp>) -> Range<i64> {
+    let millisecond = Duration::from_millis(1);
+    let end = until.map(|until| first_number(until.plus(SPAN_MAX).plus(millisecond)));
+    from.map_or(0, first_number)..end.unwrap_or(i64::MAX)
+}
+
+/// When the records of all blocks with lower numbers than this have been made: before this moment.
+pub(super) fn all_before(number: i64) -> Timestamp {
+    let millis = (number >> DRAWN_BITS).saturating_add(1);
+    Timestamp::from_unix_seconds(0).plus(Duration::from_millis(millis.unsigned_abs()))
+}
+
+/// The key under which the fewest records are that fit; none where only time tells them apart.
+pub(super) fn narrowest_key(query: &AuditQuery) -> Option<i64> {
+    let AuditQuery { account, ip, event, .. } = query;
+    let account = account.as_ref().map(|account| key("account", account));
+    let ip = || ip.as_ref().map(|ip| key("ip", ip));
+    let event = || event.as_ref().map(|event| key("event", event));
+    account.or_else(ip).or_else(event)
+}
+
+/// All keys of the records in `lines`.
+pub(super) fn keys_of(lines: &str) -> BTreeSet<i64> {
+    let fields = lines.lines().filter_map(Fields::read);
+    let keys = fields.flat_map(|fields| {
+        let (account, ip, event) = (storable(fields.account), storable(fields.ip), clean(fields.event));
+        keys(account.as_deref(), ip.as_deref(), &event).collect::<Vec<_>>()
+    });
+    keys.collect()
+}
+
+fn keys(account: Option<&str>, ip: Option<&str>, event: &str) -> impl Iterator<Item = i64> + use<> {
+    let account = account.map(|account| key("account", account));
+    let ip = ip.map(|ip| key("ip", ip));
+    [account, ip, Some(key("event", event))].into_iter().flatten()
+}
+
+/// Short, so that the index stays small. Two values may have the same: what is found is looked at again.
+fn key(field: &str, value: &str) -> i64 {
+    let hash = Sha256::new().chain_update(field).chain_update([0]).chain_update(value).finalize();
+    let mut key = [0; 8];
+    key.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
+    i64::from_be_bytes(key)
+}
+
+/// The records in `lines` that `query` asks for.
+pub(super) fn matches(
+    query: &AuditQuery,
+    chain: &str,
+    lines: &str,
+) -> impl Iterator<Item = AuditRow> {
+    lines.lines().filter_map(move |line| {
+        let fields = Fields::read(line)?;
+        fields.fit(query).then(|| fields.into_row(chain, line))
+    })
+}
+
+/// What is searched for in a record, as it stands in its line.
+#[derive(Deserialize)]
+struct Fields<'l> {
+    seq: i64,
+    at: Timestamp,
+    #[serde(borrow)]
+    event: Cow<'l, str>,
+    #[serde(borrow, default)]
+    account: Option<Cow<'l, str>>,
+    #[serde(borrow, default)]
+    ip: Option<Cow<'l, str>>,
+    #[serde(borrow, default)]
+    outcome: Option<Cow<'l, str>>,
+}
+
+impl<'l> Fields<'l> {
+    fn read(line: &'l str) -> Option<Self> {
+        serde_json::from_str(line).ok()
+    }
+
+    fn fit(&self, query: &AuditQuery) -> bool {
+        let is = |asked: &Option<String>, said: Option<&Cow<'_, str>>| {
+            asked.as_ref().is_none_or(|asked| said.is_some_and(|said| clean(said.as_ref().into()) == *asked))
+        };
+        query.from.is_none_or(|from| from <= self.at)
+            && query.until.is_none_or(|until| self.at < until)
+            && is(&query.account, self.account.as_ref())
+            && is(&query.ip, self.ip.as_ref())
+            && is(&query.event, Some(&self.event))
+            && is(&query.outcome, self.outcome.as_ref())
+            && !(query.without_chains && CHAIN_EVENTS.contains(&self.event.as_ref()))
+            && (!query.attempts_only || ATTEMPTS.contains(&self.event.as_ref()))
+    }
+
+    fn into_row(self, chain: &str, line: &str) -> AuditRow {
+        let owned = |text: Option<Cow<'_, str>>| storable(text).map(Cow::into_owned);
+        AuditRow {
+            chain: chain.to_owned(),
+            sequence: self.seq,
+            at: self.at,
+            event: clean(self.event).into_owned(),
+            account: owned(self.account),
+            ip: owned(self.ip),
+            outcome: owned(self.outcome),
+            json: line.to_owned(),
+        }
+    }
+}
+
+impl AuditRow {
+    /// Sorts by time, and what happened at one time by chain.
+    pub(super) fn place_in_time(&self) -> (Timestamp, &str, i64) {
+        (self.at, &self.chain, self.sequence)
+    }
+
+    /// What `line`, one record of `chain`, says; `None` where it is no record: there is nothing to find then.
+    #[must_use]
+    pub fn read(chain: &str, line: &str) -> Option<Self> {
+        Fields::read(line).map(|fields| fields.into_row(chain, line))
+    }
+}
+
+fn storable(text: Option<Cow<'_, str>>) -> Option<Cow<'_, str>> {
+    text.map(clean)
+}
+
+/// JSON can say NUL, which is shown as what it is not by terminals and was never kept by PostgreSQL.
+fn clean(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text }
+}
