@@ -1420,7 +1420,8 @@ async fn of_many_records_the_newest_are_found_whatever_chain_and_block_they_are_
         let limit = if query.limit == 0 { 1_000 } else { query.limit as usize };
         fit[fit.len().saturating_sub(limit)..].to_vec()
     };
-    let moments = [None, Some(at(seconds(200))), Some(at(seconds(6_000) + 250_000)), Some(at(seconds(7_000)))];
+    let moments =
+        [None, Some(at(seconds(200))), Some(at(seconds(6_000) + 250_000)), Some(at(seconds(7_000)))];
     for from in moments {
         for until in moments {
             for (account, ip) in [(None, None), (Some(user(7)), None), (None, Some("192.0.2.3".to_owned()))] {
@@ -1453,9 +1454,14 @@ async fn a_chain_goes_from_the_index_whole_and_leaves_nothing_behind(database: D
     let rows = |chain: &str| -> Vec<AuditRow> {
         let row = |n: i64| {
             let account = format!("user{n}\u{0}@example.org");
-            let mut row = audit_row(chain, n, at(n * 1_000), "login", [Some(&account), Some("192.0.2.1"), None]);
+            let mut row =
+                audit_row(chain, n, at(n * 1_000), "login", [Some(&account), Some("192.0.2.1"), None]);
             row = AuditRow::read(chain, &row.json).unwrap();
-            assert_eq!(row.account, Some(format!("user{n}\u{fffd}@example.org")), "as PostgreSQL can keep it");
+            assert_eq!(
+                row.account,
+                Some(format!("user{n}\u{fffd}@example.org")),
+                "as PostgreSQL can keep it"
+            );
             row
         };
         (1..=2_500).map(row).collect()

@@ -33,7 +33,7 @@ const GROUP: usize = 512;
 
 /// How long after one sync the next begins, while many wait for each: a sync costs more processor time than all that is
 /// written with it, and a login that waits for others behind a busy gate does not notice.
-const BUSY_EVERY: Duration = Duration::from_millis(5);
+const BUSY_EVERY: Duration = Duration::from_millis(20);
 
 /// What a record may take, name and program of a client included. Cutting more off the reserve than is needed costs
 /// little, and less makes another try.

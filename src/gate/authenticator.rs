@@ -71,7 +71,7 @@ impl Authenticator {
     pub fn new(on: Dependencies) -> Self {
         let process_key = || Secret::new(random::bytes::<KEY_LEN>().to_vec());
         let (rules, limits) = (&on.rules, &on.rules.limits);
-        let limiter = Limiter::new(limits, process_key());
+        let limiter = Limiter::new(limits, &process_key());
         let times = rules.upstreams.iter().map(|upstream| {
             (upstream.name.clone(), RefusalTime::new(limits.failure_delay, upstream.login_deadline))
         });
@@ -88,14 +88,14 @@ impl Authenticator {
             proofs: Mutex::new(ProofCache::new(process_key(), limits.proof_cache)),
             refusal_times: Mutex::new(times.collect()),
             outages: Mutex::default(),
-            budgets: Budgets::new(&rules.upstreams, process_key(), &clock),
-            watch: Watch::new(process_key(), limits.exempt.clone()),
+            budgets: Budgets::new(&rules.upstreams, &process_key(), &clock),
+            watch: Watch::new(&process_key(), limits.exempt.clone()),
             refused_seals: Mutex::default(),
             uses: Uses::default(),
             moved_to: Mutex::default(),
             desk: Arc::new(Desk {
                 turns: Turns::new(limiter, Arc::clone(&clock)),
-                passwords: PasswordMemory::new(process_key()),
+                passwords: PasswordMemory::new(&process_key()),
                 tally: Tally::default(),
                 audit: on.audit,
                 clock,

@@ -31,6 +31,7 @@ use tokio::sync::Notify;
 
 use super::cells::{Cells, Key, Regain, Room};
 use super::upstream_login::UpstreamRules;
+use crate::base::key::HashKey;
 use crate::base::{Clock, Monotonic, Secret, UpstreamName};
 use crate::config::Rate;
 
@@ -44,7 +45,7 @@ const ALL: Key = Key(0);
 pub(super) struct Budgets {
     upstreams: RwLock<HashMap<UpstreamName, Arc<Budget>>>,
     clock: Arc<dyn Clock>,
-    hash_key: Secret,
+    hash_key: HashKey,
 }
 
 /// One upstream's.
@@ -105,10 +106,10 @@ enum HoldKind {
 
 impl Budgets {
     /// All is free. `hash_key` is this process's own.
-    pub(super) fn new(upstreams: &[UpstreamRules], hash_key: Secret, clock: &Arc<dyn Clock>) -> Self {
+    pub(super) fn new(upstreams: &[UpstreamRules], hash_key: &Secret, clock: &Arc<dyn Clock>) -> Self {
         let budget = |rules: &UpstreamRules| (rules.name.clone(), Arc::new(Budget::new(rules, clock)));
         let upstreams = RwLock::new(upstreams.iter().map(budget).collect());
-        Self { upstreams, clock: Arc::clone(clock), hash_key }
+        Self { upstreams, clock: Arc::clone(clock), hash_key: HashKey::new(hash_key) }
     }
 
     /// From now on these upstreams, with their rates; what was charged stays charged until it would have been whole

@@ -23,8 +23,8 @@ use governor::nanos::Nanos;
 use governor::state::StateStore;
 use governor::{Quota, RateLimiter};
 
-use crate::base::key::keyed_hash;
-use crate::base::{Monotonic, Secret};
+use crate::base::Monotonic;
+use crate::base::key::HashKey;
 use crate::config::Rate;
 
 /// How often the time until the next cell may double: of the sixteenfold a guesser has a few tries an hour, and
@@ -38,8 +38,8 @@ pub(super) struct Key(pub(super) u128);
 
 impl Key {
     /// Of `parts`, under a key of this process's own.
-    pub(super) fn of(secret: &Secret, parts: &[&[u8]]) -> Self {
-        let digest = keyed_hash(secret, parts);
+    pub(super) fn of(key: &HashKey, parts: &[&[u8]]) -> Self {
+        let digest = key.hash(parts);
         Self(digest.first_chunk().map_or(0, |first| u128::from_be_bytes(*first)))
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::attempt::OpenAttempt;
 use super::authenticator::Gate;
 use super::grant::{Basis, Concerns, Conclusion, Grant, Refused, UpstreamSaid};
-use super::judge::Known;
+use super::known::Known;
 use super::live::{Cause, Place, Session};
 use super::outage::Outage;
 use super::passage::Passage;

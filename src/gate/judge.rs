@@ -17,6 +17,7 @@ use super::authenticator::Gate;
 use super::budget::Place;
 use super::conclude::broken;
 use super::grant::Basis;
+use super::known::{Known, Row};
 use super::limiter::{Subject, Tried};
 use super::policy::{self, Plan, Then};
 use super::proof_cache::{LastRead, Presented, Proof};
@@ -30,21 +31,13 @@ use crate::app_password::{Candidate, Outside, Scope, Tampered, Undecided};
 use crate::audit::event::Credential;
 use crate::base::{Address, Password, UpstreamName};
 use crate::protocol::{Credentials, Refusal, UpstreamLogin};
-use crate::store::{AppPasswordRecord, SentSeal, Standing, StoreError};
+use crate::store::{AppPasswordRecord, SentSeal, StoreError};
 
 /// What a grant is made of.
 pub(super) struct Leave {
     pub(super) upstream: UpstreamName,
     pub(super) login: UpstreamLogin,
     pub(super) basis: Basis,
-}
-
-/// What the store says of an attempt.
-#[derive(Debug)]
-pub(super) struct Known {
-    pub(super) standing: Option<Standing>,
-    /// The app password whose label the presented password begins with.
-    pub(super) row: Option<AppPasswordRecord>,
 }
 
 /// One attempt whose name led to an account.
@@ -136,7 +129,7 @@ impl Gate {
             Ok(known) => known,
             Err(error) => return self.without_store(attempt, &case, &error).await,
         };
-        let label = known.row.as_ref().map(|row| row.label.clone());
+        let label = known.row.as_ref().map(|row| row.record.label.clone());
         if self.take_turn(attempt, label.as_deref()).await? {
             known = match self.look_up(&located.address, case.candidate).await {
                 Ok(known) => Arc::new(known),
@@ -154,7 +147,7 @@ impl Gate {
         if self.is_repeated(
             attempt,
             &credentials.password,
-            &manner(plan, known.row.as_ref(), &located.upstream),
+            &manner(plan, known.row.as_ref().map(|row| &row.record), &located.upstream),
         ) {
             if !self.is_paid(attempt) {
                 // Somebody else presented it before: that must not show.
@@ -241,7 +234,7 @@ impl Gate {
         };
         let found = self.store.find(address, candidate.label()).await?;
         let (standing, row) = found.map(|found| (found.standing, found.app_password)).unzip();
-        Ok(Known { standing, row: row.flatten() })
+        Ok(Known { standing, row: row.flatten().map(Row::new) })
     }
 
     /// What may be tried, by all that is known now.
@@ -295,12 +288,13 @@ impl Gate {
         &self,
         attempt: &mut OpenAttempt,
         case: &Case<'_>,
-        row: &AppPasswordRecord,
+        read: &Row,
         candidate: &Candidate,
         then: Then,
     ) -> Result<Leave, No> {
+        let row = &read.record;
         // Before any proof, because a row that somebody changed proves nothing.
-        let scope = self.app_passwords.scope(row).map_err(|why| tampered(case, row, why))?;
+        let scope = read.scope(&self.app_passwords).map_err(|why| tampered(case, row, why))?;
         let presented = case.presented(candidate);
         let cached = self.proofs().look_up(presented, row, self.now());
         let meters = &self.desk.meters;
@@ -308,7 +302,7 @@ impl Gate {
         let barred = then != Then::Enter || scope.is_over(self.desk.clock.now());
         let proof = match cached {
             Some(proof) if barred || !proof.barred => proof,
-            Some(_) | None => self.prove(attempt, case, row, candidate, scope).await?,
+            Some(_) | None => self.prove(attempt, case, row, candidate, scope.clone()).await?,
         };
         if barred {
             self.proofs().bar(presented);
@@ -323,7 +317,9 @@ impl Gate {
         }
         // One of those before it may have been refused: then this one is not sent.
         match self.look_up(&case.located.address, Some(candidate)).await {
-            Ok(Known { row: Some(now), .. }) if now.id == row.id && now.mac == row.mac => {
+            Ok(Known { row: Some(Row { record: now, .. }), .. })
+                if now.id == row.id && now.mac == row.mac =>
+            {
                 self.unless_stale(&case.located.address, &now, leave).await
             }
             Ok(_) => Err(broken(No::undecided("the app password was changed meanwhile"))),

@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use super::cells::{Cells, Key, Regain, Room};
 use super::known_pairs::KnownPairs;
+use crate::base::key::HashKey;
 use crate::base::{ClientAddress, Monotonic, NetworkList, Secret};
 use crate::config;
 
@@ -93,7 +94,7 @@ impl Reservation {
 /// The limiter of this process.
 pub(super) struct Limiter {
     inner: Mutex<Inner>,
-    hash_key: Secret,
+    hash_key: HashKey,
 }
 
 struct Inner {
@@ -106,7 +107,7 @@ struct Inner {
 
 impl Limiter {
     /// Limits as configured; a pair may fail as often as an account. `hash_key` is this process's own.
-    pub(super) fn new(limits: &config::Limits, hash_key: Secret) -> Self {
+    pub(super) fn new(limits: &config::Limits, hash_key: &Secret) -> Self {
         Self {
             inner: Mutex::new(Inner {
                 exempt: limits.exempt.clone(),
@@ -115,7 +116,7 @@ impl Limiter {
                 pairs: Cells::new(limits.per_account, Regain::Slower, KEYS_MAX),
                 known: KnownPairs::new(KEYS_MAX),
             }),
-            hash_key,
+            hash_key: HashKey::new(hash_key),
         }
     }
 
@@ -272,7 +273,7 @@ mod tests {
             tls_deadline: Duration::from_secs(10),
             proof_cache: Duration::from_secs(3600),
         };
-        Limiter::new(&limits, Secret::new(vec![7; 32]))
+        Limiter::new(&limits, &Secret::new(vec![7; 32]))
     }
 
     fn at(seconds: u64) -> Monotonic {

@@ -23,6 +23,7 @@ mod cells;
 mod conclude;
 mod grant;
 mod judge;
+mod known;
 mod known_pairs;
 mod limiter;
 mod live;

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use super::cells::Key;
 use super::tags::{Tag, Tags};
-use crate::base::key::keyed_hash;
+use crate::base::key::HashKey;
 use crate::base::{ClientAddress, Monotonic, Password, Secret};
 
 /// How long a refusal is given again: a client that opens five folders at once, or polls by the second.
@@ -67,7 +67,7 @@ impl Presented {
 
 /// The memory of this process.
 pub(super) struct PasswordMemory {
-    key: Secret,
+    key: HashKey,
     inner: Mutex<Inner>,
 }
 
@@ -79,13 +79,13 @@ struct Inner {
 
 impl PasswordMemory {
     /// Remembers nothing yet. `key` is this process's own.
-    pub(super) fn new(key: Secret) -> Self {
+    pub(super) fn new(key: &Secret) -> Self {
         let inner = Inner {
             refused: Tags::new(REFUSED_FOR, OF_A_KEY_MAX, KEYS_MAX),
             paid: Tags::new(PAID_FOR, OF_A_KEY_MAX, KEYS_MAX),
             right: Tags::new(RIGHT_FOR, OF_A_KEY_MAX, KEYS_MAX),
         };
-        Self { key, inner: Mutex::new(inner) }
+        Self { key: HashKey::new(key), inner: Mutex::new(inner) }
     }
 
     /// What is presented for `account`: the folded address, or whatever was typed where it leads nowhere.
@@ -159,7 +159,7 @@ impl PasswordMemory {
     }
 
     fn tag(&self, parts: &[&[u8]]) -> Tag {
-        let [high, low, ..] = keyed_hash(&self.key, parts);
+        let [high, low, ..] = self.key.hash(parts);
         Tag::from_be_bytes([high, low])
     }
 
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     fn memory() -> PasswordMemory {
-        PasswordMemory::new(Secret::new(vec![7; 32]))
+        PasswordMemory::new(&Secret::new(vec![7; 32]))
     }
 
     fn at(seconds: u64) -> Monotonic {

@@ -26,10 +26,10 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::judge::Known;
+use super::known::Known;
 use super::live::Moment;
 use crate::app_password::{Candidate, Scope};
-use crate::base::key::keyed_hash;
+use crate::base::key::HashKey;
 use crate::base::{AccountId, AppPasswordId, Monotonic, Password, Secret, UpstreamName, random};
 use crate::store::AppPasswordRecord;
 
@@ -77,6 +77,7 @@ pub(super) struct Presented<'a> {
 /// The proofs of this process.
 pub(super) struct ProofCache {
     key: Secret,
+    hash_key: HashKey,
     idle_max: Duration,
     entries: HashMap<[u8; 32], Entry>,
     /// Keys by the number of their last use.
@@ -118,7 +119,8 @@ struct Encrypted {
 impl ProofCache {
     /// An empty cache. `key` is this process's own; `idle_max` is `limits.proof_cache`, zero keeps nothing.
     pub(super) fn new(key: Secret, idle_max: Duration) -> Self {
-        Self { key, idle_max, entries: HashMap::new(), by_use: BTreeMap::new(), uses: 0 }
+        let hash_key = HashKey::new(&key);
+        Self { key, hash_key, idle_max, entries: HashMap::new(), by_use: BTreeMap::new(), uses: 0 }
     }
 
     /// From now on a proof lasts so long without use; zero keeps nothing.
@@ -202,7 +204,7 @@ impl ProofCache {
 
     /// Keeps what the database said, for an entry that is there. A stale seal is not kept: its next probe is anybody's.
     pub(super) fn keep_read(&mut self, presented: Presented<'_>, read: LastRead) {
-        let is_stale = read.known.row.as_ref().is_none_or(|row| row.stale_since.is_some());
+        let is_stale = read.known.row.as_ref().is_none_or(|row| row.record.stale_since.is_some());
         let key = self.entry_key(presented);
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.last_read = Some(read).filter(|_| !is_stale && !entry.barred);
@@ -299,7 +301,7 @@ impl ProofCache {
     }
 
     fn entry_key(&self, presented: Presented<'_>) -> [u8; 32] {
-        keyed_hash(&self.key, &[presented.account.as_bytes(), presented.candidate.symbols()])
+        self.hash_key.hash(&[presented.account.as_bytes(), presented.candidate.symbols()])
     }
 
     /// The entry's key is authenticated with the ciphertext: it opens in its own entry only.

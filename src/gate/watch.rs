@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::cells::Key;
 use super::tags::{Tag, Tags};
 use crate::audit::event::Pattern;
+use crate::base::key::HashKey;
 use crate::base::{ClientAddress, Monotonic, NetworkList, Secret};
 
 /// So many different ones within [`WINDOW`] are guessing: more than the devices of a household or the networks of a
@@ -25,7 +26,7 @@ const KEYS_MAX: usize = 8_192;
 
 /// The watch of this process.
 pub(super) struct Watch {
-    key: Secret,
+    key: HashKey,
     inner: Mutex<Inner>,
 }
 
@@ -38,14 +39,14 @@ struct Inner {
 
 impl Watch {
     /// Has seen nothing yet. `key` is this process's own; nobody in `exempt` is counted as a network that sprays.
-    pub(super) fn new(key: Secret, exempt: NetworkList) -> Self {
+    pub(super) fn new(key: &Secret, exempt: NetworkList) -> Self {
         let inner = Inner {
             exempt,
             accounts_of_network: Episodes::new(),
             networks_of_account: Episodes::new(),
             passwords_of_account: Episodes::new(),
         };
-        Self { key, inner: Mutex::new(inner) }
+        Self { key: HashKey::new(key), inner: Mutex::new(inner) }
     }
 
     /// From now on nobody in `exempt` is counted as a network that sprays.
@@ -115,7 +116,7 @@ mod tests {
     use super::*;
 
     fn watch() -> Watch {
-        Watch::new(Secret::new(vec![7; 32]), "198.51.100.0/24".parse().unwrap())
+        Watch::new(&Secret::new(vec![7; 32]), "198.51.100.0/24".parse().unwrap())
     }
 
     fn at(seconds: u64) -> Monotonic {

@@ -140,11 +140,7 @@ fn key(field: &str, value: &str) -> i64 {
 }
 
 /// The records in `lines` that `query` asks for.
-pub(super) fn matches(
-    query: &AuditQuery,
-    chain: &str,
-    lines: &str,
-) -> impl Iterator<Item = AuditRow> {
+pub(super) fn matches(query: &AuditQuery, chain: &str, lines: &str) -> impl Iterator<Item = AuditRow> {
     lines.lines().filter_map(move |line| {
         let fields = Fields::read(line)?;
         fields.fit(query).then(|| fields.into_row(chain, line))
@@ -220,4 +216,84 @@ fn storable(text: Option<Cow<'_, str>>) -> Option<Cow<'_, str>> {
 /// JSON can say NUL, which is shown as what it is not by terminals and was never kept by PostgreSQL.
 fn clean(text: Cow<'_, str>) -> Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(sequence: i64, seconds: i64, padding: usize) -> AuditRow {
+        let at = Timestamp::from_unix_seconds(seconds);
+        let line = serde_json::json!({
+            "seq": sequence, "at": at, "event": "login", "account": format!("user{sequence}@example.org"),
+            "ip": "192.0.2.1", "reason": "x".repeat(padding),
+        });
+        AuditRow::read("one", &line.to_string()).unwrap()
+    }
+
+    /// How many records are in each.
+    fn sizes(blocks: &[Block]) -> Vec<usize> {
+        blocks.iter().map(|block| block.lines.lines().count()).collect()
+    }
+
+    #[test]
+    fn a_block_has_so_many_records_bytes_and_minutes_and_no_more() {
+        let many: Vec<_> = (1..=70).map(|n| row(n, n, 0)).collect();
+        assert_eq!(sizes(&Block::pack(&many)), [32, 32, 6]);
+        let long: Vec<_> = (1..=3).map(|n| row(n, n, BYTES_MAX / 2)).collect();
+        assert_eq!(sizes(&Block::pack(&long)), [1, 1, 1]);
+        let seldom = [row(1, 0, 0), row(2, 3_600, 0), row(3, 3_601, 0), row(4, 1, 0), row(5, 1, 0)];
+        assert_eq!(sizes(&Block::pack(&seldom)), [2, 3], "a clock that was set back is no reason");
+        let back = [row(1, 9_000, 0), row(2, 5_399, 0), row(3, 8_999, 0)];
+        assert_eq!(sizes(&Block::pack(&back)), [1, 2], "unless it was by more");
+        assert_eq!(Block::pack(&[]), []);
+    }
+
+    #[test]
+    fn a_block_is_found_under_all_that_it_names_and_its_lines_say_the_same() {
+        let rows = [row(1, 5, 0), row(2, 4, 0)];
+        let blocks = Block::pack(&rows);
+        let [block] = &blocks[..] else { panic!("{blocks:?}") };
+        assert_eq!((block.latest, block.last), (Timestamp::from_unix_seconds(5), 2));
+        assert_eq!(block.keys.len(), 4, "two accounts, one address, one event");
+        assert_eq!(block.keys, keys_of(&block.lines));
+        let asked = [
+            AuditQuery { account: rows[1].account.clone(), ..AuditQuery::default() },
+            AuditQuery { ip: rows[0].ip.clone(), ..AuditQuery::default() },
+            AuditQuery { event: Some("login".to_owned()), ..AuditQuery::default() },
+        ];
+        for query in asked {
+            assert!(block.keys.contains(&narrowest_key(&query).unwrap()), "{query:?}");
+        }
+        let nobody = AuditQuery { account: Some("192.0.2.1".to_owned()), ..AuditQuery::default() };
+        assert!(!block.keys.contains(&narrowest_key(&nobody).unwrap()), "an address is no account");
+        assert_eq!(
+            narrowest_key(&AuditQuery { outcome: Some("refused".to_owned()), ..AuditQuery::default() }),
+            None
+        );
+    }
+
+    #[test]
+    fn numbers_sort_by_time_and_say_it() {
+        let block = |seconds| Block::pack(&[row(1, seconds, 0)]).remove(0).draw_number();
+        let (early, late) = (block(1_000_000), block(1_000_001));
+        assert!(early < late);
+        let moment = Timestamp::from_unix_seconds;
+        assert!(all_before(late) > moment(1_000_001) && all_before(late) < moment(1_000_002));
+        assert!(numbers(Some(moment(1_000_000)), None).contains(&early));
+        assert!(!numbers(Some(moment(1_000_001)), None).contains(&early));
+        assert!(numbers(None, Some(moment(1_000_000 - 3_600))).contains(&early), "it may reach back an hour");
+        assert!(!numbers(None, Some(moment(1_000_000 - 3_601))).contains(&early));
+        let far = numbers(Some(moment(-5)), Some(moment(253_402_300_799)));
+        assert!(far.contains(&0) && far.contains(&late));
+    }
+
+    #[test]
+    fn what_is_no_record_is_nothing_to_find() {
+        for line in ["", "{}", "{\"seq\":1,\"at\":\"2026-01-01T00:00:00Z\"}", "[1]", "{\"seq\":1"] {
+            assert_eq!(AuditRow::read("one", line), None, "{line}");
+        }
+        let line = r#"{"seq":1,"at":"2026-01-01T00:00:00Z","event":"login","account":"a\u0000\"b"}"#;
+        assert_eq!(AuditRow::read("one", line).unwrap().account.as_deref(), Some("a\u{fffd}\"b"));
+    }
 }

@@ -125,7 +125,12 @@ impl Store {
     }
 
     /// Takes away what `first` names, and with it the first blocks of `chain`, `count` at most; whether there were any.
-    async fn forget_blocks(&self, chain: &str, first: &[&'static str], count: i64) -> Result<bool, StoreError> {
+    async fn forget_blocks(
+        &self,
+        chain: &str,
+        first: &[&'static str],
+        count: i64,
+    ) -> Result<bool, StoreError> {
         in_transaction!(self, |connection| {
             // The mark is among them, if it goes: it is what those who index wait for.
             for statement in first {

@@ -168,7 +168,7 @@ impl Site {
         // Two passwords of a test may have one tag under one key in some thousands, and then the test does not show what
         // it says. With a key that stays the same it always does.
         let desk = Arc::get_mut(&mut gate.gate).and_then(|gate| Arc::get_mut(&mut gate.desk)).unwrap();
-        desk.passwords = PasswordMemory::new(Secret::new(vec![7; 32]));
+        desk.passwords = PasswordMemory::new(&Secret::new(vec![7; 32]));
         gate.hear_changes().await;
         // Its clock stands still: what was heard would stay fresh, and no test would see the database read.
         gate.gate.hearing.forget();

@@ -4,35 +4,54 @@
 //! the line it came in. A client must never be told before login of something that the upstream does not have
 //! afterwards.
 
+use std::borrow::Cow;
+
 use crate::protocol::{Channel, Mechanism, Offered};
 
-/// Capability words in the order in which the upstream lists them, each once.
+/// Capability words in the order in which the upstream lists them, each once. A server says some fifty of them at each login:
+/// they are kept in one text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Capabilities(Vec<String>);
+pub struct Capabilities {
+    /// One behind the other, without blanks.
+    text: String,
+    /// Where each ends.
+    ends: Vec<usize>,
+}
 
 impl Capabilities {
     /// Reads blank-separated words; what is no atom is left out.
     #[must_use]
     pub fn parse(text: &[u8]) -> Self {
-        let mut known = Self(Vec::new());
+        let mut known =
+            Self { text: String::with_capacity(text.len()), ends: Vec::with_capacity(text.len() / 8) };
         for word in text.split(u8::is_ascii_whitespace) {
             match std::str::from_utf8(word) {
-                Ok(word) if is_atom(word) && !known.has(word) => known.0.push(word.to_owned()),
+                Ok(word) if is_atom(word) && !known.has(word) => known.add(word),
                 _ => {}
             }
         }
         known
     }
 
+    fn add(&mut self, word: &str) {
+        self.text.push_str(word);
+        self.ends.push(self.text.len());
+    }
+
+    fn words(&self) -> impl Iterator<Item = &str> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).filter_map(|(start, end)| self.text.get(start..*end))
+    }
+
     /// The list as the upstream gave it, blank-separated.
     #[must_use]
     pub fn as_listed(&self) -> String {
-        self.0.join(" ")
+        self.words().collect::<Vec<_>>().join(" ")
     }
 
     /// Whether `name` is in the list, in any case.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|word| word.eq_ignore_ascii_case(name))
+        self.words().any(|word| word.eq_ignore_ascii_case(name))
     }
 
     /// Whether `AUTH=` of this mechanism is in the list.
@@ -41,7 +60,7 @@ impl Capabilities {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.ends.is_empty()
     }
 
     /// The words that a client is told, blank-separated: the list without what the gate withholds from it.
@@ -50,7 +69,7 @@ impl Capabilities {
     }
 
     fn with(&self, added: &[&str], guarded: bool) -> String {
-        let kept = self.0.iter().map(String::as_str).filter(|word| !is_withheld(word, guarded));
+        let kept = self.words().filter(|word| !is_withheld(word, guarded));
         let new = added.iter().copied().filter(|word| !self.has(word) || is_withheld(word, guarded));
         kept.chain(new).collect::<Vec<_>>().join(" ")
     }
@@ -93,7 +112,7 @@ pub struct Offer(Capabilities);
 impl Default for Offer {
     /// What every server has (RFC 3501 section 6.1.1).
     fn default() -> Self {
-        Self(Capabilities(vec!["IMAP4rev1".to_owned()]))
+        Self::parse("IMAP4rev1")
     }
 }
 
@@ -131,14 +150,15 @@ impl Offered for Offer {
     /// The words that both list, but for what must be read together.
     fn intersect(&self, other: &Self) -> Self {
         let (one, two) = (&self.0, &other.0);
-        let mut both = Capabilities(one.0.iter().filter_map(|word| common(word, two)).collect());
+        let mut both = Capabilities::default();
+        one.words().filter_map(|word| common(word, two)).for_each(|word| both.add(&word));
         // LITERAL- is the smaller half of LITERAL+ (RFC 7888 section 5).
         if !both.has_small_literals() && one.has_small_literals() && two.has_small_literals() {
-            both.0.push("LITERAL-".to_owned());
+            both.add("LITERAL-");
         }
         // Clients are not told of it; but where one upstream has it, a guard may come to stand.
         if !both.needs_guard() && (one.needs_guard() || two.needs_guard()) {
-            both.0.push("UNAUTHENTICATE".to_owned());
+            both.add("UNAUTHENTICATE");
         }
         Self(both)
     }
@@ -153,15 +173,15 @@ impl Offered for Offer {
 }
 
 /// What of `word` the other list has too. The smaller limit counts (RFC 7889 section 2).
-fn common(word: &str, other: &Capabilities) -> Option<String> {
+fn common<'w>(word: &'w str, other: &Capabilities) -> Option<Cow<'w, str>> {
     const LIMIT: &str = "APPENDLIMIT=";
     let limit = |word: &str| word.get(LIMIT.len()..)?.parse::<u64>().ok();
     if other.has(word) {
-        return Some(word.to_owned());
+        return Some(word.into());
     }
-    let theirs = other.0.iter().find(|word| starts_with(LIMIT, word))?;
+    let theirs = other.words().find(|word| starts_with(LIMIT, word))?;
     let smaller = limit(word)?.min(limit(theirs)?);
-    starts_with(LIMIT, word).then(|| format!("{LIMIT}{smaller}"))
+    starts_with(LIMIT, word).then(|| format!("{LIMIT}{smaller}").into())
 }
 
 #[cfg(test)]
