@@ -12,6 +12,7 @@ mod accounts;
 mod app_passwords;
 mod audit;
 mod changes;
+mod clients_seen;
 mod enrolment_links;
 mod factors;
 mod live_sessions;
@@ -104,6 +105,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         audit::STATEMENTS,
         site::STATEMENTS,
         changes::STATEMENTS,
+        clients_seen::STATEMENTS,
         live_sessions::STATEMENTS,
         portal_sessions::STATEMENTS,
         portal_kept::STATEMENTS,
