@@ -78,6 +78,8 @@ contract! {
     app_passwords_go_one_by_one_or_all,
     unbinding_the_last_factor_takes_the_app_passwords_if_asked,
     last_uses_never_go_back,
+    clients_with_the_mailbox_password_are_known_until_they_have_an_app_password,
+    of_an_accounts_clients_the_fifty_that_were_seen_last_are_known,
     an_audit_head_only_moves_forward,
     searches_find_what_was_indexed,
     of_many_records_the_newest_are_found_whatever_chain_and_block_they_are_in,
@@ -1293,6 +1295,83 @@ async fn last_uses_never_go_back(database: Database) {
     .await;
 }
 
+fn seen(account: AccountId, program: &str, at: Timestamp) -> Use {
+    Use { program: Some(program.to_owned()), ..used(account, None, at) }
+}
+
+async fn clients_with_the_mailbox_password_are_known_until_they_have_an_app_password(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let (ada, bob) = (add(&store, "ada").await, add(&store, "bob").await);
+    let row = app_password(ada, "abcd");
+    store.insert_app_password(&row, 20).await.unwrap();
+    let clients =
+        async |account, since| store.clients_without_app_password(account, at(since)).await.unwrap();
+    let with_app_password = |program: Option<&str>, at| Use {
+        program: program.map(str::to_owned),
+        ..used(ada, Some(row.id), at)
+    };
+    let uses = [
+        seen(ada, "华为邮箱", at(5)),
+        seen(ada, "a\0b", at(5)),
+        seen(ada, "Z", at(5)),
+        seen(ada, "Z", at(7)),
+        seen(ada, "Z", at(6)),
+        used(ada, None, at(5)),
+        seen(bob, "Z", at(5)),
+        with_app_password(Some("Evolution"), at(5)),
+    ];
+    store.record_uses(&uses).await.unwrap();
+    assert_eq!(clients(ada, 5).await, ["192.0.2.1", "Z", "a\u{fffd}b", "华为邮箱"], "by their bytes");
+    assert_eq!(clients(ada, 7).await, ["Z"]);
+    assert_eq!(clients(ada, 8).await, [""; 0]);
+    assert_eq!(clients(bob, 0).await, ["Z"]);
+    store.record_uses(&[seen(ada, "Z", at(4))]).await.unwrap();
+    assert_eq!(clients(ada, 7).await, ["Z"], "somebody else's clock");
+
+    // The latest says how it gets in now.
+    for (with, left) in [
+        (with_app_password(Some("Z"), at(8)), &["192.0.2.1", "a\u{fffd}b", "华为邮箱"][..]),
+        (with_app_password(None, at(9)), &["Z", "a\u{fffd}b", "华为邮箱"]),
+        (with_app_password(Some("a\0b"), at(10)), &["192.0.2.1", "Z", "华为邮箱"]),
+        (seen(ada, "a\0b", at(11)), &["192.0.2.1", "Z", "a\u{fffd}b", "华为邮箱"]),
+    ] {
+        store.record_uses(&[with]).await.unwrap();
+        assert_eq!(clients(ada, 0).await, left);
+    }
+    assert_eq!(clients(bob, 0).await, ["Z"], "not his app password");
+
+    assert_eq!(store.prune_clients_seen(at(7)).await.unwrap(), 3);
+    assert_eq!(clients(ada, 0).await, ["Z", "a\u{fffd}b"]);
+    assert!(store.remove_account(ada).await.unwrap());
+    store
+        .record_uses(&[seen(ada, "Z", at(20)), seen(AccountId(random::uuid(at(1))), "Z", at(20))])
+        .await
+        .unwrap();
+    assert_eq!(add(&store, "ada").await, ada);
+    assert_eq!(clients(ada, 0).await, [""; 0], "whoever comes back is nobody's heir");
+}
+
+async fn of_an_accounts_clients_the_fifty_that_were_seen_last_are_known(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let (ada, bob) = (add(&store, "ada").await, add(&store, "bob").await);
+    store.record_uses(&[seen(bob, "Z", at(1))]).await.unwrap();
+    let named = |n| format!("client {n:02}");
+    let many: Vec<_> = (0..60).map(|n| seen(ada, &named(n), at(n))).collect();
+    let (first, rest) = many.split_at(50);
+    store.record_uses(first).await.unwrap();
+    assert_eq!(store.clients_without_app_password(ada, at(0)).await.unwrap().len(), 50);
+    // One that comes again makes nobody go, and is among the latest.
+    store.record_uses(&[seen(ada, &named(3), at(70))]).await.unwrap();
+    store.record_uses(rest).await.unwrap();
+    let expected: Vec<_> = [3].into_iter().chain(11..60).map(named).collect();
+    assert_eq!(store.clients_without_app_password(ada, at(0)).await.unwrap(), expected);
+    // Nor do many of one moment stay.
+    let many: Vec<_> = (0..99).map(|n| seen(ada, &format!("other {n}"), at(80))).collect();
+    store.record_uses(&many).await.unwrap();
+    assert_eq!(store.clients_without_app_password(ada, at(0)).await.unwrap().len(), 50);
+    assert_eq!(store.clients_without_app_password(bob, at(0)).await.unwrap(), ["Z"]);
+}
+
 async fn an_audit_head_only_moves_forward(database: Database) {
     let store = Store::open(&database).await.unwrap();
     let head = |chain: &str, sequence| AuditHead {
@@ -1622,6 +1701,7 @@ const MANY_ROWS: &str = "
         SELECT id, id::text::bytea, now(), now() + random() * interval '1 day', '' FROM accounts;
     INSERT INTO mail_codes
         SELECT id, id, id::text, now() - random() * interval '1 day', 0 FROM accounts;
+    INSERT INTO clients_seen SELECT id, 'Foxmail', now() - random() * interval '1 day' FROM accounts;
     INSERT INTO used_forms SELECT id::text::bytea, now() - random() * interval '1 day' FROM accounts;
     INSERT INTO used_challenges SELECT id::text::bytea, now() + random() * interval '5 minutes' FROM accounts;
     INSERT INTO live_sessions SELECT id, id, id, 'imap', '', '', id, 'legacy', now(), 0, 0 FROM accounts;

@@ -189,6 +189,12 @@ impl Directory {
         self.route(domain).map(|(upstream, _)| &upstream.name)
     }
 
+    /// The domain that accounts of `domain`, which may be another name of it, have here; none where no upstream serves it.
+    #[must_use]
+    pub fn domain_of_accounts(&self, domain: &Domain) -> Option<Domain> {
+        self.route(domain).map(|(_, account_domain)| account_domain)
+    }
+
     /// What a bare local part means to whoever means some of the upstreams.
     fn default_domain_among(&self, meant: impl Fn(&UpstreamName) -> bool) -> Option<&Domain> {
         let mut meant = self.upstreams.iter().filter(|upstream| meant(&upstream.name));

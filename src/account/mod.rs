@@ -5,12 +5,14 @@
 
 mod aliases;
 pub mod directory;
+mod enforcement;
 pub mod life;
 pub mod mailbox;
 mod spelling;
 mod stray;
 
 pub use directory::{Directory, Located, NameRefused};
+pub use enforcement::{Refused, Unready, unready};
 pub use life::{AccountError, Accounts, Bound};
 pub use mailbox::{MailboxCheck, MailboxVerdict};
 pub use stray::Stray;

@@ -44,6 +44,13 @@ impl Timestamp {
         Self(self.0.saturating_add(duration))
     }
 
+    /// This moment minus `duration`; stays at the beginning of the calendar instead of overflowing.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        let duration = time::Duration::try_from(duration).unwrap_or(time::Duration::MAX);
+        Self(self.0.saturating_sub(duration))
+    }
+
     /// How long after `earlier` this is; zero if it is not.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

@@ -145,7 +145,7 @@ impl Search {
             if !self.format.json {
                 output::print(&self.table(&rows).without_headings().render())?;
             }
-            let horizon = when::before(context.site.clock.now(), LOOK_BACK);
+            let horizon = context.site.clock.now().minus(LOOK_BACK);
             // what the next look cannot find again need not be remembered
             shown.extend(rows.into_iter().map(|row| (row.chain, row.sequence)));
             query.from = query.from.max(Some(horizon));

@@ -20,8 +20,10 @@ mod mailbox;
 mod man;
 mod output;
 mod planned;
+mod policy;
 mod prompt;
 mod records;
+mod report;
 mod reseal;
 mod serve;
 mod session;
@@ -45,6 +47,8 @@ use doctor::Doctor;
 use factor::FactorCommand;
 use init::Init;
 use man::Man;
+use policy::PolicyCommand;
+use report::ReportCommand;
 use serve::Serve;
 use session::SessionCommand;
 
@@ -77,6 +81,10 @@ enum Command {
     Session(SessionCommand),
     #[command(subcommand)]
     Audit(AuditCommand),
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    #[command(subcommand)]
+    Report(ReportCommand),
     Completions(Completions),
     Man(Man),
 }
@@ -120,6 +128,8 @@ impl Cli {
             Command::AppPassword(command) => on_site(&self.config, async |site| command.run(site).await),
             Command::Session(command) => on_site(&self.config, async |site| command.run(site).await),
             Command::Audit(command) => on_site(&self.config, async |site| command.run(site).await),
+            Command::Policy(command) => command.run(&self.config),
+            Command::Report(command) => on_site(&self.config, async |site| command.run(site).await),
             Command::Completions(completions) => completions.run(),
             Command::Man(man) => man.run(),
         }

@@ -6,8 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use super::failure::Failure;
 
 /// The way to each; a flag begins with `--`.
-const PLANNED: &[&[&str]] =
-    &[&["report"], &["policy"], &["token"], &["audit", "export"], &["app-password", "create", "--read-only"]];
+const PLANNED: &[&[&str]] = &[&["token"], &["audit", "export"], &["app-password", "create", "--read-only"]];
 
 /// `command` with hidden entries for what is planned.
 pub(super) fn announce(command: Command) -> Command {

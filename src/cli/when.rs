@@ -1,7 +1,5 @@
 //! Moments on the command line.
 
-use std::time::Duration;
-
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime, PrimitiveDateTime, Time};
@@ -24,17 +22,11 @@ pub(super) fn parse(text: &str, now: Timestamp) -> Result<Timestamp, String> {
         return Ok(Timestamp::new(minute.assume_utc()));
     }
     if let Ok(ago) = parse_duration(text) {
-        return Ok(before(now, ago));
+        return Ok(now.minus(ago));
     }
     Err(format!(
         "`{text}` is no time\nhint: write `2026-11-21`, `2026-11-21 08:00` or `2026-11-21T08:00:00Z` (UTC), or how long ago, such as `2h` or `7d`"
     ))
-}
-
-/// So long before `now`; the beginning of the calendar where that is nearer.
-pub(super) fn before(now: Timestamp, ago: Duration) -> Timestamp {
-    let ago = time::Duration::try_from(ago).unwrap_or(time::Duration::MAX);
-    Timestamp::new(now.date_time().saturating_sub(ago))
 }
 
 /// A moment as lists show it: UTC, to the second.

@@ -11,7 +11,7 @@ use super::limits::RawLimits;
 use super::listener::RawListener;
 use super::mail::RawMail;
 use super::metrics::RawMetrics;
-use super::policy::{Policies, RawPolicy};
+use super::policy::{Policies, Policy, RawPolicy};
 use super::portal::RawPortal;
 use super::server::RawServer;
 use super::tls::RawCertificate;
@@ -76,4 +76,12 @@ pub fn to_toml(config: &Config) -> Result<String, toml::ser::Error> {
         metrics: config.metrics.as_ref().map(Into::into),
     };
     toml::to_string(&raw)
+}
+
+/// The rules of one domain, as its section would say them.
+///
+/// # Errors
+/// None that a policy from a file could cause.
+pub fn rules_to_toml(policy: &Policy) -> Result<String, toml::ser::Error> {
+    toml::to_string(&RawPolicy::from(policy))
 }

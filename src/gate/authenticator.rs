@@ -21,7 +21,7 @@ use super::stale::RefusedSeals;
 use super::tally::Tally;
 use super::timing::RefusalTime;
 use super::turns::Turns;
-use super::uses::Uses;
+use super::uses::{CLIENTS_KEPT, Uses};
 use super::verdict::{Consequences, Fate, Kind, No};
 use super::watch::{self, Watch};
 use crate::account::{Accounts, NameRefused};
@@ -239,6 +239,18 @@ impl Authenticator {
     pub async fn flush_uses(&self) {
         if let Err(error) = self.gate.uses.flush(&self.gate.store).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "last uses are not written yet");
+        }
+    }
+
+    /// Forgets mail clients that got in with a mailbox password longer than [`CLIENTS_KEPT`] ago; for a caller that does so
+    /// every hour or so.
+    pub async fn forget_clients(&self) {
+        let before = self.gate.desk.clock.now().minus(CLIENTS_KEPT);
+        if let Err(error) = self.gate.store.prune_clients_seen(before).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "old mail clients are not forgotten yet"
+            );
         }
     }
 }

@@ -61,3 +61,4 @@ pub use rules::{Reading, Rules};
 pub use second_factor::{Answering, TooManyAnswers};
 pub use sign_in::{Browser, SignIn, SignedIn};
 pub use upstream_login::{UnusableUpstream, UpstreamRules};
+pub use uses::CLIENTS_KEPT;

@@ -13,6 +13,7 @@ use crate::account::{Directory, MailboxVerdict};
 use crate::base::{LoginName, ManualClock, Password, UpstreamName};
 use crate::config::Config;
 use crate::gate::{Rules, UpstreamRules};
+use crate::store::Use;
 
 pub(crate) const ALICE: &str = "alice@example.org";
 pub(crate) const BOB: &str = "bob@example.org";
@@ -190,6 +191,20 @@ impl Site {
         let account = on.store.standing(&name.to_owned().try_into().unwrap()).await.unwrap().unwrap().account;
         let by = Author::new(&on.audit, Actor::CommandLine { user: "root".to_owned() });
         on.factors.invite(&account, Duration::from_secs(3600), &by).await.unwrap().0
+    }
+
+    /// Mail clients with these names come in with the mailbox password, now.
+    pub(crate) async fn used_mailbox_password(&self, name: &str, programs: &[&str]) {
+        let store = self.store();
+        let account = store.standing(&name.to_owned().try_into().unwrap()).await.unwrap().unwrap().account.id;
+        let uses = programs.iter().map(|program| Use {
+            account,
+            app_password: None,
+            at: self.clock.now(),
+            address: "192.0.2.9".to_owned(),
+            program: Some((*program).to_owned()),
+        });
+        store.record_uses(&uses.collect::<Vec<_>>()).await.unwrap();
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -29,6 +29,9 @@ const LIST_EVERY: Duration = Duration::from_secs(1);
 /// How often records are looked for that are kept no longer.
 const EXPIRY_EVERY: Duration = Duration::from_secs(3600);
 
+/// How often mail clients are forgotten that were not seen for long.
+const CLIENTS_EVERY: Duration = Duration::from_secs(3600);
+
 /// A database that answers nothing is asked again after this long. It does not stop the gate, so it is no reason to end
 /// it either.
 const ANSWER_MAX: Duration = Duration::from_secs(20);
@@ -47,7 +50,7 @@ impl Watches {
     /// Each by itself: a database that is slow to answer holds up no expiry.
     pub(super) fn start(gate: &Arc<Authenticator>, clock: &Arc<dyn Clock>) -> Self {
         let mut tasks = JoinSet::new();
-        let [changes, expiry, list] = [(); 3].map(|()| Arc::clone(gate));
+        let [changes, expiry, list, clients] = [(); 4].map(|()| Arc::clone(gate));
         let [heard, expired] = [(); 2].map(|()| Arc::new(Pulse::new(clock)));
         let pulses = [Arc::clone(&heard), Arc::clone(&expired)];
         tasks.spawn(every(CHANGES_EVERY, async move || {
@@ -61,6 +64,7 @@ impl Watches {
             expired.beat();
         }));
         tasks.spawn(every(LIST_EVERY, async move || list.list_sessions().await));
+        tasks.spawn(every(CLIENTS_EVERY, async move || clients.forget_clients().await));
         Self { tasks, pulses, clock: Arc::clone(clock) }
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use super::clients_seen::{FORGET_CLIENTS, SEE_CLIENT, SEE_CLIENT_SEVERAL};
 use super::several::several;
 use super::{AccountRecord, AccountState, Added, Standing, Store, StoreError, Use};
 use super::{in_transaction, name_statements, on_pool};
@@ -170,8 +171,8 @@ impl Store {
         on_pool!(self, |pool| sqlx::query_scalar(BOUND).fetch_all(pool).await?)
     }
 
-    /// Leaves a tombstone: factors and app passwords go, `must_bind` is set if a factor was bound. `false` where
-    /// there is no such account, or a tombstone already.
+    /// Leaves a tombstone: factors and app passwords go, and what is known of its mail clients; `must_bind` is set if a
+    /// factor was bound. `false` where there is no such account, or a tombstone already.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -181,14 +182,15 @@ impl Store {
             if sqlx::query(LOCK_ACCOUNT).bind(account).execute(&mut *connection).await?.rows_affected() == 0 {
                 return Ok(false);
             }
-            for statement in [BURY, DELETE_FACTORS, DELETE_APP_PASSWORDS] {
+            for statement in [BURY, DELETE_FACTORS, DELETE_APP_PASSWORDS, FORGET_CLIENTS] {
                 sqlx::query(statement).bind(account).execute(&mut *connection).await?;
             }
             true
         })
     }
 
-    /// Writes down last uses, in one transaction; for display only, the trail has the truth.
+    /// Writes down last uses, in one transaction, and which clients used the mailbox password; for display only, the
+    /// trail has the truth.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -196,8 +198,9 @@ impl Store {
         // Always in the same order, so that two nodes never wait for each other's rows in a circle.
         let mut uses: Vec<&Use> = uses.iter().collect();
         uses.sort_by_key(|one| (one.account, one.app_password, one.at));
-        let by_app_password: Vec<&Use> =
-            uses.iter().copied().filter(|one| one.app_password.is_some()).collect();
+        let (by_app_password, mut by_mailbox_password): (Vec<&Use>, Vec<&Use>) =
+            uses.iter().partition(|one| one.app_password.is_some());
+        by_mailbox_password.sort_by_key(|one| (one.account, one.client()));
         in_transaction!(self, |connection| {
             for (statement, uses) in self.portions(&uses, RECORD_LOGIN, *RECORD_LOGIN_SEVERAL) {
                 let mut record = sqlx::query(statement);
@@ -214,11 +217,22 @@ impl Store {
                         .bind(one.app_password)
                         .bind(one.at)
                         .bind(&one.address)
-                        // A client may call itself anything; PostgreSQL's text cannot hold NUL (SQLite's can).
-                        .bind(one.program.as_deref().map(|program| program.replace('\0', "\u{fffd}")));
+                        .bind(one.program.as_deref().map(storable));
+                }
+                record.execute(&mut *connection).await?;
+            }
+            for (statement, uses) in self.portions(&by_mailbox_password, SEE_CLIENT, *SEE_CLIENT_SEVERAL) {
+                let mut record = sqlx::query(statement);
+                for one in uses {
+                    record = record.bind(one.account).bind(storable(one.client())).bind(one.at);
                 }
                 record.execute(&mut *connection).await?;
             }
         })
     }
+}
+
+/// A client may call itself anything; PostgreSQL's text cannot hold NUL (SQLite's can).
+fn storable(program: &str) -> String {
+    program.replace('\0', "\u{fffd}")
 }

@@ -14,6 +14,7 @@ mod audit_block;
 mod audit_heads;
 mod audit_index;
 mod changes;
+mod clients_seen;
 mod enrolment_links;
 mod factors;
 mod live_sessions;
@@ -107,6 +108,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         audit_index::STATEMENTS,
         site::STATEMENTS,
         changes::STATEMENTS,
+        clients_seen::STATEMENTS,
         live_sessions::STATEMENTS,
         portal_sessions::STATEMENTS,
         portal_kept::STATEMENTS,

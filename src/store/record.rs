@@ -354,6 +354,14 @@ pub struct Use {
     pub program: Option<String>,
 }
 
+impl Use {
+    /// What tells the client from the account's others: what it calls itself, or else where it is.
+    #[must_use]
+    pub fn client(&self) -> &str {
+        self.program.as_deref().unwrap_or(&self.address)
+    }
+}
+
 /// A row of `changes`: something happened to what the sessions of an account rest on.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct Change {

@@ -28,6 +28,8 @@ async fn by_link(language: Language) {
     // The mailbox password alone binds nothing and makes nothing.
     world.give_mailbox_password().await;
     assert_eq!(browser.path().await, "/");
+    assert!(browser.read(".notice.warn").await.contains(needs_link));
+    assert!(!browser.has("main a[href*='/second-factors/'], main a[href$='/app-passwords/new']").await);
     browser.picture("home-needs-link").await;
     browser.go("/second-factors/first").await;
     assert!(browser.read(".notice.warn").await.contains(needs_link));

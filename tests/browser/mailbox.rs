@@ -53,7 +53,8 @@ async fn backup_mailbox(language: Language) {
     browser.picture("bind-mailbox-wrong").await;
     browser.fill("code", &code).await;
     browser.submit().await;
-    assert_eq!(browser.read_all(".codes li").await.len(), 10, "it is the first factor");
+    let recovery = browser.read_all(".codes li").await;
+    assert_eq!(recovery.len(), 10, "it is the first factor");
 
     // An app as well, which is asked for first from now on.
     browser.go("/second-factors/totp").await;
@@ -83,6 +84,16 @@ async fn backup_mailbox(language: Language) {
     assert!(browser.has("[role=alert]").await);
     browser.picture("second-factor-mailbox-wrong").await;
     browser.fill("code", &code).await;
+    browser.submit().await;
+    assert_eq!(browser.path().await, "/trust");
+    browser.press("button[value=no]").await;
+
+    // The mailbox is asked for first from now on, and a recovery code is as good.
+    browser.press("form[action$='/sign-out'] button").await;
+    world.give_mailbox_password().await;
+    assert_eq!(browser.attribute("[name=use]", "value").await, "mailbox", "what was used last");
+    browser.go("/second-factor?use=recovery").await;
+    browser.fill("code", &recovery[0]).await;
     browser.submit().await;
     assert_eq!(browser.path().await, "/trust");
     browser.press("button[value=no]").await;

@@ -3,14 +3,13 @@
 use mailward::base::{Clock as _, Secret, SystemClock};
 
 use crate::driver::{Browser, Language};
-use crate::support::{Gate, GateConfig, LegacyOptions, LegacyServer, Port, client};
+use crate::support::{Gate, GateConfig, LegacyOptions, LegacyServer, client};
 
 /// A mail server, a gate with a portal, a browser.
 pub(crate) struct World {
     pub(crate) legacy: LegacyServer,
     pub(crate) gate: Gate,
     pub(crate) browser: Browser,
-    _port: Port,
 }
 
 impl World {
@@ -31,15 +30,11 @@ impl World {
         name: &str,
         change: impl FnOnce(GateConfig, &LegacyServer) -> GateConfig,
     ) -> Self {
-        let port = Port::choose();
         // Passkeys are for names, not for addresses.
-        let portal = format!("https://localhost:{}", port.number);
-        let config = GateConfig::in_front_of(&legacy)
-            .set(&["portal", "listen"], format!("127.0.0.1:{}", port.number))
-            .set(&["portal", "public_url"], portal.clone());
+        let config = GateConfig::in_front_of(&legacy).portal_at("localhost");
         let gate = Gate::start(change(config, &legacy));
-        let browser = Browser::open(&portal, language, name).await;
-        Self { legacy, gate, browser, _port: port }
+        let browser = Browser::open(gate.portal(), language, name).await;
+        Self { legacy, gate, browser }
     }
 
     /// Goes to the first page and fills it in.

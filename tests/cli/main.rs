@@ -80,6 +80,101 @@ fn a_right_file_is_checked_and_shown() {
 }
 
 #[test]
+fn the_rules_in_force_are_shown_for_all_and_for_one_domain() {
+    let more = "factors = [\"totp\"]\n[policy.\"Bücher.example\"]\nsecond_factor = \"required\"\nrequired_since = 2027-01-01\n";
+    let config =
+        MASTER.replace("domains = [\"example.org\"]", "domains = [\"example.org\", \"bücher.example\"]");
+    let site = Site::new(&(config + more));
+    let text = site.run(&["policy", "show"]).succeeded();
+    let rules: toml::Table = text.parse().unwrap();
+    let of_all = &rules["policy"];
+    assert_eq!(of_all["app_passwords_per_account"].as_integer(), Some(2));
+    assert_eq!(of_all["second_factor"].as_str(), Some("optional"));
+    let of_one = &of_all["xn--bcher-kva.example"];
+    assert_eq!(of_one["required_since"].to_string(), "2027-01-01");
+    assert_eq!(of_one["grace_period"].as_str(), Some("14d"), "defaults are shown, too");
+    let whole: toml::Table = site.run(&["config", "show"]).succeeded().parse().unwrap();
+    assert_eq!(whole["policy"], rules["policy"]);
+
+    for name in ["bücher.example", "XN--bcher-kva.example."] {
+        let text = site.run(&["policy", "show", name]).succeeded();
+        assert!(text.starts_with("# accounts of xn--bcher-kva.example\n"), "{text}");
+        assert_eq!(&toml::Value::from(text.parse::<toml::Table>().unwrap()), of_one);
+    }
+    let alias = site.json(&["policy", "show", "mail.example.org", "--json"]);
+    assert_eq!((&alias["domain"], &alias["second_factor"]), (&"example.org".into(), &"optional".into()));
+    let all = site.json(&["policy", "show", "--json"]);
+    assert_eq!((&all[0]["domain"], &all[0]["factors"]), (&Value::Null, &serde_json::json!(["totp"])));
+    assert_eq!(
+        (&all[1]["required_since"], &all[1]["app_passwords_per_account"]),
+        (&"2027-01-01".into(), &2.into())
+    );
+    assert_eq!(all[1], site.json(&["policy", "show", "bücher.example", "--json"]));
+    site.run(&["policy", "show", "example.net"])
+        .failed(3, "error: no `[[upstream]]` serves `example.net`\nhint: ");
+    site.run(&["policy", "show", "a b"]).failed(2, "error: `a b` is no domain\nhint: ");
+    assert!(!site.file("data").exists(), "to read the rules nothing is made");
+}
+
+#[test]
+fn who_would_be_refused_is_told() {
+    let rules = "[policy.\"soon.example\"]\nsecond_factor = \"required\"\nrequired_since = 2999-12-31\ngrace_period = \"1d\"\n\
+                 [policy.\"over.example\"]\nsecond_factor = \"required\"\nrequired_since = 2020-01-01\n\
+                 app_passwords_without_factor = \"keep\"\n";
+    let config = MASTER.replace(
+        "domains = [\"example.org\"]",
+        "domains = [\"example.org\", \"soon.example\", \"over.example\"]",
+    );
+    let site = Site::new(&(config + rules));
+    let report = || site.run(&["report", "enforcement"]).succeeded();
+    assert!(report().starts_with("nobody would be refused"));
+    for name in [
+        "anna@example.org",
+        "anna@over.example",
+        "anna@soon.example",
+        "bob@over.example",
+        "carl@soon.example",
+    ] {
+        site.run(&["account", "add", name]).succeeded();
+    }
+    site.run(&["factor", "totp", "bob@over.example"]).succeeded();
+    site.run(&["account", "suspend", "carl@soon.example"]).succeeded();
+    let found = site.json(&["report", "enforcement", "--json"]);
+    assert_eq!(
+        keys(&found[0]),
+        ["address", "app_passwords_rest", "last_login_at", "refused", "refused_from"]
+    );
+    let told: Vec<_> = found
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            let text = |key: &str| one[key].as_str().map(str::to_owned);
+            (
+                text("address").unwrap(),
+                text("refused").unwrap(),
+                text("refused_from"),
+                one["app_passwords_rest"].as_bool().unwrap(),
+            )
+        })
+        .collect();
+    let expect = |address: &str, refused: &str, from: Option<&str>, rest| {
+        (address.to_owned(), refused.to_owned(), from.map(str::to_owned), rest)
+    };
+    assert_eq!(
+        told,
+        [
+            expect("anna@example.org", "if_required", None, true),
+            expect("anna@over.example", "now", None, false),
+            expect("anna@soon.example", "later", Some("3000-01-01T00:00:00Z"), true),
+        ]
+    );
+    let text = report();
+    assert!(text.contains("anna@over.example  now") && text.contains("from 3000-01-01T00:00:00Z"), "{text}");
+    assert!(text.ends_with("\n3 of 4 accounts that may log in have no second factor\n"), "{text}");
+}
+
+#[test]
 fn accounts_live_as_they_are_told() {
     let site = Site::new(MASTER);
     assert_eq!(site.json(&["account", "list", "--json"]), Value::Array(vec![]));

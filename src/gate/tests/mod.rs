@@ -17,6 +17,7 @@ mod repeated;
 mod stale;
 mod unbound;
 mod upstream_budget;
+mod uses;
 mod weapon;
 
 use std::collections::{HashMap, HashSet};

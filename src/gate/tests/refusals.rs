@@ -457,19 +457,3 @@ async fn nobody_comes_in_behind_the_end_of_the_trail() {
         );
     }
 }
-
-#[tokio::test]
-async fn a_login_is_shown_as_the_last_use() {
-    let site = Site::open().await;
-    let (account, printed) = site.bound_with_app_password(ALICE).await;
-    assert!(site.try_in(7, ALICE, &printed).await.is_in());
-    site.clock.advance(Duration::from_secs(5));
-    assert!(site.try_in(8, ALICE, &printed).await.is_in());
-    site.gate.flush_uses().await;
-    let row = site.store.app_passwords(account.id).await.unwrap().remove(0);
-    assert_eq!(row.last_used_at, Some(site.clock.now()));
-    assert_eq!(row.last_used_address.as_deref(), Some("192.0.2.8"));
-    assert_eq!(row.last_used_program.as_deref(), Some("Foxmail 7.2"));
-    let standing = site.store.standing(&account.address).await.unwrap().unwrap();
-    assert_eq!(standing.account.last_login_at, Some(site.clock.now()));
-}

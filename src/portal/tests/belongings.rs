@@ -133,7 +133,7 @@ async fn locking_everything_leaves_this_browser_alone() {
 }
 
 #[tokio::test]
-async fn the_overview_tells_what_was_tried_and_which_clients_have_no_app_password() {
+async fn the_overview_tells_what_was_tried() {
     let site = Site::open().await;
     let visit = site.inside(ALICE).await;
     site.clock.advance(Duration::from_secs(1));
@@ -159,7 +159,6 @@ async fn the_overview_tells_what_was_tried_and_which_clients_have_no_app_passwor
     let overview = site.portal.overview(visit.inside().unwrap()).await.unwrap();
     assert_eq!(overview.browsers.len(), 1);
     let inside = visit.inside().unwrap();
-    assert_eq!(site.portal.clients_without_app_password(inside).await.unwrap(), ["Foxmail 7.2"]);
     let attempts = site.portal.attempts(inside, 9).await.unwrap();
     let told: Vec<_> = attempts.iter().map(|one| (one.way.clone(), one.outcome)).collect();
     let mail = Way::Mail { protocol: Protocol::Imap, app_password: None };
@@ -178,6 +177,22 @@ async fn the_overview_tells_what_was_tried_and_which_clients_have_no_app_passwor
         doors.iter().map(|door| (door.protocol, door.port)).collect::<Vec<_>>(),
         [(Protocol::Imap, 993), (Protocol::Smtp, 994)]
     );
+}
+
+#[tokio::test]
+async fn clients_that_used_the_mailbox_password_in_the_last_month_are_told_to_their_owner() {
+    let site = Site::open().await;
+    let (alice, bob) = (site.inside(ALICE).await, site.inside(BOB).await);
+    site.used_mailbox_password(ALICE, &["Thunderbird", "Foxmail 7.2"]).await;
+    let told = async |visit: &Visit| {
+        site.portal.clients_without_app_password(visit.inside().unwrap()).await.unwrap()
+    };
+    assert_eq!(told(&alice).await, ["Foxmail 7.2", "Thunderbird"]);
+    assert_eq!(told(&bob).await, [""; 0]);
+    site.clock.advance(Duration::from_secs(30 * 86_400));
+    assert_eq!(told(&alice).await.len(), 2);
+    site.clock.advance(Duration::from_secs(1));
+    assert_eq!(told(&alice).await, [""; 0]);
 }
 
 #[tokio::test]

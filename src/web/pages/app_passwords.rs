@@ -40,6 +40,8 @@ pub(in crate::web) struct AppPasswordsPage {
     pub(in crate::web) page: Page,
     /// Newest first.
     pub(in crate::web) rows: Vec<Row>,
+    /// The message that says why none can be made here.
+    pub(in crate::web) closed: Option<&'static str>,
 }
 
 /// One of them.

@@ -30,6 +30,8 @@ pub(in crate::web) struct FactorsPage {
     pub(in crate::web) page: Page,
     /// The bound ones.
     pub(in crate::web) factors: Vec<Bound>,
+    /// The message that says why a first factor cannot be bound here.
+    pub(in crate::web) closed: Option<&'static str>,
     /// Recovery codes that are still good; none where there never were any.
     pub(in crate::web) recovery_left: Option<u32>,
 }

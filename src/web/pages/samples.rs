@@ -106,7 +106,7 @@ fn bound(words: Words) -> Vec<Bound> {
     vec![factor(words, FactorKind::Totp, ""), factor(words, FactorKind::Passkey, NASTY)]
 }
 
-fn home(words: Words, full: bool) -> HomePage {
+fn home(words: Words, full: bool, closed: Option<&'static str>) -> HomePage {
     let page = signed_in(words).at(Some(Tab::Security), Some(Place::Home));
     let from = |from: &str| words.with("from", "from", from);
     let current = Browser {
@@ -119,6 +119,7 @@ fn home(words: Words, full: bool) -> HomePage {
         return HomePage {
             page,
             factors: vec![],
+            closed,
             recovery_left: None,
             app_passwords: vec![],
             live: vec![],
@@ -136,6 +137,7 @@ fn home(words: Words, full: bool) -> HomePage {
     HomePage {
         page,
         factors: bound(words),
+        closed,
         recovery_left: Some(3),
         app_passwords: app_passwords::rows(words),
         live: vec![
@@ -270,15 +272,18 @@ fn all(words: Words) -> Vec<(String, String)> {
             browser: Shown::new("Chrome 142 · Windows"),
         }),
     );
-    add("home", Box::new(home(words, true)));
-    add("home-empty", Box::new(home(words, false)));
-    let factors = |factors, recovery_left| FactorsPage {
+    add("home", Box::new(home(words, true, None)));
+    add("home-empty", Box::new(home(words, false, None)));
+    add("home-closed", Box::new(home(words, false, Some("first-needs-link"))));
+    let factors = |factors, recovery_left, closed| FactorsPage {
         page: tab(Tab::Factors, Place::Factors),
         factors,
+        closed,
         recovery_left,
     };
-    add("factors", Box::new(factors(bound(words), Some(7))));
-    add("factors-none", Box::new(factors(vec![], None)));
+    add("factors", Box::new(factors(bound(words), Some(7), None)));
+    add("factors-none", Box::new(factors(vec![], None, None)));
+    add("factors-closed", Box::new(factors(vec![], None, Some("first-elsewhere"))));
     let choose = |problem: Option<&str>| ChooseFactorPage {
         page: tab(Tab::Factors, Place::Choose),
         first: problem.is_none(),
@@ -333,14 +338,16 @@ fn all(words: Words) -> Vec<(String, String)> {
     };
     add("unbind", Box::new(unbind(false)));
     add("unbind-refused", Box::new(unbind(true)));
-    let mut list = AppPasswordsPage {
-        page: tab(Tab::AppPasswords, Place::AppPasswords),
-        rows: app_passwords::rows(words),
-    };
+    let list =
+        |rows, closed| AppPasswordsPage { page: tab(Tab::AppPasswords, Place::AppPasswords), rows, closed };
+    for closed in [None, Some("first-link-void")] {
+        let name = |name: &str| format!("{name}{}", closed.map_or("", |_| "-closed"));
+        add(&name("app-passwords-some"), Box::new(list(app_passwords::rows(words), closed)));
+        add(&name("app-passwords-none"), Box::new(list(vec![], closed)));
+    }
+    let mut list = list(app_passwords::rows(words), None);
     list.page.done = Some(words.say("done-deleted"));
     add("app-passwords", Box::new(list));
-    let none = AppPasswordsPage { page: tab(Tab::AppPasswords, Place::AppPasswords), rows: vec![] };
-    add("app-passwords-none", Box::new(none));
     let one = app_passwords::row(words, "办公室的 Foxmail", Some(("2001:db8:4:1::2a", "Foxmail 7.2.25")));
     let page_of_one = AppPasswordPage {
         page: signed_in(words).at(Some(Tab::AppPasswords), None),

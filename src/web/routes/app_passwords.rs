@@ -7,10 +7,11 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 
+use super::enrol::closed;
 use super::{parsed, verify};
 use crate::app_password::Scope;
 use crate::base::{AppPasswordId, NetworkList, Protocol, ProtocolSet, Timestamp, Token};
-use crate::portal::{Enrolment, Fresh, NewAppPassword, NoAppPassword, Visit};
+use crate::portal::{Fresh, NewAppPassword, NoAppPassword, Visit};
 use crate::store::AppPasswordRecord;
 use crate::web::answer::{Answer, Stop, html, shown, with_cookies};
 use crate::web::asked::Asked;
@@ -47,7 +48,7 @@ pub(super) async fn list(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer 
     let visit = desk.inside(&asked, Place::AppPasswords).await?;
     let rows = rows(&desk, &asked, &visit).await?.into_iter().map(|(_, row)| row).collect();
     let page = desk.page(&asked, &visit, Some(Tab::AppPasswords), Some(Place::AppPasswords));
-    shown(&AppPasswordsPage { page, rows })
+    shown(&AppPasswordsPage { page, rows, closed: closed(&desk, &visit).await? })
 }
 
 async fn rows(desk: &Desk, asked: &Asked, visit: &Visit) -> Result<Vec<(AppPasswordRecord, Row)>, Stop> {
@@ -166,11 +167,9 @@ struct Wanted<'f> {
 
 /// Who may not bind a first factor here makes no app password before it either: the page for binding says why.
 async fn closed_elsewhere(desk: &Desk, asked: &Asked, visit: &Visit) -> Result<(), Stop> {
-    match desk.portal.enrolment(inside(visit)?).await? {
-        Enrolment::Open => Ok(()),
-        Enrolment::Elsewhere | Enrolment::NeedsLink | Enrolment::LinkVoid => {
-            Err(Stop::Go(asked.here.to(Place::FirstBinding)))
-        }
+    match closed(desk, visit).await? {
+        None => Ok(()),
+        Some(_) => Err(Stop::Go(asked.here.to(Place::FirstBinding))),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 
+use super::enrol::closed;
 use super::factors::{codes_page, find, text};
 use super::parsed;
 use super::verify::{ANSWER_MAX, CODE_MAX};
@@ -34,6 +35,10 @@ pub(super) const NAME_MAX: usize = 1024;
 pub(super) async fn choose(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
     let visit = desk.inside(&asked, Place::Choose).await?;
     desk.fresh(&asked, &visit, Place::Choose)?;
+    // None of them would be offered: the page for binding says why.
+    if closed(&desk, &visit).await?.is_some() {
+        return Ok(go(&asked.here.to(Place::FirstBinding)));
+    }
     shown(&choose_page(&desk, &asked, &visit, None).await?)
 }
 

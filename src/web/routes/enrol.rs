@@ -5,10 +5,11 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 
 use crate::base::Token;
-use crate::web::answer::{Answer, go, with_cookies};
+use crate::portal::{Enrolment, Visit};
+use crate::web::answer::{Answer, Stop, go, with_cookies};
 use crate::web::asked::Asked;
 use crate::web::cookies::Cookie;
-use crate::web::desk::{Desk, next};
+use crate::web::desk::{Desk, inside, next};
 use crate::web::place::Place;
 
 /// Keeps the link in the browser, out of its address, and goes on to what it is for. Nothing is used up by that: whoever
@@ -21,4 +22,14 @@ pub(super) async fn follow(State(desk): State<Arc<Desk>>, asked: Asked, Path(lin
     };
     let link = Token::parse(&link).map(|link| asked.cookies().set(Cookie::Link, &link.text(), None));
     Ok(with_cookies(go(&to), link))
+}
+
+/// The message that says why no first factor can be bound in this session, and what to do; none where one can, or is bound.
+pub(super) async fn closed(desk: &Desk, visit: &Visit) -> Result<Option<&'static str>, Stop> {
+    Ok(match desk.portal.enrolment(inside(visit)?).await? {
+        Enrolment::Open => None,
+        Enrolment::Elsewhere => Some("first-elsewhere"),
+        Enrolment::NeedsLink => Some("first-needs-link"),
+        Enrolment::LinkVoid => Some("first-link-void"),
+    })
 }

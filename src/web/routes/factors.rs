@@ -6,10 +6,11 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 
 use super::binding::NAME_MAX;
+use super::enrol::closed;
 use super::parsed;
 use crate::base::{FactorId, Secret, Timestamp};
 use crate::config::AfterUnbind;
-use crate::portal::{self, Enrolment, Fresh, Refused, Visit};
+use crate::portal::{self, Fresh, Refused, Visit};
 use crate::web::answer::{Answer, Stop, go, html, shown, with_cookies};
 use crate::web::asked::Asked;
 use crate::web::desk::{Desk, done, inside};
@@ -31,6 +32,7 @@ pub(super) async fn show(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer 
     let now = desk.clock.now();
     shown(&FactorsPage {
         page: desk.page(&asked, &visit, Some(Tab::Factors), Some(Place::Factors)),
+        closed: closed(&desk, &visit).await?,
         recovery_left: visit.is_bound().then_some(overview.recovery_codes),
         factors: overview.factors.iter().map(|factor| bound(factor, now, asked.words)).collect(),
     })
@@ -44,16 +46,10 @@ pub(super) async fn show_first(State(desk): State<Arc<Desk>>, asked: Asked) -> A
     }
     let overview = desk.portal.overview(inside(&visit)?).await?;
     let clients = desk.portal.clients_without_app_password(inside(&visit)?).await?;
-    let closed = match desk.portal.enrolment(inside(&visit)?).await? {
-        Enrolment::Open => None,
-        Enrolment::Elsewhere => Some("first-elsewhere"),
-        Enrolment::NeedsLink => Some("first-needs-link"),
-        Enrolment::LinkVoid => Some("first-link-void"),
-    };
     shown(&FirstBindingPage {
         page: desk.page(&asked, &visit, Some(Tab::Factors), Some(Place::FirstBinding)),
         required: overview.required_from.is_some() || visit.must_bind(),
-        closed,
+        closed: closed(&desk, &visit).await?,
         rest: overview.app_passwords_rest,
         clients: clients.iter().map(|client| Client::new(client)).collect(),
         made: overview.app_passwords.len(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 
 use super::app_passwords::row;
+use super::enrol::closed;
 use super::factors::bound;
 use crate::audit::event::Outcome;
 use crate::base::Timestamp;
@@ -67,6 +68,7 @@ pub(super) async fn show(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer 
     let attempts = attempts.into_iter().map(|attempt| seen.attempt(&attempt, &names));
     shown(&HomePage {
         page: desk.page(&asked, &visit, Some(Tab::Security), Some(Place::Home)),
+        closed: closed(&desk, &visit).await?,
         recovery_left: (!factors.is_empty()).then_some(recovery_codes),
         factors: factors.iter().map(|factor| bound(factor, seen.now, seen.words)).collect(),
         app_passwords: overview

@@ -10,7 +10,7 @@ use axum::response::Response;
 use crate::base::Token;
 use crate::config::FactorKind;
 use crate::factor::Question;
-use crate::portal::{Entered, Inside, NoAnswer, NoSignIn, NotSent, Refused, Visit};
+use crate::portal::{Entered, Inside, NoAnswer, NoSignIn, NotSent, Refused, Step, Visit};
 use crate::web::answer::{Answer, Stop, go, html, shown, with_cookies};
 use crate::web::asked::Asked;
 use crate::web::desk::{Desk, inside};
@@ -198,7 +198,18 @@ pub(super) async fn page(
     let ask = ask.ok_or(Stop::Wrong(Wrong::Unavailable))?;
     let place = place(asked_for);
     let options = match ask {
-        Question::Factor(FactorKind::Passkey) => Some(desk.portal.ask_passkey(visit).await?),
+        Question::Factor(FactorKind::Passkey) => match desk.portal.ask_passkey(visit).await {
+            Ok(options) => Some(options),
+            Err(broken) => {
+                // Of a form that was sent twice the other one was right, and this session has another token by now: what is
+                // asked anew had no place left.
+                match asked_for {
+                    AskedFor::Entering => desk.entering(asked, Step::SecondFactor).await?,
+                    AskedFor::Changing => desk.inside(asked, place).await?,
+                };
+                return Err(broken.into());
+            }
+        },
         Question::Factor(FactorKind::Totp | FactorKind::Mailbox) | Question::RecoveryCode => None,
     };
     Ok(CodePage {

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use regex::Regex;
 
 use super::search::Canaries;
-use crate::support::{Gate, GateConfig, LegacyOptions, LegacyServer, Mail, Port, Visitor, log_in, run};
+use crate::support::{Gate, GateConfig, LegacyOptions, LegacyServer, Mail, Visitor, log_in, run};
 
 /// Makes an app password: its text, and the path of the link beside it.
 fn make_app_password(browser: &Visitor) -> (String, String) {
@@ -38,16 +38,11 @@ fn verified(profile: &Path, ca: &Path) -> String {
 #[test]
 fn a_device_is_set_up_by_a_link_and_nothing_of_either_stays() {
     let legacy = LegacyServer::start(LegacyOptions::default().fast_auth());
-    let port = Port::choose();
-    let portal = format!("https://127.0.0.1:{}", port.number);
-    let config = GateConfig::in_front_of(&legacy)
-        .set(&["portal", "listen"], format!("127.0.0.1:{}", port.number))
-        .set(&["portal", "public_url"], portal.clone());
-    let mut gate = Gate::prepare(config);
+    let mut gate = Gate::prepare(GateConfig::in_front_of(&legacy).portal_at("127.0.0.1"));
     gate.log_at("trace");
     gate.start_again();
     let (user, mailbox_password) = legacy.user(0);
-    let browser = Visitor::before(&portal);
+    let browser = Visitor::before(gate.portal());
     let signed_in = [("login", user), ("password", mailbox_password)];
     browser.post("/sign-in", &signed_in).success();
     let (fetched, waiting) = (make_app_password(&browser), make_app_password(&browser));
@@ -62,7 +57,7 @@ fn a_device_is_set_up_by_a_link_and_nothing_of_either_stays() {
         canaries.add(&format!("the app password that is {name}"), password.replace(' ', "").split_off(4));
     }
     canaries.add("the mailbox password", mailbox_password);
-    let phone = Visitor::before(&portal);
+    let phone = Visitor::before(gate.portal());
     phone.ask(&fetched.1, &[]).success();
     let file = phone.directory().join("mail.mobileconfig");
     phone.ask(&fetched.1, &["--request", "POST", "--output", &file.display().to_string()]).success();

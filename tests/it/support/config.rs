@@ -49,6 +49,12 @@ pub(crate) struct Door {
     pub(crate) upstreams: Vec<&'static str>,
 }
 
+/// Where the gate's portal is; its port is nobody else's while this lives.
+pub(super) struct PortalPlace {
+    pub(super) url: String,
+    _port: Port,
+}
+
 /// A configuration that works as it stands, and methods to make it another.
 ///
 /// It starts as: one upstream for `example.test`, reached by STARTTLS with its certificate verified, credential
@@ -57,6 +63,7 @@ pub(crate) struct Door {
 pub(crate) struct GateConfig {
     table: Table,
     doors: Vec<Door>,
+    pub(super) portal: Option<PortalPlace>,
     master_password: Option<String>,
     relay_password: Option<String>,
     /// Who must say with a PROXY header whom they pass on, at every door.
@@ -109,7 +116,14 @@ impl GateConfig {
                 doors.push(Door { protocol: mail.name(), implicit_tls, port, upstreams });
             }
         }
-        Self { table, doors, master_password: None, relay_password: None, balancers: Vec::new() }
+        Self {
+            table,
+            doors,
+            portal: None,
+            master_password: None,
+            relay_password: None,
+            balancers: Vec::new(),
+        }
     }
 
     /// Sets any key: `set(&["limits", "idle"], "5s")`, `set(&["upstream", "0", "login"], "local-part")`,
@@ -130,6 +144,14 @@ impl GateConfig {
         }
         table.insert((*last).to_owned(), value.into());
         self
+    }
+
+    /// Serves a portal, which browsers call by `host`: [`Gate::portal`](super::Gate::portal) says where.
+    pub(crate) fn portal_at(mut self, host: &str) -> Self {
+        let port = Port::choose();
+        let (listen, url) = (format!("127.0.0.1:{}", port.number), format!("https://{host}:{}", port.number));
+        self.portal = Some(PortalPlace { url: url.clone(), _port: port });
+        self.set(&["portal", "listen"], listen).set(&["portal", "public_url"], url)
     }
 
     /// Reaches the legacy server in another way, on the port that fits.

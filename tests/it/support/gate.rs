@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::config::{Door, GateConfig};
+use super::config::{Door, GateConfig, PortalPlace};
 use super::fake::eventually;
 use super::run::{Outcome, run};
 use super::script::wait_or_kill;
@@ -29,6 +29,7 @@ const END_DEADLINE: Duration = Duration::from_secs(20);
 pub(crate) struct Gate {
     child: Option<Child>,
     doors: Vec<Door>,
+    portal: Option<PortalPlace>,
     directory: TempDir,
     /// What its environment has more than that of the tests.
     environment: Vec<(&'static str, String)>,
@@ -59,10 +60,11 @@ impl Gate {
     }
 
     /// Writes its configuration and starts nothing yet: for commands that work without a running gate.
-    pub(crate) fn prepare(config: GateConfig) -> Self {
+    pub(crate) fn prepare(mut config: GateConfig) -> Self {
         let directory = TempDir::new().expect("a temporary directory");
+        let portal = config.portal.take();
         let doors = config.write(directory.path());
-        Self { child: None, doors, directory, environment: Vec::new() }
+        Self { child: None, doors, portal, directory, environment: Vec::new() }
     }
 
     /// Logs that much from its next start on.
@@ -232,6 +234,11 @@ impl Gate {
             door.protocol == protocol && door.implicit_tls == implicit_tls && door.upstreams == [upstream]
         };
         self.doors.iter().find(fits).expect("a listener of that kind").port.number
+    }
+
+    /// The URL of its portal, where it has one.
+    pub(crate) fn portal(&self) -> &str {
+        &self.portal.as_ref().expect("a portal").url
     }
 
     /// Runs one of the gate's commands with its configuration, giving it `input` on standard input.

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 
-use super::harness::{ALICE, MAILBOX, Seen, Site};
+use super::harness::{ALICE, Browser, MAILBOX, Seen, Site};
 
 pub(super) fn once(form: &Seen) -> String {
     form.first(r#"name="once" value="([^"]+)""#)
@@ -37,6 +37,75 @@ async fn a_link_leads_through_signing_in_to_the_binding_and_is_gone_then() {
     assert_eq!(bound.status, StatusCode::OK, "{}", bound.text);
     assert!(!elsewhere.cookies.keys().any(|name| name.contains("link")), "{:?}", elsewhere.cookies);
     assert_eq!(alice.get("/").await.leads_to(), Some("/sign-in"), "whoever was in without it is out");
+}
+
+/// What leads to what is refused before a first factor may be bound.
+const OFFERS: [&str; 4] = [
+    "href=\"/second-factors/first\"",
+    "href=\"/second-factors/new\"",
+    "/app-passwords/new",
+    "It takes two minutes",
+];
+
+#[tokio::test]
+async fn where_no_first_factor_can_be_bound_pages_offer_nothing_and_say_what_to_do() {
+    let pages = ["/", "/second-factors", "/second-factors/first", "/app-passwords"];
+    for (rule, english, chinese) in [
+        (
+            "enrol_by = \"link\"",
+            "you need a link from your administrator",
+            "首次绑定需要管理员提供的绑定链接",
+        ),
+        ("enrol_from = [\"198.51.100.0/24\"]", "in your organisation&#39;s network", "只能在单位网络内进行"),
+    ] {
+        let site = Site::with(&format!("[policy]\n{rule}\ncontact = \"mailto:it@example.org\"\n")).await;
+        let mut alice = site.signed_in(ALICE).await;
+        site.used_mailbox_password(ALICE, &["Foxmail 7.2"]).await;
+        for path in pages {
+            let page = alice.get(path).await;
+            assert!(page.text.contains(english), "{path}: {}", page.text);
+            assert!(page.text.contains("mailto:it@example.org"), "{path}: {}", page.text);
+            for offer in OFFERS {
+                assert!(!page.text.contains(offer), "{path}: {offer}: {}", page.text);
+            }
+        }
+        let first = alice.get("/second-factors/first").await;
+        assert!(first.text.contains("as soon as a second factor can be bound"), "{}", first.text);
+        assert!(!first.text.contains("They work"), "{}", first.text);
+        assert_eq!(alice.get("/second-factors/new").await.leads_to(), Some("/second-factors/first"));
+        alice.language = "zh-CN";
+        for path in pages {
+            let page = alice.get(path).await;
+            assert!(page.text.contains(chinese), "{path}: {}", page.text);
+            assert!(!page.text.contains("生成后立即可用") && !page.text.contains("立即开启"), "{path}");
+        }
+        assert!(alice.get("/second-factors/first").await.text.contains("可以绑定二次验证时，即可生成"));
+
+        // With a link everything is offered, as it is where there is no such rule.
+        let link = site.invite(ALICE).await;
+        alice.language = "en";
+        alice.get(&format!("/enrol/{link}")).await;
+        assert_all_is_offered(&mut alice).await;
+    }
+    let site = Site::with("[policy]\nenrol_from = [\"192.0.2.0/24\"]\n").await;
+    assert_all_is_offered(&mut site.signed_in(ALICE).await).await;
+}
+
+async fn assert_all_is_offered(browser: &mut Browser<'_>) {
+    for (path, offers) in [
+        ("/", &[OFFERS[0], OFFERS[2], OFFERS[3]][..]),
+        ("/second-factors", &[OFFERS[0]]),
+        ("/second-factors/first", &[OFFERS[1], OFFERS[2], "They work at once."]),
+        ("/app-passwords", &[OFFERS[2]]),
+    ] {
+        let page = browser.get(path).await;
+        for offer in offers {
+            assert!(page.text.contains(offer), "{path}: {offer}: {}", page.text);
+        }
+        assert!(!page.text.contains("administrator"), "{path}: {}", page.text);
+    }
+    let kinds = browser.get("/second-factors/new").await;
+    assert!(kinds.text.contains("/second-factors/totp\""), "{}", kinds.text);
 }
 
 #[tokio::test]

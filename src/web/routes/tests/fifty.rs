@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 
 use super::harness::{ALICE, Browser, MAILBOX, Seen, Site};
 use super::mailbox::OFFERED;
+use super::passkeys;
 
 /// Who has a turn at fifty, in the last number of an address.
 const FIFTY: std::ops::Range<u8> = 0..50;
@@ -22,6 +23,9 @@ fn the_one(answers: Vec<Seen>, leads_on: impl Fn(&Seen) -> bool) -> Seen {
     assert!(told.iter().all(is_no), "{told:?}");
     on.remove(0)
 }
+
+/// Longer than a verification is fresh.
+const NO_LONGER_FRESH: u64 = 11 * 60;
 
 fn to_trust(seen: &Seen) -> bool {
     seen.leads_to() == Some("/trust")
@@ -96,6 +100,90 @@ async fn of_fifty_forms_of_a_browser_with_one_code_by_mail_one_leads_on() {
     let sent = browser.post("/second-factor", &[("use", "mailbox"), ("send", "yes")], &token).await;
     assert_eq!(sent.leads_to(), Some("/second-factor?use=mailbox"), "{}", sent.text);
     one_form_leads_on(&site, browser, &token, ("mailbox", &site.mailed())).await;
+}
+
+/// The key says nothing of how often it was used (as those of phones do): only what was asked can be used up.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_forms_of_a_browser_with_one_answer_of_a_passkey_one_leads_on() {
+    let site = Site::open().await;
+    let (mut key, _) = passkeys::bind(&mut site.signed_in(ALICE).await, 0).await;
+    let (mut browser, token) = before_the_second_step(&site, 1).await;
+    let answer = key.used(&passkeys::options(&browser.get("/second-factor").await));
+    let forms =
+        FIFTY.map(|_| browser.form("/second-factor", &[("use", "passkey"), ("answer", &answer)], &token));
+    let on = the_one(site.at_once(forms).await, to_trust);
+    browser.keep(&on);
+    assert_eq!(browser.get("/trust").await.status, StatusCode::OK, "its session is the one that lives");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_forms_with_one_answer_of_a_passkey_alone_one_signs_in() {
+    let site = Site::open().await;
+    let (mut key, _) = passkeys::bind(&mut site.signed_in(ALICE).await, 0).await;
+    let mut browser = site.browser();
+    let answer = key.used(&passkeys::options(&browser.get("/sign-in/passkey").await));
+    // From different networks, as whoever has taken the cookie as well would send them.
+    let forms = FIFTY.map(|host| {
+        browser.network = [198, 51, 100, host];
+        browser.form("/sign-in/passkey", &[("answer", &answer)], "")
+    });
+    let forms: Vec<_> = forms.collect();
+    let on = the_one(site.at_once(forms).await, |seen| seen.leads_to() == Some("/"));
+    browser.keep(&on);
+    assert_eq!(browser.get("/").await.status, StatusCode::OK, "its session is the one that lives");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_forms_that_verify_with_one_code_of_an_authenticator_one_leads_on() {
+    let site = Site::open().await;
+    let (alice, key, _) = site.bound(ALICE).await;
+    site.later(NO_LONGER_FRESH);
+    one_verifies(&site, alice, &[("use", "totp"), ("code", &site.next_code(&key))]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_forms_that_verify_with_one_recovery_code_one_leads_on() {
+    let site = Site::open().await;
+    let (alice, _, codes) = site.bound(ALICE).await;
+    site.later(NO_LONGER_FRESH);
+    one_verifies(&site, alice, &[("use", "recovery"), ("code", &codes[3])]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_forms_that_verify_with_one_code_by_mail_one_leads_on() {
+    let site = Site::with(OFFERED).await;
+    let mut alice = site.signed_in(ALICE).await;
+    let code = offer_mailbox(&site, &mut alice).await;
+    let token = alice.token().await;
+    let bound = alice.post("/second-factors/mailbox", &[("code", &code)], &token).await;
+    assert_eq!(bound.status, StatusCode::OK, "{}", bound.text);
+    site.later(NO_LONGER_FRESH);
+    let token = alice.token().await;
+    let sent = alice.post("/verify", &[("use", "mailbox"), ("send", "yes")], &token).await;
+    assert_eq!(sent.leads_to(), Some("/verify?use=mailbox"), "{}", sent.text);
+    one_verifies(&site, alice, &[("use", "mailbox"), ("code", &site.mailed())]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_forms_that_verify_with_one_answer_of_a_passkey_one_leads_on() {
+    let site = Site::open().await;
+    let mut alice = site.signed_in(ALICE).await;
+    let (mut key, bound) = passkeys::bind(&mut alice, 0).await;
+    assert_eq!(bound.status, StatusCode::OK, "{}", bound.text);
+    site.later(NO_LONGER_FRESH);
+    let answer = key.used(&passkeys::options(&alice.get("/verify").await));
+    one_verifies(&site, alice, &[("use", "passkey"), ("answer", &answer)]).await;
+}
+
+async fn one_verifies(site: &Site, mut alice: Browser<'_>, fields: &[(&str, &str)]) {
+    let token = alice.token().await;
+    let asked = alice.get("/second-factors/new").await;
+    assert_eq!(asked.leads_to(), Some("/verify?to=%2Fsecond-factors%2Fnew"), "{}", asked.text);
+    let forms = FIFTY.map(|_| alice.form("/verify", fields, &token));
+    let on = the_one(site.at_once(forms).await, |seen| seen.leads_to() == Some("/?done=verified"));
+    alice.keep(&on);
+    let page = alice.get("/second-factors/new").await;
+    assert_eq!(page.status, StatusCode::OK, "its session is the one that lives");
 }
 
 async fn one_form_leads_on(site: &Site, mut browser: Browser<'_>, token: &str, (way, code): (&str, &str)) {

@@ -68,6 +68,11 @@ impl Site {
         self.behind.invite(name).await.text().to_string()
     }
 
+    /// Mail clients with these names come in with the mailbox password, now.
+    pub(super) async fn used_mailbox_password(&self, name: &str, programs: &[&str]) {
+        self.behind.used_mailbox_password(name, programs).await;
+    }
+
     /// The code that was mailed last.
     pub(super) fn mailed(&self) -> String {
         self.behind.mails.sent.lock().unwrap().last().unwrap().1.clone()

@@ -7,12 +7,12 @@ use super::harness::{ALICE, BOB, Browser, MAILBOX, Seen, Site};
 use crate::factor::testing::SoftKey;
 
 /// What the page hands to its script.
-fn options(seen: &Seen) -> String {
+pub(super) fn options(seen: &Seen) -> String {
     seen.first(r#"data-options="([^"]*)""#).replace("&#34;", "\"").replace("&#38;", "&")
 }
 
 /// Binds a passkey in a browser that may: the key, and what was answered.
-async fn bind(browser: &mut Browser<'_>, counter: u32) -> (SoftKey, Seen) {
+pub(super) async fn bind(browser: &mut Browser<'_>, counter: u32) -> (SoftKey, Seen) {
     let page = browser.get("/second-factors/passkey").await;
     let (key, answer) = SoftKey::made(&options(&page), "https://mail.example.org", counter);
     let fields = [("answer", &*answer), ("name", "Key <b>")];

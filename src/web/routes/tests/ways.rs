@@ -249,3 +249,23 @@ async fn a_database_that_is_gone_is_told_and_nobody_is_signed_out() {
     assert_eq!(seen.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(seen.text.contains("Nothing was changed.") && browser.cookies.len() == 1);
 }
+
+#[tokio::test]
+async fn before_the_first_binding_clients_without_an_app_password_are_named() {
+    let site = Site::open().await;
+    let mut alice = site.signed_in(ALICE).await;
+    let page = alice.get("/second-factors/first").await;
+    assert!(page.text.contains("No mail client used your mailbox password"), "{}", page.text);
+    site.used_mailbox_password(ALICE, &["Thunderbird", "<b>Foxmail</b>\u{202e}"]).await;
+    let page = alice.get("/second-factors/first").await;
+    assert!(page.text.contains("These clients used your mailbox password in the last 30 days:"));
+    let named = page.all(r"<strong>([^<]*)</strong></div><a [^>]*/app-passwords/new\?name=");
+    assert_eq!(named, ["&#60;b&#62;Foxmail&#60;/b&#62;‹U+202E›", "Thunderbird"], "{}", page.text);
+    assert!(page.text.contains("/app-passwords/new?name=Thunderbird\""));
+    let mut bob = site.signed_in(BOB).await;
+    assert!(!bob.get("/second-factors/first").await.text.contains("Thunderbird"));
+    site.later(30 * 86_400 + 1);
+    alice.sign_in(ALICE, MAILBOX).await;
+    let page = alice.get("/second-factors/first").await;
+    assert!(page.text.contains("No mail client used your mailbox password"), "{}", page.text);
+}
