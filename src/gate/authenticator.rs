@@ -33,7 +33,7 @@ use crate::base::{AccountId, Clock, Domain, LoginName, Monotonic, Protocol, Secr
 use crate::config::WhenFull;
 use crate::meters::Meters;
 use crate::protocol::{Credentials, Refusal};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// What the authenticator stands on.
 pub struct Dependencies {
@@ -235,11 +235,14 @@ impl Authenticator {
         }
     }
 
-    /// Writes last uses to the store; for a caller that does so every few seconds and when the gate stops.
+    /// Writes last uses to the store that are due; for a caller that does so every few seconds.
+    pub async fn flush_due_uses(&self) {
+        told_if_late(self.gate.uses.flush_due(&self.gate.store, self.gate.now()).await);
+    }
+
+    /// Writes all of them; when the gate stops.
     pub async fn flush_uses(&self) {
-        if let Err(error) = self.gate.uses.flush(&self.gate.store).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "last uses are not written yet");
-        }
+        told_if_late(self.gate.uses.flush_all(&self.gate.store, self.gate.now()).await);
     }
 
     /// Forgets mail clients that got in with a mailbox password longer than [`CLIENTS_KEPT`] ago; for a caller that does so
@@ -409,6 +412,12 @@ impl Gate {
 
     pub(super) fn outages(&self) -> MutexGuard<'_, Outages> {
         locked(&self.outages)
+    }
+}
+
+fn told_if_late(written: Result<(), StoreError>) {
+    if let Err(error) = written {
+        tracing::warn!(error = &error as &dyn std::error::Error, "last uses are not written yet");
     }
 }
 

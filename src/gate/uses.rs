@@ -7,11 +7,15 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::base::{AccountId, AppPasswordId};
+use crate::base::{AccountId, AppPasswordId, Monotonic};
 use crate::store::{Store, StoreError, Use};
 
 /// Uses that wait while the store does not answer: the clients of a campus.
 const WAITING_MAX: usize = 65_536;
+
+/// What was written lately waits so long until it is written again: a client that logs in all the time costs a write now
+/// and then, and the first login of a new one shows within seconds.
+const AGAIN_AFTER: Duration = Duration::from_secs(30);
 
 /// How long a client that got in with the mailbox password is remembered.
 pub const CLIENTS_KEPT: Duration = Duration::from_secs(30 * 86_400);
@@ -25,41 +29,76 @@ enum With {
     MailboxPassword { client: String },
 }
 
-/// The latest use of each app password, and by each client of each mailbox password, that is not written yet.
+/// The latest use of each app password, and by each client of each mailbox password, that is not written yet, or was a
+/// moment ago.
 #[derive(Default)]
 pub(super) struct Uses {
-    waiting: Mutex<HashMap<Which, Use>>,
+    slots: Mutex<HashMap<Which, Slot>>,
+}
+
+#[derive(Default)]
+struct Slot {
+    waiting: Option<Use>,
+    written_at: Option<Monotonic>,
+}
+
+impl Slot {
+    fn is_due(&self, now: Monotonic) -> bool {
+        self.written_at.is_none_or(|at| now.since(at) >= AGAIN_AFTER)
+    }
 }
 
 impl Uses {
     /// Notes a use; when too many wait already, new ones are not noted.
     pub(super) fn note(&self, latest: Use) {
         let which = which(&latest);
-        let mut waiting = self.locked();
-        if waiting.len() < WAITING_MAX || waiting.contains_key(&which) {
-            waiting.insert(which, latest);
+        let mut slots = self.locked();
+        if slots.len() < WAITING_MAX || slots.contains_key(&which) {
+            slots.entry(which).or_default().waiting = Some(latest);
         }
     }
 
-    /// Writes what waits; what cannot be written waits on, unless it was used again meanwhile.
-    pub(super) async fn flush(&self, store: &Store) -> Result<(), StoreError> {
-        let taken = std::mem::take(&mut *self.locked());
-        if taken.is_empty() {
+    /// Writes what waits and is due; what cannot be written waits on, unless it was used again meanwhile.
+    pub(super) async fn flush_due(&self, store: &Store, now: Monotonic) -> Result<(), StoreError> {
+        self.flush(store, now, |slot| slot.is_due(now)).await
+    }
+
+    /// The same for all that waits.
+    pub(super) async fn flush_all(&self, store: &Store, now: Monotonic) -> Result<(), StoreError> {
+        self.flush(store, now, |_| true).await
+    }
+
+    async fn flush(
+        &self,
+        store: &Store,
+        now: Monotonic,
+        goes: impl Fn(&Slot) -> bool,
+    ) -> Result<(), StoreError> {
+        let uses: Vec<Use> = {
+            let mut slots = self.locked();
+            slots.retain(|_, slot| slot.waiting.is_some() || !slot.is_due(now));
+            let going = slots.values_mut().filter(|slot| goes(slot));
+            going.filter_map(|slot| slot.waiting.take()).collect()
+        };
+        if uses.is_empty() {
             return Ok(());
         }
-        let uses: Vec<Use> = taken.into_values().collect();
         let written = store.record_uses(&uses).await;
-        if written.is_err() {
-            let mut waiting = self.locked();
-            for earlier in uses {
-                waiting.entry(which(&earlier)).or_insert(earlier);
+        let mut slots = self.locked();
+        for latest in uses {
+            let slot = slots.entry(which(&latest)).or_default();
+            if written.is_ok() {
+                slot.written_at = Some(now);
+            } else {
+                slot.waiting.get_or_insert(latest);
             }
         }
+        drop(slots);
         written
     }
 
-    fn locked(&self) -> MutexGuard<'_, HashMap<Which, Use>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn locked(&self) -> MutexGuard<'_, HashMap<Which, Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -104,13 +143,44 @@ mod tests {
             |at| Use { account, app_password: None, at, address: "192.0.2.1".to_owned(), program: None };
         let uses = Uses::default();
         uses.note(latest(clock.now()));
-        assert!(uses.flush(&gone).await.is_err());
+        assert!(uses.flush_due(&gone, clock.monotonic()).await.is_err());
         clock.advance(Duration::from_secs(5));
         uses.note(latest(clock.now()));
-        assert!(uses.flush(&gone).await.is_err());
-        uses.flush(&store).await.unwrap();
+        assert!(uses.flush_due(&gone, clock.monotonic()).await.is_err());
+        uses.flush_due(&store, clock.monotonic()).await.unwrap();
         let standing = store.standing(&address()).await.unwrap().unwrap();
         assert_eq!(standing.account.last_login_at, Some(clock.now()));
+        assert!(uses.locked().values().all(|slot| slot.waiting.is_none()));
+    }
+
+    #[tokio::test]
+    async fn what_was_written_a_moment_ago_is_written_again_when_half_a_minute_is_over_or_the_gate_stops() {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, _, account) = store_with_account(directory.path()).await;
+        let clock = ManualClock::default();
+        let uses = Uses::default();
+        let written = async || store.standing(&address()).await.unwrap().unwrap().account.last_login_at;
+        let mut expected = None;
+        for (step, all, is_written) in
+            [(0, false, true), (5, false, false), (24, false, false), (1, false, true), (1, true, true)]
+        {
+            clock.advance(Duration::from_secs(step));
+            let at = clock.now();
+            uses.note(Use {
+                account,
+                app_password: None,
+                at,
+                address: "192.0.2.1".to_owned(),
+                program: None,
+            });
+            let now = clock.monotonic();
+            if all { uses.flush_all(&store, now).await } else { uses.flush_due(&store, now).await }.unwrap();
+            expected = if is_written { Some(at) } else { expected };
+            assert_eq!(written().await, expected, "{step} s later");
+        }
+        // What nobody uses any more is not remembered for ever.
+        clock.advance(AGAIN_AFTER);
+        uses.flush_due(&store, clock.monotonic()).await.unwrap();
         assert!(uses.locked().is_empty());
     }
 
@@ -133,7 +203,7 @@ mod tests {
             uses.note(Use { account, app_password, at: now, address, program });
         }
         assert_eq!(uses.locked().len(), 3);
-        uses.flush(&store).await.unwrap();
+        uses.flush_due(&store, Monotonic::default()).await.unwrap();
         let seen = store.clients_without_app_password(account, now).await.unwrap();
         assert_eq!(seen, ["192.0.2.1", "Foxmail"]);
     }

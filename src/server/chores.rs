@@ -147,7 +147,7 @@ pub(super) async fn write_uses(gate: Arc<Authenticator>, mut closing: watch::Rec
     loop {
         tokio::select! {
             _ = ticks.tick() => {
-                gate.flush_uses().await;
+                gate.flush_due_uses().await;
                 gate.record_refusals(true).await;
             }
             () = async { drop(closing.wait_for(|closing| *closing).await) } => return,
