@@ -178,6 +178,21 @@ async fn heads_are_written_for_many_records_together() {
     audit.close().await;
 }
 
+#[tokio::test]
+async fn an_index_that_was_half_taken_away_is_made_whole() {
+    let site = Site::with_ten_records().await;
+    assert_eq!(site.search(AuditQuery::default()).await.len(), 12);
+    let Store::Sqlite(pool) = &site.store else { unreachable!("{:?}", site.settings) };
+    // As it stands between two transactions of whoever takes it away.
+    let void = "UPDATE audit_marks SET position = 0, tail = x'ff'";
+    sqlx::query(void).execute(pool).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(site.search(AuditQuery::default()).await.len(), 12, "each once");
+    }
+    let marks = site.store.audit_marks().await.unwrap();
+    assert_eq!(marks[0].position as u64, std::fs::metadata(site.only_file()).unwrap().len());
+}
+
 // ---- tampering ----
 
 #[tokio::test]

@@ -84,6 +84,9 @@ contract! {
     searches_find_what_was_indexed,
     of_many_records_the_newest_are_found_whatever_chain_and_block_they_are_in,
     a_chain_goes_from_the_index_whole_and_leaves_nothing_behind,
+    an_index_that_is_being_taken_away_is_added_to_by_nobody,
+    a_record_that_stands_twice_in_a_file_stops_no_index,
+    the_index_of_the_version_before_is_made_anew,
     an_index_mark_moves_from_where_it_is_only,
     what_was_confirmed_is_there_after_reopening,
     many_processes_may_open_a_new_database_at_once,
@@ -1470,7 +1473,9 @@ async fn of_many_records_the_newest_are_found_whatever_chain_and_block_they_are_
     let user = |n: i64| format!("user{}@example.org", n % 40);
     let row = |chain, n: i64, moment| {
         let (account, ip) = (user(n * 7), format!("192.0.2.{}", n % 5));
-        audit_row(chain, n, at(moment), "login", [Some(&account), Some(&ip), Some("refused")])
+        let event = ["login", "session_end", "login", "sign_in", "chain_started"][n as usize % 5];
+        let outcome = ["refused", "admitted", "limited"][n as usize % 3];
+        audit_row(chain, n, at(moment), event, [Some(&account), Some(&ip), Some(outcome)])
     };
     let seconds = |n: i64| n * 1_000_000;
     let mut rows = Vec::new();
@@ -1492,6 +1497,10 @@ async fn of_many_records_the_newest_are_found_whatever_chain_and_block_they_are_
         let fits = |row: &&AuditRow| {
             query.account.is_none_or_is(&row.account)
                 && query.ip.is_none_or_is(&row.ip)
+                && query.outcome.is_none_or_is(&row.outcome)
+                && query.event.is_none_or_is(&Some(row.event.clone()))
+                && !(query.without_chains && row.event == "chain_started")
+                && (!query.attempts_only || ["login", "sign_in"].contains(&row.event.as_str()))
                 && query.from.is_none_or(|from| from <= row.at)
                 && query.until.is_none_or(|until| row.at < until)
         };
@@ -1503,10 +1512,18 @@ async fn of_many_records_the_newest_are_found_whatever_chain_and_block_they_are_
         [None, Some(at(seconds(200))), Some(at(seconds(6_000) + 250_000)), Some(at(seconds(7_000)))];
     for from in moments {
         for until in moments {
-            for (account, ip) in [(None, None), (Some(user(7)), None), (None, Some("192.0.2.3".to_owned()))] {
+            let all = AuditQuery { from, until, ..AuditQuery::default() };
+            let some = |text: &str| Some(text.to_owned());
+            for what in [
+                all.clone(),
+                AuditQuery { account: Some(user(7)), ..all.clone() },
+                AuditQuery { account: Some(user(14)), attempts_only: true, ..all.clone() },
+                AuditQuery { ip: some("192.0.2.3"), outcome: some("limited"), ..all.clone() },
+                AuditQuery { event: some("sign_in"), ..all.clone() },
+                AuditQuery { outcome: some("admitted"), without_chains: true, ..all.clone() },
+            ] {
                 for limit in [0, 1, 40, 5_000] {
-                    let (account, ip) = (account.clone(), ip.clone());
-                    let query = AuditQuery { account, ip, from, until, limit, ..AuditQuery::default() };
+                    let query = AuditQuery { limit, ..what.clone() };
                     let found = store.search_audit(&query).await.unwrap();
                     let wanted = newest(&query);
                     assert_eq!(found.len(), wanted.len(), "{query:?}");
@@ -1565,6 +1582,63 @@ async fn a_chain_goes_from_the_index_whole_and_leaves_nothing_behind(database: D
         };
         assert_eq!(left, 0, "keys of blocks that are gone");
     }
+}
+
+async fn an_index_that_is_being_taken_away_is_added_to_by_nobody(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let rows: Vec<_> =
+        (1..=9_000).map(|n| audit_row("one", n, at(n * 1_000), "login", [Some("ada"), None, None])).collect();
+    let found = async || {
+        store.search_audit(&AuditQuery { limit: 10_000, ..AuditQuery::default() }).await.unwrap().len()
+    };
+    let mut patience = Duration::from_millis(1);
+    loop {
+        assert!(store.index_audit(0, &mark("one", 900), &rows).await.unwrap());
+        // It takes several transactions. Whoever does it may be gone before the last.
+        while found().await == rows.len() {
+            let _ = tokio::time::timeout(patience, store.forget_audit_index("one")).await;
+            patience += patience / 4;
+        }
+        if found().await > 0 {
+            break;
+        }
+        patience /= 2;
+    }
+    let there = store.audit_marks().await.unwrap();
+    let [void] = &there[..] else { panic!("{there:?}") };
+    assert_eq!(void.position, 0);
+    assert!(!void.tail.starts_with(b"{"), "whoever reads the file sees that this is not what was indexed");
+    assert!(!store.index_audit(900, &mark("one", 901), &rows[..1]).await.unwrap(), "who had begun before");
+    store.forget_audit_index("one").await.unwrap();
+    assert_eq!(store.audit_marks().await.unwrap(), []);
+    assert_eq!(found().await, 0);
+}
+
+async fn a_record_that_stands_twice_in_a_file_stops_no_index(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let row = |n: i64| audit_row("one", n, at(n), "stopped", [None; 3]);
+    let rows: Vec<_> = (1..=32).chain([32, 32]).chain(1..=32).chain([33]).map(row).collect();
+    assert!(store.index_audit(0, &mark("one", 100), &rows).await.unwrap());
+    assert_eq!(store.search_audit(&AuditQuery::default()).await.unwrap().len(), rows.len());
+    store.expire_audit_chain("one").await.unwrap();
+    assert_eq!(store.search_audit(&AuditQuery::default()).await.unwrap(), []);
+}
+
+async fn the_index_of_the_version_before_is_made_anew(database: Database) {
+    const UNDO: &str = "DROP TABLE audit_blocks; DROP TABLE audit_keys;
+                        CREATE TABLE audit_records (chain TEXT, sequence INTEGER, json TEXT);
+                        INSERT INTO audit_records VALUES ('one', 1, '{}');
+                        DELETE FROM _sqlx_migrations WHERE version = 15";
+    let store = Store::open(&database).await.unwrap();
+    assert!(store.index_audit(0, &mark("one", 100), &[]).await.unwrap());
+    match &store {
+        Store::Sqlite(pool) => drop(pool.execute(sqlx::raw_sql(UNDO)).await.unwrap()),
+        Store::Postgres(pool) => drop(pool.execute(sqlx::raw_sql(UNDO)).await.unwrap()),
+    }
+    store.close().await;
+    let store = Store::open(&database).await.unwrap();
+    assert_eq!(store.audit_marks().await.unwrap(), [], "all is read again from the files");
+    assert_eq!(store.search_audit(&AuditQuery::default()).await.unwrap(), []);
 }
 
 async fn an_index_mark_moves_from_where_it_is_only(database: Database) {

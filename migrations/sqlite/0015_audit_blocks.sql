@@ -8,9 +8,11 @@ CREATE TABLE audit_blocks (
     number INTEGER NOT NULL PRIMARY KEY,
     chain  TEXT    NOT NULL,
     last   INTEGER NOT NULL,
-    lines  TEXT    NOT NULL,
-    UNIQUE (chain, last)
+    lines  TEXT    NOT NULL
 ) STRICT;
+
+-- Not unique: a file that somebody copied a line into is indexed as it is.
+CREATE INDEX audit_blocks_by_chain ON audit_blocks (chain, last);
 
 -- What blocks are found under: the beginning of a hash over what and which.
 CREATE TABLE audit_keys (

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::file::Tip;
@@ -22,7 +23,7 @@ use crate::store::{AuditHead, AuditMark, Store};
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Records of one pause that are indexed at once. Where there are more, each look at what the index lacks writes pages all
-/// over its five trees: what shares a look shares pages.
+/// over its keys: what shares a look shares pages, and blocks.
 const FEW: i64 = 50;
 
 /// The least time between two looks at many records. Whoever searches on this node looks first.
@@ -30,6 +31,10 @@ const INDEX_PAUSE: Duration = Duration::from_secs(10);
 
 /// The least time between two passes while the database does not answer.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// How long a process that has done with its own chain goes on with those of others: a command must not linger, and after an
+/// upgrade there is much to do, for whoever comes.
+const OTHERS_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Chains that have ended and are in the database whole: the writer need not name them any more.
 #[derive(Default)]
@@ -64,7 +69,9 @@ impl Follower {
         let mut anchored = HashMap::new();
         let mut indexed = HashMap::new();
         let mut failing = false;
-        let mut all_chains = true;
+        // By itself: it may take minutes, and no head waits for it. It ends with this.
+        let mut others = JoinSet::new();
+        others.spawn(catch_up_with_others(self.directory.clone(), self.store.clone()));
         let (mut indexed_at, mut indexed_to) = (None, 0);
         loop {
             // Asked before the pass, so that a pass follows the last record in any case.
@@ -72,11 +79,9 @@ impl Follower {
             self.counters.behind_since.begin(self.clock.monotonic());
             let last = self.tips.borrow().iter().map(|tip| tip.sequence).sum::<i64>();
             let index = writer_is_gone
-                || all_chains
                 || last - indexed_to <= FEW
                 || indexed_at.is_none_or(|at: Instant| at.elapsed() >= INDEX_PAUSE);
-            let passed = self.pass(&mut anchored, index.then_some(&mut indexed), all_chains).await;
-            all_chains &= passed.is_err();
+            let passed = self.pass(&mut anchored, index.then_some(&mut indexed)).await;
             if index && passed.is_ok() {
                 (indexed_at, indexed_to) = (Some(Instant::now()), last);
                 self.counters.behind_since.set(None);
@@ -98,6 +103,7 @@ impl Follower {
                 }
             }
             if writer_is_gone {
+                let _ = tokio::time::timeout(OTHERS_PATIENCE, others.join_next()).await;
                 return;
             }
             match (&passed, index) {
@@ -116,7 +122,6 @@ impl Follower {
         &mut self,
         anchored: &mut HashMap<String, i64>,
         indexed: Option<&mut HashMap<String, AuditMark>>,
-        all_chains: bool,
     ) -> Result<(), FollowError> {
         let tips = self.tips.borrow_and_update().clone();
         let named = |chain: &str| tips.iter().any(|tip| tip.chain == chain);
@@ -135,14 +140,19 @@ impl Follower {
             let mark = index::follow(&self.directory, mark, &self.store).await?;
             indexed.insert(tip.chain.clone(), mark);
         }
-        if all_chains {
-            index::catch_up(&self.directory, &self.store).await?;
-        }
         // All but the last have ended.
         for tip in tips.iter().rev().skip(1) {
             self.settled.add(&tip.chain);
         }
         Ok(())
+    }
+}
+
+/// Once: what processes that were killed left behind.
+async fn catch_up_with_others(directory: PathBuf, store: Store) {
+    while index::catch_up(&directory, &store).await.is_err() {
+        // The passes meet the same, and tell the log.
+        tokio::time::sleep(RETRY).await;
     }
 }
 

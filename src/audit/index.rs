@@ -9,6 +9,8 @@ use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use tokio::sync::Mutex;
+
 use super::file;
 use crate::store::{AuditMark, AuditRow, Store, StoreError};
 
@@ -19,6 +21,9 @@ const BATCH_BYTES: usize = 4 << 20;
 
 /// How many of the last bytes before a mark are remembered: they hold the hash of the last record.
 const TAIL: usize = 67;
+
+/// One at a time in this process: many who search while there is much to do would all do the same.
+static CATCHING_UP: Mutex<()> = Mutex::const_new(());
 
 /// Why the database does not follow the files.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +45,7 @@ pub enum FollowError {
 /// Indexes all that the files of `directory` have and the index lacks. A chain that cannot be read does not keep
 /// the others out; it is the error in the end.
 pub(super) async fn catch_up(directory: &Path, store: &Store) -> Result<(), FollowError> {
+    let _alone = CATCHING_UP.lock().await;
     let marks = store.audit_marks().await?;
     let mut marks: HashMap<String, AuditMark> =
         marks.into_iter().map(|mark| (mark.chain.clone(), mark)).collect();

@@ -51,7 +51,7 @@ use file::ChainFile;
 use follower::{Follower, Settled};
 pub use index::FollowError;
 pub use report::{ChainReport, Note, Problem, Report};
-pub use search::search;
+pub use search::{search, search_soon};
 pub use verify::verify;
 use writer::{Counters, Ground, Leisure, Message, NotWaiting, Request, Since, Writer};
 

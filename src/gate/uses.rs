@@ -10,8 +10,14 @@ use std::time::Duration;
 use crate::base::{AccountId, AppPasswordId, Monotonic};
 use crate::store::{Store, StoreError, Use};
 
-/// Uses that wait while the store does not answer: the clients of a campus.
-const WAITING_MAX: usize = 65_536;
+/// Accounts whose uses wait or were written a moment ago: those of a campus.
+const ACCOUNTS_MAX: usize = 65_536;
+
+/// App passwords and clients of one account: more of either than it has, or than is kept of them.
+const OF_AN_ACCOUNT_MAX: usize = 100;
+
+/// Uses that are written in one transaction: others wait for the rows of these accounts meanwhile.
+const AT_ONCE: usize = 500;
 
 /// What was written lately waits so long until it is written again: a client that logs in all the time costs a write now
 /// and then, and the first login of a new one shows within seconds.
@@ -19,8 +25,6 @@ const AGAIN_AFTER: Duration = Duration::from_secs(30);
 
 /// How long a client that got in with the mailbox password is remembered.
 pub const CLIENTS_KEPT: Duration = Duration::from_secs(30 * 86_400);
-
-type Which = (AccountId, With);
 
 /// What a client got in with.
 #[derive(PartialEq, Eq, Hash)]
@@ -33,7 +37,7 @@ enum With {
 /// moment ago.
 #[derive(Default)]
 pub(super) struct Uses {
-    slots: Mutex<HashMap<Which, Slot>>,
+    accounts: Mutex<HashMap<AccountId, HashMap<With, Slot>>>,
 }
 
 #[derive(Default)]
@@ -51,10 +55,14 @@ impl Slot {
 impl Uses {
     /// Notes a use; when too many wait already, new ones are not noted.
     pub(super) fn note(&self, latest: Use) {
-        let which = which(&latest);
-        let mut slots = self.locked();
-        if slots.len() < WAITING_MAX || slots.contains_key(&which) {
-            slots.entry(which).or_default().waiting = Some(latest);
+        let with = with(&latest);
+        let mut accounts = self.locked();
+        if accounts.len() >= ACCOUNTS_MAX && !accounts.contains_key(&latest.account) {
+            return;
+        }
+        let slots = accounts.entry(latest.account).or_default();
+        if slots.len() < OF_AN_ACCOUNT_MAX || slots.contains_key(&with) {
+            slots.entry(with).or_default().waiting = Some(latest);
         }
     }
 
@@ -75,39 +83,43 @@ impl Uses {
         goes: impl Fn(&Slot) -> bool,
     ) -> Result<(), StoreError> {
         let uses: Vec<Use> = {
-            let mut slots = self.locked();
-            slots.retain(|_, slot| slot.waiting.is_some() || !slot.is_due(now));
-            let going = slots.values_mut().filter(|slot| goes(slot));
+            let mut accounts = self.locked();
+            for slots in accounts.values_mut() {
+                slots.retain(|_, slot| slot.waiting.is_some() || !slot.is_due(now));
+            }
+            accounts.retain(|_, slots| !slots.is_empty());
+            let going = accounts.values_mut().flat_map(HashMap::values_mut).filter(|slot| goes(slot));
             going.filter_map(|slot| slot.waiting.take()).collect()
         };
-        if uses.is_empty() {
-            return Ok(());
-        }
-        let written = store.record_uses(&uses).await;
-        let mut slots = self.locked();
-        for latest in uses {
-            let slot = slots.entry(which(&latest)).or_default();
+        let mut written = Ok(());
+        for part in uses.chunks(AT_ONCE) {
+            // After a failure the rest is not tried: it would take as long.
             if written.is_ok() {
-                slot.written_at = Some(now);
-            } else {
-                slot.waiting.get_or_insert(latest);
+                written = store.record_uses(part).await;
+            }
+            let mut accounts = self.locked();
+            for latest in part {
+                let slot = accounts.entry(latest.account).or_default().entry(with(latest)).or_default();
+                if written.is_ok() {
+                    slot.written_at = Some(now);
+                } else {
+                    slot.waiting.get_or_insert_with(|| latest.clone());
+                }
             }
         }
-        drop(slots);
         written
     }
 
-    fn locked(&self) -> MutexGuard<'_, HashMap<Which, Slot>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    fn locked(&self) -> MutexGuard<'_, HashMap<AccountId, HashMap<With, Slot>>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn which(latest: &Use) -> Which {
-    let with = match latest.app_password {
+fn with(latest: &Use) -> With {
+    match latest.app_password {
         Some(app_password) => With::AppPassword(app_password),
         None => With::MailboxPassword { client: latest.client().to_owned() },
-    };
-    (latest.account, with)
+    }
 }
 
 #[cfg(test)]
@@ -126,6 +138,13 @@ mod tests {
         let (account, _) =
             store.add_account(&address(), &upstream, ManualClock::default().now()).await.unwrap();
         (store, database, account.id)
+    }
+
+    impl Uses {
+        fn waiting(&self) -> usize {
+            let accounts = self.locked();
+            accounts.values().flat_map(HashMap::values).filter(|slot| slot.waiting.is_some()).count()
+        }
     }
 
     fn address() -> Address {
@@ -150,7 +169,7 @@ mod tests {
         uses.flush_due(&store, clock.monotonic()).await.unwrap();
         let standing = store.standing(&address()).await.unwrap().unwrap();
         assert_eq!(standing.account.last_login_at, Some(clock.now()));
-        assert!(uses.locked().values().all(|slot| slot.waiting.is_none()));
+        assert_eq!(uses.waiting(), 0);
     }
 
     #[tokio::test]
@@ -178,10 +197,18 @@ mod tests {
             expected = if is_written { Some(at) } else { expected };
             assert_eq!(written().await, expected, "{step} s later");
         }
+        // Neither is what one who calls himself all sorts of things has more of than is kept.
+        for n in 0..1_000 {
+            let program = Some(format!("client {n}"));
+            uses.note(Use { account, app_password: None, at: clock.now(), address: String::new(), program });
+        }
+        assert_eq!(uses.waiting(), OF_AN_ACCOUNT_MAX - 1, "one was written a moment ago");
         // What nobody uses any more is not remembered for ever.
-        clock.advance(AGAIN_AFTER);
-        uses.flush_due(&store, clock.monotonic()).await.unwrap();
-        assert!(uses.locked().is_empty());
+        for left in [1, 0] {
+            clock.advance(AGAIN_AFTER);
+            uses.flush_due(&store, clock.monotonic()).await.unwrap();
+            assert_eq!(uses.locked().len(), left);
+        }
     }
 
     #[tokio::test]
@@ -202,7 +229,7 @@ mod tests {
             let (address, program) = ("192.0.2.1".to_owned(), program.map(str::to_owned));
             uses.note(Use { account, app_password, at: now, address, program });
         }
-        assert_eq!(uses.locked().len(), 3);
+        assert_eq!(uses.waiting(), 3);
         uses.flush_due(&store, Monotonic::default()).await.unwrap();
         let seen = store.clients_without_app_password(account, now).await.unwrap();
         assert_eq!(seen, ["192.0.2.1", "Foxmail"]);

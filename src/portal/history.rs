@@ -12,6 +12,9 @@ use crate::store::{AuditQuery, AuditRow};
 /// How far back it goes.
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
 
+/// How long a page waits for the index.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Somebody tried to get in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
@@ -57,7 +60,9 @@ impl Portal {
             limit,
             ..AuditQuery::default()
         };
-        let found = crate::audit::search(&self.settings().audit_directory, &self.on.store, &query).await;
+        let found =
+            crate::audit::search_soon(&self.settings().audit_directory, &self.on.store, &query, PATIENCE)
+                .await;
         let found = found.map_err(|error| super::broken(&error))?;
         let told = |row: &AuditRow| attempt(row.at, serde_json::from_str(&row.json).ok()?);
         Ok(found.iter().rev().filter_map(told).collect())

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::clients_seen::{FORGET_CLIENTS, SEE_CLIENT, SEE_CLIENT_SEVERAL};
-use super::several::several;
+use super::several::{Together, several};
 use super::{AccountRecord, AccountState, Added, Standing, Store, StoreError, Use};
 use super::{in_transaction, name_statements, on_pool};
 use crate::base::{AccountId, Address, Timestamp, UpstreamName, random};
@@ -59,8 +59,8 @@ name_statements! {
                   WHERE account = $1 AND id = $2 AND (last_used_at <= $3 OR last_used_at IS NULL)";
 }
 
-static RECORD_LOGIN_SEVERAL: LazyLock<&str> = LazyLock::new(|| several(RECORD_LOGIN));
-static RECORD_USE_SEVERAL: LazyLock<&str> = LazyLock::new(|| several(RECORD_USE));
+static RECORD_LOGIN_SEVERAL: LazyLock<[Together; 1]> = LazyLock::new(|| [several(RECORD_LOGIN)]);
+static RECORD_USE_SEVERAL: LazyLock<[Together; 1]> = LazyLock::new(|| [several(RECORD_USE)]);
 
 /// For the other files: the statement with which a change to an account's belongings begins. It touches no row
 /// where the account is gone.
@@ -202,14 +202,14 @@ impl Store {
             uses.iter().partition(|one| one.app_password.is_some());
         by_mailbox_password.sort_by_key(|one| (one.account, one.client()));
         in_transaction!(self, |connection| {
-            for (statement, uses) in self.portions(&uses, RECORD_LOGIN, *RECORD_LOGIN_SEVERAL) {
+            for (statement, uses) in self.portions(&uses, RECORD_LOGIN, &*RECORD_LOGIN_SEVERAL) {
                 let mut record = sqlx::query(statement);
                 for one in uses {
                     record = record.bind(one.account).bind(one.at);
                 }
                 record.execute(&mut *connection).await?;
             }
-            for (statement, uses) in self.portions(&by_app_password, RECORD_USE, *RECORD_USE_SEVERAL) {
+            for (statement, uses) in self.portions(&by_app_password, RECORD_USE, &*RECORD_USE_SEVERAL) {
                 let mut record = sqlx::query(statement);
                 for one in uses {
                     record = record
@@ -221,7 +221,7 @@ impl Store {
                 }
                 record.execute(&mut *connection).await?;
             }
-            for (statement, uses) in self.portions(&by_mailbox_password, SEE_CLIENT, *SEE_CLIENT_SEVERAL) {
+            for (statement, uses) in self.portions(&by_mailbox_password, SEE_CLIENT, &*SEE_CLIENT_SEVERAL) {
                 let mut record = sqlx::query(statement);
                 for one in uses {
                     record = record.bind(one.account).bind(storable(one.client())).bind(one.at);

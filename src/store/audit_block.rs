@@ -66,7 +66,8 @@ impl Block {
                 block.keys.extend(keys);
                 (count, earliest) = (count + 1, earliest.min(Some(row.at)));
             } else {
-                let lines = String::with_capacity(RECORDS_MAX * (row.json.len() + 1));
+                let room = RECORDS_MAX * (row.json.len() + 1);
+                let lines = String::with_capacity(room.min(BYTES_MAX).max(row.json.len() + 1));
                 let mut block = Self { latest: row.at, last: row.sequence, lines, keys: keys.collect() };
                 block.add(&row.json);
                 blocks.push(block);

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use super::audit_block::{Block, all_before, keys_of, matches, narrowest_key, numbers};
-use super::several::{several, several_rows};
+use super::several::{Together, one_for};
 use super::{AuditMark, AuditQuery, AuditRow, Store, StoreError};
 use super::{in_transaction, name_statements, on_pool};
 
@@ -17,13 +17,15 @@ const DEFAULT_LIMIT: u32 = 1_000;
 /// Blocks that a search reads at once: a MiB or so.
 const READ_AT_ONCE: usize = 32;
 
-/// Blocks of a chain that is kept no longer which are taken away at once: whoever logs in meanwhile waits behind them.
+/// Blocks of a chain that are taken away at once: whoever logs in meanwhile waits behind them.
 const FORGOTTEN_AT_ONCE: i64 = 64;
 
 name_statements! {
     MARKS = "SELECT chain, position, tail FROM audit_marks ORDER BY chain";
     NEW_MARK = "INSERT INTO audit_marks (chain, position, tail) VALUES ($1, 0, $2) ON CONFLICT (chain) DO NOTHING";
     MOVE_MARK = "UPDATE audit_marks SET position = $3, tail = $4 WHERE chain = $1 AND position = $2 RETURNING chain";
+    /// Who is adding to the chain meanwhile finds its mark elsewhere.
+    VOID_MARK = "UPDATE audit_marks SET position = 0, tail = $2 WHERE chain = $1 RETURNING chain";
     FORGET_MARK = "DELETE FROM audit_marks WHERE chain = $1 RETURNING chain";
     FORGET_HEAD = "DELETE FROM audit_heads WHERE chain = $1";
     LAST_INDEXED = "SELECT MAX(last) FROM audit_blocks WHERE chain = $1";
@@ -40,8 +42,14 @@ name_statements! {
                      WHERE k.key = $4 AND k.block >= $1 AND k.block < $2 ORDER BY k.block DESC LIMIT $3";
 }
 
-static ADD_KEYS: LazyLock<&str> = LazyLock::new(|| several_rows(ADD_KEY));
-static FORGET_KEYS: LazyLock<&str> = LazyLock::new(|| several(FORGET_KEY));
+static ADD_KEYS: LazyLock<[Together; 2]> = LazyLock::new(|| {
+    [128, 16].map(|rows| one_for(rows, "INSERT INTO audit_keys (key, block) VALUES ", "($1, $2)", ", ", ""))
+});
+static FORGET_KEYS: LazyLock<[Together; 1]> =
+    LazyLock::new(|| [one_for(32, "DELETE FROM audit_keys WHERE ", "(key = $1 AND block = $2)", " OR ", "")]);
+
+/// No file begins with that: whoever finds it knows that the index of the chain is being taken away, and goes on with it.
+const VOID: &[u8] = b"\xff";
 
 /// A block as it is read: number, chain, lines.
 type Read = (i64, String, String);
@@ -94,7 +102,7 @@ impl Store {
             }
             // In their order, so that those which lie beside each other are written together.
             keys.sort_unstable();
-            for (statement, keys) in self.portions(&keys, ADD_KEY, *ADD_KEYS) {
+            for (statement, keys) in self.portions(&keys, ADD_KEY, &*ADD_KEYS) {
                 let mut add = sqlx::query(statement);
                 for (key, block) in keys {
                     add = add.bind(*key).bind(*block);
@@ -108,10 +116,9 @@ impl Store {
     /// Takes a chain out of the index and its mark away, so that it is indexed again from its beginning.
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`StoreError`]; whoever indexes the chain next goes on with it.
     pub async fn forget_audit_index(&self, chain: &str) -> Result<(), StoreError> {
-        self.forget_blocks(chain, &[FORGET_MARK], i64::MAX).await?;
-        Ok(())
+        self.forget_chain(chain, &[FORGET_MARK]).await
     }
 
     /// Takes a chain that is kept no longer out of the index, and its head away.
@@ -119,50 +126,40 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; what is left is for the next call.
     pub async fn expire_audit_chain(&self, chain: &str) -> Result<(), StoreError> {
-        while self.forget_blocks(chain, &[], FORGOTTEN_AT_ONCE).await? {}
-        self.forget_blocks(chain, &[FORGET_MARK, FORGET_HEAD], i64::MAX).await?;
-        Ok(())
+        self.forget_chain(chain, &[FORGET_MARK, FORGET_HEAD]).await
     }
 
-    /// Takes away what `first` names, and with it the first blocks of `chain`, `count` at most; whether there were any.
-    async fn forget_blocks(
-        &self,
-        chain: &str,
-        first: &[&'static str],
-        count: i64,
-    ) -> Result<bool, StoreError> {
-        in_transaction!(self, |connection| {
-            // The mark is among them, if it goes: it is what those who index wait for.
-            for statement in first {
-                sqlx::query(*statement).bind(chain).execute(&mut *connection).await?;
+    /// Takes away all blocks of `chain`, and what `last` says with the last of them. A long chain takes longer than one
+    /// transaction may, so it goes in portions, each of which makes the mark void.
+    async fn forget_chain(&self, chain: &str, last: &[&'static str]) -> Result<(), StoreError> {
+        while in_transaction!(self, |connection| {
+            // First, as whoever indexes: two of them wait for each other there, and nowhere else.
+            sqlx::query(VOID_MARK).bind(chain).bind(VOID).execute(&mut *connection).await?;
+            let some = sqlx::query_as(FIRST_BLOCKS).bind(chain).bind(FORGOTTEN_AT_ONCE);
+            let some: Vec<Read> = some.fetch_all(&mut *connection).await?;
+            let keys = some.iter().flat_map(|(number, _, lines)| {
+                let number = *number;
+                keys_of(lines).into_iter().map(move |key| (key, number))
+            });
+            let keys: Vec<(i64, i64)> = keys.collect();
+            for (statement, keys) in self.portions(&keys, FORGET_KEY, &*FORGET_KEYS) {
+                let mut forget = sqlx::query(statement);
+                for (key, block) in keys {
+                    forget = forget.bind(*key).bind(*block);
+                }
+                forget.execute(&mut *connection).await?;
             }
-            let (mut left, mut found) = (count, false);
-            while left > 0 {
-                let some = sqlx::query_as(FIRST_BLOCKS).bind(chain).bind(left.min(FORGOTTEN_AT_ONCE));
-                let some: Vec<Read> = some.fetch_all(&mut *connection).await?;
-                if some.is_empty() {
-                    break;
-                }
-                found = true;
-                left = left.saturating_sub(FORGOTTEN_AT_ONCE);
-                let keys = some.iter().flat_map(|(number, _, lines)| {
-                    let number = *number;
-                    keys_of(lines).into_iter().map(move |key| (key, number))
-                });
-                let keys: Vec<(i64, i64)> = keys.collect();
-                for (statement, keys) in self.portions(&keys, FORGET_KEY, *FORGET_KEYS) {
-                    let mut forget = sqlx::query(statement);
-                    for (key, block) in keys {
-                        forget = forget.bind(*key).bind(*block);
-                    }
-                    forget.execute(&mut *connection).await?;
-                }
-                for (number, _, _) in &some {
-                    sqlx::query(FORGET_BLOCK).bind(number).execute(&mut *connection).await?;
+            for (number, _, _) in &some {
+                sqlx::query(FORGET_BLOCK).bind(number).execute(&mut *connection).await?;
+            }
+            if some.is_empty() {
+                for statement in last {
+                    sqlx::query(*statement).bind(chain).execute(&mut *connection).await?;
                 }
             }
-            found
-        })
+            !some.is_empty()
+        })? {}
+        Ok(())
     }
 
     /// Finds records, newest last; where there are more than the limit, the newest.
@@ -177,7 +174,8 @@ impl Store {
         loop {
             let blocks = self.read_blocks(&left, narrowest_key(query)).await?;
             found.extend(blocks.iter().flat_map(|(_, chain, lines)| matches(query, chain, lines)));
-            found.sort_unstable_by(|one, other| other.place_in_time().cmp(&one.place_in_time()));
+            // What was found before is sorted already, which this way of sorting makes use of.
+            found.sort_by(|one, other| other.place_in_time().cmp(&one.place_in_time()));
             found.truncate(limit);
             let Some((lowest, _, _)) = blocks.last().filter(|_| blocks.len() == READ_AT_ONCE) else { break };
             // What is left cannot be newer than the oldest that was found.

@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use super::several::several;
+use super::several::{Together, several};
 use super::{Store, StoreError};
 use super::{name_statements, on_pool};
 use crate::base::{AccountId, Timestamp};
@@ -28,7 +28,7 @@ name_statements! {
 pub(super) const SEE_CLIENT: &str = SEE;
 
 /// The same for several at a time.
-pub(super) static SEE_CLIENT_SEVERAL: LazyLock<&str> = LazyLock::new(|| several(SEE));
+pub(super) static SEE_CLIENT_SEVERAL: LazyLock<[Together; 1]> = LazyLock::new(|| [several(SEE)]);
 
 /// For whoever removes an account: all of its clients.
 pub(super) const FORGET_CLIENTS: &str = FORGET_ACCOUNT;

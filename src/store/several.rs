@@ -1,41 +1,46 @@
 //! The same statement for several rows in one go.
 //!
-//! SQLite runs on a thread of its own, and every question costs a way there and back: more than the work itself for a
-//! row that is only written. So its statements are asked sixteen at a time, as one text with the parameters of all.
-//! PostgreSQL takes one statement at a time.
+//! Every question costs a way there and back, to a thread or over a network: more than the work itself for a row that is only
+//! written. One statement with the values of many rows goes to both databases. Many statements in one text, with the
+//! parameters of all, go to SQLite alone: PostgreSQL takes one at a time.
 
 use super::Store;
 
-/// How many at a time.
-const SEVERAL: usize = 16;
+/// How many statements are in one text.
+const STATEMENTS: usize = 16;
 
-/// `statement` sixteen times, each with parameters of its own: the second begins where those of the first end. For a
-/// text that is made once and kept.
-pub(super) fn several(statement: &'static str) -> &'static str {
-    let count = parameters(statement).map(|(number, _)| number).max().unwrap_or(0);
-    let texts = (0..SEVERAL).map(|time| {
-        let mut text = String::with_capacity(statement.len() + 16);
-        let mut parts = statement.split('$');
-        text.push_str(parts.next().unwrap_or_default());
-        for (number, rest) in parameters(statement) {
+/// A text for so many rows at once, each with parameters of its own, one behind the other.
+pub(super) struct Together {
+    rows: usize,
+    text: &'static str,
+    is_one_statement: bool,
+}
+
+/// `statement` sixteen times: the parameters of the second begin where those of the first end. For a text that is made once
+/// and kept.
+pub(super) fn several(statement: &'static str) -> Together {
+    let text = repeated(statement, ";\n", STATEMENTS).leak();
+    Together { rows: STATEMENTS, text, is_one_statement: false }
+}
+
+/// `begin`, then `row` for each of so many rows with `between` between them, and `end`. For a text that is made once and kept.
+pub(super) fn one_for(rows: usize, begin: &str, row: &str, between: &str, end: &str) -> Together {
+    let text = format!("{begin}{}{end}", repeated(row, between, rows)).leak();
+    Together { rows, text, is_one_statement: true }
+}
+
+/// `part` so many times, with parameters of its own each time.
+fn repeated(part: &str, between: &str, times: usize) -> String {
+    let count = parameters(part).map(|(number, _)| number).max().unwrap_or(0);
+    let parts = (0..times).map(|time| {
+        let mut text = String::with_capacity(part.len() + 16);
+        text.push_str(part.split('$').next().unwrap_or_default());
+        for (number, rest) in parameters(part) {
             text.push_str(&format!("${}{rest}", number + time * count));
         }
         text
     });
-    texts.collect::<Vec<_>>().join(";\n").leak()
-}
-
-/// `insert`, which has the values of one row, with those of sixteen: one statement for the database, and one answer.
-/// For a text that is made once and kept.
-pub(super) fn several_rows(insert: &'static str) -> &'static str {
-    let Some((before, values)) = insert.split_once("VALUES ") else { return several(insert) };
-    let Some((row, after)) = values.split_once(')') else { return several(insert) };
-    let count = parameters(row).count();
-    let rows = (0..SEVERAL).map(|time| {
-        let numbers = (1..=count).map(|number| format!("${}", number + time * count));
-        format!("({})", numbers.collect::<Vec<_>>().join(", "))
-    });
-    format!("{before}VALUES {}{after}", rows.collect::<Vec<_>>().join(", ")).leak()
+    parts.collect::<Vec<_>>().join(between)
 }
 
 /// The number behind each `$`, and what follows it up to the next.
@@ -48,18 +53,22 @@ fn parameters(statement: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 impl Store {
-    /// Rows and the statement for them, in order: `together` for sixteen, `one` for what is left.
+    /// Rows and the text for them, in order: those `together` that this database takes, the longest first, and `one` for
+    /// each row that is left.
     pub(super) fn portions<'r, T>(
         &self,
         rows: &'r [T],
         one: &'static str,
-        together: &'static str,
-    ) -> impl Iterator<Item = (&'static str, &'r [T])> + use<'r, T> {
-        let alone = if self.is_shared() { rows.len() } else { rows.len() % SEVERAL };
-        let (most, rest) = rows.split_at(rows.len() - alone);
-        most.chunks(SEVERAL)
-            .map(move |rows| (together, rows))
-            .chain(rest.chunks(1).map(move |row| (one, row)))
+        together: &[Together],
+    ) -> Vec<(&'static str, &'r [T])> {
+        let (mut portions, mut rest) = (Vec::new(), rows);
+        for several in together.iter().filter(|several| several.is_one_statement || !self.is_shared()) {
+            let chunks = rest.chunks_exact(several.rows);
+            rest = chunks.remainder();
+            portions.extend(chunks.map(|rows| (several.text, rows)));
+        }
+        portions.extend(rest.chunks(1).map(|row| (one, row)));
+        portions
     }
 }
 
@@ -69,7 +78,8 @@ mod tests {
 
     #[test]
     fn each_time_has_parameters_of_its_own() {
-        let text = several("UPDATE a SET b = $2, c = CASE WHEN c > $2 THEN c ELSE $10 END WHERE id = $1");
+        let text =
+            several("UPDATE a SET b = $2, c = CASE WHEN c > $2 THEN c ELSE $10 END WHERE id = $1").text;
         let mut times = text.split(";\n");
         assert_eq!(
             times.next().unwrap(),
@@ -79,13 +89,35 @@ mod tests {
             times.next().unwrap(),
             "UPDATE a SET b = $12, c = CASE WHEN c > $12 THEN c ELSE $20 END WHERE id = $11"
         );
-        assert_eq!(times.count(), SEVERAL - 2);
+        assert_eq!(times.count(), STATEMENTS - 2);
     }
 
     #[test]
-    fn an_insert_has_sixteen_rows() {
-        let text = several_rows("INSERT INTO a (b, c) VALUES ($1, $2) ON CONFLICT (b) DO NOTHING");
-        assert!(text.starts_with("INSERT INTO a (b, c) VALUES ($1, $2), ($3, $4), "), "{text}");
-        assert!(text.ends_with(", ($31, $32) ON CONFLICT (b) DO NOTHING"), "{text}");
+    fn one_statement_has_the_values_of_many_rows() {
+        let insert = one_for(3, "INSERT INTO a (b, c) VALUES ", "($1, $2)", ", ", " ON CONFLICT DO NOTHING");
+        assert_eq!(
+            insert.text,
+            "INSERT INTO a (b, c) VALUES ($1, $2), ($3, $4), ($5, $6) ON CONFLICT DO NOTHING"
+        );
+    }
+
+    #[tokio::test]
+    async fn every_row_has_its_text_and_the_longest_come_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = crate::config::Database::Sqlite(directory.path().join("mailward.db"));
+        let sqlite = Store::open(&database).await.unwrap();
+        let postgres =
+            Store::Postgres(sqlx::PgPool::connect_lazy("postgres://nobody@localhost/none").unwrap());
+        let together = [one_for(40, "", "a $1", " ", ""), several("b $1"), one_for(4, "", "c $1", " ", "")];
+        let rows: Vec<_> = (0..40 + 16 + 4 + 2).collect();
+        let portions = |store: &Store| {
+            let portions = store.portions(&rows, "one", &together);
+            assert_eq!(portions.iter().flat_map(|(_, rows)| *rows).copied().collect::<Vec<_>>(), rows);
+            let letter = |text: &str| text.chars().next().unwrap();
+            portions.iter().map(|(text, rows)| (letter(text), rows.len())).collect::<Vec<_>>()
+        };
+        assert_eq!(portions(&sqlite), [('a', 40), ('b', 16), ('c', 4), ('o', 1), ('o', 1)]);
+        let fours = [('c', 4); 5];
+        assert_eq!(portions(&postgres), [&[('a', 40)][..], &fours, &[('o', 1), ('o', 1)]].concat());
     }
 }

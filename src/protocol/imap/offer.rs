@@ -51,7 +51,13 @@ impl Capabilities {
 
     /// Whether `name` is in the list, in any case.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.words().any(|word| word.eq_ignore_ascii_case(name))
+        let mut start = 0;
+        self.ends.iter().any(|end| {
+            let begin = std::mem::replace(&mut start, *end);
+            // By far the most have another length.
+            end - begin == name.len()
+                && self.text.get(begin..*end).is_some_and(|word| word.eq_ignore_ascii_case(name))
+        })
     }
 
     /// Whether `AUTH=` of this mechanism is in the list.
