@@ -173,3 +173,39 @@ pub(super) fn is_genuine(key: &SiteKey, head: &AuditHead) -> bool {
     let parts = [head.chain.as_bytes(), head.place.as_bytes(), &head.sequence.to_be_bytes(), &head.hash];
     key.verify(Purpose::AuditHead, &parts, &head.mac)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::{Audit, Event, search, search_soon};
+    use crate::base::ManualClock;
+    use crate::config::{self, Database};
+    use crate::store::AuditQuery;
+
+    #[tokio::test]
+    async fn no_head_and_no_page_waits_for_the_index_of_other_chains() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&Database::Sqlite(directory.path().join("mailward.db"))).await.unwrap();
+        let settings = config::Audit {
+            directory: directory.path().join("audit"),
+            when_full: config::WhenFull::Refuse,
+            retention: None,
+            reserve: 0,
+        };
+        let (key, clock) = (Arc::new(SiteKey::from_bytes([7; 32])), Arc::new(ManualClock::default()));
+        let much_to_do = index::hold().await;
+        let audit = Audit::open(&settings, store.clone(), key, clock).await.unwrap();
+        audit.append(Event::Stopped).await.unwrap();
+        let written = async {
+            while store.audit_heads().await.unwrap().iter().all(|head| head.sequence < 2) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), written).await.expect("a head");
+        let (all, soon) = (AuditQuery::default(), Duration::from_millis(10));
+        search_soon(&settings.directory, &store, &all, soon).await.unwrap();
+        drop(much_to_do);
+        assert_eq!(search(&settings.directory, &store, &all).await.unwrap().len(), 2);
+        audit.close().await;
+    }
+}

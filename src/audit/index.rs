@@ -66,6 +66,12 @@ pub(super) async fn catch_up(directory: &Path, store: &Store) -> Result<(), Foll
     unread
 }
 
+/// Nobody catches up until what this returns is dropped.
+#[cfg(test)]
+pub(super) async fn hold() -> tokio::sync::MutexGuard<'static, ()> {
+    CATCHING_UP.lock().await
+}
+
 /// Before the first byte of a chain's file.
 pub(super) fn beginning(chain: &str) -> AuditMark {
     AuditMark { chain: chain.to_owned(), position: 0, tail: Vec::new() }
