@@ -10,10 +10,12 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::account::{Directory, MailboxVerdict};
-use crate::base::{LoginName, ManualClock, Password, UpstreamName};
+use crate::base::{
+    ClientAddress, LoginName, ManualClock, Password, Protocol, SessionId, UpstreamName, random,
+};
 use crate::config::Config;
 use crate::gate::{Rules, UpstreamRules};
-use crate::store::Use;
+use crate::store::{LiveSession, NodeId, Use};
 
 pub(crate) const ALICE: &str = "alice@example.org";
 pub(crate) const BOB: &str = "bob@example.org";
@@ -211,3 +213,24 @@ impl Site {
         &self.portal.on.store
     }
 }
+    /// A mail client of the account's that is in, as another process wrote it down.
+    pub(crate) async fn mail_client(&self, name: &str) {
+        let store = self.store();
+        let account = store.standing(&name.to_owned().try_into().unwrap()).await.unwrap().unwrap().account.id;
+        let session = LiveSession {
+            id: SessionId(random::uuid(self.clock.now())),
+            account,
+            protocol: Protocol::Imap,
+            client: ClientAddress::new([192, 0, 2, 9].into()),
+            program: Some("Foxmail".to_owned()),
+            app_password: None,
+            upstream: UpstreamName("legacy".to_owned()),
+            since: self.clock.now(),
+            bytes_from_client: 0,
+            bytes_to_client: 0,
+        };
+        let node = NodeId(random::uuid(self.clock.now()));
+        store.enlist_node(node).await.unwrap();
+        assert!(store.write_sessions(node, &[session], &[], &[]).await.unwrap());
+    }
+

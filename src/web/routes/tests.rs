@@ -7,5 +7,6 @@ mod fifty;
 mod harness;
 mod law;
 mod mailbox;
+mod others;
 mod passkeys;
 mod ways;

@@ -78,6 +78,11 @@ impl Site {
         self.behind.mails.sent.lock().unwrap().last().unwrap().1.clone()
     }
 
+    /// A mail client of the account's is in.
+    pub(super) async fn mail_client(&self, name: &str) {
+        self.behind.mail_client(name).await;
+    }
+
     pub(super) fn relay_goes_down(&self) {
         self.behind.mails.down.store(true, Ordering::SeqCst);
     }

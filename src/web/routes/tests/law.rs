@@ -5,23 +5,28 @@ use axum::http::StatusCode;
 use super::harness::{ALICE, BOB, MAILBOX, Site};
 use crate::meters::PageAnswer;
 
-/// Every route of `routes/mod.rs`, with something for its identifiers, and what it answers to.
-fn routes() -> Vec<(String, bool, bool)> {
+/// Names nothing of anybody's.
+pub(super) const NOBODYS: &str = "0193a1c2-0000-7000-8000-000000000001";
+
+/// Every route of `routes/mod.rs`, and what it answers to.
+pub(super) fn table() -> Vec<(&'static str, bool, bool)> {
     let table = include_str!("../mod.rs");
     let mut routes: Vec<_> = table
         .split(".route(")
         .skip(1)
-        .map(|route| {
-            let path = route.split('"').nth(1).unwrap();
-            let path = path.replace("{id}", "0193a1c2-0000-7000-8000-000000000001");
-            let path = path.replace("{slug}", "foxmail").replace("{name}", "style.css");
-            let path = path.replace("{link}", &"A".repeat(43));
-            (path, route.contains("get("), route.contains("post("))
-        })
+        .map(|route| (route.split('"').nth(1).unwrap(), route.contains("get("), route.contains("post(")))
         .collect();
-    routes.sort();
+    routes.sort_unstable();
     assert!(routes.len() > 25, "{routes:?}");
     routes
+}
+
+/// The same with something for identifiers.
+fn routes() -> impl Iterator<Item = (String, bool, bool)> {
+    table().into_iter().map(|(path, gets, posts)| {
+        let path = path.replace("{id}", NOBODYS).replace("{link}", &"A".repeat(43));
+        (path.replace("{slug}", "foxmail").replace("{name}", "style.css"), gets, posts)
+    })
 }
 
 /// For everybody, signed in or not.
@@ -49,7 +54,7 @@ async fn what_needs_no_session_answers_everybody_alike() {
     let (mut nobody, mut alice) = (site.browser(), site.signed_in(ALICE).await);
     let before = alice.cookies.clone();
     let mut found = 0;
-    for (path, gets, posts) in routes().into_iter().filter(|(path, ..)| needs_no_session(path)) {
+    for (path, gets, posts) in routes().filter(|(path, ..)| needs_no_session(path)) {
         found += 1;
         let mut answers = Vec::new();
         if gets {
@@ -82,7 +87,7 @@ async fn what_needs_no_session_answers_everybody_alike() {
 async fn who_is_not_signed_in_sees_nothing_but_the_way_in() {
     let site = Site::open().await;
     let mut nobody = site.browser();
-    for (path, gets, posts) in routes().into_iter().filter(|(path, ..)| !needs_no_session(path)) {
+    for (path, gets, posts) in routes().filter(|(path, ..)| !needs_no_session(path)) {
         if gets {
             let seen = nobody.get(&path).await;
             let way_in = seen.leads_to().is_some_and(|to| to.starts_with("/sign-in"));
@@ -239,7 +244,7 @@ async fn no_address_is_a_side_door_past_the_limits() {
         if !posts || path == "/sign-out" {
             continue;
         }
-        let path = path.replace("0193a1c2-0000-7000-8000-000000000001", &bound[0].id.to_string());
+        let path = path.replace(NOBODYS, &bound[0].id.to_string());
         for (ask, code) in [("totp", &own), ("totp", &new), ("recovery", &codes[0])] {
             let renames = path.starts_with("/second-factors/") && path.ends_with("/rename");
             if renames || path.ends_with("/unbind") || path == "/second-factors/recovery" || path == "/lock" {
