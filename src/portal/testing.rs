@@ -187,6 +187,13 @@ impl Site {
         Self { portal: Arc::new(portal), clock: manual, mailboxes, mails, config, directory }
     }
 
+    /// A reload, with `more` behind the configuration, for what pages say and offer.
+    pub(crate) fn adopt(&self, more: &str) {
+        let text = format!("{CONFIG}{more}").replace("DIR", self.directory.path().to_str().unwrap());
+        let config = Config::parse(&text, &self.directory.path().join("mailward.toml")).unwrap();
+        self.portal.adopt(Settings::of(&config).unwrap());
+    }
+
     /// An administrator's link for an account, good for an hour.
     pub(crate) async fn invite(&self, name: &str) -> crate::base::Token {
         let on = &self.portal.on;
@@ -209,10 +216,6 @@ impl Site {
         store.record_uses(&uses.collect::<Vec<_>>()).await.unwrap();
     }
 
-    pub(crate) fn store(&self) -> &Store {
-        &self.portal.on.store
-    }
-}
     /// A mail client of the account's that is in, as another process wrote it down.
     pub(crate) async fn mail_client(&self, name: &str) {
         let store = self.store();
@@ -234,3 +237,7 @@ impl Site {
         assert!(store.write_sessions(node, &[session], &[], &[]).await.unwrap());
     }
 
+    pub(crate) fn store(&self) -> &Store {
+        &self.portal.on.store
+    }
+}

@@ -282,6 +282,7 @@ new-password-hint = You signed in without it. It is needed once, to be sealed to
 unbind-title = Unbind “{ $name }”?
 unbind-lead = Two-step verification will be off.
 unbind-refused = Your organisation requires two-step verification, so that the last factor cannot be unbound. You can replace it instead.
+unbind-refused-another = Your organisation requires two-step verification, so that the last factor cannot be unbound. Bind another one first.
 unbind-password = Your mailbox password alone opens this page again.
 unbind-keeps = Your app passwords stay valid; mail clients can also use the mailbox password again.
 unbind-stops = { $count ->

@@ -253,6 +253,7 @@ new-password-hint = 您登录时没有输入邮箱密码。需要输入一次，
 unbind-title = 解除绑定“{ $name }”？
 unbind-lead = 二次验证将被关闭。
 unbind-refused = 您的单位要求开启二次验证，不能解除最后一种验证方式。您可以换绑。
+unbind-refused-another = 您的单位要求开启二次验证，不能解除最后一种验证方式。请先再绑定一个。
 unbind-password = 仅凭邮箱密码即可登录此页面。
 unbind-keeps = 客户端专用密码继续有效；邮件客户端也可以重新使用邮箱密码。
 unbind-stops = { $count ->

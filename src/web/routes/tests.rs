@@ -9,4 +9,5 @@ mod law;
 mod mailbox;
 mod others;
 mod passkeys;
+mod policy;
 mod ways;
