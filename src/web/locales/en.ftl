@@ -504,7 +504,7 @@ trouble-title = If it does not work
 trouble-password = “Wrong password”: use an app password, not the mailbox password, and type it in both places, receiving and sending.
 trouble-login = The user name is your whole mail address.
 trouble-ssl = “Cannot connect”: compare port and encryption; the port for SSL does not work with STARTTLS.
-trouble-see = Recent sign-ins on the page “My security” tell why a client was refused.
+trouble-see = Recent sign-ins on the page “My security” show whether a client reached us and was refused, and what is mostly the reason.
 
 # Setting up an Apple device
 device-title = On an iPhone, iPad or Mac
