@@ -2,7 +2,8 @@
 
 use axum::http::StatusCode;
 
-use super::harness::{ALICE, Site};
+use super::enrolment::once;
+use super::harness::{ALICE, MAILBOX, Site};
 use super::passkeys;
 
 #[tokio::test]
@@ -41,4 +42,56 @@ async fn a_kind_that_is_offered_no_longer_is_not_replaced_and_another_takes_its_
     assert_eq!(unbound.leads_to(), Some("/second-factors?done=unbound"), "{}", unbound.text);
     let list = alice.get("/second-factors").await;
     assert_eq!(list.all(r"/second-factors/([0-9a-f-]{36})/change").len(), 1, "{}", list.text);
+}
+
+#[tokio::test]
+async fn before_the_last_factor_goes_it_is_said_whether_app_passwords_go_with_it() {
+    let stops = "Your app password is deleted";
+    let keeps = "Your app passwords stay valid";
+    for (after, said, not_said) in [("stop", stops, keeps), ("keep", keeps, stops)] {
+        let site = Site::with(&format!("[policy]\napp_passwords_after_unbind = \"{after}\"\n")).await;
+        let (mut alice, ..) = site.bound(ALICE).await;
+        let form = alice.get("/app-passwords/new").await;
+        let fields = [("name", "Foxmail"), ("protocol", "imap"), ("once", &*once(&form))];
+        let made = alice.post("/app-passwords/new", &fields, &form.form_token()).await;
+        assert_eq!(made.status, StatusCode::OK, "{}", made.text);
+        let id = alice.get("/second-factors").await.first(r"/second-factors/([0-9a-f-]{36})/unbind");
+        let page = alice.get(&format!("/second-factors/{id}/unbind")).await;
+        assert!(page.text.contains(said) && !page.text.contains(not_said), "{}", page.text);
+    }
+}
+
+#[tokio::test]
+async fn where_no_browser_is_trusted_nobody_is_asked_whether_it_shall_be() {
+    let site = Site::with("[policy]\ntrusted_device = \"0\"\n").await;
+    let (_, key, _) = site.bound(ALICE).await;
+    let mut browser = site.browser();
+    assert_eq!(browser.sign_in(ALICE, MAILBOX).await.leads_to(), Some("/second-factor"));
+    let token = browser.token().await;
+    let code = site.next_code(&key);
+    let entered = browser.post("/second-factor", &[("use", "totp"), ("code", &code)], &token).await;
+    assert_eq!(entered.leads_to(), Some("/"), "{}", entered.text);
+    assert_eq!(browser.get("/trust").await.leads_to(), Some("/"));
+    let token = browser.token().await;
+    assert_eq!(browser.post("/trust", &[("trust", "yes")], &token).await.leads_to(), Some("/"));
+    assert!(!browser.cookies.keys().any(|name| name.contains("device")), "{:?}", browser.cookies);
+    let account =
+        site.store.standing(&ALICE.to_owned().try_into().unwrap()).await.unwrap().unwrap().account.id;
+    assert_eq!(site.store.trusted_devices(account).await.unwrap(), []);
+    assert_eq!(browser.sign_in(ALICE, MAILBOX).await.leads_to(), Some("/second-factor"), "each time");
+}
+
+#[tokio::test]
+async fn before_the_first_binding_it_is_said_what_will_be() {
+    let site = Site::open().await;
+    let mut alice = site.signed_in(ALICE).await;
+    let page = alice.get("/second-factors/first").await;
+    for said in [
+        "Signing in here takes your mailbox password and the second factor.",
+        "Mail clients get in with app passwords only.",
+        "Connections that rest on the mailbox password, and your other signed-in browsers, end.",
+        "You get ten recovery codes",
+    ] {
+        assert!(page.text.contains(said), "{said}: {}", page.text);
+    }
 }
