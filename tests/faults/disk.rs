@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::table::UNAVAILABLE;
 use crate::support::{GateConfig, Mail, PROTOCOLS, b64, eventually, log_in};
-use crate::world::{ADA, Browser, MAILBOX_PASSWORD, People, Strace, Tmpfs, apart, code};
+use crate::world::{ADA, Browser, Ext4, MAILBOX_PASSWORD, People, Strace, Tmpfs, apart, code};
 
 /// On a disk of its own: what fits into the last block of a file still fits when that is full.
 fn trail_of_its_own(config: GateConfig, when_full: &str, reserve: &str) -> GateConfig {
@@ -173,6 +173,31 @@ fn whoever_fills_the_disk_with_refusals_silences_neither_successes_nor_changes()
         // Whoever is suspended is out at the portal as well.
         assert_eq!(browser.status("/app-passwords"), 303);
         assert!(browser.signs_in(&code(&people.secret, 30)), "it is newer than the first, and good already");
+        is_as_if_nothing_had_been(&mut people, &browser);
+    });
+}
+
+/// It became read-only by itself, as a disk does on which an error is found.
+#[test]
+fn while_the_disk_is_read_only_nobody_gets_in_and_nothing_is_changed_until_it_is_repaired() {
+    apart(|| {
+        let (mut people, disk) = People::arrive(
+            |config| trail_of_its_own(config, "refuse", "64KiB"),
+            |gate| Ext4::mount(&gate.directory().join("trail")),
+        );
+        let (browser, _) = people.sign_in();
+        let before = admitted(&people);
+        disk.fail();
+        people.hear_unavailable(ADA, &people.known.password, Duration::from_secs(5));
+        people.hear_unavailable("newcomer", MAILBOX_PASSWORD, Duration::from_secs(5));
+        people.sessions_go_on();
+        changes_are_refused(&people, &browser);
+        assert!(people.gate.log().contains("Read-only file system"), "{}", people.gate.log());
+        people.gate.stop();
+        disk.repair();
+        people.gate.start_again();
+        assert_eq!(admitted(&people), before, "nobody was told of what is not on record");
+        people.come_in();
         is_as_if_nothing_had_been(&mut people, &browser);
     });
 }
