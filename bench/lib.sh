@@ -38,6 +38,7 @@ port() {
     auth) echo $((base + 3)) ;;
     portal) echo $((base + 4)) ;;
     relay) echo $((base + 5)) ;;
+    metrics) echo $((base + 6)) ;;
     *) echo "no port for '$2'" >&2 && return 1 ;;
     esac
 }

@@ -48,6 +48,14 @@ def noop_us(run):
     return 1e3 * run["noop"]["p50_ms"]
 
 
+def proofs_found(run):
+    """Of the logins, how many found their proof in memory."""
+    if not run.get("proofs") or not run["proofs"][0]:
+        return None
+    hits, misses = (after - before for before, after in zip(*run["proofs"]))
+    return 100 * hits / (hits + misses) if hits + misses else None
+
+
 def is_login(protocol, resume):
     return lambda run: (
         run["mode"] == "logins"
@@ -72,6 +80,7 @@ LOGIN_COLUMNS = [
     ("p50 ms", lambda run: run["login"] and run["login"]["p50_ms"]),
     ("p99 ms", lambda run: run["login"] and run["login"]["p99_ms"]),
     ("resumed %", lambda run: 100 * run["resumed"] / run["ok"] if run["ok"] else None),
+    ("proofs in memory %", proofs_found),
     ("machine busy %", lambda run: run["cpu"]["system_busy_pct"]),
 ]
 

@@ -9,7 +9,7 @@ use super::document::Raw;
 use super::{listener, schema};
 
 /// The listener for metrics and health.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metrics {
     /// Where. There is no authentication: whoever reaches it may read.
     pub listen: SocketAddr,

@@ -15,6 +15,8 @@ impl Config {
         keep("database.url", &mut self.database, &running.database, &mut keys);
         keep("limits.connections", &mut self.limits.connections, &running.limits.connections, &mut keys);
         keep("audit.directory", &mut self.audit.directory, &running.audit.directory, &mut keys);
+        keep("audit.reserve", &mut self.audit.reserve, &running.audit.reserve, &mut keys);
+        keep("metrics.listen", &mut self.metrics, &running.metrics, &mut keys);
         let listen = |portal: &Option<Portal>| portal.as_ref().and_then(|portal| portal.listen);
         if listen(&self.portal) != listen(&running.portal) {
             keys.push("portal.listen");
@@ -110,10 +112,21 @@ mod tests {
         assert!(same.keep_what_needs_a_restart(&running).is_empty());
         let text = FILE.replace("data_dir = \"data\"", "data_dir = \"other\"");
         let text =
-            text.replace("mail.example.org", "mx.example.org") + "[limits]\nconnections = 7\nidle = \"1h\"";
+            text.replace("mail.example.org", "mx.example.org") + "[limits]\nconnections = 7\nidle = \"1h\"\n[audit]\nreserve = \"1MiB\"\n[metrics]";
         let mut changed = config(&text);
         let keys = changed.keep_what_needs_a_restart(&running);
-        assert_eq!(keys, ["server.data_dir", "database.url", "limits.connections", "audit.directory"]);
+        assert_eq!(
+            keys,
+            [
+                "server.data_dir",
+                "database.url",
+                "limits.connections",
+                "audit.directory",
+                "audit.reserve",
+                "metrics.listen"
+            ]
+        );
+        assert_eq!((changed.audit.reserve, &changed.metrics), (running.audit.reserve, &None));
         assert_eq!(changed.server.data_dir, running.server.data_dir);
         assert_eq!(changed.database, running.database);
         assert_eq!(changed.limits.connections, 50_000);

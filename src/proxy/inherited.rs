@@ -10,6 +10,8 @@ use std::net::{SocketAddr, TcpListener};
 use listenfd::ListenFd;
 use socket2::SockRef;
 
+use super::listener::{BindError, adopt, bind};
+
 /// The sockets that came with the process and were not taken yet.
 #[derive(Default)]
 pub struct Inherited(Vec<(SocketAddr, TcpListener)>);
@@ -22,9 +24,9 @@ pub enum InheritedError {
         "socket {0} of those that came with the process does not listen for TCP connections\nhint: the `.socket` unit may hold `ListenStream=` lines with ports and addresses only, and no `Accept=yes`"
     )]
     NotListening(usize),
-    /// One is of an address that no listener has.
+    /// One is of an address that neither a listener nor the portal has.
     #[error(
-        "a socket came with the process for `{0}`, and no `[[listener]]` has that address\nhint: the lines `ListenStream=` of the `.socket` unit and the addresses of listeners must be the same; `ListenStream=993` is `[::]:993`"
+        "a socket came with the process for `{0}`, and neither a `[[listener]]` nor the portal has that address\nhint: the lines `ListenStream=` of the `.socket` unit and the addresses of listeners and portal must be the same; `ListenStream=993` is `[::]:993`"
     )]
     Unwanted(SocketAddr),
     /// One cannot be asked or set up.
@@ -53,13 +55,24 @@ impl Inherited {
         Ok(Self(inherited))
     }
 
+    /// The socket of `address`: the one that came, or one of this process's own.
+    ///
+    /// # Errors
+    /// [`BindError`]
+    pub fn take_or_bind(&mut self, address: SocketAddr) -> Result<tokio::net::TcpListener, BindError> {
+        match self.take(address) {
+            Some(socket) => adopt(address, socket),
+            None => bind(address),
+        }
+    }
+
     /// The socket of `address`, if one came.
-    pub(super) fn take(&mut self, address: SocketAddr) -> Option<TcpListener> {
+    fn take(&mut self, address: SocketAddr) -> Option<TcpListener> {
         let place = self.0.iter().position(|(of, _)| *of == address)?;
         Some(self.0.swap_remove(place).1)
     }
 
-    /// Once every listener has its socket.
+    /// Once every listener, and the portal, has its socket.
     pub(super) fn all_taken(self) -> Result<(), InheritedError> {
         self.0.first().map_or(Ok(()), |(address, _)| Err(InheritedError::Unwanted(*address)))
     }

@@ -112,10 +112,7 @@ impl Prepared {
     /// [`StartError`] naming the file or address.
     pub fn first(config: &Config, mut inherited: Inherited) -> Result<Self, StartError> {
         let acceptors = Acceptors::new(Certificates::load(&config.certificates)?)?;
-        let socket = |door: &config::Listener| match inherited.take(door.address) {
-            Some(socket) => listener::adopt(door.address, socket),
-            None => bind(door.address),
-        };
+        let socket = |door: &config::Listener| inherited.take_or_bind(door.address);
         let sockets = config.listeners.iter().map(socket).map(|bound| bound.map(Some));
         let sockets = sockets.collect::<Result<_, BindError>>()?;
         inherited.all_taken()?;

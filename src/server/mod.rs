@@ -53,7 +53,7 @@ const RECORDING_MAX: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// Whatever keeps the gate from starting, with what to do about it.
-pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyhow::Result<()> {
+pub async fn run(path: &Path, mut config: Config, mut inherited: Inherited) -> anyhow::Result<()> {
     let manager = ServiceManager::from_environment();
     let mut reloader = Reloader::new(path, config.clone());
     // Before anything is read that may change: a signal that comes early is not lost.
@@ -61,7 +61,7 @@ pub async fn run(path: &Path, mut config: Config, inherited: Inherited) -> anyho
     config.limits.connections = descriptors::fit(config.limits.connections, web::browsers(&config));
     // First what fails most often and costs nothing: addresses, certificates, upstream settings.
     let watching = config.metrics.as_ref().map(|metrics| WatchListener::bind(metrics.listen)).transpose()?;
-    let door = portal::bind(&config)?;
+    let door = portal::bind(&config, &mut inherited)?;
     let prepared = Prepared::first(&config, inherited)?;
     let relay = mail::of(&config)?;
     // They end last: connections to the database were made in them.

@@ -20,20 +20,21 @@ use crate::gate::Authenticator;
 use crate::notify::{Courier, Notices, Postman};
 use crate::portal::{Dependencies, Portal, Settings};
 use crate::proxy::upstream::Upstreams;
-use crate::proxy::{BindError, Proxy, bind as bind_socket};
+use crate::proxy::inherited::Inherited;
+use crate::proxy::{BindError, Proxy};
 use crate::site::Site;
 use crate::web::{CertificateInForce, Entrance, EntranceInForce, Web, WebListener};
 
 /// How often sessions and devices are forgotten whose time is over, and sign-ins told of that came no further.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 
-/// Where `config` wants the portal to listen, bound.
+/// Where `config` wants the portal to listen: the socket that came, or one of its own.
 ///
 /// # Errors
 /// [`BindError`]
-pub(super) fn bind(config: &Config) -> Result<Option<WebListener>, BindError> {
+pub(super) fn bind(config: &Config, inherited: &mut Inherited) -> Result<Option<WebListener>, BindError> {
     let listen = config.portal.as_ref().and_then(|portal| portal.listen);
-    listen.map(|address| bind_socket(address).map(WebListener::at)).transpose()
+    listen.map(|address| inherited.take_or_bind(address).map(WebListener::at)).transpose()
 }
 
 /// The portal, serving.
