@@ -111,8 +111,8 @@ mod tests {
         let mut same = running.clone();
         assert!(same.keep_what_needs_a_restart(&running).is_empty());
         let text = FILE.replace("data_dir = \"data\"", "data_dir = \"other\"");
-        let text =
-            text.replace("mail.example.org", "mx.example.org") + "[limits]\nconnections = 7\nidle = \"1h\"\n[audit]\nreserve = \"1MiB\"\n[metrics]";
+        let text = text.replace("mail.example.org", "mx.example.org")
+            + "[limits]\nconnections = 7\nidle = \"1h\"\n[audit]\nreserve = \"1MiB\"\n[metrics]";
         let mut changed = config(&text);
         let keys = changed.keep_what_needs_a_restart(&running);
         assert_eq!(

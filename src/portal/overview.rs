@@ -43,6 +43,8 @@ pub struct Seen {
     pub detail: Option<String>,
     /// Since when.
     pub bound_at: Timestamp,
+    /// Whether another of its kind may be bound in its place: policy may offer the kind no longer.
+    pub is_offered: bool,
     /// When it was last used.
     pub last_used_at: Option<Timestamp>,
 }
@@ -65,9 +67,11 @@ impl Portal {
             factors: bound
                 .iter()
                 .filter_map(|factor| {
+                    let kind = FactorKind::parse(&factor.kind)?;
                     Some(Seen {
                         id: factor.id,
-                        kind: FactorKind::parse(&factor.kind)?,
+                        kind,
+                        is_offered: self.offers(policy, kind),
                         name: factor.name.clone(),
                         detail: factor.detail.clone(),
                         bound_at: factor.bound_at,

@@ -97,9 +97,12 @@ impl Portal {
             step,
         };
         let token = self.begin(opening, from).await.map_err(|Broken| NoSignIn::Unavailable)?;
-        if step == Step::In {
-            // Without a factor there is nothing new in it, and a trusted browser is known.
-            self.is_new_browser(&signed_in.account, from).await;
+        // Without a factor there is nothing new in it. A trusted browser is known, unless what it shows was copied.
+        if step == Step::In
+            && self.is_new_browser(&signed_in.account, from).await
+            && signed_in.bound_factors > 0
+        {
+            self.tell(&signed_in.account, Notice::NewBrowser { place: place(from) }).await;
         }
         Ok(Entered { token, step })
     }

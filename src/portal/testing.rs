@@ -10,10 +10,12 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::account::{Directory, MailboxVerdict};
-use crate::base::{LoginName, ManualClock, Password, UpstreamName};
+use crate::base::{
+    ClientAddress, LoginName, ManualClock, Password, Protocol, SessionId, UpstreamName, random,
+};
 use crate::config::Config;
 use crate::gate::{Rules, UpstreamRules};
-use crate::store::Use;
+use crate::store::{LiveSession, NodeId, Use};
 
 pub(crate) const ALICE: &str = "alice@example.org";
 pub(crate) const BOB: &str = "bob@example.org";
@@ -185,6 +187,13 @@ impl Site {
         Self { portal: Arc::new(portal), clock: manual, mailboxes, mails, config, directory }
     }
 
+    /// A reload, with `more` behind the configuration, for what pages say and offer.
+    pub(crate) fn adopt(&self, more: &str) {
+        let text = format!("{CONFIG}{more}").replace("DIR", self.directory.path().to_str().unwrap());
+        let config = Config::parse(&text, &self.directory.path().join("mailward.toml")).unwrap();
+        self.portal.adopt(Settings::of(&config).unwrap());
+    }
+
     /// An administrator's link for an account, good for an hour.
     pub(crate) async fn invite(&self, name: &str) -> crate::base::Token {
         let on = &self.portal.on;
@@ -205,6 +214,27 @@ impl Site {
             program: Some((*program).to_owned()),
         });
         store.record_uses(&uses.collect::<Vec<_>>()).await.unwrap();
+    }
+
+    /// A mail client of the account's that is in, as another process wrote it down.
+    pub(crate) async fn mail_client(&self, name: &str) {
+        let store = self.store();
+        let account = store.standing(&name.to_owned().try_into().unwrap()).await.unwrap().unwrap().account.id;
+        let session = LiveSession {
+            id: SessionId(random::uuid(self.clock.now())),
+            account,
+            protocol: Protocol::Imap,
+            client: ClientAddress::new([192, 0, 2, 9].into()),
+            program: Some("Foxmail".to_owned()),
+            app_password: None,
+            upstream: UpstreamName("legacy".to_owned()),
+            since: self.clock.now(),
+            bytes_from_client: 0,
+            bytes_to_client: 0,
+        };
+        let node = NodeId(random::uuid(self.clock.now()));
+        store.enlist_node(node).await.unwrap();
+        assert!(store.write_sessions(node, &[session], &[], &[]).await.unwrap());
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -1,4 +1,4 @@
-//! The cookies of the portal: the session, the trusted device, the language, what a passkey is asked.
+//! The cookies of the portal: the session, the trusted device, the language, what a passkey is asked, the enrolment link.
 //!
 //! What a browser shows is hostile. Names carry `__Host-` (RFC 6265bis section 4.1.3.2), so that no neighbouring host
 //! and no plain connection can plant one; where the portal is tried out on this machine without TLS, browsers would not

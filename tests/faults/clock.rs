@@ -3,11 +3,12 @@
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use crate::support::gate::BINARY;
 use crate::support::table::{EXPIRED, TOO_MANY};
 use crate::support::{Gate, Guest, Mail, PROTOCOLS, Wire, eventually, log_in, run};
-use crate::world::{ADA, MAILBOX_PASSWORD, People};
+use crate::world::{ADA, Browser, MAILBOX_PASSWORD, People, code};
 
 const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
@@ -145,5 +146,34 @@ fn what_has_expired_is_over_at_once_and_a_clock_that_is_set_back_brings_no_sessi
     people.come_in();
     people.gate.cli(&["audit", "verify"]).success();
     assert_eq!(people.gate.stop(), Some(0));
+    people.gate.cli(&["audit", "verify"]).success();
+}
+
+#[test]
+fn a_clock_that_is_set_back_makes_no_code_good_again() {
+    let (people, clock) = arrive(|config| config.portal_at("127.0.0.1"));
+    let bert = "bert@example.test";
+    people.gate.cli(&["account", "add", bert]).success();
+    let bert = (bert, people.gate.bind_totp(bert));
+    let signs_in = |code: &str| Browser::before(&people.gate).signs_in(code);
+    let begun = Instant::now();
+    // So many seconds from the beginning, where it then stays for a moment. Returns by how much it is wrong.
+    let jump_to = |seconds: i64| {
+        let passed = i64::try_from(begun.elapsed().as_secs()).expect("few");
+        clock.jump_to(seconds - passed);
+        seconds - passed
+    };
+    let used = code(&people.secret, 0);
+    assert!(signs_in(&used), "it is right");
+    let wrong_by = jump_to(-600);
+    for (which, code) in [("of this time", code(&people.secret, wrong_by)), ("used", used.clone())] {
+        assert!(!signs_in(&code), "the code {which} is no newer than what was used");
+    }
+    let his = code(&bert.1, wrong_by);
+    assert!(Browser::before(&people.gate).signs_in_as(bert.0, &his), "the gate's clock has jumped");
+    jump_to(0);
+    assert!(!signs_in(&used), "by the clock it is right again, and it was used");
+    let wrong_by = jump_to(60);
+    assert!(signs_in(&code(&people.secret, wrong_by)), "it is newer than what was used");
     people.gate.cli(&["audit", "verify"]).success();
 }

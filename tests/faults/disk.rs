@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::table::UNAVAILABLE;
 use crate::support::{GateConfig, Mail, PROTOCOLS, b64, eventually, log_in};
-use crate::world::{ADA, MAILBOX_PASSWORD, People, Strace, Tmpfs, apart};
+use crate::world::{ADA, Browser, Ext4, MAILBOX_PASSWORD, People, Strace, Tmpfs, apart, code};
 
 /// On a disk of its own: what fits into the last block of a file still fits when that is full.
 fn trail_of_its_own(config: GateConfig, when_full: &str, reserve: &str) -> GateConfig {
@@ -14,13 +14,16 @@ fn trail_of_its_own(config: GateConfig, when_full: &str, reserve: &str) -> GateC
         .set(&["audit", "directory"], "trail")
         .set(&["audit", "when_full"], when_full)
         .set(&["audit", "reserve"], reserve)
+        .portal_at("127.0.0.1")
 }
 
-fn arrive(when_full: &'static str, reserve: &'static str) -> (People, Tmpfs) {
-    People::arrive(
+fn arrive(when_full: &'static str, reserve: &'static str) -> (People, Browser, Tmpfs) {
+    let (mut people, disk) = People::arrive(
         |config| trail_of_its_own(config, when_full, reserve),
         |gate| Tmpfs::mount(&gate.directory().join("trail"), "1m"),
-    )
+    );
+    let (browser, _) = people.sign_in();
+    (people, browser, disk)
 }
 
 fn logs_in(people: &People) -> bool {
@@ -51,7 +54,7 @@ fn guess(people: &People) -> bool {
     reply.contains("[SYS/TEMP]")
 }
 
-fn changes_are_refused(people: &People) {
+fn changes_are_refused(people: &People, browser: &Browser) {
     let labels = people.labels();
     for command in [
         &["account", "suspend", ADA][..],
@@ -64,16 +67,19 @@ fn changes_are_refused(people: &People) {
         assert!(outcome.stderr.contains("audit"), "it says why: {outcome:?}");
     }
     assert_ne!(people.make_one().status, 0);
+    // Pages need no record.
+    browser.hears_unavailable(&browser.form());
     assert_eq!(people.labels(), labels);
     let shown = people.gate.cli(&["account", "show", ADA, "--json"]).json();
     assert_eq!((&shown["state"], &shown["bound_factors"]), (&"active".into(), &1.into()), "{shown}");
     assert_ne!(people.gate.cli(&["account", "show", "someone@example.test"]).status, 0);
 }
 
-fn is_as_if_nothing_had_been(people: &mut People) {
+fn is_as_if_nothing_had_been(people: &mut People, browser: &Browser) {
     people.are_let_in_again();
     people.newcomers_are_let_in("newcomer");
     people.make_one().success();
+    people.are_let_in(&browser.gets_one(&browser.form()));
     people.sessions_go_on();
     people.gate.cli(&["audit", "verify"]).success();
 }
@@ -81,7 +87,7 @@ fn is_as_if_nothing_had_been(people: &mut People) {
 #[test]
 fn without_a_reserve_nobody_gets_in_and_nothing_is_changed_until_there_is_room() {
     apart(|| {
-        let (mut people, disk) = arrive("refuse", "0");
+        let (mut people, browser, disk) = arrive("refuse", "0");
         let before = admitted(&people);
         let filled = disk.fill();
         let told = logins_until_the_end(&people);
@@ -91,19 +97,19 @@ fn without_a_reserve_nobody_gets_in_and_nothing_is_changed_until_there_is_room()
         people.hear_unavailable(ADA, &people.known.password, Duration::from_secs(5));
         people.hear_unavailable("newcomer", MAILBOX_PASSWORD, Duration::from_secs(5));
         people.sessions_go_on();
-        changes_are_refused(&people);
+        changes_are_refused(&people, &browser);
         assert!(people.gate.log().contains("ERROR the audit trail in"), "{}", people.gate.log());
         drop(filled);
         eventually("there is room", || logs_in(&people));
         assert_eq!(admitted(&people), before + told + 1, "each that was told of, and no other");
-        is_as_if_nothing_had_been(&mut people);
+        is_as_if_nothing_had_been(&mut people, &browser);
     });
 }
 
 #[test]
 fn where_mail_matters_more_it_goes_on_without_records_and_nothing_is_changed() {
     apart(|| {
-        let (mut people, disk) = arrive("continue", "0");
+        let (mut people, browser, disk) = arrive("continue", "0");
         let filled = disk.fill();
         for _ in 0..12 {
             people.are_let_in_again();
@@ -111,7 +117,7 @@ fn where_mail_matters_more_it_goes_on_without_records_and_nothing_is_changed() {
         people.newcomers_are_let_in("newcomer");
         people.sessions_go_on();
         assert!(people.gate.log().contains("ERROR an audit record is lost"), "{}", people.gate.log());
-        changes_are_refused(&people);
+        changes_are_refused(&people, &browser);
         // Not even a start needs the trail then.
         people.gate.kill();
         people.gate.start_again();
@@ -122,7 +128,7 @@ fn where_mail_matters_more_it_goes_on_without_records_and_nothing_is_changed() {
         let before = admitted(&people);
         people.are_let_in_again();
         assert_eq!(admitted(&people), before + 3, "they are recorded again");
-        is_as_if_nothing_had_been(&mut people);
+        is_as_if_nothing_had_been(&mut people, &browser);
     });
 }
 
@@ -130,7 +136,7 @@ fn where_mail_matters_more_it_goes_on_without_records_and_nothing_is_changed() {
 #[test]
 fn whoever_fills_the_disk_with_refusals_silences_neither_successes_nor_changes() {
     apart(|| {
-        let (mut people, disk) = arrive("refuse", "384KiB");
+        let (mut people, browser, disk) = arrive("refuse", "384KiB");
         let reserve = people.gate.directory().join("trail/reserve");
         let held = || fs::metadata(&reserve).map_or(0, |file| file.len());
         assert_eq!(held(), 384 << 10);
@@ -164,7 +170,35 @@ fn whoever_fills_the_disk_with_refusals_silences_neither_successes_nor_changes()
         eventually("the reserve is filled again", || logs_in(&people) && held() == 384 << 10);
         assert!(!guess(&people), "refusals are recorded again");
         people.come_in();
-        is_as_if_nothing_had_been(&mut people);
+        // Whoever is suspended is out at the portal as well.
+        assert_eq!(browser.status("/app-passwords"), 303);
+        assert!(browser.signs_in(&code(&people.secret, 30)), "it is newer than the first, and good already");
+        is_as_if_nothing_had_been(&mut people, &browser);
+    });
+}
+
+/// It became read-only by itself, as a disk does on which an error is found.
+#[test]
+fn while_the_disk_is_read_only_nobody_gets_in_and_nothing_is_changed_until_it_is_repaired() {
+    apart(|| {
+        let (mut people, disk) = People::arrive(
+            |config| trail_of_its_own(config, "refuse", "64KiB"),
+            |gate| Ext4::mount(&gate.directory().join("trail")),
+        );
+        let (browser, _) = people.sign_in();
+        let before = admitted(&people);
+        disk.fail();
+        people.hear_unavailable(ADA, &people.known.password, Duration::from_secs(5));
+        people.hear_unavailable("newcomer", MAILBOX_PASSWORD, Duration::from_secs(5));
+        people.sessions_go_on();
+        changes_are_refused(&people, &browser);
+        assert!(people.gate.log().contains("Read-only file system"), "{}", people.gate.log());
+        people.gate.stop();
+        disk.repair();
+        people.gate.start_again();
+        assert_eq!(admitted(&people), before, "nobody was told of what is not on record");
+        people.come_in();
+        is_as_if_nothing_had_been(&mut people, &browser);
     });
 }
 
@@ -182,6 +216,7 @@ fn chains(people: &People) -> Vec<PathBuf> {
 fn a_record_that_the_disk_did_not_keep_was_not_written_and_the_trail_goes_on_in_another_file() {
     apart(|| {
         let (mut people, ()) = People::arrive(|config| trail_of_its_own(config, "refuse", "64KiB"), |_| ());
+        let (browser, _) = people.sign_in();
         let before = (admitted(&people), chains(&people).len());
         let biggest =
             chains(&people).into_iter().max_by_key(|path| fs::metadata(path).map_or(0, |file| file.len()));
@@ -207,6 +242,6 @@ fn a_record_that_the_disk_did_not_keep_was_not_written_and_the_trail_goes_on_in_
             let reply = log_in(&people.gate, mail, ADA, &people.known.password);
             assert!(mail.is_yes(&reply), "{reply}");
         }
-        is_as_if_nothing_had_been(&mut people);
+        is_as_if_nothing_had_been(&mut people, &browser);
     });
 }

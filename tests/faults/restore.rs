@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::support::gate::BINARY;
 use crate::support::table::NOT_LET_IN;
 use crate::support::{GateConfig, PROTOCOLS, eventually, in_repository, log_in, run};
-use crate::world::{ADA, Cluster, MAILBOX_PASSWORD, People, apart, told_unavailable_or_in};
+use crate::world::{ADA, Cluster, MAILBOX_PASSWORD, People, apart, code, told_unavailable_or_in};
 
 /// Number `index` of the page's blocks of commands.
 fn block(index: usize) -> String {
@@ -80,7 +80,7 @@ impl Machine {
     fn is_back(&mut self, database: &config::Database, secret: &str, records: usize) {
         let key = self.lib().join("site.key");
         assert!(!is_right(database, &key, "000000"));
-        assert!(is_right(database, &key, &code(secret)), "the authenticator's code is right");
+        assert!(is_right(database, &key, &code(secret, 0)), "the authenticator's code is right");
         let people = &mut self.people;
         people.gate.start_again();
         people.come_in();
@@ -143,16 +143,6 @@ fn what_was_backed_up_on_postgresql_while_it_ran_is_as_good_elsewhere() {
         machine.follow(&[block(3), without(&block(1))].join("\n"), &url);
         machine.is_back(&config::Database::Postgres(url), &secret, records);
     });
-}
-
-/// A code of Ada's authenticator.
-fn code(secret: &str) -> String {
-    let script = "import base64, hmac, struct, sys, time\n\
-                  key = base64.b32decode(sys.argv[1])\n\
-                  mac = hmac.digest(key, struct.pack('>Q', int(time.time()) // 30), 'sha1')\n\
-                  at = mac[-1] & 15\n\
-                  print('%06d' % ((struct.unpack('>I', mac[at:at + 4])[0] & 0x7fffffff) % 1000000))";
-    run("/usr/bin/python3", &["-c", script, secret], "").success().trim().to_owned()
 }
 
 /// Whether the code is right, by the services that everything else uses.

@@ -64,6 +64,26 @@ async fn a_sign_in_from_a_browser_that_was_not_seen_is_told_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_trusted_browser_shows_is_told_of_once_where_it_comes_from_a_new_one() {
+    let site = Site::open().await;
+    let (visit, raw) = bound(&site).await;
+    let asked = at_the_second_factor(&site, 1).await;
+    let entered = site.portal.answer(&asked, TOTP, &site.next_code(&raw)).await.unwrap();
+    let asked = site.visit(entered.token).await.unwrap();
+    let (_, device) = site.portal.trust(&asked, true).await.unwrap();
+    let device = device.unwrap();
+    let sign_in = async |from: Browser| {
+        let login = LoginName::from_bytes(ALICE.as_bytes()).unwrap();
+        let entered = site.portal.sign_in(&from, login, secret(MAILBOX), Some(&device)).await.unwrap();
+        assert_eq!(entered.step, Step::In);
+        site.told(&visit).await
+    };
+    assert!(sign_in(browser(1)).await.is_empty(), "it is the one that is trusted");
+    assert_eq!(sign_in(elsewhere()).await, ["new_browser"], "somebody may have copied it");
+    assert!(sign_in(elsewhere()).await.is_empty(), "it was told");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_right_password_without_a_second_factor_is_told_once_an_hour() {
     let site = Site::open().await;
     let (visit, _) = bound(&site).await;

@@ -282,6 +282,7 @@ new-password-hint = You signed in without it. It is needed once, to be sealed to
 unbind-title = Unbind “{ $name }”?
 unbind-lead = Two-step verification will be off.
 unbind-refused = Your organisation requires two-step verification, so that the last factor cannot be unbound. You can replace it instead.
+unbind-refused-another = Your organisation requires two-step verification, so that the last factor cannot be unbound. Bind another one first.
 unbind-password = Your mailbox password alone opens this page again.
 unbind-keeps = Your app passwords stay valid; mail clients can also use the mailbox password again.
 unbind-stops = { $count ->
@@ -503,7 +504,7 @@ trouble-title = If it does not work
 trouble-password = “Wrong password”: use an app password, not the mailbox password, and type it in both places, receiving and sending.
 trouble-login = The user name is your whole mail address.
 trouble-ssl = “Cannot connect”: compare port and encryption; the port for SSL does not work with STARTTLS.
-trouble-see = Recent sign-ins on the page “My security” tell why a client was refused.
+trouble-see = Recent sign-ins on the page “My security” show whether a client reached us and was refused, and what is mostly the reason.
 
 # Setting up an Apple device
 device-title = On an iPhone, iPad or Mac

@@ -7,7 +7,7 @@ sign-out = 退出
 nav = 栏目
 nav-security = 我的安全
 nav-factors = 二次验证
-nav-app-passwords = 客户端专用密码
+nav-app-passwords = 客户端安全登录
 nav-app-password = 客户端专用密码
 nav-guides = 设置指南
 footer = 请勿向任何人透露验证码或密码，管理员也不会向您索要。
@@ -253,6 +253,7 @@ new-password-hint = 您登录时没有输入邮箱密码。需要输入一次，
 unbind-title = 解除绑定“{ $name }”？
 unbind-lead = 二次验证将被关闭。
 unbind-refused = 您的单位要求开启二次验证，不能解除最后一种验证方式。您可以换绑。
+unbind-refused-another = 您的单位要求开启二次验证，不能解除最后一种验证方式。请先再绑定一个。
 unbind-password = 仅凭邮箱密码即可登录此页面。
 unbind-keeps = 客户端专用密码继续有效；邮件客户端也可以重新使用邮箱密码。
 unbind-stops = { $count ->
@@ -265,7 +266,7 @@ unbind-button = 解除绑定
 unbind-one-lead = 其他验证方式仍然有效，二次验证保持开启。
 
 # 客户端专用密码
-app-passwords-lead = 每个邮件客户端各用一个密码。手机丢失时，只需删除它的密码，其他客户端不受影响。
+app-passwords-lead = 每个邮件客户端各用一个客户端专用密码。手机丢失时，只需删除它的密码，其他客户端不受影响。
 app-passwords-none = 还没有客户端专用密码
 app-passwords-empty = 请为每个邮件客户端生成一个，一分钟即可完成。
 app-password-new = 生成专用密码
@@ -464,7 +465,7 @@ trouble-title = 遇到问题时
 trouble-password = 提示“密码错误”：请使用客户端专用密码，而不是邮箱密码；收信和发信两处都要填写。
 trouble-login = 用户名是完整的邮箱地址。
 trouble-ssl = 提示“无法连接”：请核对端口和加密方式，SSL 的端口不能用于 STARTTLS。
-trouble-see = “我的安全”页面的最近登录会说明客户端被拒的原因。
+trouble-see = “我的安全”页面的最近登录会显示客户端是否曾尝试登录并被拒绝，以及最常见的原因。
 
 # 设置苹果设备
 device-title = 在 iPhone、iPad 或 Mac 上设置

@@ -20,6 +20,8 @@ pub(in crate::web) struct Bound {
     pub(in crate::web) name: Shown,
     /// Of which kind where the name does not say it, since when, last used when.
     pub(in crate::web) facts: String,
+    /// Whether another of its kind may take its place.
+    pub(in crate::web) replaceable: bool,
 }
 
 /// What is bound.

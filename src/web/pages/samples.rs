@@ -99,7 +99,7 @@ fn factor(words: Words, kind: FactorKind, name: &str) -> Bound {
         "" => (Shown::new(&kind_name), used),
         name => (Shown::new(name), format!("{kind_name} · {used}")),
     };
-    Bound { id: "0193a1c1".to_owned(), kind, name, facts }
+    Bound { id: "0193a1c1".to_owned(), kind, name, facts, replaceable: kind != FactorKind::Mailbox }
 }
 
 fn bound(words: Words) -> Vec<Bound> {

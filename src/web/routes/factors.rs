@@ -200,7 +200,13 @@ pub(super) fn bound(factor: &portal::Seen, now: Timestamp, words: Words) -> Boun
         (Shown::new(&factor.name), Some(kind))
     };
     let facts: Vec<String> = [kind, detail, Some(used)].into_iter().flatten().collect();
-    Bound { id: factor.id.to_string(), kind: factor.kind, name, facts: facts.join(" · ") }
+    Bound {
+        id: factor.id.to_string(),
+        kind: factor.kind,
+        name,
+        facts: facts.join(" · "),
+        replaceable: factor.is_offered,
+    }
 }
 
 /// Somebody else's factor looks like none at all.

@@ -7,5 +7,7 @@ mod fifty;
 mod harness;
 mod law;
 mod mailbox;
+mod others;
 mod passkeys;
+mod policy;
 mod ways;

@@ -4,15 +4,15 @@
 use std::time::{Duration, Instant};
 
 use crate::world::{
-    ADA, Cluster, Flow, MAILBOX_PASSWORD, People, Relay, apart, black_hole, mend_the_network,
+    ADA, Browser, Cluster, Flow, Form, MAILBOX_PASSWORD, People, Relay, apart, black_hole, mend_the_network,
 };
 
 /// What one call to a database takes at most that does not answer, an attempt's first and only one, and some time to
 /// come and go.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// While nobody can be looked up.
-fn only_what_was_proven_gets_in(people: &mut People) {
+/// While nobody can be looked up. Ada has `form` before her.
+fn only_what_was_proven_gets_in(people: &mut People, browser: &Browser, form: &Form) {
     people.are_let_in_again();
     people.hear_unavailable(ADA, &people.never_used.password, PATIENCE);
     people.hear_unavailable(ADA, MAILBOX_PASSWORD, PATIENCE);
@@ -21,10 +21,14 @@ fn only_what_was_proven_gets_in(people: &mut People) {
     people.sessions_go_on();
     let made = people.make_one();
     assert_ne!(made.status, 0, "{made:?}");
+    let begun = Instant::now();
+    browser.hears_unavailable(form);
+    assert_eq!(browser.status("/app-passwords"), 503);
+    assert!(begun.elapsed() < 2 * PATIENCE, "{:?} for two pages", begun.elapsed());
 }
 
 /// When it answers again.
-fn is_as_if_nothing_had_been(people: &mut People, labels: &[String]) {
+fn is_as_if_nothing_had_been(people: &mut People, browser: &Browser, form: &Form, labels: &[String]) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while people.gate.cli(&["account", "list"]).status != 0 {
         assert!(Instant::now() < deadline, "the database does not come back");
@@ -36,6 +40,7 @@ fn is_as_if_nothing_had_been(people: &mut People, labels: &[String]) {
     people.sessions_go_on();
     assert_eq!(people.labels(), labels, "no half of a row");
     people.make_one().success();
+    people.are_let_in(&browser.gets_one(form));
     people.gate.cli(&["audit", "verify"]).success();
     people.gate.stop();
     assert_eq!(people.came_to_nothing(), 4 * 3, "each is on record");
@@ -45,12 +50,14 @@ fn is_as_if_nothing_had_been(people: &mut People, labels: &[String]) {
 fn while_it_is_dead_only_what_was_proven_gets_in_and_then_all_is_as_before() {
     apart(|| {
         let mut cluster = Cluster::start();
-        let (mut people, ()) = People::arrive(|config| config.database(cluster.url()), |_| ());
+        let (mut people, ()) =
+            People::arrive(|config| config.database(cluster.url()).portal_at("127.0.0.1"), |_| ());
+        let (browser, form) = people.sign_in();
         let labels = people.labels();
         cluster.kill();
-        only_what_was_proven_gets_in(&mut people);
+        only_what_was_proven_gets_in(&mut people, &browser, &form);
         cluster.start_again();
-        is_as_if_nothing_had_been(&mut people, &labels);
+        is_as_if_nothing_had_been(&mut people, &browser, &form, &labels);
     });
 }
 
@@ -58,12 +65,14 @@ fn while_it_is_dead_only_what_was_proven_gets_in_and_then_all_is_as_before() {
 fn while_it_cannot_be_reached_only_what_was_proven_gets_in_and_then_all_is_as_before() {
     apart(|| {
         let cluster = Cluster::start();
-        let (mut people, ()) = People::arrive(|config| config.database(cluster.url()), |_| ());
+        let (mut people, ()) =
+            People::arrive(|config| config.database(cluster.url()).portal_at("127.0.0.1"), |_| ());
+        let (browser, form) = people.sign_in();
         let labels = people.labels();
         black_hole(cluster.port());
-        only_what_was_proven_gets_in(&mut people);
+        only_what_was_proven_gets_in(&mut people, &browser, &form);
         mend_the_network();
-        is_as_if_nothing_had_been(&mut people, &labels);
+        is_as_if_nothing_had_been(&mut people, &browser, &form, &labels);
     });
 }
 

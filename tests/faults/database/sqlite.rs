@@ -4,28 +4,29 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::support::{GateConfig, run};
-use crate::world::{ADA, Ext4, Lock, MAILBOX_PASSWORD, People, Strace, Tmpfs, apart};
+use crate::world::{ADA, Browser, Ext4, Form, Lock, MAILBOX_PASSWORD, People, Strace, Tmpfs, apart};
 
 /// On a disk of its own; the trail is elsewhere.
 fn on_its_own_disk(config: GateConfig) -> GateConfig {
-    config.set(&["database", "url"], "sqlite:small/mailward.db")
+    config.set(&["database", "url"], "sqlite:small/mailward.db").portal_at("127.0.0.1")
 }
 
 fn database(people: &People) -> PathBuf {
     people.gate.directory().join("small/mailward.db")
 }
 
-/// While nothing can be written.
-fn goes_on_as_far_as_it_can(people: &mut People) {
+/// While nothing can be written. Ada has `form` before her.
+fn goes_on_as_far_as_it_can(people: &mut People, browser: &Browser, form: &Form) {
     let before = people.labels();
+    assert_eq!(browser.status("/app-passwords"), 200, "what is there can be read");
     people.are_let_in_again();
     people.are_let_in(&people.never_used.password);
     people.sessions_go_on();
     people.hear_unavailable("newcomer", MAILBOX_PASSWORD, Duration::from_secs(13));
     let made = people.make_one();
     assert_ne!(made.status, 0, "{made:?}");
-    for command in [&["account", "suspend", ADA][..], &["factor", "totp", "newcomer@example.test", "--json"]]
-    {
+    browser.hears_unavailable(form);
+    for command in [&["account", "suspend", ADA][..], &["factor", "totp", ADA, "--json"]] {
         let outcome = people.gate.cli(command);
         assert!(outcome.status != 0 && outcome.stdout.is_empty(), "{outcome:?}");
     }
@@ -35,9 +36,10 @@ fn goes_on_as_far_as_it_can(people: &mut People) {
 }
 
 /// When it can be written again.
-fn is_as_if_nothing_had_been(people: &mut People) {
+fn is_as_if_nothing_had_been(people: &mut People, browser: &Browser, form: &Form) {
     people.newcomers_are_let_in("newcomer");
     people.make_one().success();
+    people.are_let_in(&browser.gets_one(form));
     people.are_let_in_again();
     people.sessions_go_on();
     people.gate.cli(&["audit", "verify"]).success();
@@ -48,10 +50,11 @@ fn is_as_if_nothing_had_been(people: &mut People) {
 #[test]
 fn while_it_is_locked_whoever_is_known_gets_in_and_nothing_is_half_done() {
     let (mut people, ()) = People::arrive(on_its_own_disk, |_| ());
+    let (browser, form) = people.sign_in();
     let lock = Lock::hold(&database(&people));
-    goes_on_as_far_as_it_can(&mut people);
+    goes_on_as_far_as_it_can(&mut people, &browser, &form);
     drop(lock);
-    is_as_if_nothing_had_been(&mut people);
+    is_as_if_nothing_had_been(&mut people, &browser, &form);
 }
 
 #[test]
@@ -59,10 +62,11 @@ fn while_its_disk_is_full_whoever_is_known_gets_in_and_nothing_is_half_done() {
     apart(|| {
         let (mut people, disk) =
             People::arrive(on_its_own_disk, |gate| Tmpfs::mount(&gate.directory().join("small"), "4m"));
+        let (browser, form) = people.sign_in();
         let filled = disk.fill();
-        goes_on_as_far_as_it_can(&mut people);
+        goes_on_as_far_as_it_can(&mut people, &browser, &form);
         drop(filled);
-        is_as_if_nothing_had_been(&mut people);
+        is_as_if_nothing_had_been(&mut people, &browser, &form);
     });
 }
 
@@ -71,14 +75,15 @@ fn while_its_disk_is_read_only_whoever_is_known_gets_in_and_nothing_is_half_done
     apart(|| {
         let (mut people, disk) =
             People::arrive(on_its_own_disk, |gate| Ext4::mount(&gate.directory().join("small")));
+        let (browser, form) = people.sign_in();
         disk.fail();
-        goes_on_as_far_as_it_can(&mut people);
+        goes_on_as_far_as_it_can(&mut people, &browser, &form);
         // A disk that did this is not written again before it was looked at.
         people.gate.stop();
         disk.repair();
         people.gate.start_again();
         people.come_in();
-        is_as_if_nothing_had_been(&mut people);
+        is_as_if_nothing_had_been(&mut people, &browser, &form);
     });
 }
 
@@ -86,6 +91,7 @@ fn while_its_disk_is_read_only_whoever_is_known_gets_in_and_nothing_is_half_done
 fn while_it_is_slow_to_write_everybody_gets_in_all_the_same() {
     apart(|| {
         let (mut people, ()) = People::arrive(on_its_own_disk, |_| ());
+        let (browser, form) = people.sign_in();
         let log = people.gate.directory().join("small/mailward.db-wal").display().to_string();
         let slow = Strace::attach(people.gate.pid(), &["fdatasync,fsync:delay_enter=400000"], &[&log]);
         people.are_let_in_again();
@@ -93,6 +99,6 @@ fn while_it_is_slow_to_write_everybody_gets_in_all_the_same() {
         people.newcomers_are_let_in("patient");
         people.sessions_go_on();
         drop(slow);
-        is_as_if_nothing_had_been(&mut people);
+        is_as_if_nothing_had_been(&mut people, &browser, &form);
     });
 }

@@ -1,5 +1,6 @@
 //! What the tests break, and with what: a network, disks and system calls of their own.
 
+mod browser;
 mod cluster;
 mod disk;
 mod lock;
@@ -7,10 +8,11 @@ mod people;
 mod relay;
 mod strace;
 
+pub(crate) use browser::{Browser, Form};
 pub(crate) use cluster::Cluster;
 pub(crate) use disk::{Ext4, Tmpfs};
 pub(crate) use lock::Lock;
-pub(crate) use people::{ADA, MAILBOX_PASSWORD, People, told_unavailable_or_in};
+pub(crate) use people::{ADA, MAILBOX_PASSWORD, People, code, told_unavailable_or_in};
 pub(crate) use relay::{Flow, Relay};
 pub(crate) use strace::{Strace, is_allowed, started_with};
 

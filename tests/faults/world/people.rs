@@ -5,10 +5,11 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::browser::{Browser, Form};
 use crate::support::table::UNAVAILABLE;
 use crate::support::{
     AppPassword, Fake, GATE_NAME, Gate, GateConfig, Guest, Mail, Outcome, PROTOCOLS, UpstreamTls, Wire,
-    log_in, on_each_protocol, plain,
+    log_in, on_each_protocol, plain, run,
 };
 
 /// Has a second factor and app passwords.
@@ -60,6 +61,17 @@ impl People {
             (mail, guest.wire)
         });
         self.sessions = sessions.into();
+    }
+
+    /// Ada signs in at the portal, and has the form before her that makes an app password.
+    pub(crate) fn sign_in(&mut self) -> (Browser, Form) {
+        let browser = Browser::before(&self.gate);
+        assert!(browser.signs_in(&code(&self.secret, 0)), "the code is right");
+        let form = browser.form();
+        // What that changes is heard of within a second as well.
+        thread::sleep(Duration::from_millis(800));
+        self.come_in();
+        (browser, form)
     }
 
     /// Whoever is in notices nothing.
@@ -153,6 +165,17 @@ impl People {
         let found = self.gate.cli(&[&["audit", "search", "--json"], arguments].concat()).json();
         found.as_array().expect("records").len()
     }
+}
+
+/// A code of her authenticator, so many seconds from now, or before.
+pub(crate) fn code(secret: &str, seconds: i64) -> String {
+    let script = "import base64, hmac, struct, sys, time\n\
+                  key = base64.b32decode(sys.argv[1])\n\
+                  step = (int(time.time()) + int(sys.argv[2])) // 30\n\
+                  mac = hmac.digest(key, struct.pack('>Q', step), 'sha1')\n\
+                  at = mac[-1] & 15\n\
+                  print('%06d' % ((struct.unpack('>I', mac[at:at + 4])[0] & 0x7fffffff) % 1000000))";
+    run("/usr/bin/python3", &["-c", script, secret, &seconds.to_string()], "").success().trim().to_owned()
 }
 
 /// An account for each protocol, so that they do not get in each other's way.

@@ -5,26 +5,20 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use regex::Regex;
 
 use super::search::Canaries;
+use crate::support::visitor::first;
 use crate::support::{Gate, GateConfig, LegacyOptions, LegacyServer, Mail, Visitor, log_in, run};
 
 /// Makes an app password: its text, and the path of the link beside it.
 fn make_app_password(browser: &Visitor) -> (String, String) {
     let form = browser.ask("/app-passwords/new", &[]).success();
-    let token = first(&form, r#"name="form" value="([^"]+)""#);
-    let once = first(&form, r#"name="once" value="([^"]+)""#);
+    let [token, once] = ["form", "once"].map(|name| Visitor::hidden(&form, name));
     let wanted = [("name", "iPhone"), ("protocol", "imap"), ("protocol", "smtp")];
     let fields = [&wanted[..], &[("form", &*token), ("once", &*once)]].concat();
     let made = browser.post("/app-passwords/new", &fields).success();
     let link = format!(r#"href="{}(/apple/profile/[A-Za-z0-9_-]{{43}})""#, regex::escape(browser.portal()));
     (first(&made, r#"data-copy="([a-z2-9 ]{19})""#), first(&made, &link))
-}
-
-fn first(text: &str, pattern: &str) -> String {
-    let found = Regex::new(pattern).expect("a pattern").captures(text).map(|found| found[1].to_owned());
-    found.unwrap_or_else(|| panic!("no `{pattern}` in {text}"))
 }
 
 /// What is in a signed profile that the authority of `ca` stands for.

@@ -38,7 +38,14 @@ fn begin_message(guest: &mut Guest) {
 #[test]
 fn whoever_waits_is_told_to_come_back_in_the_protocols_own_words() {
     let legacy = legacy();
-    let mut gate = Gate::start(GateConfig::in_front_of(&legacy));
+    // What a service manager sends, and what comes from a keyboard.
+    for signal in ["TERM", "INT"] {
+        whoever_waits_is_told_to_come_back(&legacy, signal);
+    }
+}
+
+fn whoever_waits_is_told_to_come_back(legacy: &LegacyServer, signal: &str) {
+    let mut gate = Gate::start(GateConfig::in_front_of(legacy));
     let strangers = [Mail::Imap, Mail::Pop3, Mail::Smtp].map(|mail| Guest::at(&gate, mail));
     let mut idling = enter(&gate, Mail::Imap, USER.0, USER.1);
     assert!(idling.wire.imap("s", "SELECT INBOX").contains("s OK"));
@@ -49,7 +56,7 @@ fn whoever_waits_is_told_to_come_back_in_the_protocols_own_words() {
     let smtp = enter(&gate, Mail::Smtp, USER.0, USER.1);
 
     let begun = Instant::now();
-    gate.signal("TERM");
+    gate.signal(signal);
     let [imap_stranger, pop3_stranger, smtp_stranger] = strangers;
     for (who, mut guest, words) in [
         ("an IMAP client before login", imap_stranger, "* BYE "),
@@ -61,8 +68,11 @@ fn whoever_waits_is_told_to_come_back_in_the_protocols_own_words() {
         ("an SMTP client", smtp, "421 4.3.2 mail.example.test "),
     ] {
         let (heard, in_order) = guest.wire.end();
-        assert!(heard.starts_with(words) && in_order, "{who} heard `{heard}`, in order: {in_order}");
-        assert_eq!(heard.lines().count(), usize::from(!words.is_empty()), "{who} heard `{heard}`");
+        assert!(
+            heard.starts_with(words) && in_order,
+            "{signal}: {who} heard `{heard}`, in order: {in_order}"
+        );
+        assert_eq!(heard.lines().count(), usize::from(!words.is_empty()), "{signal}: {who} heard `{heard}`");
     }
     assert_eq!(gate.ended(), Some(0));
     assert!(begun.elapsed() < Duration::from_secs(9), "nobody held it up: {:?}", begun.elapsed());
@@ -220,16 +230,29 @@ fn a_session_that_a_guard_has_just_stopped_ends_with_the_rest_and_is_recorded() 
 }
 
 #[test]
-fn told_twice_it_ends_at_once() {
+fn told_twice_it_ends_at_once_and_its_trail_is_sound() {
     let legacy = legacy();
-    let mut gate = Gate::start(GateConfig::in_front_of(&legacy));
-    let mut guest = enter(&gate, Mail::Smtp, USER.0, USER.1);
-    begin_message(&mut guest);
-    gate.signal("TERM");
-    eventually("it has heard", || gate.log().contains("stopping"));
-    assert!(gate.is_running());
-    let begun = Instant::now();
-    gate.signal("TERM");
-    assert_eq!(gate.ended(), Some(1));
-    assert!(begun.elapsed() < Duration::from_secs(3));
+    for signal in ["TERM", "INT"] {
+        let mut gate = Gate::start(GateConfig::in_front_of(&legacy));
+        let mut guest = enter(&gate, Mail::Smtp, USER.0, USER.1);
+        begin_message(&mut guest);
+        guest.wire.send("Subject: half sent\r\n\r\nThe first line.\r\n");
+        gate.signal("TERM");
+        eventually("it has heard", || gate.log().contains("stopping"));
+        // A message is waited for.
+        thread::sleep(Duration::from_millis(1500));
+        assert!(gate.is_running());
+        let begun = Instant::now();
+        gate.signal(signal);
+        assert_eq!(gate.ended(), Some(1), "{signal}");
+        assert!(begun.elapsed() < Duration::from_secs(3), "{signal}: {:?}", begun.elapsed());
+        let (heard, _) = guest.wire.end();
+        assert_eq!(heard, "", "in the middle of a message there is no word");
+        gate.cli(&["audit", "verify"]).success();
+        // As after any end that came by surprise.
+        gate.start_again();
+        enter(&gate, Mail::Smtp, USER.0, USER.1);
+        gate.cli(&["audit", "verify"]).success();
+    }
+    assert!(!mailbox(&legacy).contains("half sent"), "half a message is none");
 }

@@ -22,6 +22,9 @@ enum Visit {
     Failed(String),
 }
 
+/// How somebody comes, and to which port.
+type Way = (fn(u16, &Path) -> Visit, u16);
+
 /// Connects, logs in, asks something, leaves.
 fn visit(port: u16, ca: &Path) -> Visit {
     // Refused connections are met here.
@@ -56,7 +59,9 @@ fn look(port: u16, ca: &Path) -> Visit {
     if let Err(error) = TcpStream::connect(("127.0.0.1", port)) {
         return Visit::Failed(format!("connecting: {error}"));
     }
-    let Ok(mut wire) = Wire::open("127.0.0.1", port).try_secure(ca, GATE_NAME) else { return Visit::ComeBack };
+    let Ok(mut wire) = Wire::open("127.0.0.1", port).try_secure(ca, GATE_NAME) else {
+        return Visit::ComeBack;
+    };
     let request = format!("GET /sign-in HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
     if wire.try_send(request).is_err() {
         return Visit::ComeBack;
@@ -81,9 +86,8 @@ fn clients_keep_logging_in_through_restarts_and_nobody_is_refused() {
     let mut session = enter(&gate, Mail::Imap, ANNA, "password");
 
     let over = Arc::new(AtomicBool::new(false));
-    let ways: [(fn(u16, &Path) -> Visit, u16); 4] =
-        [(visit, ports[0]), (visit, ports[0]), (visit, ports[0]), (look, browsers)];
-    let visitors: Vec<_> = ways
+    let mail: Way = (visit, ports[0]);
+    let visitors: Vec<_> = [mail, mail, mail, (look, browsers)]
         .into_iter()
         .map(|(come, port)| {
             let (over, ca) = (Arc::clone(&over), gate.ca_file());

@@ -1,6 +1,12 @@
-//! Browsers that are signed in to the portal: what administrators see of them, and how they sign them out.
+//! Browsers that are signed in to the portal: what administrators see of them, and how they sign them out; and how somebody
+//! in one throws mail clients out.
 
-use crate::support::{Gate, GateConfig, LegacyOptions, LegacyServer, Visitor};
+use std::time::{Duration, Instant};
+
+use regex::Regex;
+
+use super::{Client, reasons};
+use crate::support::{Gate, GateConfig, LegacyOptions, LegacyServer, Mail, Visitor, eventually, log_in};
 
 /// Whether somebody is signed in there.
 fn is_in(visitor: &Visitor) -> bool {
@@ -51,4 +57,68 @@ fn who_is_signed_in_to_the_portal_is_listed_and_signed_out() {
     let by: Vec<_> = ended.as_array().expect("records").iter().map(|record| &record["by"]["kind"]).collect();
     assert_eq!(by, ["command_line"; 4], "{ended}");
     assert!(ended.to_string().contains(id), "{ended}");
+}
+
+/// Every first group of `pattern` in a page.
+fn all(page: &str, pattern: &str) -> Vec<String> {
+    let pattern = Regex::new(pattern).expect("a pattern");
+    pattern.captures_iter(page).map(|found| found[1].to_owned()).collect()
+}
+
+/// Sends the form of `page` to that address.
+fn press(visitor: &Visitor, page: &str, path: &str) {
+    let token = all(page, r#"name="form" value="([^"]+)""#).remove(0);
+    visitor.post(path, &[("form", &token)]).success();
+}
+
+#[test]
+fn mail_clients_are_seen_in_the_portal_and_thrown_out_there() {
+    const BOUND: Duration = Duration::from_secs(1);
+    let legacy = LegacyServer::start(LegacyOptions::default().fast_auth());
+    let gate = Gate::start(GateConfig::in_front_of(&legacy).uncounted().portal_at("127.0.0.1"));
+    let ((user, password), (other, others)) = (legacy.user(0), legacy.user(1));
+    let made = gate.app_password(user, password, &[]);
+    let by_app_password = Client::enter(&gate, Mail::Imap, user, &made.password);
+    let mut by_mailbox_password = Client::enter(&gate, Mail::Pop3, user, password);
+    let mut of_other = Client::enter(&gate, Mail::Imap, other, others);
+    let visitor = Visitor::before(gate.portal());
+    visitor.post("/sign-in", &[("login", user), ("password", password)]).success();
+
+    let mut home = String::new();
+    let mut listed = |count: usize| {
+        let row = r#"class="meta">([A-Z0-9]+) · [^\n]*\n<form method="post" action="/sessions/"#;
+        eventually("so many clients are shown", || {
+            home = visitor.ask("/", &[]).success();
+            all(&home, row).len() == count
+        });
+        (all(&home, row), all(&home, r#"action="(/sessions/[0-9a-f-]{36}/end)""#), home.clone())
+    };
+    let (protocols, ends, page) = listed(2);
+    assert_eq!(protocols, ["IMAP", "POP3"], "nobody else's: {page}");
+    let watched = by_app_password.watch();
+    press(&visitor, &page, &ends[0]);
+    let asked = Instant::now();
+    let ended = watched.join().expect("its end");
+    assert!(ended.at.saturating_duration_since(asked) < BOUND && ended.in_order, "{}", ended.what);
+    by_mailbox_password.goes_on();
+    assert_eq!(listed(1).0, ["POP3"]);
+    assert!(Mail::Imap.is_yes(&log_in(&gate, Mail::Imap, user, &made.password)), "its password is good");
+
+    let watched = by_mailbox_password.watch();
+    let page = visitor.ask("/lock", &[]).success();
+    press(&visitor, &page, "/lock");
+    let locked = Instant::now();
+    let ended = watched.join().expect("its end");
+    assert!(ended.at.saturating_duration_since(locked) < BOUND && ended.in_order, "{}", ended.what);
+    assert!(is_in(&visitor), "this browser stays");
+    assert_eq!(listed(0).0, [""; 0]);
+    assert!(!Mail::Imap.is_yes(&log_in(&gate, Mail::Imap, user, &made.password)), "it is revoked");
+    of_other.goes_on();
+    let by_the_gate = |reason: &String| reason != "client_closed";
+    let reasons: Vec<_> = reasons(&gate, user, 3).into_iter().filter(by_the_gate).collect();
+    assert_eq!(reasons, ["ended_by_admin"; 2], "asked for by another process, here its owner's browser");
+    let asked = gate.cli(&["audit", "search", "--event", "session_end_asked", "--json"]).json();
+    for record in asked.as_array().expect("records") {
+        assert_eq!(record["by"]["kind"], "owner", "{asked}");
+    }
 }

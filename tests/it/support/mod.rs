@@ -14,7 +14,7 @@ mod postgres;
 mod run;
 pub(crate) mod script;
 pub(crate) mod table;
-mod visitor;
+pub(crate) mod visitor;
 mod wire;
 
 pub(crate) use balancer::{BALANCER, Balancer};

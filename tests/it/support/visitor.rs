@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use regex::Regex;
 use tempfile::TempDir;
 
 use super::run::{Outcome, run};
@@ -41,10 +42,24 @@ impl Visitor {
 
     /// Sends a form.
     pub(crate) fn post(&self, path: &str, fields: &[(&str, &str)]) -> Outcome {
-        let fields = fields
-            .iter()
-            .flat_map(|(name, value)| ["--data-urlencode".to_owned(), format!("{name}={value}")]);
-        let fields: Vec<_> = fields.collect();
+        let fields = data(fields);
         self.ask(path, &fields.iter().map(String::as_str).collect::<Vec<_>>())
     }
+
+    /// What a page's form has to bring back of that field, which nobody sees.
+    pub(crate) fn hidden(page: &str, name: &str) -> String {
+        first(page, &format!(r#"name="{name}" value="([^"]+)""#))
+    }
+}
+
+/// Fields of a form, as curl's arguments.
+pub(crate) fn data(fields: &[(&str, &str)]) -> Vec<String> {
+    let fields = fields.iter();
+    fields.flat_map(|(name, value)| ["--data-urlencode".to_owned(), format!("{name}={value}")]).collect()
+}
+
+/// What the group in `pattern` matches first.
+pub(crate) fn first(text: &str, pattern: &str) -> String {
+    let found = Regex::new(pattern).expect("a pattern").captures(text).map(|found| found[1].to_owned());
+    found.unwrap_or_else(|| panic!("no `{pattern}` in {text}"))
 }

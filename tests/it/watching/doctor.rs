@@ -134,6 +134,21 @@ fn a_server_that_does_not_trust_the_gate_is_told_with_the_key_to_set() {
 }
 
 #[test]
+fn codes_by_mail_are_told_to_be_no_factor_by_standards() {
+    let legacy = LegacyServer::start(LegacyOptions::default().fast_auth());
+    let config = GateConfig::in_front_of(&legacy)
+        .set(&["policy", "factors"], vec!["totp", "mailbox"])
+        .set(&["mail", "relay"], "127.0.0.1:25")
+        .set(&["mail", "tls"], "none")
+        .set(&["mail", "from"], "gate@example.test");
+    let said = ("`mailbox` in `factors`", "which standards do not count as one (NIST SP 800-63B");
+    let examined = Examined::of(&Gate::prepare(config), here());
+    assert_eq!(examined.says(said.0, said.1), "doubtful");
+    let without = Examined::of(&Gate::prepare(GateConfig::in_front_of(&legacy)), here());
+    assert!(!without.mentions("NIST"), "{:#?}", without.findings);
+}
+
+#[test]
 fn what_is_wrong_is_named_and_ends_with_1() {
     let mut legacy = LegacyServer::start(LegacyOptions::default().fast_auth());
     let config = GateConfig::in_front_of(&legacy)

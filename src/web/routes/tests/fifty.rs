@@ -2,9 +2,11 @@
 
 use axum::http::StatusCode;
 
+use super::enrolment::once;
 use super::harness::{ALICE, Browser, MAILBOX, Seen, Site};
 use super::mailbox::OFFERED;
 use super::passkeys;
+use crate::factor::testing::SoftKey;
 
 /// Who has a turn at fifty, in the last number of an address.
 const FIFTY: std::ops::Range<u8> = 0..50;
@@ -13,11 +15,17 @@ const FIFTY: std::ops::Range<u8> = 0..50;
 /// by now: nobody is told that something broke.
 #[track_caller]
 fn the_one(answers: Vec<Seen>, leads_on: impl Fn(&Seen) -> bool) -> Seen {
+    the_one_among(answers, &[422, 429], leads_on)
+}
+
+/// The same where these are the ways to say no.
+#[track_caller]
+fn the_one_among(answers: Vec<Seen>, no_by: &[u16], leads_on: impl Fn(&Seen) -> bool) -> Seen {
     let (mut on, no): (Vec<_>, Vec<_>) = answers.into_iter().partition(leads_on);
     let told: Vec<_> = no.iter().map(|seen| (seen.status.as_u16(), seen.leads_to())).collect();
     assert_eq!((on.len(), told.len()), (1, 49), "{told:?}");
     let is_no = |(status, to): &(u16, Option<&str>)| match to {
-        None => [422, 429].contains(status),
+        None => no_by.contains(status),
         Some(to) => to.starts_with("/sign-in") || to.starts_with("/verify"),
     };
     assert!(told.iter().all(is_no), "{told:?}");
@@ -199,7 +207,7 @@ async fn of_fifty_forms_that_confirm_an_authenticator_one_binds_it() {
     let mut alice = site.signed_in(ALICE).await;
     let page = alice.get("/second-factors/totp").await;
     let code = site.next_code(&page.first(r#"data-copy="([A-Z2-7]+)""#));
-    one_form_binds(&site, alice, "/second-factors/totp", &code).await;
+    one_form_binds(&site, alice, "/second-factors/totp", &[("code", &code)]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -207,12 +215,21 @@ async fn of_fifty_forms_that_confirm_a_backup_mailbox_one_binds_it() {
     let site = Site::with(OFFERED).await;
     let mut alice = site.signed_in(ALICE).await;
     let code = offer_mailbox(&site, &mut alice).await;
-    one_form_binds(&site, alice, "/second-factors/mailbox", &code).await;
+    one_form_binds(&site, alice, "/second-factors/mailbox", &[("code", &code)]).await;
 }
 
-async fn one_form_binds(site: &Site, mut alice: Browser<'_>, path: &str, code: &str) {
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_forms_that_confirm_a_passkey_one_binds_it() {
+    let site = Site::open().await;
+    let mut alice = site.signed_in(ALICE).await;
+    let page = alice.get("/second-factors/passkey").await;
+    let (_, answer) = SoftKey::made(&passkeys::options(&page), "https://mail.example.org", 0);
+    one_form_binds(&site, alice, "/second-factors/passkey", &[("answer", &answer), ("name", "Key")]).await;
+}
+
+async fn one_form_binds(site: &Site, mut alice: Browser<'_>, path: &str, fields: &[(&str, &str)]) {
     let token = alice.token().await;
-    let forms = FIFTY.map(|_| alice.form(path, &[("code", code)], &token));
+    let forms = FIFTY.map(|_| alice.form(path, fields, &token));
     let on = the_one(site.at_once(forms).await, |seen| seen.status == StatusCode::OK);
     alice.keep(&on);
     let list = alice.get("/second-factors").await;
@@ -225,4 +242,47 @@ async fn one_form_binds(site: &Site, mut alice: Browser<'_>, path: &str, code: &
     let fields = [("use", "recovery"), ("code", &*codes[0])];
     let seen = elsewhere.post("/second-factor", &fields, &token).await;
     assert!(to_trust(&seen), "the codes that were shown are the ones: {}", seen.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_forms_that_replace_an_authenticator_one_does() {
+    let site = Site::open().await;
+    let (mut alice, ..) = site.bound(ALICE).await;
+    let old = alice.get("/second-factors").await.first(r"/second-factors/([0-9a-f-]{36})/change");
+    let change = format!("/second-factors/{old}/change");
+    let page = alice.get(&change).await;
+    let new = page.first(r#"data-copy="([A-Z2-7]+)""#);
+    let (code, token) = (site.next_code(&new), page.form_token());
+    let forms = FIFTY.map(|_| alice.form(&change, &[("code", &code)], &token));
+    // What is to be replaced may be gone when the others look for it.
+    let changed = |seen: &Seen| seen.leads_to() == Some("/second-factors?done=changed");
+    let on = the_one_among(site.at_once(forms).await, &[404, 422, 429], changed);
+    alice.keep(&on);
+    let list = alice.get("/second-factors").await;
+    let bound = list.all(r"/second-factors/([0-9a-f-]{36})/unbind");
+    assert!(bound.len() == 1 && bound[0] != old, "{bound:?}");
+    // The others may have used up what may be answered wrongly.
+    site.later(4 * 3600);
+    let (mut elsewhere, token) = before_the_second_step(&site, 1).await;
+    let code = site.next_code(&new);
+    let seen = elsewhere.post("/second-factor", &[("use", "totp"), ("code", &code)], &token).await;
+    assert!(to_trust(&seen), "the new one is the one that is asked: {}", seen.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_times_the_same_form_for_an_app_password_one_makes_one() {
+    let site = Site::open().await;
+    let mut alice = site.signed_in(ALICE).await;
+    let form = alice.get("/app-passwords/new").await;
+    let (once, token) = (once(&form), form.form_token());
+    let fields = [("name", "Foxmail"), ("protocol", "imap"), ("once", &*once)];
+    let forms = FIFTY.map(|_| alice.form("/app-passwords/new", &fields, &token));
+    let (made, again): (Vec<_>, Vec<_>) =
+        site.at_once(forms).await.into_iter().partition(|seen| seen.status == StatusCode::OK);
+    assert_eq!(made.len(), 1);
+    let told: Vec<_> = again.iter().map(|seen| (seen.status.as_u16(), seen.leads_to())).collect();
+    assert_eq!(told, vec![(303, Some("/app-passwords?done=already-made")); 49]);
+    let mut listed = alice.get("/app-passwords").await.all(r#"/app-passwords/([0-9a-f-]{36})""#);
+    listed.dedup();
+    assert_eq!(listed.len(), 1, "{listed:?}");
 }

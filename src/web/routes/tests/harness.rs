@@ -63,6 +63,11 @@ impl Site {
         self.behind.clock.advance(Duration::from_secs(seconds));
     }
 
+    /// A reload, with `more` behind the configuration.
+    pub(super) fn adopt(&self, more: &str) {
+        self.behind.adopt(more);
+    }
+
     /// What an administrator's link holds.
     pub(super) async fn invite(&self, name: &str) -> String {
         self.behind.invite(name).await.text().to_string()
@@ -71,6 +76,11 @@ impl Site {
     /// Mail clients with these names come in with the mailbox password, now.
     pub(super) async fn used_mailbox_password(&self, name: &str, programs: &[&str]) {
         self.behind.used_mailbox_password(name, programs).await;
+    }
+
+    /// A mail client of the account's is in.
+    pub(super) async fn mail_client(&self, name: &str) {
+        self.behind.mail_client(name).await;
     }
 
     /// The code that was mailed last.

@@ -2,26 +2,31 @@
 
 use axum::http::StatusCode;
 
-use super::harness::{ALICE, BOB, MAILBOX, Site};
+use super::harness::{ALICE, BOB, Browser, MAILBOX, Site};
 use crate::meters::PageAnswer;
 
-/// Every route of `routes/mod.rs`, with something for its identifiers, and what it answers to.
-fn routes() -> Vec<(String, bool, bool)> {
+/// Names nothing of anybody's.
+pub(super) const NOBODYS: &str = "0193a1c2-0000-7000-8000-000000000001";
+
+/// Every route of `routes/mod.rs`, and what it answers to.
+pub(super) fn table() -> Vec<(&'static str, bool, bool)> {
     let table = include_str!("../mod.rs");
     let mut routes: Vec<_> = table
         .split(".route(")
         .skip(1)
-        .map(|route| {
-            let path = route.split('"').nth(1).unwrap();
-            let path = path.replace("{id}", "0193a1c2-0000-7000-8000-000000000001");
-            let path = path.replace("{slug}", "foxmail").replace("{name}", "style.css");
-            let path = path.replace("{link}", &"A".repeat(43));
-            (path, route.contains("get("), route.contains("post("))
-        })
+        .map(|route| (route.split('"').nth(1).unwrap(), route.contains("get("), route.contains("post(")))
         .collect();
-    routes.sort();
+    routes.sort_unstable();
     assert!(routes.len() > 25, "{routes:?}");
     routes
+}
+
+/// The same with something for identifiers.
+fn routes() -> impl Iterator<Item = (String, bool, bool)> {
+    table().into_iter().map(|(path, gets, posts)| {
+        let path = path.replace("{id}", NOBODYS).replace("{link}", &"A".repeat(43));
+        (path.replace("{slug}", "foxmail").replace("{name}", "style.css"), gets, posts)
+    })
 }
 
 /// For everybody, signed in or not.
@@ -49,7 +54,7 @@ async fn what_needs_no_session_answers_everybody_alike() {
     let (mut nobody, mut alice) = (site.browser(), site.signed_in(ALICE).await);
     let before = alice.cookies.clone();
     let mut found = 0;
-    for (path, gets, posts) in routes().into_iter().filter(|(path, ..)| needs_no_session(path)) {
+    for (path, gets, posts) in routes().filter(|(path, ..)| needs_no_session(path)) {
         found += 1;
         let mut answers = Vec::new();
         if gets {
@@ -82,7 +87,7 @@ async fn what_needs_no_session_answers_everybody_alike() {
 async fn who_is_not_signed_in_sees_nothing_but_the_way_in() {
     let site = Site::open().await;
     let mut nobody = site.browser();
-    for (path, gets, posts) in routes().into_iter().filter(|(path, ..)| !needs_no_session(path)) {
+    for (path, gets, posts) in routes().filter(|(path, ..)| !needs_no_session(path)) {
         if gets {
             let seen = nobody.get(&path).await;
             let way_in = seen.leads_to().is_some_and(|to| to.starts_with("/sign-in"));
@@ -137,25 +142,73 @@ async fn no_step_can_be_left_out() {
     let (_, key, _) = site.bound(ALICE).await;
     let mut browser = site.browser();
     assert_eq!(browser.sign_in(ALICE, MAILBOX).await.leads_to(), Some("/second-factor"));
-    for (path, gets, posts) in routes() {
-        if is_public(&path) || needs_no_session(&path) || path == "/sign-out" || path == "/second-factor" {
-            continue;
-        }
-        if gets {
-            let to = browser.get(&path).await.leads_to().map(str::to_owned);
-            assert!(to.is_some_and(|to| to.starts_with("/second-factor")), "{path}");
-        }
-        if posts {
-            let token = browser.token().await;
-            let to = browser.post(&path, &[("trust", "yes")], &token).await.leads_to().map(str::to_owned);
-            assert!(to.is_some_and(|to| to.starts_with("/second-factor")), "{path}");
-        }
-    }
+    all_lead_to(&mut browser, "/second-factor", &["/sign-out", "/second-factor"]).await;
     let token = browser.token().await;
     let code = site.next_code(&key);
     let seen = browser.post("/second-factor?to=%2Flock", &[("use", "totp"), ("code", &code)], &token).await;
     assert_eq!(seen.leads_to(), Some("/trust?to=%2Flock"));
     assert_eq!(browser.get("/lock").await.leads_to(), Some("/trust?to=%2Flock"));
+    all_lead_to(&mut browser, "/trust", &["/sign-out", "/trust"]).await;
+    let token = browser.token().await;
+    assert_eq!(browser.post("/trust", &[("trust", "no")], &token).await.leads_to(), Some("/"));
+    assert_eq!(browser.get("/lock").await.status, StatusCode::OK);
+}
+
+/// Every address, but `open` ones and those that look at no session, leads to the step that comes next and does nothing else.
+async fn all_lead_to(browser: &mut Browser<'_>, step: &str, open: &[&str]) {
+    let mut tried = 0;
+    for (path, gets, posts) in routes() {
+        if is_public(&path) || needs_no_session(&path) || open.contains(&&*path) {
+            continue;
+        }
+        let mut answers = Vec::new();
+        if gets {
+            answers.push(browser.get(&path).await);
+        }
+        if posts {
+            let token = browser.token().await;
+            answers.push(browser.post(&path, &[("trust", "yes"), ("name", "x")], &token).await);
+        }
+        for seen in answers {
+            let to = seen.leads_to().unwrap_or_else(|| panic!("{path}: {}", seen.status));
+            assert!(to == step || to.starts_with(&format!("{step}?")), "{path}: {to}");
+            tried += 1;
+        }
+    }
+    assert!(tried >= 20, "{tried}");
+}
+
+#[tokio::test]
+async fn before_a_required_binding_nothing_else_is_open() {
+    let site = Site::with("[policy]\nsecond_factor = \"required\"\nrequired_since = 2020-01-01\n").await;
+    let mut alice = site.signed_in(ALICE).await;
+    let open = [
+        "/sign-out",
+        "/verify",
+        "/second-factors/first",
+        "/second-factors/new",
+        "/second-factors/totp",
+        "/second-factors/passkey",
+        "/second-factors/mailbox",
+        "/app-passwords/new",
+        // These say where the next step is, which is none.
+        "/second-factor",
+        "/trust",
+    ];
+    let watches = format!("/app-passwords/{NOBODYS}/try");
+    let open: Vec<_> = open.into_iter().chain([&*watches]).collect();
+    all_lead_to(&mut alice, "/second-factors/first", &open).await;
+    let token = alice.token().await;
+    for path in ["/second-factor", "/trust"] {
+        assert_eq!(alice.get(path).await.leads_to(), Some("/"), "{path}");
+        let seen = alice.post(path, &[("trust", "yes"), ("code", "000000")], &token).await;
+        assert_eq!(seen.leads_to(), Some("/"), "{path}");
+    }
+    assert_eq!(alice.get(&watches).await.status, StatusCode::NOT_FOUND);
+    let account =
+        site.store.standing(&ALICE.to_owned().try_into().unwrap()).await.unwrap().unwrap().account.id;
+    assert_eq!(site.store.app_passwords(account).await.unwrap(), []);
+    assert_eq!(site.store.factors(account).await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -239,7 +292,7 @@ async fn no_address_is_a_side_door_past_the_limits() {
         if !posts || path == "/sign-out" {
             continue;
         }
-        let path = path.replace("0193a1c2-0000-7000-8000-000000000001", &bound[0].id.to_string());
+        let path = path.replace(NOBODYS, &bound[0].id.to_string());
         for (ask, code) in [("totp", &own), ("totp", &new), ("recovery", &codes[0])] {
             let renames = path.starts_with("/second-factors/") && path.ends_with("/rename");
             if renames || path.ends_with("/unbind") || path == "/second-factors/recovery" || path == "/lock" {

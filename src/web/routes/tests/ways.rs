@@ -241,6 +241,45 @@ async fn everything_is_locked_but_this_browser() {
 }
 
 #[tokio::test]
+async fn another_browser_is_signed_out_and_this_one_stays() {
+    let site = Site::open().await;
+    let mut browser = site.signed_in(ALICE).await;
+    let mut other = site.signed_in(ALICE).await;
+    let home = browser.get("/").await;
+    let ends = home.all(r#"action="(/browsers/[0-9a-f-]{36}/end)""#);
+    assert_eq!(ends.len(), 1, "not this one: {}", home.text);
+    assert_eq!(other.get("/").await.status, StatusCode::OK);
+    let ended = browser.post(&ends[0], &[], &home.form_token()).await;
+    assert_eq!(ended.leads_to(), Some("/?done=browser-ended"), "{}", ended.text);
+    assert_eq!(other.get("/").await.leads_to(), Some("/sign-in"));
+    let home = browser.get("/?done=browser-ended").await;
+    assert!(home.text.contains("The browser was signed out."), "{}", home.text);
+    assert!(!home.text.contains(&ends[0]), "{}", home.text);
+    let again = browser.post(&ends[0], &[], &home.form_token()).await;
+    assert_eq!(again.status, StatusCode::NOT_FOUND, "it is over");
+}
+
+#[tokio::test]
+async fn all_app_passwords_are_deleted_and_nobody_elses() {
+    let site = Site::open().await;
+    let (mut alice, mut bob) = (site.signed_in(ALICE).await, site.signed_in(BOB).await);
+    for number in ["1", "2"] {
+        for browser in [&mut alice, &mut bob] {
+            let token = browser.token().await;
+            let fields = [("name", "Foxmail"), ("protocol", "imap"), ("once", number)];
+            let made = browser.post("/app-passwords/new", &fields, &token).await;
+            assert_eq!(made.status, StatusCode::OK, "{}", made.text);
+        }
+    }
+    let page = alice.get("/app-passwords/delete-all").await;
+    assert!(alice.get("/app-passwords").await.text.contains("Foxmail"), "asking deletes nothing");
+    let deleted = alice.post("/app-passwords/delete-all", &[], &page.form_token()).await;
+    assert_eq!(deleted.leads_to(), Some("/app-passwords?done=deleted-all"), "{}", deleted.text);
+    assert!(alice.get("/app-passwords").await.text.contains("No app password yet"));
+    assert!(bob.get("/app-passwords").await.text.contains("Foxmail"));
+}
+
+#[tokio::test]
 async fn a_database_that_is_gone_is_told_and_nobody_is_signed_out() {
     let site = Site::open().await;
     let mut browser = site.signed_in(ALICE).await;
