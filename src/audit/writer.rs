@@ -265,7 +265,8 @@ impl Writer {
             self.commit(&mut group);
         }
         group.append(&mut self.leisure.take(true));
-        self.commit(&mut group);
+        // In the file that there is, however old: nobody would write the next one.
+        self.write(&mut group);
         if !closing.is_empty() && self.chain.is_some() {
             let last = [(self.clock.now(), &Event::ChainEnded)];
             let ended = self.append_from_reserve(&last);
@@ -277,8 +278,15 @@ impl Writer {
         }
     }
 
-    /// Empties `group`, telling each whether its record is durable.
+    /// Empties `group`, telling each whether its record is durable; in the file of the day.
     fn commit(&mut self, group: &mut Vec<Request>) {
+        if !group.is_empty() {
+            self.turn_over();
+        }
+        self.write(group);
+    }
+
+    fn write(&mut self, group: &mut Vec<Request>) {
         self.look_for_room();
         if self.rationed.is_some() {
             let full = io::Error::from(io::ErrorKind::StorageFull);
@@ -287,7 +295,6 @@ impl Writer {
         if group.is_empty() {
             return;
         }
-        self.turn_over();
         let mut result = self.try_append(&events_of(group));
         if result.as_ref().is_err_and(is_full) && self.ground.reserve.is_wanted() {
             self.ration();
@@ -517,6 +524,20 @@ mod tests {
         writer.commit(&mut vec![request()]);
         let named: Vec<_> = tips.borrow().iter().map(|tip| tip.chain.clone()).collect();
         assert_eq!(named, [last]);
+    }
+
+    #[test]
+    fn what_is_left_when_a_process_ends_begins_no_other_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::default());
+        let (writer, tips) = writer_by(clock.clone(), directory.path());
+        clock.advance(CHAIN_LASTS);
+        assert_eq!(writer.leisure.add(request()), Ok(true));
+        let (nobody, queue) = mpsc::channel(1);
+        drop(nobody);
+        writer.run(queue);
+        assert_eq!(tips.borrow().iter().map(|tip| tip.sequence).collect::<Vec<_>>(), [2]);
+        assert_eq!(super::super::file::list(directory.path()).unwrap().len(), 1);
     }
 
     #[test]
