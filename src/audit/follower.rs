@@ -150,8 +150,13 @@ impl Follower {
 
 /// Once: what processes that were killed left behind.
 async fn catch_up_with_others(directory: PathBuf, store: Store) {
-    while index::catch_up(&directory, &store).await.is_err() {
-        // The passes meet the same, and tell the log.
+    let mut told = false;
+    while let Err(error) = index::catch_up(&directory, &store).await {
+        // A file that cannot be read meets nobody else.
+        if !std::mem::replace(&mut told, true) {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "searches do not find yet what other processes have recorded");
+        }
         tokio::time::sleep(RETRY).await;
     }
 }
