@@ -633,6 +633,7 @@ fn login(account: &str) -> Event {
         label: None,
         upstream: None,
         outcome: Outcome::Refused,
+        ground: None,
         reason: "wrong password".to_owned(),
     })
 }

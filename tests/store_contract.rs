@@ -15,10 +15,10 @@ use mailward::base::{
 };
 use mailward::config::{Audit, Database, WhenFull};
 use mailward::store::{
-    AccountRecord, AccountState, Added, AppPasswordRecord, AuditHead, AuditMark, AuditQuery, AuditRow,
-    EnrolmentLinkRecord, FactorInserted, FactorRecord, Inserted, Instead, KeptFor, LinkKept, LiveSession,
-    MailSends, NodeId, NoticeRecord, PortalSessionRecord, Posted, ProfileRecord, SentSeal, Store, StoreError,
-    TrustedDeviceRecord, Use, statements,
+    AccountRecord, AccountState, Added, Among, AppPasswordRecord, AuditHead, AuditMark, AuditQuery, AuditRow,
+    EnrolmentLinkRecord, FactorInserted, FactorRecord, Inserted, Instead, KeptFor, KnownBrowserRecord,
+    LinkKept, LiveSession, MailSends, NodeId, NoticeRecord, PortalSessionRecord, Posted, ProfileRecord,
+    SentSeal, Store, StoreError, TrustedDeviceRecord, Use, statements,
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 use tempfile::TempDir;
@@ -1179,16 +1179,31 @@ async fn a_browser_is_new_once(database: Database) {
     let (ada, bob) = (add(&store, "ada").await, add(&store, "bob").await);
     let new = all_at_once(20, |_| {
         let store = store.clone();
-        async move { store.browser_seen(ada, &[1; 32], at(1)).await.unwrap() }
+        async move { store.browser_seen(ada, &browser(1, 1)).await.unwrap() }
     })
     .await;
     assert_eq!(new.into_iter().filter(|new| *new).count(), 1);
-    assert!(store.browser_seen(bob, &[1; 32], at(1)).await.unwrap(), "it is another account's");
-    assert!(store.browser_seen(ada, &[2; 32], at(1)).await.unwrap());
-    assert!(!store.browser_seen(ada, &[2; 32], at(9)).await.unwrap());
+    assert!(store.browser_seen(bob, &browser(1, 1)).await.unwrap(), "it is another account's");
+    assert!(store.browser_seen(ada, &browser(2, 1)).await.unwrap());
+    let again = KnownBrowserRecord { browser: None, address: "192.0.2.9".to_owned(), ..browser(2, 9) };
+    assert!(!store.browser_seen(ada, &again).await.unwrap());
+    assert_eq!(store.known_browsers(ada, at(1), 9).await.unwrap(), [again.clone(), browser(1, 1)]);
+    assert_eq!(store.known_browsers(ada, at(2), 9).await.unwrap(), std::slice::from_ref(&again));
+    assert_eq!(store.known_browsers(ada, at(1), 1).await.unwrap(), [again]);
     assert_eq!(store.forget_browsers(at(8)).await.unwrap(), 2);
-    assert!(!store.browser_seen(ada, &[2; 32], at(9)).await.unwrap(), "it was used since");
-    assert!(store.browser_seen(ada, &[1; 32], at(9)).await.unwrap());
+    assert!(!store.browser_seen(ada, &browser(2, 9)).await.unwrap(), "it was used since");
+    assert!(store.browser_seen(ada, &browser(1, 9)).await.unwrap());
+    assert!(store.remove_account(ada).await.unwrap());
+    assert_eq!(store.known_browsers(ada, at(0), 9).await.unwrap(), []);
+}
+
+fn browser(mark: u8, seen_at: i64) -> KnownBrowserRecord {
+    KnownBrowserRecord {
+        mark: vec![mark; 32],
+        seen_at: at(seen_at),
+        browser: Some("Firefox".to_owned()),
+        address: "192.0.2.1".to_owned(),
+    }
 }
 
 fn profile(of: &AppPasswordRecord, id: u8, made_at: i64) -> ProfileRecord {
@@ -1443,9 +1458,12 @@ async fn searches_find_what_was_indexed(database: Database) {
     assert_eq!(found(AuditQuery { limit: 2, ..all.clone() }).await, [6, 7], "the newest");
     let without_chains = AuditQuery { without_chains: true, ..all.clone() };
     assert_eq!(found(without_chains).await, [2, 3, 4, 5, 6, 7]);
-    let attempts_only = AuditQuery { attempts_only: true, ..all.clone() };
-    assert_eq!(found(attempts_only.clone()).await, [2, 3, 4, 6, 7]);
-    assert_eq!(found(AuditQuery { limit: 3, ..attempts_only }).await, [4, 6, 7], "the newest of all kinds");
+    let attempts = AuditQuery { among: Among::Attempts, ..all.clone() };
+    assert_eq!(found(attempts.clone()).await, [2, 3, 4, 6, 7]);
+    assert_eq!(found(AuditQuery { limit: 3, ..attempts }).await, [4, 6, 7], "the newest of all kinds");
+    let rare = AuditQuery { among: Among::RareAttempts, ..all.clone() };
+    assert_eq!(found(rare.clone()).await, [3, 4, 6, 7]);
+    assert_eq!(found(AuditQuery { account: some("ada@example.org"), ..rare }).await, [3, 7]);
     assert_eq!(found(AuditQuery { account: some("ada@example.org"), ..all.clone() }).await, [2, 3, 5, 7]);
     assert_eq!(found(AuditQuery { ip: some("192.0.2.1"), ..all.clone() }).await, [2, 4, 5]);
     assert_eq!(found(AuditQuery { event: some("login"), ..all.clone() }).await, [2, 3, 4]);
@@ -1460,7 +1478,7 @@ async fn searches_find_what_was_indexed(database: Database) {
         outcome: some("refused"),
         ip: some("192.0.2.2"),
         without_chains: true,
-        attempts_only: true,
+        among: Among::Attempts,
         limit: 10,
     };
     assert_eq!(found(narrow).await, [3]);
@@ -1500,7 +1518,13 @@ async fn of_many_records_the_newest_are_found_whatever_chain_and_block_they_are_
                 && query.outcome.is_none_or_is(&row.outcome)
                 && query.event.is_none_or_is(&Some(row.event.clone()))
                 && !(query.without_chains && row.event == "chain_started")
-                && (!query.attempts_only || ["login", "sign_in"].contains(&row.event.as_str()))
+                && match (query.among, row.event.as_str()) {
+                    (Among::All, _)
+                    | (Among::Attempts, "sign_in" | "login")
+                    | (Among::RareAttempts, "sign_in") => true,
+                    (Among::RareAttempts, "login") => row.outcome.as_deref() != Some("admitted"),
+                    (Among::Attempts | Among::RareAttempts, _) => false,
+                }
                 && query.from.is_none_or(|from| from <= row.at)
                 && query.until.is_none_or(|until| row.at < until)
         };
@@ -1517,7 +1541,9 @@ async fn of_many_records_the_newest_are_found_whatever_chain_and_block_they_are_
             for what in [
                 all.clone(),
                 AuditQuery { account: Some(user(7)), ..all.clone() },
-                AuditQuery { account: Some(user(14)), attempts_only: true, ..all.clone() },
+                AuditQuery { account: Some(user(14)), among: Among::Attempts, ..all.clone() },
+                AuditQuery { account: Some(user(14)), among: Among::RareAttempts, ..all.clone() },
+                AuditQuery { among: Among::RareAttempts, ..all.clone() },
                 AuditQuery { ip: some("192.0.2.3"), outcome: some("limited"), ..all.clone() },
                 AuditQuery { event: some("sign_in"), ..all.clone() },
                 AuditQuery { outcome: some("admitted"), without_chains: true, ..all.clone() },

@@ -18,6 +18,9 @@ pub struct SignIn {
     pub upstream: Option<UpstreamName>,
     /// How it ended.
     pub outcome: Outcome,
+    /// As in [`Login`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ground: Option<Ground>,
     /// Why, for whoever reads the trail.
     pub reason: String,
 }
@@ -64,8 +67,33 @@ pub struct Login {
     pub upstream: Option<UpstreamName>,
     /// How it ended.
     pub outcome: Outcome,
+    /// On which ground it was refused, if it was on one of these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ground: Option<Ground>,
     /// Why, for whoever reads the trail: more than the client was told.
     pub reason: String,
+}
+
+/// On which ground a password was refused, as the account's owner is told it; whoever presented it was not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ground {
+    /// It is another one.
+    WrongPassword,
+    /// It is no app password, and nothing else lets in where a second factor is bound.
+    AppPasswordNeeded,
+    /// The same was refused a moment ago.
+    SameAgain,
+    /// It is right, and a second factor must be bound first.
+    BindFirst,
+    /// It is an app password for other protocols or networks.
+    OutOfScope,
+    /// It is an app password whose time is over.
+    Expired,
+    /// It is an app password that has not the mailbox password of today.
+    Stale,
+    /// It is right, and the account is suspended.
+    Suspended,
 }
 
 /// Attempts that a limit turned away, or that were the same wrong password again: how many more there were.

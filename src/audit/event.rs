@@ -9,7 +9,7 @@ use crate::base::{
     UpstreamName,
 };
 
-pub use super::attempt::{Login, RefusedLogins, SecondFactor, SignIn};
+pub use super::attempt::{Ground, Login, RefusedLogins, SecondFactor, SignIn};
 pub use guessing::{Guessing, Pattern};
 
 /// Something that must be answerable months later.

@@ -15,7 +15,7 @@ use crate::audit::event::{Actor, Credential, Event, Guessing, Login, Outcome, Pa
 use crate::audit::{self, Note, Report};
 use crate::base::{ClientAddress, Timestamp};
 use crate::config::format_duration;
-use crate::store::{AuditQuery, AuditRow};
+use crate::store::{Among, AuditQuery, AuditRow};
 
 /// How long `--follow` sleeps between looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -185,7 +185,7 @@ impl Search {
             ip: self.ip.map(|ip| ClientAddress::new(ip).to_string()),
             // programs are told all; people only if they ask
             without_chains: self.event.is_none() && !self.format.json,
-            attempts_only: false,
+            among: Among::All,
             limit: self.limit,
         })
     }

@@ -121,7 +121,7 @@ impl Factors {
         let id = MailCodeId(random::uuid(now));
         let network = client.network().to_string();
         let sends = MailSends {
-            since: long_before(now),
+            since: now.minus(COUNTED_FOR),
             pair: SENT_PER_PAIR,
             account: SENT_PER_ACCOUNT,
             network: SENT_PER_NETWORK,
@@ -170,13 +170,8 @@ impl Factors {
     /// # Errors
     /// [`StoreError`]
     pub async fn prune_mail_codes(&self) -> Result<u64, StoreError> {
-        self.store.prune_mail_codes(long_before(self.clock.now())).await
+        self.store.prune_mail_codes(self.clock.now().minus(COUNTED_FOR)).await
     }
-}
-
-/// Since when sends count.
-fn long_before(now: Timestamp) -> Timestamp {
-    Timestamp::from_unix_seconds(now.unix_seconds().saturating_sub_unsigned(COUNTED_FOR.as_secs()))
 }
 
 /// To whom a code that a session keeps was sent, masked, if it is good still.

@@ -25,7 +25,7 @@ use super::tally::Tally;
 use super::turns::Turns;
 use super::verdict::Settle;
 use crate::account::Located;
-use crate::audit::event::{Credential, Login, Outcome, SignIn};
+use crate::audit::event::{Credential, Ground, Login, Outcome, SignIn};
 use crate::audit::{Audit, AuditError, Event};
 use crate::base::{Address, AppPasswordId, Clock, LoginName, Monotonic, Protocol, UpstreamName};
 use crate::config::WhenFull;
@@ -149,6 +149,8 @@ pub(super) struct OpenAttempt {
     pub(super) over_budget: bool,
     /// Nobody looked at it: one of many such is recorded.
     pub(super) unseen: bool,
+    /// On which ground it is refused, if it is.
+    pub(super) ground: Option<Ground>,
     /// Its unproven password is being compared somewhere: whoever leaves now has had a guess.
     pub(super) at_stake: bool,
     /// What was presented, as far as it is known.
@@ -190,6 +192,7 @@ impl OpenAttempt {
             hold: None,
             over_budget: false,
             unseen: false,
+            ground: None,
             at_stake: false,
             credential: Credential::Unproven,
             app_password: None,
@@ -298,6 +301,7 @@ impl OpenAttempt {
             label,
             upstream: self.meant().map(|located| located.upstream.clone()),
             outcome,
+            ground: self.ground_of(outcome),
             reason,
         }))
     }
@@ -318,8 +322,14 @@ impl OpenAttempt {
             browser: self.program.clone(),
             upstream: self.meant().map(|located| located.upstream.clone()),
             outcome,
+            ground: self.ground_of(outcome),
             reason,
         })
+    }
+
+    /// Of an outage the owner is told that, whatever was presented.
+    fn ground_of(&self, outcome: Outcome) -> Option<Ground> {
+        self.ground.filter(|_| outcome == Outcome::Refused)
     }
 }
 

@@ -298,6 +298,7 @@ impl Gate {
         self.settle_upstream(&mut attempt, no.kind, fate);
         self.keep_watch(&attempt, no.kind).await;
         attempt.unseen = no.kind.is_unseen();
+        attempt.ground = no.ground;
         let Consequences { mut refusal, settle, outcome, uniform } = no.kind.consequences(fate);
         if outcome == Outcome::Refused
             && matches!(no.kind, Kind::Wrong | Kind::Hopeless)

@@ -89,7 +89,7 @@ impl Gate {
                 } else {
                     Kind::Undecided { sent: credential_sent }
                 };
-                Err(No { kind, why: reason })
+                Err(No::new(kind, reason))
             }
             UpstreamSaid::Unavailable { reason, credential_sent, concerns, .. } => {
                 self.note_silence(attempt, upstream, concerns, Outage::new(took, credential_sent));
@@ -97,7 +97,7 @@ impl Gate {
                     Basis::AppPassword { .. } => Kind::Proven(Refusal::Unavailable),
                     Basis::MailboxPassword => Kind::Undecided { sent: credential_sent },
                 };
-                Err(No { kind, why: reason })
+                Err(No::new(kind, reason))
             }
         }
     }
@@ -197,7 +197,7 @@ impl Gate {
             Plan::PassThrough(Then::TellSuspended) => {
                 Err(No::proven(Refusal::Suspended, "the account is suspended"))
             }
-            Plan::Refuse(because) => Err(No::hopeless(because.as_str())),
+            Plan::Refuse(because) => Err(No::planned(because)),
             Plan::ProveAppPassword(_) => {
                 Err(broken(No::undecided("an app password was planned without one")))
             }
@@ -294,7 +294,7 @@ impl Gate {
 
 /// The password is right, and the gate cannot let in.
 pub(super) fn broken(no: No) -> No {
-    No { kind: Kind::Proven(Refusal::Unavailable), why: no.why }
+    No::new(Kind::Proven(Refusal::Unavailable), no.why)
 }
 
 /// What would have been said if it had been so before.

@@ -158,7 +158,7 @@ impl Gate {
         match (plan, &known.row, case.candidate) {
             (Plan::Refuse(because), ..) => {
                 self.take_place(attempt, &located.upstream, Place::AsIfSent).await?;
-                Err(No::hopeless(because.as_str()))
+                Err(No::planned(because))
             }
             (Plan::ProveAppPassword(then), Some(row), Some(candidate)) => {
                 let leave = self.by_app_password(attempt, &case, row, candidate, then).await?;

@@ -19,7 +19,8 @@
 
 use std::time::Duration;
 
-use crate::audit::event::Outcome;
+use super::policy::Because;
+use crate::audit::event::{Ground, Outcome};
 use crate::protocol::Refusal;
 use crate::store::StoreError;
 
@@ -30,6 +31,8 @@ pub(super) struct No {
     pub(super) kind: Kind,
     /// For trail and log: more than the client hears, never content.
     pub(super) why: String,
+    /// For the account's owner.
+    pub(super) ground: Option<Ground>,
 }
 
 /// What a no means.
@@ -95,40 +98,67 @@ pub(super) struct Consequences {
 }
 
 impl No {
+    /// One that tells the account's owner nothing beyond its outcome.
+    pub(super) fn new(kind: Kind, why: String) -> Self {
+        Self { kind, why, ground: None }
+    }
+
     /// See [`Kind::Wrong`].
     pub(super) fn wrong(why: &str) -> Self {
-        Self { kind: Kind::Wrong, why: why.to_owned() }
+        Self { ground: Some(Ground::WrongPassword), ..Self::new(Kind::Wrong, why.to_owned()) }
     }
 
     /// See [`Kind::Hopeless`].
     pub(super) fn hopeless(why: &str) -> Self {
-        Self { kind: Kind::Hopeless, why: why.to_owned() }
+        Self::new(Kind::Hopeless, why.to_owned())
+    }
+
+    /// The same, where the plan says so.
+    pub(super) fn planned(because: Because) -> Self {
+        let ground = match because {
+            Because::NotListed => None,
+            Because::AppPasswordsOnly => Some(Ground::AppPasswordNeeded),
+        };
+        Self { ground, ..Self::hopeless(because.as_str()) }
     }
 
     /// See [`Kind::Proven`].
     pub(super) fn proven(refusal: Refusal, why: &str) -> Self {
-        Self { kind: Kind::Proven(refusal), why: why.to_owned() }
+        let ground = match refusal {
+            Refusal::BindFirst => Some(Ground::BindFirst),
+            Refusal::OutOfScope => Some(Ground::OutOfScope),
+            Refusal::Expired => Some(Ground::Expired),
+            Refusal::Stale => Some(Ground::Stale),
+            Refusal::Suspended => Some(Ground::Suspended),
+            Refusal::NotLetIn
+            | Refusal::TooManyFailures
+            | Refusal::Unavailable
+            | Refusal::InUse
+            | Refusal::LoginDelay => None,
+        };
+        Self { ground, ..Self::new(Kind::Proven(refusal), why.to_owned()) }
     }
 
     /// See [`Kind::Repeated`].
     pub(super) fn repeated() -> Self {
-        Self { kind: Kind::Repeated, why: "the same password was refused a moment ago".to_owned() }
+        let why = "the same password was refused a moment ago";
+        Self { ground: Some(Ground::SameAgain), ..Self::new(Kind::Repeated, why.to_owned()) }
     }
 
     /// See [`Kind::OverBudget`].
     pub(super) fn over_budget() -> Self {
-        Self { kind: Kind::OverBudget, why: "the upstream may see no more failures for now".to_owned() }
+        Self::new(Kind::OverBudget, "the upstream may see no more failures for now".to_owned())
     }
 
     /// Undecided before anything was sent.
     pub(super) fn undecided(why: &str) -> Self {
-        Self { kind: Kind::Undecided { sent: false }, why: why.to_owned() }
+        Self::new(Kind::Undecided { sent: false }, why.to_owned())
     }
 
     /// A cell is free after `time`.
     pub(super) fn used_up(time: Duration) -> Self {
         let seconds = time.as_secs_f64().ceil();
-        Self { kind: Kind::UsedUp, why: format!("too many failures, {seconds} s until the next try") }
+        Self::new(Kind::UsedUp, format!("too many failures, {seconds} s until the next try"))
     }
 }
 

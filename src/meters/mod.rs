@@ -101,13 +101,15 @@ pub enum PageAnswer {
     Foreign,
     /// Something that makes no sense or leads nowhere.
     Senseless,
+    /// Something that was asked for too often.
+    Limited,
     /// Something here or behind us does not work.
     Failed,
 }
 
 impl PageAnswer {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Given, Self::Foreign, Self::Senseless, Self::Failed];
+    pub const ALL: [Self; 5] = [Self::Given, Self::Foreign, Self::Senseless, Self::Limited, Self::Failed];
 
     /// As metrics call it.
     #[must_use]
@@ -116,6 +118,7 @@ impl PageAnswer {
             Self::Given => "given",
             Self::Foreign => "foreign",
             Self::Senseless => "senseless",
+            Self::Limited => "limited",
             Self::Failed => "failed",
         }
     }
@@ -265,11 +268,12 @@ impl Meters {
 
     /// The portal answered.
     pub fn page(&self, answer: PageAnswer) {
-        let [given, foreign, senseless, failed] = &self.pages;
+        let [given, foreign, senseless, limited, failed] = &self.pages;
         match answer {
             PageAnswer::Given => given.add(1),
             PageAnswer::Foreign => foreign.add(1),
             PageAnswer::Senseless => senseless.add(1),
+            PageAnswer::Limited => limited.add(1),
             PageAnswer::Failed => failed.add(1),
         }
     }

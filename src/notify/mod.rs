@@ -27,8 +27,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::{Audit, Event};
 use crate::base::key::Purpose;
-use crate::base::{ClientAddress, Clock, NoticeId, SiteKey, Timestamp, random};
-use crate::store::{AccountRecord, Instead, NoticeRecord, Posted, Store, StoreError};
+use crate::base::{AccountId, ClientAddress, Clock, NoticeId, SiteKey, Timestamp, random};
+use crate::store::{AccountRecord, Instead, KnownBrowserRecord, NoticeRecord, Posted, Store, StoreError};
 
 pub use courier::{Courier, NotSent};
 pub use letter::{Letter, Sender};
@@ -209,11 +209,40 @@ impl Notices {
         address: ClientAddress,
         browser: Option<&str>,
     ) -> Result<bool, StoreError> {
-        let mark = self.key.mac(
-            Purpose::KnownBrowser,
-            &[account.id.0.as_bytes(), &neighbourhood(address), browser.unwrap_or_default().as_bytes()],
-        );
-        self.store.browser_seen(account.id, &mark, self.clock.now()).await
+        let seen = KnownBrowserRecord {
+            mark: self.browser_mark(account, address, browser),
+            seen_at: self.clock.now(),
+            browser: browser.map(str::to_owned),
+            address: address.to_string(),
+        };
+        self.store.browser_seen(account.id, &seen).await
+    }
+
+    /// What tells one browser of an account from the others: what it says it is, but for its versions, and its network. Browsers
+    /// get a new version each month, and nobody is to be alarmed by that.
+    #[must_use]
+    pub fn browser_mark(
+        &self,
+        account: &AccountRecord,
+        address: ClientAddress,
+        browser: Option<&str>,
+    ) -> Vec<u8> {
+        let name: String = browser.unwrap_or_default().chars().filter(|c| !c.is_ascii_digit()).collect();
+        let parts = [account.id.0.as_bytes(), &neighbourhood(address)[..], name.as_bytes()];
+        self.key.mac(Purpose::KnownBrowser, &parts).to_vec()
+    }
+
+    /// Browsers that somebody signed in to the account with since then, the latest first; at most so many.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn known_browsers(
+        &self,
+        account: AccountId,
+        since: Timestamp,
+        at_most: u32,
+    ) -> Result<Vec<KnownBrowserRecord>, StoreError> {
+        self.store.known_browsers(account, since, at_most).await
     }
 
     /// Forgets browsers that nobody signed in with for half a year.
@@ -221,7 +250,7 @@ impl Notices {
     /// # Errors
     /// [`StoreError`]
     pub async fn forget_browsers(&self) -> Result<u64, StoreError> {
-        self.store.forget_browsers(before(self.clock.now(), BROWSER_KNOWN_FOR)).await
+        self.store.forget_browsers(self.clock.now().minus(BROWSER_KNOWN_FOR)).await
     }
 
     async fn post(&self, account: &AccountRecord, told: Told, session: Option<Instead<'_>>) -> bool {
@@ -243,7 +272,7 @@ impl Notices {
                 mac: Vec::new(),
             };
             row.mac = with_parts(&row, |parts| self.key.mac(Purpose::Notice, parts)).to_vec();
-            let seldom = told.notice.is_told_seldom().then_some((kind, before(now, SELDOM)));
+            let seldom = told.notice.is_told_seldom().then_some((kind, now.minus(SELDOM)));
             self.store.post_notice(&row, WAITING_PER_ACCOUNT, seldom, session).await
         };
         match posted.await {
@@ -263,11 +292,6 @@ impl Notices {
             }
         }
     }
-}
-
-/// So long before `now`.
-pub(crate) fn before(now: Timestamp, time: Duration) -> Timestamp {
-    Timestamp::from_unix_seconds(now.unix_seconds().saturating_sub_unsigned(time.as_secs()))
 }
 
 /// Where an address is, roughly: what a provider gives one line after the other is a /24 (IPv4) or /48 (IPv6).

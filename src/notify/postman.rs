@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::relay::Conversation;
-use super::{Relay, RelayError, Sender, before, give_up, message, read, with_parts};
+use super::{Relay, RelayError, Sender, give_up, message, read, with_parts};
 use crate::audit::Audit;
 use crate::base::key::Purpose;
 use crate::base::{Clock, SiteKey, Timestamp};
@@ -117,7 +117,7 @@ impl Postman {
 
     async fn try_round(&self, means: &Means, round: &mut Round) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let (old, many) = self.store.give_up_notices(before(now, GIVEN_UP_AFTER), WAITING_MAX).await?;
+        let (old, many) = self.store.give_up_notices(now.minus(GIVEN_UP_AFTER), WAITING_MAX).await?;
         for row in old {
             round.given_up += 1;
             give_up(&self.audit, &row, "nobody took it for three days").await;

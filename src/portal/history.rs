@@ -4,30 +4,41 @@
 use std::time::Duration;
 
 use super::{Broken, Inside, Portal};
-use crate::audit::event::{Event, Outcome, SecondFactor, SignIn};
-use crate::base::{AppPasswordId, Protocol, Timestamp};
+use crate::audit::event::{Event, Ground, Outcome, RefusedLogins, SecondFactor, SignIn};
+use crate::base::{AppPasswordId, ClientAddress, Protocol, Timestamp};
 use crate::gate::CLIENTS_KEPT;
-use crate::store::{AuditQuery, AuditRow};
+use crate::store::{Among, AuditQuery, AuditRow};
 
 /// How far back it goes.
-const MONTH: Duration = Duration::from_secs(30 * 86_400);
+pub(super) const MONTH: Duration = Duration::from_secs(30 * 86_400);
 
 /// How long a page waits for the index.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Somebody tried to get in.
+/// How many of the latest records are read of mail clients that were let in, and how many of all else.
+const READ: u32 = 100;
+
+/// How many lines of each are told: of clients that come all day, so that they hide nothing, and of the rest.
+const LET_IN_TOLD: usize = 10;
+const RARE_TOLD: usize = 25;
+
+/// Somebody tried to get in, once or several times in the same way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// When.
+    /// When, the last time.
     pub at: Timestamp,
-    /// From where.
-    pub address: String,
+    /// How many times, as far as that was read.
+    pub count: u32,
+    /// From where: an address, or a network; none where it was from many.
+    pub from: Option<String>,
     /// Which program or browser it said it is.
     pub program: Option<String>,
     /// In which way.
     pub way: Way,
     /// What became of it.
     pub outcome: Outcome,
+    /// On which ground it was refused, if that is known.
+    pub ground: Option<Ground>,
 }
 
 /// A way in.
@@ -44,20 +55,34 @@ pub enum Way {
     Portal,
     /// The portal, with a second factor of this kind.
     SecondFactor(String),
+    /// Whichever: nobody looked, and they were only counted.
+    Counted,
 }
 
 impl Portal {
-    /// What was tried during the last month, the latest first; at most so much of it.
+    /// What was tried during the last month, the latest first: all that is rare, and some of what clients do all day.
     ///
     /// # Errors
     /// [`Broken`]
-    pub async fn attempts(&self, inside: Inside<'_>, limit: u32) -> Result<Vec<Attempt>, Broken> {
-        // All kinds in one search: one for a kind of which there are few would go through all that the month has.
+    pub async fn attempts(&self, inside: Inside<'_>) -> Result<Vec<Attempt>, Broken> {
+        let rare = self.told(inside, Among::RareAttempts).await?;
+        let mut let_in = self.told(inside, Among::Attempts).await?;
+        let_in.retain(|attempt| {
+            attempt.outcome == Outcome::Admitted && matches!(attempt.way, Way::Mail { .. })
+        });
+        let mut attempts = gathered(rare, RARE_TOLD);
+        attempts.extend(gathered(let_in, LET_IN_TOLD));
+        attempts.sort_by_key(|attempt| std::cmp::Reverse(attempt.at));
+        Ok(attempts)
+    }
+
+    /// The latest first.
+    async fn told(&self, inside: Inside<'_>, among: Among) -> Result<Vec<Attempt>, Broken> {
         let query = AuditQuery {
             account: Some(inside.0.account.address.to_string()),
             from: Some(self.on.clock.now().minus(MONTH)),
-            attempts_only: true,
-            limit,
+            among,
+            limit: READ,
             ..AuditQuery::default()
         };
         let found =
@@ -79,16 +104,44 @@ impl Portal {
     }
 }
 
+/// One for each way in which somebody came from one place to one end, where it stands latest; at most so many.
+fn gathered(attempts: Vec<Attempt>, most: usize) -> Vec<Attempt> {
+    let mut gathered: Vec<Attempt> = Vec::new();
+    for attempt in attempts {
+        match gathered.iter_mut().find(|one| one.is_like(&attempt)) {
+            Some(one) => one.count = one.count.saturating_add(attempt.count),
+            None => gathered.push(attempt),
+        }
+    }
+    gathered.truncate(most);
+    gathered
+}
+
+impl Attempt {
+    /// Whether only the time tells them apart.
+    fn is_like(&self, other: &Self) -> bool {
+        let Self { at: _, count: _, from, program, way, outcome, ground } = self;
+        (from, program, way, outcome, ground)
+            == (&other.from, &other.program, &other.way, &other.outcome, &other.ground)
+    }
+}
+
 /// The attempt that `event` tells of.
 fn attempt(at: Timestamp, event: Event) -> Option<Attempt> {
+    let one = |from: ClientAddress, program, way, outcome, ground| {
+        Some(Attempt { at, count: 1, from: Some(from.to_string()), program, way, outcome, ground })
+    };
     if let Event::Login(login) = event {
         let way = Way::Mail { protocol: login.protocol, app_password: login.app_password };
-        let (address, program, outcome) = (login.ip.to_string(), login.program, login.outcome);
-        Some(Attempt { at, address, program, way, outcome })
-    } else if let Event::SignIn(SignIn { ip, browser: program, outcome, .. }) = event {
-        Some(Attempt { at, address: ip.to_string(), program, way: Way::Portal, outcome })
-    } else if let Event::SecondFactor(SecondFactor { ip, browser: program, kind, outcome, .. }) = event {
-        Some(Attempt { at, address: ip.to_string(), program, way: Way::SecondFactor(kind), outcome })
+        one(login.ip, login.program, way, login.outcome, login.ground)
+    } else if let Event::SignIn(SignIn { ip, browser, outcome, ground, .. }) = event {
+        one(ip, browser, Way::Portal, outcome, ground)
+    } else if let Event::SecondFactor(SecondFactor { ip, browser, kind, outcome, .. }) = event {
+        one(ip, browser, Way::SecondFactor(kind), outcome, None)
+    } else if let Event::RefusedLogins(RefusedLogins { ip, network, outcome, count, .. }) = event {
+        let from = network.or(ip.map(|ip| ip.to_string()));
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        Some(Attempt { at, count, from, program: None, way: Way::Counted, outcome, ground: None })
     } else {
         None
     }

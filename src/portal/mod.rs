@@ -23,6 +23,7 @@ mod kept;
 mod mail_codes;
 mod mailbox;
 mod overview;
+mod pace;
 mod passkeys;
 mod profiles;
 mod session;
@@ -37,6 +38,7 @@ mod tests;
 use std::error::Error;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use self::pace::Pace;
 use crate::account::MailboxCheck;
 use crate::app_password::AppPasswords;
 use crate::audit::event::Actor;
@@ -45,7 +47,7 @@ use crate::base::{Clock, Domain, SiteKey, UpstreamName};
 use crate::factor::{Factors, TrustedDevices};
 use crate::gate::{Authenticator, Browser, Finishing, LiveSessions};
 use crate::meters::Meters;
-use crate::notify::{Courier, Doer, Notice, Notices, Place, before};
+use crate::notify::{Courier, Doer, Notice, Notices, Place};
 use crate::store::{AccountRecord, Store, StoreError};
 
 pub use app_passwords::{NewAppPassword, NoAppPassword};
@@ -55,11 +57,12 @@ pub use factors::Unbinding;
 pub use history::{Attempt, Way};
 pub use mail_codes::NotSent;
 pub use overview::{Overview, Seen};
+pub use pace::TooOften;
 pub use passkeys::{AnyPasskey, NoPasskey, PASSKEY_SIGN_IN};
 pub use profiles::{Profile, WAITS};
 pub use session::{Fresh, Inside, Step, Visit};
 pub use settings::{Door, Settings};
-pub use sign_in::{Answered, Entered, NoAnswer, NoSignIn};
+pub use sign_in::{Answered, Entered, NoAnswer, NoSignIn, TRUSTED_DEVICE};
 pub use signed_in::{SignOutError, SignedIn};
 
 /// What the portal stands on.
@@ -94,6 +97,7 @@ pub struct Dependencies {
 pub struct Portal {
     on: Dependencies,
     settings: RwLock<Arc<Settings>>,
+    pace: Pace,
 }
 
 /// Something behind the portal does not work: nothing was decided, and trying again may help. What it was is in the log.
@@ -105,7 +109,8 @@ impl Portal {
     /// Stands on these, under `settings`.
     #[must_use]
     pub fn new(on: Dependencies, settings: Settings) -> Self {
-        Self { on, settings: RwLock::new(Arc::new(settings)) }
+        let pace = Pace::new(&on.clock);
+        Self { on, settings: RwLock::new(Arc::new(settings)), pace }
     }
 
     /// From now on `settings` hold.
@@ -147,6 +152,7 @@ impl Portal {
     /// than the password; for a caller that does so every minute or so.
     pub async fn tidy_up(&self) {
         let now = self.on.clock.now();
+        self.pace.tidy_up();
         let tidied = async {
             self.end_unfinished().await?;
             self.prune_sessions(now).await?;
@@ -155,7 +161,7 @@ impl Portal {
             self.on.notices.forget_browsers().await?;
             self.on.store.prune_enrolment_links(now).await?;
             self.on.factors.prune_mail_codes().await?;
-            self.on.store.prune_used_forms(before(now, session::AT_MOST)).await?;
+            self.on.store.prune_used_forms(now.minus(session::AT_MOST)).await?;
             self.on.store.prune_trusted_devices(now).await
         };
         if let Err(error) = tidied.await {

@@ -1,11 +1,16 @@
 //! What somebody sees of their own account.
 
+use super::history::MONTH;
 use super::session::is_in;
+use super::settings::Door;
 use super::{Broken, Inside, Portal};
 use crate::app_password::Scope;
-use crate::base::{FactorId, Timestamp};
+use crate::base::{ClientAddress, FactorId, PortalSessionId, Timestamp};
 use crate::config::{AfterUnbind, FactorKind, Requirement};
-use crate::store::{AppPasswordRecord, LiveSessionRecord, PortalSessionRecord, TrustedDeviceRecord};
+use crate::store::{AccountRecord, AppPasswordRecord, LiveSessionRecord, TrustedDeviceRecord};
+
+/// How many browsers are told that are signed in no more.
+const BROWSERS_TOLD: u32 = 20;
 
 /// Everything that concerns one account.
 pub struct Overview {
@@ -17,8 +22,8 @@ pub struct Overview {
     pub app_passwords: Vec<(AppPasswordRecord, Option<Scope>)>,
     /// Browsers that need no second factor, the one that was used last first.
     pub devices: Vec<TrustedDeviceRecord>,
-    /// Browsers that are signed in, likewise; this one among them.
-    pub browsers: Vec<PortalSessionRecord>,
+    /// Browsers that are signed in, likewise, this one among them; then those that were during the last month.
+    pub browsers: Vec<SignedIn>,
     /// Mail clients that are in.
     pub mail_sessions: Vec<LiveSessionRecord>,
     /// What unbinding the last factor does to app passwords.
@@ -29,6 +34,18 @@ pub struct Overview {
     pub offered: Vec<(FactorKind, bool)>,
     /// Whether app passwords rest until a factor is bound.
     pub app_passwords_rest: bool,
+}
+
+/// A browser that somebody is signed in with, or was.
+pub struct SignedIn {
+    /// By which session, where he still is.
+    pub session: Option<PortalSessionId>,
+    /// What it says it is; hostile.
+    pub browser: Option<String>,
+    /// Where it signed in the last time.
+    pub address: String,
+    /// When it was last used, or signed in.
+    pub seen_at: Timestamp,
 }
 
 /// A second factor, without its secret.
@@ -61,8 +78,6 @@ impl Portal {
         let now = self.on.clock.now();
         let bound = self.on.factors.list(account.id).await?;
         let app_passwords = self.on.app_passwords.list(account.id).await?;
-        let mut browsers = self.on.store.portal_sessions(account.id).await?;
-        browsers.retain(|session| is_in(session, now));
         Ok(Overview {
             factors: bound
                 .iter()
@@ -88,7 +103,7 @@ impl Portal {
                 })
                 .collect(),
             devices: self.on.devices.list(account.id).await?,
-            browsers,
+            browsers: self.browsers(account, now).await?,
             mail_sessions: self.on.live_sessions.list(Some(account.id)).await?,
             after_unbind: policy.app_passwords_after_unbind,
             required_from: match policy.second_factor {
@@ -98,5 +113,37 @@ impl Portal {
             offered: policy.offered().filter(|kind| self.offers(policy, kind.0)).collect(),
             app_passwords_rest: self.app_passwords_rest(inside.0),
         })
+    }
+
+    /// The doors through which the account's mail clients get to its mailbox.
+    #[must_use]
+    pub fn doors(&self, inside: Inside<'_>) -> Vec<Door> {
+        self.settings().doors_to(&self.upstream_of_account(&inside.0.account)).collect()
+    }
+
+    async fn browsers(&self, account: &AccountRecord, now: Timestamp) -> Result<Vec<SignedIn>, Broken> {
+        let mut sessions = self.on.store.portal_sessions(account.id).await?;
+        sessions.retain(|session| is_in(session, now));
+        let marks: Vec<_> = sessions
+            .iter()
+            .filter_map(|session| {
+                let address = ClientAddress::new(session.address.parse().ok()?);
+                Some(self.on.notices.browser_mark(account, address, session.browser.as_deref()))
+            })
+            .collect();
+        let known = self.on.notices.known_browsers(account.id, now.minus(MONTH), BROWSERS_TOLD).await?;
+        let gone = known.into_iter().filter(|known| !marks.contains(&known.mark)).map(|known| SignedIn {
+            session: None,
+            browser: known.browser,
+            address: known.address,
+            seen_at: known.seen_at,
+        });
+        let here = sessions.into_iter().map(|session| SignedIn {
+            session: Some(session.id),
+            browser: session.browser,
+            address: session.address,
+            seen_at: session.seen_at,
+        });
+        Ok(here.chain(gone).collect())
     }
 }

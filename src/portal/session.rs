@@ -13,7 +13,7 @@ use crate::base::key::Purpose;
 use crate::base::{Password, PortalSessionId, Secret, Timestamp, Token, UpstreamName, aead, random};
 use crate::config::Requirement;
 use crate::gate::{Browser, SignedIn};
-use crate::notify::{Place, before};
+use crate::notify::Place;
 use crate::store::{AccountRecord, AccountState, Instead, PortalSessionRecord, Standing, StoreError};
 
 /// How long somebody may take for the steps after the mailbox password.
@@ -213,7 +213,7 @@ impl Portal {
     /// Ends sign-ins that came no further than the password; their owners are told of those.
     pub(super) async fn end_unfinished(&self) -> Result<(), StoreError> {
         let step = Step::SecondFactor.as_str();
-        let before = before(self.on.clock.now(), STEPS_MAX);
+        let before = self.on.clock.now().minus(STEPS_MAX);
         for record in self.on.store.unfinished_sign_ins(step, before, UNFINISHED_MAX).await? {
             let account = self.on.store.standing_of(record.account).await?.map(|standing| standing.account);
             if let Some(account) = account {
@@ -298,7 +298,7 @@ impl Portal {
 
     /// Forgets those whose time is over. Those that stand at the second factor end with a notice.
     pub(super) async fn prune_sessions(&self, now: Timestamp) -> Result<(), StoreError> {
-        let idle_since = before(now, IDLE_MAX);
+        let idle_since = now.minus(IDLE_MAX);
         self.on.store.prune_portal_sessions(now, Step::In.as_str(), idle_since).await?;
         Ok(())
     }

@@ -74,16 +74,20 @@ impl Settings {
     /// The door that a client should take for `protocol` to get to `upstream`, if there is one.
     #[must_use]
     pub fn best_door(&self, protocol: Protocol, upstream: &UpstreamName) -> Option<Door> {
-        self.doors.iter().copied().find(|door| door.protocol == protocol && self.leads(*door, upstream))
+        self.doors_to(upstream).find(|door| door.protocol == protocol)
     }
 
     /// Doors that a client may try by itself to get to `upstream`, one of each kind, the best of each protocol first.
     #[must_use]
     pub fn doors_to_try(&self, upstream: &UpstreamName) -> Vec<Door> {
-        let mut doors = self.doors.clone();
-        doors.retain(|door| self.leads(*door, upstream));
+        let mut doors: Vec<Door> = self.doors_to(upstream).collect();
         doors.dedup_by_key(|door| (door.protocol, door.implicit));
         doors
+    }
+
+    /// All doors through which a client gets to `upstream`.
+    pub fn doors_to(&self, upstream: &UpstreamName) -> impl Iterator<Item = Door> {
+        self.doors.iter().copied().filter(|door| self.leads(*door, upstream))
     }
 
     fn leads(&self, door: Door, upstream: &UpstreamName) -> bool {

@@ -20,6 +20,9 @@ use crate::notify::Notice;
 use crate::protocol::Refusal;
 use crate::store::AccountRecord;
 
+/// How the trail calls it that a browser showed that it is trusted.
+pub const TRUSTED_DEVICE: &str = "trusted_device";
+
 /// Somebody came a step further.
 #[derive(Debug)]
 pub struct Entered {
@@ -97,11 +100,8 @@ impl Portal {
             step,
         };
         let token = self.begin(opening, from).await.map_err(|Broken| NoSignIn::Unavailable)?;
-        // Without a factor there is nothing new in it. A trusted browser is known, unless what it shows was copied.
-        if step == Step::In
-            && self.is_new_browser(&signed_in.account, from).await
-            && signed_in.bound_factors > 0
-        {
+        // A trusted browser is known, unless what it shows was copied.
+        if step == Step::In && self.is_new_browser(&signed_in.account, from).await {
             self.tell(&signed_in.account, Notice::NewBrowser { place: place(from) }).await;
         }
         Ok(Entered { token, step })
@@ -169,7 +169,7 @@ impl Portal {
         {
             return Ok(Step::SecondFactor);
         }
-        let answer = Answer { account, from, kind: "trusted_device" };
+        let answer = Answer { account, from, kind: TRUSTED_DEVICE };
         self.record(answer, Outcome::Admitted, "the browser is trusted").await?;
         Ok(Step::In)
     }

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::account::{Directory, MailboxVerdict};
+use crate::audit::event::{Credential, Event, Ground, Login, Outcome};
 use crate::base::{
     ClientAddress, LoginName, ManualClock, Password, Protocol, SessionId, UpstreamName, random,
 };
@@ -214,6 +215,32 @@ impl Site {
             program: Some((*program).to_owned()),
         });
         store.record_uses(&uses.collect::<Vec<_>>()).await.unwrap();
+    }
+
+    /// A second later a mail client tries to get in as Alice, on record.
+    pub(crate) async fn mail_login(&self, program: &str, ended: Result<(), Ground>) {
+        self.record(Event::Login(Login {
+            session: SessionId(random::uuid(self.clock.now())),
+            protocol: Protocol::Imap,
+            ip: ClientAddress::new([192, 0, 2, 9].into()),
+            account: ALICE.to_owned(),
+            mechanism: "PLAIN".to_owned(),
+            program: Some(program.to_owned()),
+            credential: Credential::Unproven,
+            app_password: None,
+            label: None,
+            upstream: None,
+            outcome: if ended.is_ok() { Outcome::Admitted } else { Outcome::Refused },
+            ground: ended.err(),
+            reason: String::new(),
+        }))
+        .await;
+    }
+
+    /// A second later.
+    pub(crate) async fn record(&self, event: Event) {
+        self.clock.advance(Duration::from_secs(1));
+        self.portal.on.audit.append(event).await.unwrap();
     }
 
     /// A mail client of the account's that is in, as another process wrote it down.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::{AuditQuery, AuditRow};
+use super::{Among, AuditQuery, AuditRow};
 use crate::base::{Timestamp, random};
 
 /// More of them cost less to write, and more to read for whoever looks for one.
@@ -19,6 +19,9 @@ const RECORDS_MAX: usize = 32;
 
 /// A single longer record is a block, too.
 const BYTES_MAX: usize = 64 << 10;
+
+/// What an account's rare attempts are found under.
+const RARE: &str = "rare";
 
 /// Between the earliest and the latest record of a block: so much is read behind the end of what is asked for.
 const SPAN_MAX: Duration = Duration::from_secs(3600);
@@ -31,7 +34,8 @@ const MILLIS_MAX: i64 = i64::MAX >> DRAWN_BITS;
 const CHAIN_EVENTS: [&str; 2] = ["chain_started", "chain_ended"];
 
 /// Attempts to get in: of mail clients, and of browsers.
-const ATTEMPTS: [&str; 3] = ["login", "sign_in", "second_factor"];
+const ATTEMPTS: [&str; 4] = [LOGIN, "refused_logins", "sign_in", "second_factor"];
+const LOGIN: &str = "login";
 
 /// Records that follow each other in a chain and lie in one hour.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,7 +62,7 @@ impl Block {
                     && block.lines.len() + row.json.len() < BYTES_MAX
                     && block.latest.max(row.at).since(earliest) <= SPAN_MAX
             });
-            let keys = keys(row.account.as_deref(), row.ip.as_deref(), &row.event);
+            let keys = keys(row.account.as_deref(), row.ip.as_deref(), &row.event, row.outcome.as_deref());
             if let Some(block) = room {
                 block.latest = block.latest.max(row.at);
                 block.last = row.sequence;
@@ -109,8 +113,9 @@ pub(super) fn all_before(number: i64) -> Timestamp {
 
 /// The key under which the fewest records are that fit; none where only time tells them apart.
 pub(super) fn narrowest_key(query: &AuditQuery) -> Option<i64> {
-    let AuditQuery { account, ip, event, .. } = query;
-    let account = account.as_ref().map(|account| key("account", account));
+    let AuditQuery { account, ip, event, among, .. } = query;
+    let of_account = if *among == Among::RareAttempts { RARE } else { "account" };
+    let account = account.as_ref().map(|account| key(of_account, account));
     let ip = || ip.as_ref().map(|ip| key("ip", ip));
     let event = || event.as_ref().map(|event| key("event", event));
     account.or_else(ip).or_else(event)
@@ -121,15 +126,26 @@ pub(super) fn keys_of(lines: &str) -> BTreeSet<i64> {
     let fields = lines.lines().filter_map(Fields::read);
     let keys = fields.flat_map(|fields| {
         let (account, ip, event) = (storable(fields.account), storable(fields.ip), clean(fields.event));
-        keys(account.as_deref(), ip.as_deref(), &event).collect::<Vec<_>>()
+        keys(account.as_deref(), ip.as_deref(), &event, fields.outcome.as_deref()).collect::<Vec<_>>()
     });
     keys.collect()
 }
 
-fn keys(account: Option<&str>, ip: Option<&str>, event: &str) -> impl Iterator<Item = i64> + use<> {
+fn keys(
+    account: Option<&str>,
+    ip: Option<&str>,
+    event: &str,
+    outcome: Option<&str>,
+) -> impl Iterator<Item = i64> + use<> {
+    let rare = account.filter(|_| is_rare(event, outcome)).map(|account| key(RARE, account));
     let account = account.map(|account| key("account", account));
     let ip = ip.map(|ip| key("ip", ip));
-    [account, ip, Some(key("event", event))].into_iter().flatten()
+    [account, rare, ip, Some(key("event", event))].into_iter().flatten()
+}
+
+/// Whether it is an attempt, and none as clients make them all day.
+fn is_rare(event: &str, outcome: Option<&str>) -> bool {
+    ATTEMPTS.contains(&event) && !(event == LOGIN && outcome == Some("admitted"))
 }
 
 /// Short, so that the index stays small. Two values may have the same: what is found is looked at again.
@@ -179,7 +195,11 @@ impl<'l> Fields<'l> {
             && is(&query.event, Some(&self.event))
             && is(&query.outcome, self.outcome.as_ref())
             && !(query.without_chains && CHAIN_EVENTS.contains(&self.event.as_ref()))
-            && (!query.attempts_only || ATTEMPTS.contains(&self.event.as_ref()))
+            && match query.among {
+                Among::All => true,
+                Among::Attempts => ATTEMPTS.contains(&self.event.as_ref()),
+                Among::RareAttempts => is_rare(&self.event, self.outcome.as_deref()),
+            }
     }
 
     fn into_row(self, chain: &str, line: &str) -> AuditRow {
@@ -256,10 +276,15 @@ mod tests {
         let blocks = Block::pack(&rows);
         let [block] = &blocks[..] else { panic!("{blocks:?}") };
         assert_eq!((block.latest, block.last), (Timestamp::from_unix_seconds(5), 2));
-        assert_eq!(block.keys.len(), 4, "two accounts, one address, one event");
+        assert_eq!(block.keys.len(), 6, "two accounts, each let in by none of these, one address, one event");
         assert_eq!(block.keys, keys_of(&block.lines));
         let asked = [
             AuditQuery { account: rows[1].account.clone(), ..AuditQuery::default() },
+            AuditQuery {
+                account: rows[1].account.clone(),
+                among: Among::RareAttempts,
+                ..AuditQuery::default()
+            },
             AuditQuery { ip: rows[0].ip.clone(), ..AuditQuery::default() },
             AuditQuery { event: Some("login".to_owned()), ..AuditQuery::default() },
         ];

@@ -17,6 +17,7 @@ mod changes;
 mod clients_seen;
 mod enrolment_links;
 mod factors;
+mod known_browsers;
 mod live_sessions;
 mod look;
 mod mail_codes;
@@ -40,6 +41,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use enrolment_links::{EnrolmentLinkRecord, LinkKept};
+pub use known_browsers::KnownBrowserRecord;
 pub use look::{Look, look};
 pub use mail_codes::MailSends;
 pub use outbox::{Instead, NoticeRecord, Posted};
@@ -109,6 +111,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         site::STATEMENTS,
         changes::STATEMENTS,
         clients_seen::STATEMENTS,
+        known_browsers::STATEMENTS,
         live_sessions::STATEMENTS,
         portal_sessions::STATEMENTS,
         portal_kept::STATEMENTS,

@@ -1,4 +1,4 @@
-//! `outbox`: what users are yet to be told by mail; `told` and `known_browsers`, which keep them from being told too often.
+//! `outbox`: what users are yet to be told by mail; `told`, which keeps them from being told too often.
 //!
 //! A notice is taken by one conditional statement, which moves on when it may be taken again: of many nodes one sends it,
 //! and what a node took that died is due again when that time is over.
@@ -47,10 +47,6 @@ name_statements! {
         " FROM portal_sessions WHERE step = $1 AND began_at <= $2 ORDER BY began_at LIMIT $3"
     );
     END_SESSION = "DELETE FROM portal_sessions WHERE token = $1 AND step = $2 RETURNING id";
-    SEEN_AGAIN = "UPDATE known_browsers SET seen_at = $3 WHERE account = $1 AND mark = $2";
-    SEEN_FIRST = "INSERT INTO known_browsers (account, mark, seen_at) VALUES ($1, $2, $3) \
-                  ON CONFLICT (account, mark) DO NOTHING";
-    FORGET_BROWSERS = "DELETE FROM known_browsers WHERE seen_at <= $1";
 }
 
 /// A row of `outbox`.
@@ -229,35 +225,5 @@ impl Store {
             let unfinished = sqlx::query_as(UNFINISHED).bind(step).bind(before).bind(i64::from(most));
             unfinished.fetch_all(pool).await?
         })
-    }
-
-    /// Somebody signed in to the account with this browser; whether it is the first time.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn browser_seen(
-        &self,
-        account: AccountId,
-        mark: &[u8; 32],
-        at: Timestamp,
-    ) -> Result<bool, StoreError> {
-        in_transaction!(self, |connection| {
-            sqlx::query(LOCK_ACCOUNT).bind(account).execute(&mut *connection).await?;
-            let again = sqlx::query(SEEN_AGAIN).bind(account).bind(&mark[..]).bind(at);
-            if again.execute(&mut *connection).await?.rows_affected() > 0 {
-                false
-            } else {
-                let first = sqlx::query(SEEN_FIRST).bind(account).bind(&mark[..]).bind(at);
-                first.execute(&mut *connection).await?.rows_affected() == 1
-            }
-        })
-    }
-
-    /// Forgets browsers that nobody signed in with since.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn forget_browsers(&self, since: Timestamp) -> Result<u64, StoreError> {
-        on_pool!(self, |pool| sqlx::query(FORGET_BROWSERS).bind(since).execute(pool).await?.rows_affected())
     }
 }

@@ -333,10 +333,23 @@ pub struct AuditQuery {
     pub ip: Option<String>,
     /// Without what the trail records about itself, the beginnings and ends of chains.
     pub without_chains: bool,
-    /// Only attempts to get in: of mail clients, and of browsers with a mailbox password or a second factor.
-    pub attempts_only: bool,
+    /// Which kinds of records.
+    pub among: Among,
     /// At most so many, the newest ones; 0 means 1,000.
     pub limit: u32,
+}
+
+/// Kinds of records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Among {
+    /// All.
+    #[default]
+    All,
+    /// Attempts to get in: of mail clients, and of browsers with a mailbox password or a second factor; also those that
+    /// were only counted.
+    Attempts,
+    /// Of these, all but mail clients that were let in. An account has few of them, and they are found quickly.
+    RareAttempts,
 }
 
 /// One use of an account; see [`Store::record_uses`](super::Store::record_uses).

@@ -62,7 +62,7 @@ metrics! {
     SECOND_FACTORS Counter "mailward_portal_second_factors_total" [OUTCOME]
         "Answers for a second factor in the portal, by what became of them."
     PAGES Counter "mailward_portal_answers_total"
-        [("result", "`given`, `foreign` (a form of another site or session), `senseless`, `failed`")]
+        [("result", "`given`, `foreign` (a form of another site or session), `senseless`, `limited` (asked for too often), `failed`")]
         "Requests that the portal answered."
     NOTICES Counter "mailward_notices_total" [("result", "`sent`, `put_off`, `given_up`")]
         "What users are told by mail, by what became of it."

@@ -18,7 +18,7 @@ use super::shown::Shown;
 use super::words::Words;
 use crate::base::{Clock, Token};
 use crate::config::Help;
-use crate::portal::{Fresh, Inside, Portal, Step, Visit};
+use crate::portal::{Fresh, Inside, Portal, Step, TooOften, Visit};
 
 /// What handlers work with.
 pub(super) struct Desk {
@@ -94,7 +94,7 @@ fn without_default_port(origin: &str) -> &str {
 
 /// Something that was done, for the page that comes afterwards. It is named in that page's address, where anybody may
 /// write it: it says nothing that could mislead.
-const DONE: [(&str, &str); 14] = [
+const DONE: [(&str, &str); 15] = [
     ("signed-out", "done-signed-out"),
     ("locked", "done-locked"),
     ("already-made", "done-already-made"),
@@ -106,6 +106,7 @@ const DONE: [(&str, &str); 14] = [
     ("browser-ended", "done-browser-ended"),
     ("bound", "done-bound"),
     ("changed", "done-changed"),
+    ("both-bound", "done-both-bound"),
     ("unbound", "done-unbound"),
     ("trusted", "done-trusted"),
     ("verified", "done-verified"),
@@ -119,16 +120,20 @@ impl Desk {
         Here { help, ..Here::new(&settings.public_url, &settings.hostname) }
     }
 
-    /// What mail clients need to know.
-    pub(super) fn client_settings(&self) -> Settings {
+    /// What mail clients need to know: of whoever is signed in, his own; all that there is, where that is nobody.
+    pub(super) fn client_settings(&self, visit: Option<&Visit>) -> Settings {
         let settings = self.portal.settings();
-        Settings::of(&settings.doors, &settings.hostname)
+        let own = visit.and_then(Visit::inside).map(|inside| self.portal.doors(inside));
+        Settings::of(own.as_ref().unwrap_or(&settings.doors), &settings.hostname)
     }
 
     /// The session that the browser has, at whatever step.
     pub(super) async fn visit(&self, asked: &Asked) -> Result<Option<Visit>, Stop> {
         let Some(token) = asked.session() else { return Ok(None) };
         let visit = self.portal.visit(token, asked.browser.clone()).await?;
+        if let Some(visit) = &visit {
+            self.portal.count_request(visit).map_err(|TooOften| Stop::Wrong(Wrong::TooOften))?;
+        }
         Ok(visit.map(|visit| visit.with_link(asked.link())))
     }
 
@@ -171,6 +176,18 @@ impl Desk {
     pub(super) fn fresh<'v>(&self, asked: &Asked, visit: &'v Visit, place: Place) -> Result<Fresh<'v>, Stop> {
         let verify = || Stop::Go(asked.here.to_and_on(Place::Verify, Some(place)));
         inside(visit)?.fresh().ok_or_else(verify)
+    }
+
+    /// The same, who is about to add something: not too often.
+    pub(super) fn adding<'v>(
+        &self,
+        asked: &Asked,
+        visit: &'v Visit,
+        place: Place,
+    ) -> Result<Fresh<'v>, Stop> {
+        let fresh = self.fresh(asked, visit, place)?;
+        self.portal.count_change(fresh).map_err(|TooOften| Stop::Wrong(Wrong::TooOften))?;
+        Ok(fresh)
     }
 
     /// The session under the token that a step gave it, and the cookie that tells the browser.

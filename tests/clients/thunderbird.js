@@ -2,8 +2,9 @@
 //
 // The environment names a plan, MAILWARD_PLAN: {"ca": PEM, "tasks": [{task, protocol, tls, host, port, user, password,
 // subject, body, save}]}. Each task becomes an account with its password saved, as a person would have it, and does one
-// thing: fetch the inbox into the directory `save` (IMAP, POP3), or send a message to itself (SMTP). Then account and
-// password are removed. What came of it goes to MAILWARD_RESULTS, one JSON line a task; at the end Thunderbird quits.
+// thing: fetch the inbox into the directory `save` (IMAP, POP3), or send a message to itself (SMTP). One whose protocol is
+// `autoconfig` has {xml} instead of servers: its account is what Thunderbird's own assistant makes of that, and does both. Then
+// account and password are removed. What came of it goes to MAILWARD_RESULTS, one JSON line a task; at the end Thunderbird quits.
 // (The first line of this file is not run.)
 "use strict";
 
@@ -79,7 +80,10 @@ function identity(task) {
 
 async function imap(task) {
   await remember("imap", task);
-  const server = incoming(task);
+  return fetchImap(incoming(task), task);
+}
+
+async function fetchImap(server, task) {
   server.QueryInterface(Ci.nsIImapIncomingServer);
   server.setBoolValue("using_subscription", false);
   const discovery = ending();
@@ -139,7 +143,10 @@ async function smtp(task) {
   server.authMethod = Ci.nsMsgAuthMethod.passwordCleartext;
   const sender = identity(task);
   sender.smtpServerKey = server.key;
+  return send(sender, task);
+}
 
+async function send(sender, task) {
   const fields = Cc["@mozilla.org/messengercompose/composefields;1"].createInstance(Ci.nsIMsgCompFields);
   fields.from = task.user;
   fields.to = task.user;
@@ -156,12 +163,30 @@ async function smtp(task) {
     onGetDraftFolderURI() {},
     onTransportSecurityError() {},
   };
-  const send = Cc["@mozilla.org/messengercompose/send;1"].createInstance(Ci.nsIMsgSend);
-  const sent = send.createAndSendMessage(
+  const sending = Cc["@mozilla.org/messengercompose/send;1"].createInstance(Ci.nsIMsgSend);
+  const sent = sending.createAndSendMessage(
     null, sender, "", fields, false, false, Ci.nsIMsgSend.nsMsgDeliverNow, null,
     "text/plain", task.body, null, null, listener, null, null, Ci.nsIMsgCompType.New);
   const refused = Promise.resolve(sent).then(() => end, error => error.result ?? Cr.NS_ERROR_FAILURE);
   must(await Promise.race([end, refused]), "the message");
+}
+
+// What the assistant for new accounts does with a file that it found at a provider, and after its last button.
+async function autoconfig(task) {
+  const from = file => ChromeUtils.importESModule(`resource:///modules/${file}.sys.mjs`);
+  const { JXON } = from("JXON");
+  const { readFromXML } = from("accountcreation/readFromXML");
+  const { AccountConfig } = from("accountcreation/AccountConfig");
+  const { CreateInBackend } = from("accountcreation/CreateInBackend");
+  const { DOMParser } = Services.wm.getMostRecentWindow("mail:3pane");
+  const config = readFromXML(JXON.build(new DOMParser().parseFromString(task.xml, "text/xml")), "portal");
+  AccountConfig.replaceVariables(config, "Client", task.user, task.password);
+  config.rememberPassword = true;
+  const account = await CreateInBackend.createAccountInBackend(config);
+  account.defaultIdentity.composeHtml = false;
+  account.defaultIdentity.doFcc = false;
+  await fetchImap(account.incomingServer, task);
+  await send(account.defaultIdentity, task);
 }
 
 async function run() {
@@ -176,7 +201,7 @@ async function run() {
     let problem = null;
     try {
       const late = new Promise((_, reject) => setTimeout(reject, PATIENCE, new Error("no end within 30 s")));
-      await Promise.race([{ imap, pop3, smtp }[task.protocol](task), late]);
+      await Promise.race([{ imap, pop3, smtp, autoconfig }[task.protocol](task), late]);
     } catch (error) {
       problem = `${error}`;
     }

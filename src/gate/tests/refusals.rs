@@ -195,6 +195,46 @@ async fn a_sealed_mailbox_password_that_the_upstream_refuses_is_stale_and_does_n
 }
 
 #[tokio::test]
+async fn the_owner_is_told_on_which_ground_a_password_was_refused() {
+    let site = Site::open().await;
+    let account = site.account(ALICE).await;
+    let expires_at = Some(site.clock.now().plus(DAY));
+    let protocols = ProtocolSet::from_iter([Protocol::Smtp]);
+    let [good, short, narrow] =
+        [anywhere(), Scope { expires_at, ..anywhere() }, Scope { protocols, ..anywhere() }];
+    let good = site.app_password(&account, good).await;
+    let short = site.app_password(&account, short).await;
+    let narrow = site.app_password(&account, narrow).await;
+    let ground = async |password: &str| {
+        let ended = site.try_in(1, ALICE, password).await;
+        assert!(!ended.is_in(), "{password}");
+        site.records("login").pop().unwrap()["ground"].clone()
+    };
+    assert_eq!(ground("wrong").await, "wrong_password");
+    assert_eq!(ground("wrong").await, "same_again");
+    assert_eq!(ground(&with_same_label(&good)).await, "wrong_password");
+    assert_eq!(ground(&narrow).await, "out_of_scope");
+    site.bind_factor(&account).await;
+    assert_eq!(ground(MAILBOX).await, "app_password_needed");
+    site.clock.advance(DAY);
+    assert_eq!(ground(&short).await, "expired");
+    assert!(site.try_in(1, ALICE, &good).await.is_in());
+    assert!(site.records("login").pop().unwrap()["ground"].is_null(), "whoever was let in was not refused");
+    site.mailboxes.lock().unwrap().insert(ALICE.to_owned(), "changed".to_owned());
+    assert_eq!(ground(&good).await, "stale");
+    site.suspend(&account).await;
+    assert_eq!(ground(&good).await, "suspended");
+
+    let site = Site::with(Settings { second_factor: overdue(), ..Settings::default() }).await;
+    site.account(ALICE).await;
+    assert_eq!(site.try_in(1, ALICE, MAILBOX).await.refusal(), Some(Refusal::BindFirst));
+    assert_eq!(site.only_login()["ground"], "bind_first");
+    let vain = site.attempt(&origin(Protocol::Imap, 3), ALICE, "guess", |_| unavailable(false)).await;
+    assert_eq!(vain.refusal(), Some(Refusal::Unavailable));
+    assert!(site.records("login").pop().unwrap()["ground"].is_null(), "nobody knows");
+}
+
+#[tokio::test]
 async fn suspension_is_told_only_to_whoever_proves_the_password() {
     let site = Site::open().await;
     let (bound, printed) = site.bound_with_app_password(ALICE).await;

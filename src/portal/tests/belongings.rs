@@ -133,69 +133,6 @@ async fn locking_everything_leaves_this_browser_alone() {
 }
 
 #[tokio::test]
-async fn the_overview_tells_what_was_tried() {
-    let site = Site::open().await;
-    let visit = site.inside(ALICE).await;
-    site.clock.advance(Duration::from_secs(1));
-    let _ = site.sign_in(ALICE, "guess", None).await;
-    for program in ["Foxmail 7.2", "Foxmail 7.2"] {
-        let login = crate::audit::event::Login {
-            session: SessionId(random::uuid(site.clock.now())),
-            protocol: Protocol::Imap,
-            ip: browser(9).address,
-            account: ALICE.to_owned(),
-            mechanism: "PLAIN".to_owned(),
-            program: Some(program.to_owned()),
-            credential: crate::audit::event::Credential::MailboxPassword,
-            app_password: None,
-            label: None,
-            upstream: None,
-            outcome: Outcome::Admitted,
-            reason: String::new(),
-        };
-        site.clock.advance(Duration::from_secs(1));
-        site.portal.on.audit.append(crate::audit::Event::Login(login)).await.unwrap();
-    }
-    let overview = site.portal.overview(visit.inside().unwrap()).await.unwrap();
-    assert_eq!(overview.browsers.len(), 1);
-    let inside = visit.inside().unwrap();
-    let attempts = site.portal.attempts(inside, 9).await.unwrap();
-    let told: Vec<_> = attempts.iter().map(|one| (one.way.clone(), one.outcome)).collect();
-    let mail = Way::Mail { protocol: Protocol::Imap, app_password: None };
-    assert_eq!(
-        told,
-        [
-            (mail.clone(), Outcome::Admitted),
-            (mail, Outcome::Admitted),
-            (Way::Portal, Outcome::Refused),
-            (Way::Portal, Outcome::Admitted)
-        ]
-    );
-    assert_eq!(site.portal.attempts(inside, 3).await.unwrap(), attempts[..3], "the latest");
-    let doors = site.portal.settings().doors.clone();
-    assert_eq!(
-        doors.iter().map(|door| (door.protocol, door.port)).collect::<Vec<_>>(),
-        [(Protocol::Imap, 993), (Protocol::Smtp, 994)]
-    );
-}
-
-#[tokio::test]
-async fn clients_that_used_the_mailbox_password_in_the_last_month_are_told_to_their_owner() {
-    let site = Site::open().await;
-    let (alice, bob) = (site.inside(ALICE).await, site.inside(BOB).await);
-    site.used_mailbox_password(ALICE, &["Thunderbird", "Foxmail 7.2"]).await;
-    let told = async |visit: &Visit| {
-        site.portal.clients_without_app_password(visit.inside().unwrap()).await.unwrap()
-    };
-    assert_eq!(told(&alice).await, ["Foxmail 7.2", "Thunderbird"]);
-    assert_eq!(told(&bob).await, [""; 0]);
-    site.clock.advance(Duration::from_secs(30 * 86_400));
-    assert_eq!(told(&alice).await.len(), 2);
-    site.clock.advance(Duration::from_secs(1));
-    assert_eq!(told(&alice).await, [""; 0]);
-}
-
-#[tokio::test]
 async fn of_fifty_forms_that_confirm_one_authenticator_one_binds_it() {
     let site = Site::open().await;
     let visit = site.inside(ALICE).await;

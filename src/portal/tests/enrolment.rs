@@ -40,6 +40,7 @@ async fn a_link_lets_its_account_bind_from_anywhere_and_only_once() {
     for (rules, closed) in [(OFFICE, Enrolment::Elsewhere), (BY_LINK, Enrolment::NeedsLink)] {
         let site = Site::with(rules, |_| ()).await;
         let (alice, bob) = (site.inside(ALICE).await, site.inside(BOB).await);
+        assert_eq!(site.told(&alice).await, ["new_browser"]);
         let link = invite(&site, &alice).await;
         let of_alice = outside_with(&site, &alice, None).await;
         assert_eq!(enrolment(&site, &of_alice).await, closed);

@@ -48,6 +48,7 @@ fn other(code: &str) -> &'static str {
 async fn a_backup_mailbox_is_bound_by_its_code_and_then_asked_for() {
     let site = Site::with(OFFERED, |_| ()).await;
     let visit = offered(&site, &site.inside(ALICE).await).await;
+    assert_eq!(site.told(&visit).await, ["new_browser"]);
     let (to, code) = sent(&site);
     assert_eq!((to.as_str(), code.len()), (BACKUP, 6));
     assert_eq!(site.portal.offered_mailbox(&visit).await.unwrap().as_deref(), Some("CaoS****@163.com"));

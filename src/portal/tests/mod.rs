@@ -2,6 +2,7 @@
 
 mod belongings;
 mod enrolment;
+mod history;
 mod mailbox;
 mod notices;
 mod passkeys;

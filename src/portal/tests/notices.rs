@@ -6,7 +6,7 @@ use crate::portal::NewAppPassword;
 /// Alice, who has a factor and was told so; what makes codes.
 async fn bound(site: &Site) -> (Visit, Vec<u8>) {
     let visit = site.inside(ALICE).await;
-    assert!(site.told(&visit).await.is_empty(), "without a factor a sign-in is nothing new");
+    assert_eq!(site.told(&visit).await, ["new_browser"]);
     let (visit, raw, _) = site.bind(&visit).await;
     assert_eq!(site.told(&visit).await, ["factor_bound"]);
     (visit, raw)
@@ -81,6 +81,23 @@ async fn what_a_trusted_browser_shows_is_told_of_once_where_it_comes_from_a_new_
     assert!(sign_in(browser(1)).await.is_empty(), "it is the one that is trusted");
     assert_eq!(sign_in(elsewhere()).await, ["new_browser"], "somebody may have copied it");
     assert!(sign_in(elsewhere()).await.is_empty(), "it was told");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_second_factor_a_new_browser_is_told_as_well_and_a_new_version_of_it_is_none() {
+    let site = Site::open().await;
+    let visit = site.inside(ALICE).await;
+    assert_eq!(site.told(&visit).await, ["new_browser"], "the first one of all");
+    let named = |name: &str| Browser { name: Some(name.to_owned()), ..browser(1) };
+    for (name, told) in [
+        ("Mozilla/5.0 (X11) Firefox/147.0", vec!["new_browser"]),
+        ("Mozilla/5.0 (X11) Firefox/148.2", vec![]),
+        ("Mozilla/5.0 (Windows) Firefox/148.2", vec!["new_browser"]),
+    ] {
+        let login = LoginName::from_bytes(ALICE.as_bytes()).unwrap();
+        site.portal.sign_in(&named(name), login, secret(MAILBOX), None).await.unwrap();
+        assert_eq!(site.told(&visit).await, told, "{name}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,7 +35,9 @@ impl Site {
 #[tokio::test]
 async fn a_passkey_is_bound_and_answers_once_for_what_was_asked() {
     let site = Site::open().await;
-    let (visit, mut key, codes) = site.bind_passkey(&site.inside(ALICE).await, 0).await;
+    let visit = site.inside(ALICE).await;
+    assert_eq!(site.told(&visit).await, ["new_browser"]);
+    let (visit, mut key, codes) = site.bind_passkey(&visit, 0).await;
     assert_eq!(codes.unwrap().len(), 10, "it is the first factor");
     let overview = site.portal.overview(visit.inside().unwrap()).await.unwrap();
     assert_eq!((overview.factors[0].kind, &*overview.factors[0].name), (FactorKind::Passkey, "Key"));

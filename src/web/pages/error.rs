@@ -18,6 +18,8 @@ pub(in crate::web) enum Wrong {
     Method,
     /// More than any form holds.
     TooLarge,
+    /// More often than any person would.
+    TooOften,
     /// Our fault.
     Ours,
     /// Something behind us does not answer.
@@ -27,12 +29,13 @@ pub(in crate::web) enum Wrong {
 impl Wrong {
     /// Every one.
     #[cfg(test)]
-    pub(in crate::web) const ALL: [Self; 7] = [
+    pub(in crate::web) const ALL: [Self; 8] = [
         Self::Request,
         Self::Origin,
         Self::Missing,
         Self::Method,
         Self::TooLarge,
+        Self::TooOften,
         Self::Ours,
         Self::Unavailable,
     ];
@@ -45,6 +48,7 @@ impl Wrong {
             Self::Missing => 404,
             Self::Method => 405,
             Self::TooLarge => 413,
+            Self::TooOften => 429,
             Self::Ours => 500,
             Self::Unavailable => 503,
         }
@@ -55,6 +59,7 @@ impl Wrong {
         match self {
             Self::Origin => PageAnswer::Foreign,
             Self::Request | Self::Missing | Self::Method | Self::TooLarge => PageAnswer::Senseless,
+            Self::TooOften => PageAnswer::Limited,
             Self::Ours | Self::Unavailable => PageAnswer::Failed,
         }
     }
@@ -66,6 +71,7 @@ impl Wrong {
             Self::Missing => ("error-404-title", "error-404-lead"),
             Self::Method => ("error-405-title", "error-405-lead"),
             Self::TooLarge => ("error-413-title", "error-413-lead"),
+            Self::TooOften => ("error-429-title", "error-429-lead"),
             Self::Ours => ("error-500-title", "error-500-lead"),
             Self::Unavailable => ("error-503-title", "error-503-lead"),
         }

@@ -28,9 +28,9 @@ pub(in crate::web) struct HomePage {
     /// Connected mail clients.
     pub(in crate::web) live: Vec<Live>,
     /// Browsers that skip the second factor.
-    pub(in crate::web) devices: Vec<Browser>,
-    /// Signed-in browsers.
-    pub(in crate::web) browsers: Vec<Browser>,
+    pub(in crate::web) devices: Vec<Device>,
+    /// Browsers that are signed in, then those that were.
+    pub(in crate::web) browsers: Vec<SignedIn>,
     /// What happened, newest first.
     pub(in crate::web) attempts: Vec<Attempt>,
 }
@@ -47,13 +47,25 @@ pub(in crate::web) struct Live {
     pub(in crate::web) since: Moment,
 }
 
-/// A browser.
-pub(in crate::web) struct Browser {
+/// A browser that skips the second factor.
+pub(in crate::web) struct Device {
     /// Names it in addresses.
     pub(in crate::web) id: String,
     /// What it calls itself.
     pub(in crate::web) browser: Shown,
-    /// When, from where, until when.
+    /// Until when, from where.
+    pub(in crate::web) detail: String,
+    /// Whether it is this one.
+    pub(in crate::web) current: bool,
+}
+
+/// A browser that somebody is signed in with, or was.
+pub(in crate::web) struct SignedIn {
+    /// Names its session in addresses, while that lasts.
+    pub(in crate::web) session: Option<String>,
+    /// What it calls itself.
+    pub(in crate::web) browser: Shown,
+    /// When, from where.
     pub(in crate::web) detail: String,
     /// Whether it is this one.
     pub(in crate::web) current: bool,
@@ -65,7 +77,7 @@ pub(in crate::web) struct Attempt {
     pub(in crate::web) good: bool,
     /// In words.
     pub(in crate::web) what: String,
-    /// From where, with which client.
+    /// With which app password, from where, with which client, how often.
     pub(in crate::web) detail: String,
     /// When.
     pub(in crate::web) at: Moment,

@@ -20,7 +20,7 @@ use super::factors::{
     Bound, Client, FactorsPage, FirstBindingPage, RecoveryCodesPage, RenameFactorPage, UnbindPage,
 };
 use super::guides::{GUIDES, GuidePage, GuidesPage};
-use super::home::{Attempt, Browser, HomePage, Live};
+use super::home::{Attempt, Device, HomePage, Live, SignedIn};
 use super::settings::{Settings, SettingsRow};
 use super::sign_in::{AskedFor, CodePage, PasskeyEntryPage, PasswordPage, SignInPage, TrustPage};
 use crate::base::Timestamp;
@@ -109,8 +109,8 @@ fn bound(words: Words) -> Vec<Bound> {
 fn home(words: Words, full: bool, closed: Option<&'static str>) -> HomePage {
     let page = signed_in(words).at(Some(Tab::Security), Some(Place::Home));
     let from = |from: &str| words.with("from", "from", from);
-    let current = Browser {
-        id: "b1".to_owned(),
+    let current = SignedIn {
+        session: Some("b1".to_owned()),
         browser: Shown::new("Chrome 142 · Windows"),
         detail: format!("{} · {}", from("203.0.113.77"), words.say("when-now")),
         current: true,
@@ -154,7 +154,7 @@ fn home(words: Words, full: bool, closed: Option<&'static str>) -> HomePage {
                 since: moment(words, 400),
             },
         ],
-        devices: vec![Browser {
+        devices: vec![Device {
             id: "d1".to_owned(),
             browser: Shown::new("Safari · iPhone"),
             detail: words.with("device-until", "when", words.with("when-in-days", "count", 5_u32)),
@@ -162,21 +162,31 @@ fn home(words: Words, full: bool, closed: Option<&'static str>) -> HomePage {
         }],
         browsers: vec![
             current,
-            Browser {
-                id: "b2".to_owned(),
+            SignedIn {
+                session: Some("b2".to_owned()),
                 browser: Shown::new("Safari · iPhone"),
                 detail: format!("{} · {}", from("198.51.100.9"), words.with("when-hours", "count", 5_u32)),
                 current: false,
             },
+            SignedIn {
+                session: None,
+                browser: Shown::new("Edge 141 · Windows"),
+                detail: format!("{} · {}", from("203.0.113.4"), words.with("when-days", "count", 9_u32)),
+                current: false,
+            },
         ],
         attempts: vec![
+            attempt(true, words.with("attempt-admitted", "protocol", "IMAP"), "iPhone Mail 18.2", 12),
             attempt(
-                true,
-                words.with_two("attempt-admitted-named", ("protocol", &"IMAP"), ("name", &"iPhone")),
-                "iPhone Mail 18.2",
-                12,
+                false,
+                words.with_two(
+                    "attempt-refused-why",
+                    ("protocol", &"POP3"),
+                    ("why", &words.say("ground-app-password-needed")),
+                ),
+                "Outlook 16",
+                190,
             ),
-            attempt(false, words.with("attempt-refused", "protocol", "POP3"), "Outlook 16", 190),
             attempt(false, words.with("attempt-refused", "protocol", "SMTP"), "Foxmail 7.2.25", 3_000),
         ],
     }

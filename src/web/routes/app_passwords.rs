@@ -105,7 +105,7 @@ pub(super) async fn rename(
 ) -> Answer {
     let id = parsed(&id)?;
     let visit = desk.acting(&asked, &form, Place::AppPassword(id)).await?;
-    let fresh = desk.fresh(&asked, &visit, Place::AppPassword(id))?;
+    let fresh = desk.adding(&asked, &visit, Place::AppPassword(id))?;
     match desk.portal.rename_app_password(fresh, id, form.text("name", NAME_MAX)).await {
         Ok(()) => Ok(done(&asked, Place::AppPassword(id), "renamed")),
         Err(NoAppPassword::Invalid(_)) => {
@@ -215,7 +215,7 @@ impl<'f> Wanted<'f> {
 /// Makes it, and shows it once. Whoever has come in without the mailbox password gives it first.
 pub(super) async fn create(State(desk): State<Arc<Desk>>, asked: Asked, form: Form) -> Answer {
     let visit = desk.acting(&asked, &form, Place::NewAppPassword).await?;
-    let fresh = desk.fresh(&asked, &visit, Place::NewAppPassword)?;
+    let fresh = desk.adding(&asked, &visit, Place::NewAppPassword)?;
     let wanted = Wanted::of(&form)?;
     let once = form.text("once", ONCE_MAX);
     if once.is_empty() {
@@ -281,7 +281,7 @@ async fn create_wanted(desk: &Desk, asked: &Asked, fresh: Fresh<'_>, wanted: &Wa
         name: Shown::new(wanted.name),
         groups: printed.split(' ').map(str::to_owned).collect(),
         login: Shown::new(visit.address()),
-        settings: desk.client_settings(),
+        settings: desk.client_settings(Some(visit)),
         link: link.map(|url| DeviceLink { qr: qr::svg(&url), url }),
         rests: desk.portal.app_passwords_rest(visit),
     })
@@ -296,9 +296,8 @@ fn form_page(
     problem: Option<&'static str>,
 ) -> NewAppPasswordPage {
     let words = asked.words;
-    let offered = desk.portal.settings();
-    let protocols =
-        Protocol::ALL.into_iter().filter(|one| offered.doors.iter().any(|door| door.protocol == *one));
+    let doors = desk.portal.doors(fresh.inside());
+    let protocols = Protocol::ALL.into_iter().filter(|one| doors.iter().any(|door| door.protocol == *one));
     let protocols: Vec<_> = protocols
         .map(|one| Choice {
             value: one.as_str().to_owned(),

@@ -125,7 +125,7 @@ async fn offer(desk: &Desk, asked: &Asked, kind: FactorKind) -> Answer {
 /// Binds what of `kind` was offered.
 async fn bind(desk: &Desk, asked: &Asked, form: &Form, kind: FactorKind) -> Answer {
     let visit = desk.acting(asked, form, Place::Bind(kind)).await?;
-    let fresh = desk.fresh(asked, &visit, Place::Bind(kind))?;
+    let fresh = desk.adding(asked, &visit, Place::Bind(kind))?;
     if asks_for_code(kind, form) {
         return send_code(desk, asked, (&visit, fresh), None, form).await;
     }
@@ -179,7 +179,7 @@ pub(super) async fn change(
 ) -> Answer {
     let id = parsed(&id)?;
     let visit = desk.acting(&asked, &form, Place::Change(id)).await?;
-    let fresh = desk.fresh(&asked, &visit, Place::Change(id))?;
+    let fresh = desk.adding(&asked, &visit, Place::Change(id))?;
     let kind = find(&desk, &visit, id).await?.kind;
     if asks_for_code(kind, &form) {
         return send_code(&desk, &asked, (&visit, fresh), Some(id), &form).await;
@@ -195,8 +195,8 @@ pub(super) async fn change(
             let cookie = asked.session_cookie(&unbound.token);
             with_cookies(done(&asked, Place::Factors, "changed"), [cookie])
         }
-        // Both are bound; the list shows it, and the old one can be unbound there.
-        Err(_) => with_cookies(done(&asked, Place::Factors, "bound"), [cookie]),
+        // The list shows both, and the old one can be unbound there.
+        Err(_) => with_cookies(done(&asked, Place::Factors, "both-bound"), [cookie]),
     })
 }
 

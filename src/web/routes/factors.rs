@@ -89,7 +89,7 @@ pub(super) async fn rename(
 ) -> Answer {
     let id = parsed(&id)?;
     let visit = desk.acting(&asked, &form, Place::Rename(id)).await?;
-    let fresh = desk.fresh(&asked, &visit, Place::Rename(id))?;
+    let fresh = desk.adding(&asked, &visit, Place::Rename(id))?;
     match desk.portal.rename(fresh, id, form.text("name", NAME_MAX)).await {
         Ok(()) => Ok(done(&asked, Place::Factors, "renamed")),
         Err(Refused::BadName) => {
@@ -103,7 +103,7 @@ pub(super) async fn rename(
 /// Makes new recovery codes.
 pub(super) async fn renew_codes(State(desk): State<Arc<Desk>>, asked: Asked, form: Form) -> Answer {
     let visit = desk.acting(&asked, &form, Place::Factors).await?;
-    let fresh = desk.fresh(&asked, &visit, Place::Factors)?;
+    let fresh = desk.adding(&asked, &visit, Place::Factors)?;
     if !visit.is_bound() {
         return Err(Stop::Wrong(Wrong::Missing));
     }

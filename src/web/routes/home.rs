@@ -7,31 +7,28 @@ use axum::extract::State;
 use super::app_passwords::row;
 use super::enrol::closed;
 use super::factors::bound;
-use crate::audit::event::Outcome;
-use crate::base::Timestamp;
-use crate::portal::{self, Overview, PASSKEY_SIGN_IN, Visit};
+use crate::audit::event::{Ground, Outcome};
+use crate::base::{AppPasswordId, Timestamp};
+use crate::portal::{self, Overview, PASSKEY_SIGN_IN, TRUSTED_DEVICE};
 use crate::web::answer::{Answer, shown};
 use crate::web::asked::Asked;
 use crate::web::desk::{Desk, inside};
 use crate::web::page::Tab;
-use crate::web::pages::home::{Attempt, Browser, HomePage, Live};
+use crate::web::pages::home::{Attempt, Device, HomePage, Live, SignedIn};
 use crate::web::place::Place;
 use crate::web::shown::{Moment, Shown};
 use crate::web::user_agent;
 use crate::web::words::Words;
 
-/// How much of what happened fits a page.
-const ATTEMPTS_SHOWN: u32 = 25;
-
 /// The page.
 pub(super) async fn show(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
     let visit = desk.inside(&asked, Place::Home).await?;
     let overview = desk.portal.overview(inside(&visit)?).await?;
-    let attempts = desk.portal.attempts(inside(&visit)?, ATTEMPTS_SHOWN).await?;
+    let attempts = desk.portal.attempts(inside(&visit)?).await?;
     let seen = Seen { words: asked.words, now: desk.clock.now() };
     let current = asked.device().map(|device| device.hash());
     let Overview { factors, recovery_codes, devices, browsers, mail_sessions, .. } = overview;
-    let devices = devices.into_iter().map(|device| Browser {
+    let devices = devices.into_iter().map(|device| Device {
         id: device.id.to_string(),
         browser: user_agent::named(device.browser.as_deref(), seen.words),
         detail: format!(
@@ -41,15 +38,15 @@ pub(super) async fn show(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer 
         ),
         current: current.is_some_and(|current| current[..] == device.token[..]),
     });
-    let browsers = browsers.into_iter().map(|browser| Browser {
-        id: browser.id.to_string(),
+    let browsers = browsers.into_iter().map(|browser| SignedIn {
+        session: browser.session.map(|session| session.to_string()),
         browser: user_agent::named(browser.browser.as_deref(), seen.words),
         detail: format!(
             "{} · {}",
             seen.words.with("from", "from", Shown::new(&browser.address)),
             seen.when(browser.seen_at)
         ),
-        current: is_this(&visit, &browser.id),
+        current: browser.session == Some(visit.id()),
     });
     let live = mail_sessions.into_iter().map(|session| Live {
         id: session.id.to_string(),
@@ -84,10 +81,6 @@ pub(super) async fn show(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer 
     })
 }
 
-fn is_this(visit: &Visit, id: &crate::base::PortalSessionId) -> bool {
-    visit.id() == *id
-}
-
 /// Through whose eyes, and when.
 struct Seen {
     words: Words,
@@ -99,59 +92,62 @@ impl Seen {
         Moment::new(at, self.now, self.words).words
     }
 
-    fn attempt(&self, attempt: &portal::Attempt, names: &[(crate::base::AppPasswordId, String)]) -> Attempt {
-        let from = Shown::new(&attempt.address);
-        let detail = match &attempt.program {
-            Some(program) => {
-                let program = match &attempt.way {
-                    portal::Way::Mail { .. } => Shown::new(program),
-                    portal::Way::Portal | portal::Way::SecondFactor(_) => {
-                        user_agent::named(Some(program), self.words)
-                    }
-                };
-                self.words.with_two("from-with", ("from", &from), ("client", &program))
-            }
-            None => self.words.with("from", "from", from),
+    fn attempt(&self, attempt: &portal::Attempt, names: &[(AppPasswordId, String)]) -> Attempt {
+        let words = self.words;
+        let name = match &attempt.way {
+            portal::Way::Mail { app_password, .. } => names.iter().find(|(id, _)| Some(*id) == *app_password),
+            portal::Way::Portal | portal::Way::SecondFactor(_) | portal::Way::Counted => None,
         };
+        let name = name.map(|(_, name)| words.with("attempt-named", "name", Shown::new(name)));
+        let program = attempt.program.as_deref().map(|program| match &attempt.way {
+            portal::Way::Mail { .. } => Shown::new(program),
+            portal::Way::Portal | portal::Way::SecondFactor(_) | portal::Way::Counted => {
+                user_agent::named(Some(program), words)
+            }
+        });
+        let from = attempt.from.as_deref().map(Shown::new);
+        let from = match (from, program) {
+            (Some(from), Some(program)) => words.with_two("from-with", ("from", &from), ("client", &program)),
+            (Some(from), None) => words.with("from", "from", from),
+            (None, _) => words.say("from-many"),
+        };
+        let times = (attempt.count > 1).then(|| words.with("attempt-times", "count", attempt.count));
         Attempt {
             good: attempt.outcome == Outcome::Admitted,
-            what: self.what(attempt, names),
-            detail,
-            at: Moment::new(attempt.at, self.now, self.words),
+            what: self.what(attempt),
+            detail: [name, Some(from), times].into_iter().flatten().collect::<Vec<_>>().join(" · "),
+            at: Moment::new(attempt.at, self.now, words),
         }
     }
 
-    fn what(&self, attempt: &portal::Attempt, names: &[(crate::base::AppPasswordId, String)]) -> String {
+    fn what(&self, attempt: &portal::Attempt) -> String {
         let words = self.words;
+        let why = attempt.ground.map(|ground| words.say(ground_in_words(ground)));
         match (&attempt.way, attempt.outcome) {
-            (portal::Way::Mail { protocol, app_password }, Outcome::Admitted) => {
-                let protocol = protocol.as_str().to_uppercase();
-                let name = names.iter().find(|(id, _)| Some(*id) == *app_password);
-                match name {
-                    Some((_, name)) => words.with_two(
-                        "attempt-admitted-named",
-                        ("protocol", &protocol),
-                        ("name", &Shown::new(name)),
-                    ),
-                    None => words.with("attempt-admitted", "protocol", protocol),
-                }
-            }
             (portal::Way::Mail { protocol, .. }, outcome) => {
                 let protocol = protocol.as_str().to_uppercase();
-                match outcome {
-                    Outcome::Admitted | Outcome::Refused => {
-                        words.with("attempt-refused", "protocol", protocol)
+                match (outcome, why) {
+                    (Outcome::Admitted, _) => words.with("attempt-admitted", "protocol", protocol),
+                    (Outcome::Refused, Some(why)) => {
+                        words.with_two("attempt-refused-why", ("protocol", &protocol), ("why", &why))
                     }
-                    Outcome::Limited => words.with("attempt-limited", "protocol", protocol),
-                    Outcome::Unavailable => words.with("attempt-unavailable", "protocol", protocol),
+                    (Outcome::Refused, None) => words.with("attempt-refused", "protocol", protocol),
+                    (Outcome::Limited, _) => words.with("attempt-limited", "protocol", protocol),
+                    (Outcome::Unavailable, _) => words.with("attempt-unavailable", "protocol", protocol),
                 }
             }
             (portal::Way::Portal, Outcome::Admitted) => words.say("attempt-portal"),
-            (portal::Way::Portal, Outcome::Refused) => words.say("attempt-portal-refused"),
+            (portal::Way::Portal, Outcome::Refused) => match why {
+                Some(why) => words.with("attempt-portal-refused-why", "why", why),
+                None => words.say("attempt-portal-refused"),
+            },
             (portal::Way::Portal, Outcome::Limited) => words.say("attempt-portal-limited"),
             (portal::Way::Portal, Outcome::Unavailable) => words.say("attempt-portal-unavailable"),
             (portal::Way::SecondFactor(kind), Outcome::Admitted) if kind == PASSKEY_SIGN_IN => {
                 words.say("attempt-passkey")
+            }
+            (portal::Way::SecondFactor(kind), Outcome::Admitted) if kind == TRUSTED_DEVICE => {
+                words.say("attempt-trusted")
             }
             (portal::Way::SecondFactor(kind), Outcome::Refused) if kind == PASSKEY_SIGN_IN => {
                 words.say("attempt-passkey-refused")
@@ -160,6 +156,24 @@ impl Seen {
             (portal::Way::SecondFactor(_), Outcome::Refused) => words.say("attempt-code-refused"),
             (portal::Way::SecondFactor(_), Outcome::Limited) => words.say("attempt-code-limited"),
             (portal::Way::SecondFactor(_), Outcome::Unavailable) => words.say("attempt-code-unavailable"),
+            (portal::Way::Counted, Outcome::Unavailable) => words.say("attempt-counted-unavailable"),
+            (portal::Way::Counted, Outcome::Admitted | Outcome::Refused | Outcome::Limited) => {
+                words.say("attempt-counted")
+            }
         }
+    }
+}
+
+/// The message that says why.
+fn ground_in_words(ground: Ground) -> &'static str {
+    match ground {
+        Ground::WrongPassword => "ground-wrong-password",
+        Ground::AppPasswordNeeded => "ground-app-password-needed",
+        Ground::SameAgain => "ground-same-again",
+        Ground::BindFirst => "ground-bind-first",
+        Ground::OutOfScope => "ground-out-of-scope",
+        Ground::Expired => "ground-expired",
+        Ground::Stale => "ground-stale",
+        Ground::Suspended => "ground-suspended",
     }
 }

@@ -5,6 +5,7 @@
 //! the legacy server. At the first door of each protocol it tries a wrong app password before, which must fail, fetch
 //! nothing and deliver nothing. `MAILWARD_CLIENTS=curl,neomutt` limits it to some while one works on them.
 
+mod autoconfig;
 mod curl;
 mod fetchmail;
 mod getmail;

@@ -12,6 +12,7 @@ use regex::Regex;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::CertifiedKey;
 
+use crate::audit::event::Ground;
 use crate::base::{ClientAddress, Clock, Language};
 use crate::config::Config;
 use crate::portal::testing;
@@ -78,6 +79,11 @@ impl Site {
         self.behind.used_mailbox_password(name, programs).await;
     }
 
+    /// A second later a mail client tries to get in as Alice.
+    pub(super) async fn mail_login(&self, program: &str, ended: Result<(), Ground>) {
+        self.behind.mail_login(program, ended).await;
+    }
+
     /// A mail client of the account's is in.
     pub(super) async fn mail_client(&self, name: &str) {
         self.behind.mail_client(name).await;
@@ -110,7 +116,8 @@ impl Site {
     }
 
     pub(super) fn browser(&self) -> Browser<'_> {
-        Browser { site: self, cookies: BTreeMap::new(), language: "en", network: [192, 0, 2, 1] }
+        let agent = "Mozilla/5.0 (Windows NT 10.0) Chrome/142.0.0.0 Safari/537.36";
+        Browser { site: self, cookies: BTreeMap::new(), language: "en", network: [192, 0, 2, 1], agent }
     }
 
     /// Sends them all at once.
@@ -155,6 +162,8 @@ pub(super) struct Browser<'s> {
     pub(super) language: &'static str,
     /// Where it is.
     pub(super) network: [u8; 4],
+    /// What it says it is.
+    pub(super) agent: &'static str,
 }
 
 impl Browser<'_> {
@@ -211,8 +220,7 @@ impl Browser<'_> {
         let headers = request.headers_mut();
         headers.insert("cookie", cookies.join("; ").parse().unwrap());
         headers.insert("accept-language", self.language.parse().unwrap());
-        let agent = "Mozilla/5.0 (Windows NT 10.0) Chrome/142.0.0.0 Safari/537.36";
-        headers.insert("user-agent", agent.parse().unwrap());
+        headers.insert("user-agent", self.agent.parse().unwrap());
         request.extensions_mut().insert(ClientAddress::new(self.network.into()));
         request
     }
