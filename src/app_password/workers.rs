@@ -4,10 +4,11 @@
 //! so threads, memory and queue are bounded, a full queue says so at once, and work that nobody waits for any
 //! more is not done.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -23,6 +24,9 @@ const THREADS_MAX: usize = 16;
 /// would wait longer is better told to come again.
 const QUEUE_PER_THREAD: usize = 64;
 
+/// How long a thread keeps its memory while there is nothing to do: to get it anew takes as long as a tenth of a job.
+const KEEPS_MEMORY: Duration = Duration::from_secs(30);
+
 /// A bounded pool of argon2 threads. They end when it is dropped.
 pub(super) struct Workers {
     queue: SyncSender<Job>,
@@ -33,6 +37,8 @@ pub(super) struct Workers {
 struct Figures {
     waiting: AtomicU64,
     turned_away: AtomicU64,
+    /// Threads that may hold memory.
+    holding: AtomicUsize,
 }
 
 /// What the threads have to do.
@@ -64,7 +70,7 @@ impl Workers {
         let figures = Arc::<Figures>::default();
         for _ in 0..threads {
             let (receiver, figures) = (Arc::clone(&receiver), Arc::clone(&figures));
-            let begun = move || work(&receiver, &figures);
+            let begun = move || work(&receiver, &figures, KEEPS_MEMORY);
             let spawned = thread::Builder::new().name("argon2".to_owned()).spawn(begun);
             if let Err(error) = spawned {
                 // Without any thread the receiver is gone, and every job is told `Busy`.
@@ -92,7 +98,7 @@ impl Workers {
     }
 
     pub(super) fn figures(&self) -> Argon2Figures {
-        let Figures { waiting, turned_away } = &*self.figures;
+        let Figures { waiting, turned_away, holding: _ } = &*self.figures;
         Argon2Figures {
             waiting: waiting.load(Ordering::Relaxed),
             turned_away: turned_away.load(Ordering::Relaxed),
@@ -100,12 +106,22 @@ impl Workers {
     }
 }
 
-fn work(queue: &Mutex<Receiver<Job>>, figures: &Figures) {
-    let mut memory = Memory::default();
+fn work(queue: &Mutex<Receiver<Job>>, figures: &Figures, keeps_memory: Duration) {
+    let (mut memory, mut holds) = (Memory::default(), false);
     loop {
-        // A thread that fell over while it held the lock held nothing but the lock.
-        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { kdf, symbols, answer }) = job else { return };
+        let Job { kdf, symbols, answer } = match next(queue, figures, keeps_memory, &mut holds) {
+            Ok(job) => job,
+            Err(RecvTimeoutError::Timeout) => {
+                if std::mem::take(&mut holds) {
+                    memory = Memory::default();
+                    figures.holding.fetch_sub(1, Ordering::Relaxed);
+                }
+                // The others have their turn at the queue, to find out the same.
+                thread::yield_now();
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         figures.waiting.fetch_sub(1, Ordering::Relaxed);
         if answer.is_closed() {
             continue;
@@ -117,6 +133,27 @@ fn work(queue: &Mutex<Receiver<Job>>, figures: &Figures) {
             Err(error) => tracing::error!(%error, "argon2 failed"),
         }
     }
+}
+
+/// The next job, for which memory will be held; or that there was none for long. While nobody holds any, nobody need look up.
+fn next(
+    queue: &Mutex<Receiver<Job>>,
+    figures: &Figures,
+    keeps_memory: Duration,
+    holds: &mut bool,
+) -> Result<Job, RecvTimeoutError> {
+    // A thread that fell over while it held the lock held nothing but the lock.
+    let queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+    let job = if figures.holding.load(Ordering::Relaxed) > 0 {
+        queue.recv_timeout(keeps_memory)?
+    } else {
+        queue.recv().map_err(|_| RecvTimeoutError::Disconnected)?
+    };
+    // Before the next one comes to the queue, who would wait there for ever and let nobody look up.
+    if !std::mem::replace(holds, true) {
+        figures.holding.fetch_add(1, Ordering::Relaxed);
+    }
+    Ok(job)
 }
 
 #[cfg(test)]
@@ -164,9 +201,40 @@ mod tests {
         let figures = Arc::clone(&workers.figures);
         drop(workers);
         let began = std::time::Instant::now();
-        work(&Mutex::new(receiver), &figures);
+        work(&Mutex::new(receiver), &figures, KEEPS_MEMORY);
         // A thousand of them would take at least five seconds on any machine there is.
         assert!(began.elapsed() < std::time::Duration::from_secs(2));
+    }
+
+    #[tokio::test]
+    async fn memory_is_given_back_when_there_is_nothing_to_do_and_taken_again_when_there_is() {
+        let (queue, receiver) = sync_channel(16);
+        let (figures, receiver) = (Arc::<Figures>::default(), Arc::new(Mutex::new(receiver)));
+        let keeps_memory = Duration::from_millis(20);
+        let threads = [0, 1].map(|_| {
+            let (receiver, figures) = (Arc::clone(&receiver), Arc::clone(&figures));
+            thread::spawn(move || work(&receiver, &figures, keeps_memory))
+        });
+        let workers = Workers { queue, figures: Arc::clone(&figures) };
+        let (kdf, candidate) = (Kdf::fresh(), Candidate::draw());
+        let mut proofs = Vec::new();
+        for _ in 0..2 {
+            let mut jobs: Vec<_> =
+                (0..4).map(|_| Box::pin(workers.stretch(kdf.clone(), &candidate))).collect();
+            for job in &mut jobs {
+                proofs.push(job.as_mut().await.unwrap().proof());
+            }
+            let began = std::time::Instant::now();
+            while figures.holding.load(Ordering::Relaxed) > 0 {
+                assert!(began.elapsed() < Duration::from_secs(20), "it is kept");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        assert!(proofs.windows(2).all(|pair| pair[0] == pair[1]));
+        drop(workers);
+        for thread in threads {
+            thread.join().unwrap();
+        }
     }
 
     #[tokio::test]

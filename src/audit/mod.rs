@@ -15,6 +15,7 @@
 //! the trail goes on, and head and index follow when it is back. Records come from the gate itself; files and
 //! database rows are not trusted when they are read again (see [`verify()`]).
 
+mod answers;
 mod attempt;
 pub mod author;
 pub mod event;
@@ -44,6 +45,8 @@ use crate::base::key::Purpose;
 use crate::base::{Address, Clock, LoginName, SiteKey};
 use crate::config;
 use crate::store::Store;
+use answers::Waiter;
+pub use answers::deliver_here;
 pub use author::Author;
 pub use event::Event;
 pub use expiry::{Expiry, ExpiryError};
@@ -190,8 +193,8 @@ impl Audit {
     /// [`AuditError`]; then the record is not in the trail, or, should the disk not even let it be taken back,
     /// there but not vouched for.
     pub async fn append(&self, event: Event) -> Result<(), AuditError> {
-        let (done, answer) = oneshot::channel();
-        let request = Box::new(Request { event, at: self.clock.now(), done: Some(done) });
+        let (waiter, answer) = Waiter::here();
+        let request = Box::new(Request { event, at: self.clock.now(), done: Some(waiter) });
         match self.queue.try_send(Message::Append(request)) {
             Ok(()) => {}
             Err(TrySendError::Closed(_)) => return Err(AuditError::Closed),

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::answers::{Answers, Outcome, Waiter};
 use super::file::{ChainFile, Tip};
 use super::follower::Settled;
 use super::reserve::{Reserve, is_full};
@@ -33,7 +34,7 @@ const GROUP: usize = 512;
 
 /// How long after one sync the next begins, while many wait for each: a sync costs more processor time than all that is
 /// written with it, and a login that waits for others behind a busy gate does not notice.
-const BUSY_EVERY: Duration = Duration::from_millis(20);
+const BUSY_EVERY: Duration = Duration::from_millis(40);
 
 /// What a record may take, name and program of a client included. Cutting more off the reserve than is needed costs
 /// little, and less makes another try.
@@ -68,14 +69,13 @@ pub(super) struct Request {
     pub(super) event: Event,
     pub(super) at: Timestamp,
     /// Who waits for it; where nobody does, the log hears of a failure.
-    pub(super) done: Option<oneshot::Sender<Result<(), AuditError>>>,
+    pub(super) done: Option<Waiter>,
 }
 
 impl Request {
-    fn answer(self, result: &Result<(), AuditError>) {
+    fn answer(self, result: &Outcome, answers: &mut Answers) {
         match (self.done, result) {
-            // Who no longer listens is recorded all the same.
-            (Some(done), _) => drop(done.send(result.clone())),
+            (Some(waiter), _) => answers.add(waiter, result),
             (None, Ok(())) => {}
             (None, Err(error)) => tracing::error!(%error, "an audit record is lost"),
         }
@@ -304,9 +304,11 @@ impl Writer {
             result = self.append_from_reserve(&events_of(group));
         }
         let result = self.note(group.len(), result);
+        let mut answers = Answers::default();
         for request in group.drain(..) {
-            request.answer(&result);
+            request.answer(&result, &mut answers);
         }
+        answers.deliver();
     }
 
     /// Goes on in another file each day, so that what is too old can be taken away file by file.
@@ -373,10 +375,12 @@ impl Writer {
 
     /// Takes what does not matter out of `group`, telling each why it is not recorded.
     fn turn_away(&self, group: &mut Vec<Request>, error: &AuditError) {
+        let (turned_away, mut answers) = (Err(error.clone()), Answers::default());
         for request in group.extract_if(.., |request| !request.event.matters()) {
             self.counters.failures.fetch_add(1, Ordering::Relaxed);
-            request.answer(&Err(error.clone()));
+            request.answer(&turned_away, &mut answers);
         }
+        answers.deliver();
     }
 
     /// Appends what matters to a disk that is full.

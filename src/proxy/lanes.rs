@@ -35,6 +35,7 @@ impl Lanes {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let mut stopped = stopped.clone();
             lanes.handles.push(runtime.handle().clone());
+            runtime.spawn(crate::audit::deliver_here());
             let run = move || drop(runtime.block_on(stopped.wait_for(|stopped| *stopped)));
             lanes.threads.push(thread::Builder::new().name("lane".to_owned()).spawn(run)?);
         }

@@ -15,7 +15,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -224,8 +224,20 @@ impl Relay {
         if self.held.is_some() || self.client.outgoing.is_some() || self.upstream.outgoing.is_some() {
             return Rest::Busy;
         }
+        self.rest_of_course().unwrap_or(Rest::Unclear)
+    }
+
+    /// The same by what was said, if anybody follows it.
+    fn rest_of_course(&self) -> Option<Rest> {
         let known_by_guard = self.guard.as_ref().and_then(|guard| guard.rest());
-        known_by_guard.or_else(|| self.course.as_ref().map(|course| course.rest())).unwrap_or(Rest::Unclear)
+        known_by_guard.or_else(|| self.course.as_ref().map(|course| course.rest()))
+    }
+
+    /// Whether the upstream has closed after the last word that the client waited for, as after `LOGOUT` and `QUIT`: there is
+    /// nothing left to say, and nobody to hear what the client may say.
+    fn is_over(&self) -> bool {
+        let answered = self.rest_of_course().is_some_and(|rest| rest != Rest::Busy);
+        self.upstream.heard_all && self.held.is_none() && answered
     }
 
     fn poll_copy(&mut self, cx: &mut Context<'_>) -> Poll<Copied> {
@@ -254,6 +266,9 @@ impl Relay {
 
     /// One round: write what waits, read what may be read, pass on what ended. `false` when every part waits.
     fn advance(&mut self, cx: &mut Context<'_>) -> Result<bool, Reason> {
+        if self.is_over() {
+            return self.end(cx).map_err(|error| broken(Peer::Client, &error));
+        }
         let mut moved = false;
         for peer in [Peer::Client, Peer::Upstream] {
             moved |= self.write(peer, cx).map_err(|error| broken(peer, &error))?;
@@ -271,16 +286,34 @@ impl Relay {
 
     /// Writes what waits for `to`, and counts it.
     fn write(&mut self, to: Peer, cx: &mut Context<'_>) -> io::Result<bool> {
-        let (written, moved) = self.side(to).write(cx)?;
+        let written = self.side(to).write(cx)?;
         match to {
             _ if written == 0 => {}
             Peer::Client => self.traffic.moved_to_client(written),
             Peer::Upstream => self.traffic.moved_from_client(written),
         }
-        Ok(moved)
+        let side = self.side(to);
+        let flushed = side.unflushed && side.flush(cx)?;
+        Ok(written > 0 || flushed)
     }
 
-    /// Reads once from `from`, if nothing waits for the other side or at the guard.
+    /// The last words and TLS's goodbye for the client, in one go. Both sockets are closed behind it.
+    fn end(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        self.client.stream.hold();
+        let written = self.client.write(cx)?;
+        self.traffic.moved_to_client(written);
+        let told = self.client.outgoing.is_none() && self.client.say_last(cx)?;
+        if told {
+            self.upstream.outgoing = None;
+            // It has closed: that it cannot be told is no matter.
+            let _ = self.upstream.say_last(cx);
+            self.upstream.told_end = true;
+        }
+        Ok(written > 0 || told)
+    }
+
+    /// Reads from `from`, if nothing waits for the other side or at the guard. A server mostly has closed when its last words are
+    /// read: that is heard at once, so that the goodbye can go out with them.
     fn read(&mut self, from: Peer, cx: &mut Context<'_>) -> io::Result<bool> {
         let answers = self.side(from).outgoing.as_ref().map_or(0, |(bytes, written)| bytes.len() - written);
         let waits = self.side(from.other()).outgoing.is_some()
@@ -290,22 +323,33 @@ impl Relay {
         if waits || self.side(from).heard_all {
             return Ok(false);
         }
-        let mut buffer = if self.side(from).busy { self.buffers.take_large() } else { self.buffers.take() };
-        let polled = pin!(self.side(from).stream.read_buf(&mut *buffer)).poll(cx);
-        match polled {
-            Poll::Pending => Ok(false),
-            Poll::Ready(read) => {
-                let read = read?;
-                self.side(from).busy = read >= BUFFER_SIZE;
-                if read == 0 {
-                    self.side(from).heard_all = true;
-                    self.first_closed.get_or_insert(from.closed());
-                } else {
-                    self.deliver(from, buffer);
+        let Poll::Ready(read) = self.read_once(from, cx) else { return Ok(false) };
+        let read = read?;
+        self.side(from).busy = read >= BUFFER_SIZE;
+        if from == Peer::Upstream && (1..BUFFER_SIZE / 2).contains(&read) {
+            match self.read_once(from, cx) {
+                Poll::Pending | Poll::Ready(Ok(_)) => {}
+                // What came before it is told first.
+                Poll::Ready(Err(error)) => {
+                    self.upstream.heard_all = true;
+                    self.first_closed.get_or_insert(broken(from, &error));
                 }
-                Ok(true)
             }
         }
+        Ok(true)
+    }
+
+    /// How much there was; nothing at the end.
+    fn read_once(&mut self, from: Peer, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut buffer = if self.side(from).busy { self.buffers.take_large() } else { self.buffers.take() };
+        let read = ready!(pin!(self.side(from).stream.read_buf(&mut *buffer)).poll(cx))?;
+        if read == 0 {
+            self.side(from).heard_all = true;
+            self.first_closed.get_or_insert(from.closed());
+        } else {
+            self.deliver(from, buffer);
+        }
+        Poll::Ready(Ok(read))
     }
 
     /// Hands what `from` sent to the other side, past the guard where there is one.
@@ -317,7 +361,10 @@ impl Relay {
             }
         }
         let Some(guard) = &mut self.guard else {
-            self.side(from.other()).outgoing = Some((bytes, 0));
+            match &mut self.side(from.other()).outgoing {
+                Some((waiting, _)) => waiting.extend_from_slice(&bytes),
+                nothing => *nothing = Some((bytes, 0)),
+            }
             return;
         };
         let mut out = Forward {
@@ -427,8 +474,8 @@ impl Side {
         }
     }
 
-    /// Writes what waits, as far as the peer takes it: how much that is, and whether anything changed.
-    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<(u64, bool)> {
+    /// Writes what waits, as far as the peer takes it: how much that is.
+    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<u64> {
         let mut moved = 0;
         if let Some((bytes, written)) = &mut self.outgoing {
             let before = *written;
@@ -447,8 +494,7 @@ impl Side {
                 self.unflushed = true;
             }
         }
-        let flushed = self.unflushed && self.flush(cx)?;
-        Ok((u64::try_from(moved).unwrap_or(u64::MAX), moved > 0 || flushed))
+        Ok(u64::try_from(moved).unwrap_or(u64::MAX))
     }
 
     /// Whether all that was written is gone.
@@ -458,6 +504,15 @@ impl Side {
             self.unflushed = false;
         }
         Ok(!self.unflushed)
+    }
+
+    /// TLS's goodbye, behind all that was written: whether that is gone. The socket's own is that it is closed.
+    fn say_last(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        if let Poll::Ready(said) = self.stream.poll_goodbye(cx) {
+            said?;
+            self.told_end = true;
+        }
+        Ok(self.told_end)
     }
 
     /// Unless it knows already.
@@ -667,6 +722,33 @@ mod tests {
         assert_eq!(rest(&mut stage.client).await, b"");
         assert_eq!(stage.end.await.unwrap(), Reason::UpstreamClosed);
         assert!(began.elapsed() < Duration::from_secs(5));
+    }
+
+    #[tokio::test]
+    async fn the_upstreams_last_word_ends_the_session_though_the_client_stays() {
+        let patience = Patience { half_closed: Duration::from_secs(3600), ..LONG };
+        for last in ["quiet", "done", "unclear"] {
+            let mut stage = stage_following(patience, Some(Box::new(Says::default()))).await;
+            stage.upstream.write_all(last.as_bytes()).await.unwrap();
+            stage.upstream.shutdown().await.unwrap();
+            assert_eq!(rest(&mut stage.client).await, last.as_bytes());
+            let end = tokio::time::timeout(Duration::from_secs(10), stage.end).await;
+            assert_eq!(end.unwrap().unwrap(), Reason::UpstreamClosed);
+            assert_eq!(stage.traffic.so_far(), (0, last.len() as u64));
+        }
+    }
+
+    #[tokio::test]
+    async fn where_the_client_awaits_more_a_half_closed_upstream_still_hears_it() {
+        let patience = Patience { half_closed: Duration::from_secs(3600), ..LONG };
+        let mut stage = stage_following(patience, Some(Box::new(Says::default()))).await;
+        stage.upstream.write_all(b"busy").await.unwrap();
+        stage.upstream.shutdown().await.unwrap();
+        assert_eq!(rest(&mut stage.client).await, b"busy");
+        stage.client.write_all(b"the rest of a message").await.unwrap();
+        stage.client.shutdown().await.unwrap();
+        assert_eq!(rest(&mut stage.upstream).await, b"the rest of a message");
+        assert_eq!(stage.end.await.unwrap(), Reason::UpstreamClosed);
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@
 mod acceptor;
 mod certificates;
 mod connector;
+mod records;
 mod secured;
 mod verifier;
 
@@ -74,6 +75,24 @@ impl Stream {
             Kind::Plain(_) => false,
             Kind::Client(tls) => tls.version() == Some(ProtocolVersion::TLSv1_2),
             Kind::Upstream(tls) => tls.version() == Some(ProtocolVersion::TLSv1_2),
+        }
+    }
+
+    /// What is written from now on may wait for the goodbye, and goes out with it: see [`Self::poll_goodbye`].
+    pub(in crate::proxy) fn hold(&mut self) {
+        match &mut self.0 {
+            Kind::Plain(_) => {}
+            Kind::Client(tls) => tls.hold(),
+            Kind::Upstream(tls) => tls.hold(),
+        }
+    }
+
+    /// Says all that is to be said before the socket is closed.
+    pub(in crate::proxy) fn poll_goodbye(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            Kind::Plain(_) => Poll::Ready(Ok(())),
+            Kind::Client(tls) => tls.poll_goodbye(cx),
+            Kind::Upstream(tls) => tls.poll_goodbye(cx),
         }
     }
 

@@ -17,36 +17,30 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use rustls::CommonState;
-use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
+use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::CertificateDer;
-use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
-use rustls::unbuffered::{
-    ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus, WriteTraffic,
-};
+use rustls::unbuffered::{ConnectionState, EncryptError, UnbufferedStatus, WriteTraffic};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::records::{Records, encode};
+
 /// The longest plaintext of one record (RFC 8446 section 5.1).
-const RECORD: usize = 16 * 1024;
+pub(super) const RECORD: usize = 16 * 1024;
 
 /// What a record takes besides: its header, and at most 256 bytes of expansion (RFC 8446 section 5.2).
-const RECORD_OVERHEAD: usize = 5 + 256;
+pub(super) const RECORD_OVERHEAD: usize = 5 + 256;
 
 /// Plaintext that is encrypted, and written, in one go: four records, so that a busy relay makes one call of the system
 /// for all of them.
 pub(super) const WRITTEN_AT_ONCE: usize = 4 * RECORD;
 
 /// Room for those and for a key update in front of them; a fifth record where the caller's bytes are not aligned.
-const SCRATCH: usize = WRITTEN_AT_ONCE + 5 * RECORD_OVERHEAD;
-
-/// What a server mostly says in a handshake before it has to listen.
-const HANDSHAKE_SAYS: usize = 4096;
+pub(super) const SCRATCH: usize = WRITTEN_AT_ONCE + 5 * RECORD_OVERHEAD;
 
 thread_local! {
     /// Where records are on their way through. Taken for a moment, never across an await.
@@ -56,41 +50,6 @@ thread_local! {
 struct Scratch {
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
-}
-
-/// Either side of TLS, which the library has two types for.
-pub(super) trait Records: Unpin + Deref<Target: Deref<Target = CommonState>> {
-    /// The library's.
-    type Data;
-
-    /// The longest beginning of something that is kept until the rest of it comes.
-    const PARTIAL_MAX: usize;
-
-    /// See [`UnbufferedServerConnection`].
-    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
-}
-
-impl Records for UnbufferedServerConnection {
-    type Data = ServerConnectionData;
-
-    /// All that clients have to say after the handshake fits into one record. The library gathers messages of up to 64 KiB
-    /// before it looks at them, and a stranger need not send the last byte.
-    const PARTIAL_MAX: usize = RECORD + RECORD_OVERHEAD;
-
-    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
-        self.process_tls_records(incoming)
-    }
-}
-
-impl Records for UnbufferedClientConnection {
-    type Data = ClientConnectionData;
-
-    /// Tickets may be as long as they like.
-    const PARTIAL_MAX: usize = SCRATCH;
-
-    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
-        self.process_tls_records(incoming)
-    }
 }
 
 /// A socket and its TLS.
@@ -107,6 +66,8 @@ pub(super) struct Secured<R> {
     sent: usize,
     /// What waits is the end of the handshake, and may go out with the caller's first words.
     only_handshake: bool,
+    /// What is written waits for what comes behind it, and goes out with that.
+    held: bool,
     /// The peer says no more.
     heard_all: bool,
     /// We said goodbye.
@@ -132,7 +93,7 @@ impl<R: Records> Secured<R> {
     pub(super) fn new(tcp: TcpStream, tls: R) -> Self {
         let (incoming, outgoing, unread) = (Vec::new(), Vec::new(), Zeroizing::default());
         let (taken, sent, failure, server_name) = (0, 0, None, None);
-        let (only_handshake, heard_all, told_end, broken) = (false, false, false, false);
+        let (only_handshake, held, heard_all, told_end, broken) = (false, false, false, false, false);
         Self {
             tcp,
             tls,
@@ -142,6 +103,7 @@ impl<R: Records> Secured<R> {
             outgoing,
             sent,
             only_handshake,
+            held,
             heard_all,
             told_end,
             broken,
@@ -329,13 +291,31 @@ impl<R: Records> Secured<R> {
         Poll::Ready(Ok(()))
     }
 
+    /// What is written from now on waits until it is flushed, or goes out with the goodbye.
+    pub(super) fn hold(&mut self) {
+        self.held = true;
+    }
+
+    /// TLS's own goodbye (RFC 8446 section 6.1), which the socket's is to follow.
+    pub(super) fn poll_goodbye(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !std::mem::replace(&mut self.told_end, true) {
+            let mut goodbye = [0; RECORD_OVERHEAD];
+            // Who cannot be told in TLS any more hears it from the socket.
+            if let Ok(length) = self.with_records(|traffic| traffic.queue_close_notify(&mut goodbye)) {
+                let goodbye = goodbye.get(..length).unwrap_or_default();
+                self.outgoing.extend_from_slice(goodbye);
+            }
+        }
+        self.poll_send(cx)
+    }
+
     /// Encrypts `plaintext` and sends it, together with what waits; what the socket does not take waits on.
     fn encrypt(&mut self, cx: &mut Context<'_>, plaintext: &[u8]) -> io::Result<()> {
         SCRATCHES.with_borrow_mut(|scratch| {
             let written = self.with_records(|traffic| traffic.encrypt(plaintext, &mut scratch.outgoing))?;
             let records = scratch.outgoing.get(..written).unwrap_or_default();
             let mut sent = 0;
-            if self.outgoing.is_empty() {
+            if self.outgoing.is_empty() && !self.held {
                 // Straight from the scratch: mostly the socket takes it all.
                 while let Some(rest) = records.get(sent..).filter(|rest| !rest.is_empty()) {
                     match Pin::new(&mut self.tcp).poll_write(cx, rest) {
@@ -349,7 +329,10 @@ impl<R: Records> Secured<R> {
             }
             let waited = !self.outgoing.is_empty();
             self.outgoing.extend_from_slice(records.get(sent..).unwrap_or_default());
-            if waited && let Poll::Ready(result) = self.poll_send(cx) {
+            if waited
+                && !self.held
+                && let Poll::Ready(result) = self.poll_send(cx)
+            {
                 result?;
             }
             Ok(())
@@ -384,22 +367,6 @@ impl Secured<UnbufferedClientConnection> {
     /// The certificate that the server has shown.
     pub(super) fn peer_certificate(&self) -> Option<CertificateDer<'static>> {
         Some(self.tls.peer_certificates()?.first()?.clone().into_owned())
-    }
-}
-
-/// Appends what the library says itself.
-fn encode<D>(mut data: EncodeTlsData<'_, D>, outgoing: &mut Vec<u8>) {
-    // It tells how much room it needs when it is given none.
-    if let Err(EncodeError::InsufficientSize(needs)) = data.encode(&mut []) {
-        let from = outgoing.len();
-        if from == 0 {
-            // A handshake says several things in a row.
-            outgoing.reserve_exact(needs.required_size.max(HANDSHAKE_SAYS));
-        }
-        outgoing.resize(from + needs.required_size, 0);
-        if data.encode(outgoing.get_mut(from..).unwrap_or_default()).is_err() {
-            outgoing.truncate(from);
-        }
     }
 }
 
@@ -481,15 +448,7 @@ impl<R: Records> AsyncWrite for Secured<R> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !std::mem::replace(&mut self.told_end, true) {
-            let mut goodbye = [0; RECORD_OVERHEAD];
-            // Who cannot be told in TLS any more hears it from the socket.
-            if let Ok(length) = self.with_records(|traffic| traffic.queue_close_notify(&mut goodbye)) {
-                let goodbye = goodbye.get(..length).unwrap_or_default();
-                self.outgoing.extend_from_slice(goodbye);
-            }
-        }
-        ready!(self.poll_send(cx))?;
+        ready!(self.poll_goodbye(cx))?;
         Pin::new(&mut self.tcp).poll_shutdown(cx)
     }
 }

@@ -1,5 +1,6 @@
 //! Clients of another make, honest and not, at a socket with TLS on it.
 
+use std::future::poll_fn;
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use rustls::crypto::cipher::{MessageEncrypter, OutboundChunks, OutboundPlainMessage};
 use rustls::pki_types::ServerName;
+use rustls::server::UnbufferedServerConnection;
 use rustls::{ClientConfig, ConnectionTrafficSecrets, ContentType, ProtocolVersion, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
@@ -100,6 +102,21 @@ async fn trickle(server: &mut Server, cx_reads: usize) -> Vec<u8> {
         all.extend_from_slice(&some[..read]);
     }
     all
+}
+
+#[tokio::test]
+async fn what_is_held_goes_out_with_the_goodbye() {
+    let (mut client, mut server) = pair().await;
+    server.flush().await.unwrap();
+    server.hold();
+    server.write_all(b"* BYE\r\n").await.unwrap();
+    assert!(!server.outgoing.is_empty(), "it waits");
+    poll_fn(|cx| server.poll_goodbye(cx)).await.unwrap();
+    assert!(server.outgoing.is_empty());
+    let mut said = Vec::new();
+    // The socket is open still: only TLS's own goodbye says that this is all.
+    client.read_to_end(&mut said).await.unwrap();
+    assert_eq!(said, b"* BYE\r\n");
 }
 
 #[tokio::test]
