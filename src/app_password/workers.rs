@@ -203,7 +203,7 @@ mod tests {
         let began = std::time::Instant::now();
         work(&Mutex::new(receiver), &figures, KEEPS_MEMORY);
         // A thousand of them would take at least five seconds on any machine there is.
-        assert!(began.elapsed() < std::time::Duration::from_secs(2));
+        assert!(began.elapsed() < Duration::from_secs(2));
     }
 
     #[tokio::test]
