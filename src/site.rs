@@ -15,7 +15,7 @@ use crate::app_password::AppPasswords;
 use crate::audit::{Audit, AuditError};
 use crate::base::key::Purpose;
 use crate::base::{Clock, SiteKey, SystemClock};
-use crate::config::{Config, WhenFull};
+use crate::config::{Config, Database, WhenFull};
 use crate::factor::Factors;
 use crate::gate::LiveSessions;
 use crate::notify::Notices;
@@ -49,6 +49,7 @@ impl Site {
             .mode(0o700)
             .create(data_dir)
             .with_context(|| format!("cannot make the data directory `{}`", data_dir.display()))?;
+        is_no_lost_database(&config)?;
         let store = Store::open(&config.database)
             .await
             .with_context(|| format!("cannot open the database `{}`", config.database))?;
@@ -126,6 +127,21 @@ impl Site {
     pub async fn close(self) {
         self.store.close().await;
     }
+}
+
+/// Where the key file is and the SQLite file is not, that was lost. Another one would know nobody's second factor: mailbox
+/// passwords alone would open what was guarded.
+fn is_no_lost_database(config: &Config) -> anyhow::Result<()> {
+    let (Database::Sqlite(path), key) = (&config.database, config.server.key_file()) else { return Ok(()) };
+    // The key file first: whoever starts at the same time makes it after the database.
+    if key.exists() && !path.exists() {
+        anyhow::bail!(
+            "the database file `{}` is missing, and the key file `{}` was used with one\nhint: put it back, or restore it from a backup; to begin anew, with nobody's second factor, move the key file away, too",
+            path.display(),
+            key.display()
+        );
+    }
+    Ok(())
 }
 
 /// Opens the key file that belongs to what `store` holds, or makes one where the database is new, too.

@@ -138,7 +138,7 @@ async fn a_directory_that_cannot_be_made_is_an_error_that_names_it() {
 async fn a_database_that_does_not_answer_holds_up_no_record() {
     let site = Site::new().await;
     let audit = site.open().await;
-    let Store::Sqlite(pool) = &site.store else { unreachable!() };
+    let Store::Sqlite(pool, _) = &site.store else { unreachable!() };
     let lock = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
     let begun = Instant::now();
     for _ in 0..20 {
@@ -182,7 +182,7 @@ async fn heads_are_written_for_many_records_together() {
 async fn an_index_that_was_half_taken_away_is_made_whole() {
     let site = Site::with_ten_records().await;
     assert_eq!(site.search(AuditQuery::default()).await.len(), 12);
-    let Store::Sqlite(pool) = &site.store else { unreachable!("{:?}", site.settings) };
+    let Store::Sqlite(pool, _) = &site.store else { unreachable!("{:?}", site.settings) };
     // As it stands between two transactions of whoever takes it away.
     let void = "UPDATE audit_marks SET position = 0, tail = x'ff'";
     sqlx::query(void).execute(pool).await.unwrap();
@@ -313,7 +313,7 @@ async fn a_file_that_was_removed_or_renamed_is_missed() {
 #[tokio::test]
 async fn a_head_that_was_changed_in_the_database_is_found() {
     let site = Site::with_ten_records().await;
-    let Store::Sqlite(pool) = &site.store else { unreachable!() };
+    let Store::Sqlite(pool, _) = &site.store else { unreachable!() };
     let problems = site.tamper(|lines| lines.truncate(9)).await;
     assert_eq!(problems, [Problem::CutOff { last: 9, head: 12 }]);
     sqlx::query("UPDATE audit_heads SET sequence = 9").execute(pool).await.unwrap();
@@ -338,7 +338,7 @@ async fn a_file_put_back_with_the_head_of_its_time_shows_as_a_chain_that_was_not
     drop(audit);
     assert_eq!(site.verify().await.sound().chains[0].notes, []);
 
-    let Store::Sqlite(pool) = &site.store else { unreachable!() };
+    let Store::Sqlite(pool, _) = &site.store else { unreachable!() };
     sqlx::query("DELETE FROM audit_heads").execute(pool).await.unwrap();
     site.store.put_audit_head(&early.1).await.unwrap();
     write_lines(&site.only_file(), &early.0);
@@ -362,7 +362,7 @@ async fn a_file_that_cannot_be_read_hides_nothing_about_the_others() {
 async fn a_chain_that_waits_for_its_head_does_not_look_as_if_its_process_had_been_killed() {
     let site = Site::new().await;
     let audit = site.open().await;
-    let Store::Sqlite(pool) = &site.store else { unreachable!() };
+    let Store::Sqlite(pool, _) = &site.store else { unreachable!() };
     let lock = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
     audit.append(Event::Stopped).await.unwrap();
     let closing = tokio::spawn(async move { audit.close().await });

@@ -105,7 +105,7 @@ impl Site {
 
     /// Does to the database what its thief would do.
     async fn sql(&self, statement: &str) {
-        let Store::Sqlite(pool) = &self.store else { unreachable!("these tests run on SQLite") };
+        let Store::Sqlite(pool, _) = &self.store else { unreachable!("these tests run on SQLite") };
         let done = sqlx::query(AssertSqlSafe(statement.to_owned())).execute(pool).await.unwrap();
         assert!(done.rows_affected() > 0, "{statement}");
     }

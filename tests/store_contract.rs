@@ -125,7 +125,7 @@ async fn every_statement_is_understood(database: Database) {
     assert!(statements().count() > 30);
     for statement in statements() {
         let prepared = match &store {
-            Store::Sqlite(pool) => {
+            Store::Sqlite(pool, _) => {
                 pool.acquire().await.unwrap().prepare(statement_text(statement)).await.err()
             }
             Store::Postgres(pool) => {
@@ -609,7 +609,7 @@ async fn rows_of_the_version_before_were_sealed_when_they_were_made(database: Da
         store.insert_app_password(row, 20).await.unwrap();
     }
     match &store {
-        Store::Sqlite(pool) => {
+        Store::Sqlite(pool, _) => {
             for text in [UNDO_SQLITE, UNDO] {
                 pool.execute(sqlx::raw_sql(text)).await.unwrap();
             }
@@ -1603,7 +1603,7 @@ async fn a_chain_goes_from_the_index_whole_and_leaves_nothing_behind(database: D
         assert!(store.search_audit(&all).await.unwrap() == rows("stays"));
         let left = "SELECT COUNT(*) FROM audit_keys WHERE block NOT IN (SELECT number FROM audit_blocks)";
         let left: i64 = match &store {
-            Store::Sqlite(pool) => sqlx::query_scalar(left).fetch_one(pool).await.unwrap(),
+            Store::Sqlite(pool, _) => sqlx::query_scalar(left).fetch_one(pool).await.unwrap(),
             Store::Postgres(pool) => sqlx::query_scalar(left).fetch_one(pool).await.unwrap(),
         };
         assert_eq!(left, 0, "keys of blocks that are gone");
@@ -1658,7 +1658,7 @@ async fn the_index_of_the_version_before_is_made_anew(database: Database) {
     let store = Store::open(&database).await.unwrap();
     assert!(store.index_audit(0, &mark("one", 100), &[]).await.unwrap());
     match &store {
-        Store::Sqlite(pool) => drop(pool.execute(sqlx::raw_sql(UNDO)).await.unwrap()),
+        Store::Sqlite(pool, _) => drop(pool.execute(sqlx::raw_sql(UNDO)).await.unwrap()),
         Store::Postgres(pool) => drop(pool.execute(sqlx::raw_sql(UNDO)).await.unwrap()),
     }
     store.close().await;
@@ -1750,7 +1750,7 @@ async fn a_chain_without_its_file_is_anothers_only_where_the_database_is_shared(
     assert_eq!(missed().await, if store.is_shared() { 1 } else { 2 });
     const MOVE_AWAY: &str = "UPDATE audit_heads SET place = 'nowhere:/'";
     match &store {
-        Store::Sqlite(pool) => drop(pool.execute(MOVE_AWAY).await.unwrap()),
+        Store::Sqlite(pool, _) => drop(pool.execute(MOVE_AWAY).await.unwrap()),
         Store::Postgres(pool) => drop(pool.execute(MOVE_AWAY).await.unwrap()),
     }
     assert_eq!(missed().await, 2);
@@ -1826,7 +1826,7 @@ async fn no_statement_reads_a_whole_table_but_those_that_list_one(database: Data
             || statement.starts_with("DELETE FROM outbox WHERE id IN (SELECT id FROM outbox ORDER BY")
     };
     let mut postgres = match &store {
-        Store::Sqlite(_) => None,
+        Store::Sqlite(..) => None,
         Store::Postgres(pool) => Some(pool.acquire().await.unwrap()),
     };
     if let Some(connection) = &mut postgres {
@@ -1834,7 +1834,7 @@ async fn no_statement_reads_a_whole_table_but_those_that_list_one(database: Data
     }
     for (number, statement) in statements().enumerate() {
         let plan: Vec<String> = match (&store, &mut postgres) {
-            (Store::Sqlite(pool), _) => {
+            (Store::Sqlite(pool, _), _) => {
                 let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
                 sqlx::query(explain)
                     .fetch_all(pool)
@@ -1924,7 +1924,7 @@ async fn a_change_that_is_undone_leaves_no_row(database: Database) {
     let ada = add(&store, "ada").await;
     let suspend = "UPDATE accounts SET state = 'suspended'";
     match &store {
-        Store::Sqlite(pool) => {
+        Store::Sqlite(pool, _) => {
             let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
             transaction.execute(suspend).await.unwrap();
         }
@@ -2001,7 +2001,7 @@ async fn a_list_of_sessions_is_kept_by_nodes_that_live(database: Database) {
     assert_eq!(store.live_session(first.id).await.unwrap(), None);
 
     let run = async |statement: &'static str| match &store {
-        Store::Sqlite(pool) => drop(pool.execute(statement).await.unwrap()),
+        Store::Sqlite(pool, _) => drop(pool.execute(statement).await.unwrap()),
         Store::Postgres(pool) => drop(pool.execute(statement).await.unwrap()),
     };
     run("UPDATE nodes SET beat = beat - 19").await;
@@ -2050,7 +2050,7 @@ async fn a_database_of_a_newer_version_is_left_alone_and_told(database: Database
                          SELECT 9999, 'newer', success, checksum, 0 FROM _sqlx_migrations WHERE version = 1";
     let store = Store::open(&database).await.unwrap();
     match &store {
-        Store::Sqlite(pool) => drop(pool.execute(NEWER).await.unwrap()),
+        Store::Sqlite(pool, _) => drop(pool.execute(NEWER).await.unwrap()),
         Store::Postgres(pool) => drop(pool.execute(NEWER).await.unwrap()),
     }
     store.close().await;
@@ -2116,7 +2116,7 @@ fn a_locked_sqlite_file_is_unavailable_for_writing_and_still_read() {
     block_on(async {
         let store = Store::open(&database).await.unwrap();
         add(&store, "ada").await;
-        let Store::Sqlite(pool) = Store::open(&database).await.unwrap() else { unreachable!() };
+        let Store::Sqlite(pool, _) = Store::open(&database).await.unwrap() else { unreachable!() };
         let lock = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
         let refused = store.add_account(&address("bob"), &upstream(), at(1)).await;
         assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");

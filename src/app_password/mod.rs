@@ -222,12 +222,16 @@ mod tests {
 
     use super::*;
     use crate::base::{AppPasswordId, ManualClock};
+    use crate::store::Opened;
 
     #[tokio::test]
     async fn only_a_row_with_the_label_and_a_right_mac_is_worth_argon2() {
         let key = Arc::new(SiteKey::from_bytes([7; 32]));
         let app_passwords = AppPasswords {
-            store: Store::Sqlite(sqlx::SqlitePool::connect_lazy("sqlite::memory:").unwrap()),
+            store: Store::Sqlite(
+                sqlx::SqlitePool::connect_lazy("sqlite::memory:").unwrap(),
+                Opened::default(),
+            ),
             key: Arc::clone(&key),
             clock: Arc::new(ManualClock::default()),
             // Whatever is asked of these workers is `Busy`.

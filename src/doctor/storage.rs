@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use super::{Area, Mark, Report};
+use crate::base::SiteKey;
+use crate::base::key::Purpose;
 use crate::config::{Config, Database};
-use crate::store::{Look, look as look_at};
+use crate::store::{Look, look as look_at, look_at_key_check};
 
 const AREA: Area = Area::Storage;
 
@@ -16,8 +18,15 @@ pub(super) async fn look(config: &Config, report: &mut Report) {
     let subject = config.database.to_string();
     match look_at(&config.database).await {
         Ok(Look::Current) => {
-            report.good(AREA, subject, format!("answers, and has all tables{}", size(config)));
+            report.good(AREA, subject.as_str(), format!("answers, and has all tables{}", size(config)));
+            look_at_key(config, subject, report).await;
         }
+        Ok(Look::Absent) if config.server.key_file().exists() => report.wrong(
+            AREA,
+            subject,
+            "is missing, and the key file was used with one",
+            "put it back, or restore it from a backup; to begin anew, with nobody's second factor, move the key file away, too",
+        ),
         Ok(Look::Absent) => report.good(AREA, subject, "is not there yet: the first start makes it"),
         Ok(Look::Behind(count)) => {
             report.good(AREA, subject, format!("answers; {count} migrations come with the next start"));
@@ -36,6 +45,23 @@ pub(super) async fn look(config: &Config, report: &mut Report) {
     }
     for (what, directory) in places {
         tell_room(what, directory, report);
+    }
+}
+
+/// Whether the key file and the database belong together.
+async fn look_at_key(config: &Config, subject: String, report: &mut Report) {
+    let key = config.server.key_file();
+    // One that cannot be read is told of with the other files.
+    let Some(Ok(own)) = key.exists().then(|| SiteKey::open_or_create(&key)) else { return };
+    match look_at_key_check(&config.database).await {
+        Ok(Some(check)) if !own.verify(Purpose::KeyCheck, &[], &check) => report.wrong(
+            AREA,
+            subject,
+            format!("the key file `{}` is not the one that the database was used with", key.display()),
+            "restore the one, or the other: all gates on one database need copies of the same key file",
+        ),
+        Ok(_) => {}
+        Err(error) => report.failure(AREA, subject, &error),
     }
 }
 

@@ -4,10 +4,12 @@ use std::path::Path;
 
 use sqlx::ConnectOptions;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 
 use super::StoreError;
 use super::open::{ACQUIRE_DEADLINE, POSTGRES_MIGRATIONS, SQLITE_MIGRATIONS};
+use super::site;
 use crate::config;
 
 /// How a database stands to this program.
@@ -32,9 +34,7 @@ pub async fn look(database: &config::Database) -> Result<Look, StoreError> {
         match database {
             config::Database::Sqlite(path) => look_at_sqlite(path).await,
             config::Database::Postgres(url) => {
-                let options = config::postgres_options(url)
-                    .map_err(|wrong| StoreError::Unavailable(sqlx::Error::Configuration(wrong.into())))?;
-                Ok(compare(options.connect().await?, &POSTGRES_MIGRATIONS).await)
+                Ok(compare(postgres(url)?.connect().await?, &POSTGRES_MIGRATIONS).await)
             }
         }
     };
@@ -45,8 +45,36 @@ async fn look_at_sqlite(path: &Path) -> Result<Look, StoreError> {
     if !path.exists() {
         return Ok(Look::Absent);
     }
-    let options = SqliteConnectOptions::new().filename(path).read_only(true).create_if_missing(false);
-    Ok(compare(options.connect().await?, &SQLITE_MIGRATIONS).await)
+    Ok(compare(sqlite(path).connect().await?, &SQLITE_MIGRATIONS).await)
+}
+
+/// [`Store::key_check`](super::Store::key_check) of a database that is only looked at.
+///
+/// # Errors
+/// [`StoreError`]
+pub async fn look_at_key_check(database: &config::Database) -> Result<Option<Vec<u8>>, StoreError> {
+    let looking = async {
+        match database {
+            config::Database::Sqlite(path) => {
+                let mut connection = sqlite(path).connect().await?;
+                Ok(sqlx::query_scalar(site::READ).fetch_optional(&mut connection).await?)
+            }
+            config::Database::Postgres(url) => {
+                let mut connection = postgres(url)?.connect().await?;
+                Ok(sqlx::query_scalar(site::READ).fetch_optional(&mut connection).await?)
+            }
+        }
+    };
+    tokio::time::timeout(ACQUIRE_DEADLINE, looking).await.map_err(|_| StoreError::timed_out())?
+}
+
+fn sqlite(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new().filename(path).read_only(true).create_if_missing(false)
+}
+
+fn postgres(url: &str) -> Result<PgConnectOptions, StoreError> {
+    config::postgres_options(url)
+        .map_err(|wrong| StoreError::Unavailable(sqlx::Error::Configuration(wrong.into())))
 }
 
 async fn compare(mut connection: impl Migrate + Send, known: &Migrator) -> Look {
@@ -61,6 +89,14 @@ async fn compare(mut connection: impl Migrate + Send, known: &Migrator) -> Look 
         0 => Look::Current,
         more => Look::Behind(more),
     }
+}
+
+/// Whether all of `known` was applied, as it is here, and nothing else.
+pub(super) async fn is_current(connection: &mut (impl Migrate + Send), known: &Migrator) -> bool {
+    let Ok(applied) = connection.list_applied_migrations(&known.table_name).await else { return false };
+    let ours = known.iter().map(|one| (one.version, &one.checksum));
+    applied.iter().map(|one| (one.version, &one.checksum)).eq(ours)
+        && matches!(connection.dirty_version(&known.table_name).await, Ok(None))
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod look;
 mod mail_codes;
 mod moment;
 mod open;
+mod opened;
 mod outbox;
 mod portal_kept;
 mod portal_sessions;
@@ -42,8 +43,9 @@ use std::time::Duration;
 
 pub use enrolment_links::{EnrolmentLinkRecord, LinkKept};
 pub use known_browsers::KnownBrowserRecord;
-pub use look::{Look, look};
+pub use look::{Look, look, look_at_key_check};
 pub use mail_codes::MailSends;
+pub use opened::Opened;
 pub use outbox::{Instead, NoticeRecord, Posted};
 pub use portal_kept::KeptFor;
 pub use portal_sessions::PortalSessionRecord;
@@ -54,8 +56,8 @@ pub use trusted_devices::TrustedDeviceRecord;
 /// A pool of connections to the database of this site. Cheap to clone.
 #[derive(Clone)]
 pub enum Store {
-    /// The embedded file.
-    Sqlite(sqlx::SqlitePool),
+    /// The embedded file, and which one that is.
+    Sqlite(sqlx::SqlitePool, Opened),
     /// A server, shared by nodes.
     Postgres(sqlx::PgPool),
 }
@@ -93,7 +95,7 @@ impl Store {
     #[must_use]
     pub fn is_shared(&self) -> bool {
         match self {
-            Self::Sqlite(_) => false,
+            Self::Sqlite(..) => false,
             Self::Postgres(_) => true,
         }
     }
@@ -141,7 +143,9 @@ macro_rules! name_statements {
 macro_rules! on_pool {
     ($store:expr, |$pool:ident| $run:expr) => {
         match $store {
-            $crate::store::Store::Sqlite($pool) => $crate::store::within_deadline(async { Ok($run) }).await,
+            $crate::store::Store::Sqlite($pool, opened) => {
+                $crate::store::within_deadline(opened.work(async { Ok($run) })).await
+            }
             $crate::store::Store::Postgres($pool) => $crate::store::within_deadline(async { Ok($run) }).await,
         }
     };
@@ -151,15 +155,15 @@ macro_rules! on_pool {
 macro_rules! in_transaction {
     ($store:expr, |$connection:ident| $run:expr) => {
         match $store {
-            $crate::store::Store::Sqlite(pool) => {
-                $crate::store::within_deadline(async {
+            $crate::store::Store::Sqlite(pool, opened) => {
+                $crate::store::within_deadline(opened.work(async {
                     // Not the deferred BEGIN: two of those that read first can only fail when both then write.
                     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
                     let $connection = &mut *transaction;
                     let value = $run;
                     transaction.commit().await?;
                     Ok(value)
-                })
+                }))
                 .await
             }
             $crate::store::Store::Postgres(pool) => {

@@ -13,7 +13,8 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
-use super::{Store, StoreError};
+use super::look::is_current;
+use super::{Opened, Store, StoreError};
 use crate::base::{new_file, owner};
 use crate::config;
 
@@ -52,7 +53,7 @@ impl Store {
     /// Closes the pool after writing what is pending.
     pub async fn close(&self) {
         match self {
-            Self::Sqlite(pool) => pool.close().await,
+            Self::Sqlite(pool, _) => pool.close().await,
             Self::Postgres(pool) => pool.close().await,
         }
     }
@@ -66,6 +67,8 @@ async fn open_sqlite(path: &Path) -> Result<Store, StoreError> {
         .map_err(io::Error::other)
         .and_then(|r| r)
         .map_err(failed)?;
+    let opened = Opened::at(path).map_err(failed)?;
+    let connected = opened.clone();
 
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -77,13 +80,18 @@ async fn open_sqlite(path: &Path) -> Result<Store, StoreError> {
     let pool = SqlitePoolOptions::new()
         .max_connections(sqlite_connections())
         .acquire_timeout(ACQUIRE_DEADLINE)
+        // Another file may stand there by now.
+        .after_connect(move |_, _| {
+            let stands = connected.stands();
+            Box::pin(async { stands })
+        })
         .after_release(|connection, _| Box::pin(is_reusable(connection)))
         // A file does not hang up: asking first would be a second question for each one.
         .test_before_acquire(false)
         .connect_lazy_with(options);
     SQLITE_MIGRATIONS.run(&pool).await.map_err(classify_migration)?;
     drop(lock);
-    Ok(Store::Sqlite(pool))
+    Ok(Store::Sqlite(pool, opened))
 }
 
 /// Whether nothing of what it was last used for is left. A write that failed (a full disk, an I/O error) may have ended
@@ -143,13 +151,18 @@ async fn open_postgres(url: &str) -> Result<Store, StoreError> {
         .map_err(|wrong| StoreError::Unavailable(sqlx::Error::Configuration(wrong.into())))?;
     // Once without the pool, which would keep the reason to itself and say that time ran out.
     let dialled = tokio::time::timeout(ACQUIRE_DEADLINE, options.connect()).await;
-    dialled.map_err(|_| StoreError::timed_out())??.close().await?;
+    let mut first = dialled.map_err(|_| StoreError::timed_out())??;
+    // Even a migration of nothing asks for a table to be made: a database that may not be written could not be read either.
+    let current = is_current(&mut first, &POSTGRES_MIGRATIONS).await;
+    first.close().await?;
 
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
         .acquire_timeout(ACQUIRE_DEADLINE)
         .connect_lazy_with(options);
-    POSTGRES_MIGRATIONS.run(&pool).await.map_err(classify_migration)?;
+    if !current {
+        POSTGRES_MIGRATIONS.run(&pool).await.map_err(classify_migration)?;
+    }
     Ok(Store::Postgres(pool))
 }
 

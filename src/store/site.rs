@@ -8,6 +8,9 @@ name_statements! {
     KEY_CHECK = "SELECT key_check FROM site";
 }
 
+/// For a connection that only looks.
+pub(super) const READ: &str = KEY_CHECK;
+
 impl Store {
     /// What the key file of this site makes, if any was used with this database.
     ///

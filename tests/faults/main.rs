@@ -14,10 +14,14 @@ mod descriptors;
 mod disk;
 mod killed;
 mod nodes;
+mod readiness;
 mod restore;
 mod stopping;
 mod upstream;
 mod world;
+
+#[path = "../it/watching/http.rs"]
+mod watch;
 
 #[expect(dead_code, unused_imports, reason = "the world of `it` has more in it than faults need")]
 #[path = "../it/support/mod.rs"]

@@ -22,7 +22,7 @@ impl Site {
     }
 
     async fn sql(&self, statement: &str) {
-        let Store::Sqlite(pool) = &self.store else { unreachable!() };
+        let Store::Sqlite(pool, _) = &self.store else { unreachable!() };
         pool.execute(AssertSqlSafe(statement)).await.unwrap();
     }
 
@@ -35,7 +35,7 @@ impl Site {
     async fn rescope(&self, account: &AccountRecord, scope: Scope) {
         let row = self.store.app_passwords(account.id).await.unwrap().remove(0);
         let row = self.app_passwords.rescoped(&row, &scope);
-        let Store::Sqlite(pool) = &self.store else { unreachable!() };
+        let Store::Sqlite(pool, _) = &self.store else { unreachable!() };
         let change =
             "UPDATE app_passwords SET protocols = $2, networks = $3, expires_at = $4, mac = $5 WHERE id = $1";
         let change = sqlx::query(change).bind(row.id).bind(row.protocols).bind(row.networks);

@@ -254,7 +254,7 @@ impl Site {
     }
 
     async fn unbind_factors(&self) {
-        let Store::Sqlite(pool) = &self.store else { panic!("not SQLite") };
+        let Store::Sqlite(pool, _) = &self.store else { panic!("not SQLite") };
         sqlx::query("DELETE FROM factors").execute(pool).await.unwrap();
     }
 

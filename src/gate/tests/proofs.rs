@@ -40,7 +40,7 @@ async fn what_was_read_is_not_read_again_while_all_changes_have_been_heard_of() 
     site.gate.hear_changes().await;
     assert!(site.try_in(1, ALICE, &printed).await.is_in());
     // Nobody hears of a row that a trigger does not see: it shows what was read.
-    let Store::Sqlite(pool) = &site.store else { panic!("not SQLite") };
+    let Store::Sqlite(pool, _) = &site.store else { panic!("not SQLite") };
     sqlx::query("DROP TRIGGER app_passwords_revoked").execute(pool).await.unwrap();
     assert_eq!(site.store.delete_app_passwords(account.id).await.unwrap(), 1);
     site.clock.advance(HEARD_WITHIN);

@@ -297,7 +297,7 @@ async fn the_upstreams_yes_is_not_enough_while_nobody_can_say_whether_a_factor_i
     site.account(ALICE).await;
     let ended = site
         .attempt_slowly(&origin(Protocol::Imap, 1), ALICE, MAILBOX, async |login| {
-            let Store::Sqlite(pool) = &site.store else { panic!("not SQLite") };
+            let Store::Sqlite(pool, _) = &site.store else { panic!("not SQLite") };
             sqlx::query("ALTER TABLE factors RENAME TO damaged").execute(pool).await.unwrap();
             site.upstream_says(&login)
         })
@@ -418,7 +418,7 @@ async fn a_row_that_somebody_changed_opens_nothing() {
     let site = Site::open().await;
     let (_, printed) = site.bound_with_app_password(ALICE).await;
     assert!(site.try_in(1, ALICE, &printed).await.is_in(), "its proof is remembered");
-    let Store::Sqlite(pool) = &site.store else { panic!("not SQLite") };
+    let Store::Sqlite(pool, _) = &site.store else { panic!("not SQLite") };
     sqlx::query("UPDATE app_passwords SET networks = '198.51.100.0/24'").execute(pool).await.unwrap();
     assert_eq!(site.try_in(1, ALICE, &printed).await.refusal(), Some(Refusal::Unavailable));
     assert_eq!(site.asked(), 1);

@@ -18,7 +18,7 @@ async fn two_phones(site: &Site) -> (AccountRecord, String, String) {
 
 /// Does it to the database.
 async fn sql(site: &Site, statement: &'static str) {
-    let Store::Sqlite(pool) = &site.store else { panic!("not SQLite") };
+    let Store::Sqlite(pool, _) = &site.store else { panic!("not SQLite") };
     sqlx::query(statement).execute(pool).await.unwrap();
 }
 

@@ -32,7 +32,7 @@ async fn fetched(site: &Site, link: &Token) -> Option<Profile> {
 }
 
 async fn sql(site: &Site, statement: &str) {
-    let Store::Sqlite(pool) = site.store() else { unreachable!("these tests run on SQLite") };
+    let Store::Sqlite(pool, _) = site.store() else { unreachable!("these tests run on SQLite") };
     let done = sqlx::query(sqlx::AssertSqlSafe(statement.to_owned())).execute(pool).await.unwrap();
     assert!(done.rows_affected() > 0, "{statement}");
 }

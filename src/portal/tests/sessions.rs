@@ -92,7 +92,7 @@ async fn a_row_that_somebody_else_wrote_signs_nobody_in() {
     site.bind(&site.inside(ALICE).await).await;
     let entered = site.sign_in(ALICE, MAILBOX, None).await.unwrap();
     let text = entered.token.text();
-    let Store::Sqlite(pool) = &site.portal.on.store else { panic!("not SQLite") };
+    let Store::Sqlite(pool, _) = &site.portal.on.store else { panic!("not SQLite") };
     sqlx::query("UPDATE portal_sessions SET step = 'in'").execute(pool).await.unwrap();
     assert!(site.visit(entered.token).await.is_none());
     sqlx::query("UPDATE portal_sessions SET step = 'second_factor'").execute(pool).await.unwrap();
@@ -126,7 +126,7 @@ async fn a_device_that_somebody_else_wrote_into_the_database_is_trusted_by_nobod
     let entered = site.portal.answer(&visit, TOTP, &site.next_code(&raw)).await.unwrap();
     let visit = site.visit(entered.token).await.unwrap();
     let device = site.portal.trust(&visit, true).await.unwrap().1.unwrap();
-    let Store::Sqlite(pool) = &site.portal.on.store else { panic!("not SQLite") };
+    let Store::Sqlite(pool, _) = &site.portal.on.store else { panic!("not SQLite") };
     sqlx::query("UPDATE trusted_devices SET expires_at = '2099-01-01T00:00:00.000000Z'")
         .execute(pool)
         .await
@@ -140,7 +140,7 @@ async fn a_recovery_code_that_somebody_moved_to_another_account_is_none() {
     let site = Site::open().await;
     let (_, _, codes) = site.bind(&site.inside(ALICE).await).await;
     site.bind(&site.inside(BOB).await).await;
-    let Store::Sqlite(pool) = &site.portal.on.store else { panic!("not SQLite") };
+    let Store::Sqlite(pool, _) = &site.portal.on.store else { panic!("not SQLite") };
     let move_to_bob = "UPDATE recovery_codes SET account = (SELECT id FROM accounts WHERE address = $1)";
     sqlx::query(move_to_bob).bind(BOB).execute(pool).await.unwrap();
     let visit = site.visit(site.sign_in(BOB, MAILBOX, None).await.unwrap().token).await.unwrap();
@@ -152,7 +152,7 @@ async fn a_recovery_code_that_somebody_moved_to_another_account_is_none() {
 async fn a_suspended_account_is_in_nowhere_even_where_its_sessions_are_left() {
     let site = Site::open().await;
     let visit = site.inside(ALICE).await;
-    let Store::Sqlite(pool) = &site.portal.on.store else { panic!("not SQLite") };
+    let Store::Sqlite(pool, _) = &site.portal.on.store else { panic!("not SQLite") };
     sqlx::query("DROP TRIGGER accounts_stopped_end_browsers").execute(pool).await.unwrap();
     sqlx::query("UPDATE accounts SET state = 'suspended'").execute(pool).await.unwrap();
     assert!(site.visit(visit.token).await.is_none());

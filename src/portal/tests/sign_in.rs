@@ -204,7 +204,7 @@ async fn nobody_is_asked_about_trust_before_the_second_factor() {
 async fn a_row_that_does_not_open_makes_no_wrong_code_free() {
     let site = Site::open().await;
     let (_, raw, _) = site.bind(&site.inside(ALICE).await).await;
-    let Store::Sqlite(pool) = site.store() else { unreachable!("these tests run on SQLite") };
+    let Store::Sqlite(pool, _) = site.store() else { unreachable!("these tests run on SQLite") };
     let planted = "INSERT INTO factors (id, account, kind, name, secret, bound_at) \
                    SELECT randomblob(16), account, kind, name, x'00', bound_at FROM factors";
     sqlx::query(planted).execute(pool).await.unwrap();

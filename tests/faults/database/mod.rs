@@ -1,4 +1,6 @@
-//! The database is locked, full, read-only, slow or gone.
+//! The database is locked, full, read-only, slow, gone or another.
 
+mod moved;
 mod postgres;
+mod refusing;
 mod sqlite;

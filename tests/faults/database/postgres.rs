@@ -9,10 +9,10 @@ use crate::world::{
 
 /// What one call to a database takes at most that does not answer, an attempt's first and only one, and some time to
 /// come and go.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// While nobody can be looked up. Ada has `form` before her.
-fn only_what_was_proven_gets_in(people: &mut People, browser: &Browser, form: &Form) {
+pub(super) fn only_what_was_proven_gets_in(people: &mut People, browser: &Browser, form: &Form) {
     people.are_let_in_again();
     people.hear_unavailable(ADA, &people.never_used.password, PATIENCE);
     people.hear_unavailable(ADA, MAILBOX_PASSWORD, PATIENCE);
@@ -28,7 +28,12 @@ fn only_what_was_proven_gets_in(people: &mut People, browser: &Browser, form: &F
 }
 
 /// When it answers again.
-fn is_as_if_nothing_had_been(people: &mut People, browser: &Browser, form: &Form, labels: &[String]) {
+pub(super) fn is_as_if_nothing_had_been(
+    people: &mut People,
+    browser: &Browser,
+    form: &Form,
+    labels: &[String],
+) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while people.gate.cli(&["account", "list"]).status != 0 {
         assert!(Instant::now() < deadline, "the database does not come back");

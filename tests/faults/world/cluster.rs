@@ -1,7 +1,10 @@
 //! A throwaway PostgreSQL that can die and come back.
 
+use std::path::Path;
+
 use tempfile::TempDir;
 
+use super::disk::{Filled, Tmpfs};
 use crate::support::ports::Port;
 use crate::support::run;
 use crate::support::script::Script;
@@ -10,6 +13,8 @@ use crate::support::script::Script;
 pub(crate) struct Cluster {
     script: Option<Script>,
     directory: TempDir,
+    /// Small, where it is to be full.
+    disk: Option<Tmpfs>,
     port: u16,
     /// While it is stopped, so that nobody else takes it.
     kept_port: Option<Port>,
@@ -19,10 +24,32 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Starts it; what it confirms is there after a crash.
     pub(crate) fn start() -> Self {
+        Self::start_on(|_| None)
+    }
+
+    /// The same on a disk of its own of that size (`64m`).
+    pub(crate) fn start_on_a_disk_of(size: &str) -> Self {
+        Self::start_on(|directory| Some(Tmpfs::mount(directory, size)))
+    }
+
+    fn start_on(disk: impl FnOnce(&Path) -> Option<Tmpfs>) -> Self {
         let directory = TempDir::new().expect("a temporary directory");
+        let disk = disk(directory.path());
         let script = Self::run(&directory, None);
         let (port, url) = (script.port("port"), script.text("url").to_owned());
-        Self { script: Some(script), directory, port, kept_port: None, url }
+        Self { script: Some(script), directory, disk, port, kept_port: None, url }
+    }
+
+    /// Fills that disk.
+    pub(crate) fn fill(&self) -> Filled {
+        self.disk.as_ref().expect("a disk of its own").fill()
+    }
+
+    /// Runs statements in its database; what they print.
+    pub(crate) fn sql(&self, statements: &[&str]) -> String {
+        let commands = statements.iter().flat_map(|statement| ["--command", statement]);
+        let arguments = ["--quiet", "--no-psqlrc", "--tuples-only", "--no-align", &self.url];
+        run("psql", &arguments.into_iter().chain(commands).collect::<Vec<_>>(), "").success()
     }
 
     fn run(directory: &TempDir, port: Option<u16>) -> Script {

@@ -1,4 +1,4 @@
-//! Somebody else who has the SQLite file for himself.
+//! Somebody else who has a database, or what is in it, for himself.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -10,15 +10,26 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Begins one.
+    /// Begins one in a SQLite file.
     pub(crate) fn hold(database: &Path) -> Self {
         let mut command = Command::new("sqlite3");
-        command.arg("-bail").arg(database).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("sqlite3");
-        let begin = ".timeout 5000\nBEGIN EXCLUSIVE;\nSELECT 'held';\n";
-        child.stdin.as_mut().expect("a pipe").write_all(begin.as_bytes()).expect("sqlite3 reads");
+        command.arg("-bail").arg(database);
+        Self::begin(command, ".timeout 5000\nBEGIN EXCLUSIVE;\nSELECT 'held';\n")
+    }
+
+    /// Begins one that has those tables of a PostgreSQL database.
+    pub(crate) fn hold_tables(url: &str, tables: &str) -> Self {
+        let mut command = Command::new("psql");
+        command.args(["--quiet", "--no-psqlrc", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", url]);
+        let lock = format!("BEGIN;\nLOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE;\nSELECT 'held';\n");
+        Self::begin(command, &lock)
+    }
+
+    fn begin(mut command: Command, lock: &str) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a client");
+        child.stdin.as_mut().expect("a pipe").write_all(lock.as_bytes()).expect("it reads");
         let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().expect("a pipe")).read_line(&mut line).expect("sqlite3 answers");
+        BufReader::new(child.stdout.as_mut().expect("a pipe")).read_line(&mut line).expect("it answers");
         assert_eq!(line, "held\n");
         Self { child }
     }

@@ -11,6 +11,7 @@ use crate::support::{
     AppPassword, Fake, GATE_NAME, Gate, GateConfig, Guest, Mail, Outcome, PROTOCOLS, UpstreamTls, Wire,
     log_in, on_each_protocol, plain, run,
 };
+use crate::watch::Watch;
 
 /// Has a second factor and app passwords.
 pub(crate) const ADA: &str = "ada@example.test";
@@ -50,6 +51,23 @@ impl People {
         thread::sleep(Duration::from_millis(800));
         people.come_in();
         (people, prepared)
+    }
+
+    /// The same, with somebody who watches the gate.
+    pub(crate) fn arrive_watched<D>(
+        change: impl FnOnce(GateConfig) -> GateConfig,
+        prepare: impl FnOnce(&Gate) -> D,
+    ) -> (Self, Watch, D) {
+        let mut watch = None;
+        let (people, prepared) = Self::arrive(
+            |config| {
+                let (config, asked) = Watch::of(change(config));
+                watch = Some(asked);
+                config
+            },
+            prepare,
+        );
+        (people, watch.expect("a listener"), prepared)
     }
 
     /// Ada logs in on each protocol, and stays.
