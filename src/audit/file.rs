@@ -3,9 +3,9 @@
 //! After any failure the file ends where the last record that anybody was told of ends, or it is given up:
 //! a record is never glued to half a line.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,6 +22,7 @@ const STARTED: &[BorrowedFormatItem<'_>] = format_description!("[year][month][da
 /// A chain that this process alone may append to.
 pub(super) struct ChainFile {
     file: Arc<File>,
+    path: PathBuf,
     tip: Tip,
     /// Where the last good record ends.
     end: u64,
@@ -57,18 +58,18 @@ impl ChainFile {
         let path = path(directory, &chain);
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         owner::follow(directory, &path);
-        let begun = Self::begin(file, &chain, at).and_then(|begun| {
+        let begun = Self::begin(file, path.clone(), &chain, at).and_then(|begun| {
             File::open(directory)?.sync_all()?;
             Ok(begun)
         });
         if begun.is_err() {
             // A full disk would otherwise collect empty chains, one for each attempt.
-            let _ = std::fs::remove_file(&path);
+            let _ = fs::remove_file(&path);
         }
         begun
     }
 
-    fn begin(file: File, chain: &str, at: Timestamp) -> io::Result<Self> {
+    fn begin(file: File, path: PathBuf, chain: &str, at: Timestamp) -> io::Result<Self> {
         // Held until the head is written or the process ends, however it ends: so a reader knows that somebody
         // is still at it.
         file.lock()?;
@@ -77,6 +78,7 @@ impl ChainFile {
         let tip = Tip { chain: chain.to_owned(), sequence: 0, hash: genesis(chain), lock };
         let mut begun = Self {
             file,
+            path,
             tip,
             end: 0,
             #[cfg(test)]
@@ -113,9 +115,27 @@ impl ChainFile {
             let _ = self.file.set_len(self.end);
             return Err(AppendError { source, usable: false });
         }
+        if let Err(source) = self.stands() {
+            let _ = self.file.set_len(self.end);
+            return Err(AppendError { source, usable: false });
+        }
         self.end += lines.len() as u64;
         (self.tip.sequence, self.tip.hash) = (sequence, hash);
         Ok(())
+    }
+
+    /// Whether it is where readers look for it: what is written to a file that was removed, or moved away by a program that
+    /// rotates logs, is nowhere.
+    fn stands(&self) -> io::Result<()> {
+        let (own, there) = (self.file.metadata()?, fs::metadata(&self.path));
+        match there {
+            Ok(there) if (there.dev(), there.ino()) == (own.dev(), own.ino()) => Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(_) | Err(_) => Err(io::Error::other(format!(
+                "its file `{}` was taken away or replaced: another is begun",
+                self.path.display()
+            ))),
+        }
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -153,7 +173,7 @@ pub(super) struct Found {
 
 /// The chains in `directory`, oldest first; none where there is no directory.
 pub(super) fn list(directory: &Path) -> io::Result<Vec<Found>> {
-    let entries = match std::fs::read_dir(directory) {
+    let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };
@@ -162,7 +182,7 @@ pub(super) fn list(directory: &Path) -> io::Result<Vec<Found>> {
         let path = entry?.path();
         let Some(chain) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
         if path.extension().is_some_and(|ending| ending == ENDING) {
-            let len = match std::fs::metadata(&path) {
+            let len = match fs::metadata(&path) {
                 Ok(metadata) => metadata.len(),
                 // One that could not be begun, or is kept no longer, and was taken away meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -177,7 +197,7 @@ pub(super) fn list(directory: &Path) -> io::Result<Vec<Found>> {
 
 /// Takes a file away for good; somebody else may have done so.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(path) {
+    match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         removed => removed?,
     }
@@ -195,8 +215,8 @@ impl Found {
     pub(super) fn is_live(&self) -> io::Result<bool> {
         match File::open(&self.path)?.try_lock_shared() {
             Ok(()) => Ok(false),
-            Err(std::fs::TryLockError::WouldBlock) => Ok(true),
-            Err(std::fs::TryLockError::Error(error)) => Err(error),
+            Err(fs::TryLockError::WouldBlock) => Ok(true),
+            Err(fs::TryLockError::Error(error)) => Err(error),
         }
     }
 }

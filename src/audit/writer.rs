@@ -548,19 +548,37 @@ mod tests {
     fn a_file_goes_on_where_no_other_can_be_begun() {
         let directory = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::default());
-        let trail = directory.path().join("audit");
-        let (mut writer, tips) = writer_by(clock.clone(), &trail);
-        std::fs::rename(&trail, directory.path().join("away")).unwrap();
-        std::fs::write(&trail, "in the way").unwrap();
+        let (mut writer, tips) = writer_by(clock.clone(), directory.path());
+        let in_the_way = directory.path().join("in the way");
+        std::fs::write(&in_the_way, "a file").unwrap();
+        let trail = std::mem::replace(&mut writer.ground.directory, in_the_way);
         clock.advance(CHAIN_LASTS);
         writer.commit(&mut vec![request()]);
         assert_eq!(tips.borrow().iter().map(|tip| tip.sequence).collect::<Vec<_>>(), [2]);
-        std::fs::remove_file(&trail).unwrap();
+        writer.ground.directory = trail;
         writer.commit(&mut vec![request()]);
         assert_eq!(tips.borrow().len(), 1, "that is not tried with each record");
         clock.advance(CHAIN_RETRY);
         writer.commit(&mut vec![request()]);
         assert_eq!(tips.borrow().iter().map(|tip| tip.sequence).collect::<Vec<_>>(), [4, 2]);
+    }
+
+    #[test]
+    fn a_file_that_is_not_where_readers_look_for_it_is_not_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let (trail, away) = (directory.path().join("audit"), directory.path().join("away"));
+        let (mut writer, _tips) = writer(&trail);
+        let at = writer.clock.now();
+        writer.append(&[(at, &Event::Stopped)]).unwrap();
+        std::fs::rename(&trail, &away).unwrap();
+        let refused = writer.append(&[(at, &Event::Stopped)]).unwrap_err();
+        assert!(refused.to_string().contains("was taken away or replaced"), "{refused}");
+        writer.append(&[(at, &Event::Stopped)]).unwrap();
+        for folder in [trail, away] {
+            let files = super::super::file::list(&folder).unwrap();
+            let report = check_file(&files[0], None).unwrap();
+            assert_eq!((files.len(), report.records, report.problems), (1, 2, vec![]));
+        }
     }
 
     #[test]

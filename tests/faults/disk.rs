@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::readiness::reasons;
 use crate::support::table::UNAVAILABLE;
 use crate::support::{GateConfig, Mail, PROTOCOLS, b64, eventually, log_in};
 use crate::world::{ADA, Browser, Ext4, MAILBOX_PASSWORD, People, Strace, Tmpfs, apart, code};
@@ -211,6 +212,40 @@ fn while_the_disk_is_read_only_nobody_gets_in_and_nothing_is_changed_until_it_is
     });
 }
 
+/// The same where mail matters more than records of it.
+#[test]
+fn while_the_disk_is_read_only_mail_goes_on_where_it_matters_more_and_nothing_is_changed() {
+    apart(|| {
+        let (mut people, watch, disk) = People::arrive_watched(
+            |config| trail_of_its_own(config, "continue", "64KiB"),
+            |gate| Ext4::mount(&gate.directory().join("trail")),
+        );
+        let (browser, _) = people.sign_in();
+        disk.fail();
+        for _ in 0..3 {
+            people.are_let_in_again();
+        }
+        people.newcomers_are_let_in("newcomer");
+        people.sessions_go_on();
+        assert!(people.gate.log().contains("ERROR an audit record is lost"), "{}", people.gate.log());
+        assert!(people.gate.log().contains("Read-only file system"), "{}", people.gate.log());
+        assert!(reasons(&watch).is_empty(), "nobody is kept out for it");
+        assert!(watch.number("mailward_audit_failures_total") > 8.5, "what is lost is counted");
+        changes_are_refused(&people, &browser);
+        people.gate.kill();
+        people.gate.start_again();
+        people.are_let_in_again();
+        assert!(people.gate.log().contains("the start is not in the trail"), "{}", people.gate.log());
+        people.gate.stop();
+        disk.repair();
+        people.gate.start_again();
+        let before = admitted(&people);
+        people.come_in();
+        assert_eq!(admitted(&people), before + 3, "they are recorded again");
+        is_as_if_nothing_had_been(&mut people, &browser);
+    });
+}
+
 fn chains(people: &People) -> Vec<PathBuf> {
     let files = fs::read_dir(people.gate.directory().join("trail")).expect("the trail");
     let mut files = files.map(|entry| entry.expect("a file").path()).collect::<Vec<_>>();
@@ -252,6 +287,45 @@ fn a_record_that_the_disk_did_not_keep_was_not_written_and_the_trail_goes_on_in_
         for mail in PROTOCOLS {
             let reply = log_in(&people.gate, mail, ADA, &people.known.password);
             assert!(mail.is_yes(&reply), "{reply}");
+        }
+        is_as_if_nothing_had_been(&mut people, &browser);
+    });
+}
+
+/// Somebody takes the file away that is being written, or all of them: what is written to it is nowhere.
+#[test]
+fn records_are_not_written_to_a_file_that_was_taken_away() {
+    apart(|| {
+        let (mut people, ()) = People::arrive(|config| trail_of_its_own(config, "refuse", "64KiB"), |_| ());
+        let (browser, _) = people.sign_in();
+        let trail = people.gate.directory().join("trail");
+        let (away, elsewhere) = (trail.with_extension("away"), trail.with_extension("elsewhere"));
+        let told = || (0..6).filter(|_| logs_in(&people)).count();
+
+        // As a program does that rotates logs.
+        for file in chains(&people) {
+            fs::create_dir_all(&away).expect("a folder");
+            fs::rename(&file, away.join(file.file_name().expect("a name"))).expect("a file of the trail");
+        }
+        assert!(told() >= 5, "one attempt at most finds out");
+        assert!(people.gate.log().contains("was taken away or replaced"), "{}", people.gate.log());
+        for file in fs::read_dir(&away).expect("a folder") {
+            let file = file.expect("a file").path();
+            fs::rename(&file, trail.join(file.file_name().expect("a name"))).expect("a file of the trail");
+        }
+        people.gate.cli(&["audit", "verify"]).success();
+
+        fs::rename(&trail, &elsewhere).expect("the trail");
+        assert!(told() >= 5, "one attempt at most finds out");
+        let files = chains(&people);
+        assert_eq!(files.len(), 1, "it goes on where it belongs");
+        let text = fs::read_to_string(&files[0]).expect("the trail");
+        assert!(text.matches("\"admitted\"").count() >= 5, "{text}");
+        let verified = people.gate.cli(&["audit", "verify"]);
+        assert_ne!(verified.status, 0, "what is missing is missed: {verified:?}");
+        for file in fs::read_dir(&elsewhere).expect("the trail") {
+            let file = file.expect("a file").path();
+            fs::rename(&file, trail.join(file.file_name().expect("a name"))).expect("a file of the trail");
         }
         is_as_if_nothing_had_been(&mut people, &browser);
     });
