@@ -1,7 +1,7 @@
 //! The process may open no more files.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -62,6 +62,50 @@ fn without_descriptors_the_gate_rests_tells_nobody_that_he_is_wrong_and_recovers
     people.are_let_in_again();
     assert!(begun.elapsed() < Duration::from_secs(5), "it takes {:?} to recover", begun.elapsed());
     people.newcomers_are_let_in("newcomer");
+    people.sessions_go_on();
+    people.gate.cli(&["audit", "verify"]).success();
+}
+
+#[test]
+fn without_descriptors_the_portal_and_who_watches_wait_and_are_served_again() {
+    let (mut people, watch, ()) = People::arrive_watched(|config| config.portal_at("127.0.0.1"), |_| ());
+    let (browser, form) = people.sign_in();
+    // What was opened for them is closed again.
+    std::thread::sleep(Duration::from_secs(1));
+    limit_descriptors(&people, open_descriptors(&people));
+    let portal = people.gate.portal().rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    let connect = |port: u16| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("a place in the queue");
+    let mut at_the_portal = [(); 20].map(|()| connect(portal));
+    let mut watching = [(); 20].map(|()| watch.connect());
+    for stream in &mut watching {
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: gate\r\n\r\n").expect("the kernel takes it");
+    }
+    eventually("it is said", || people.gate.log().contains("cannot accept connections"));
+
+    let before = computed(&people);
+    std::thread::sleep(Duration::from_secs(3));
+    let spent = computed(&people).saturating_sub(before);
+    assert!(spent < Duration::from_millis(600), "{spent:?} of three seconds for nothing");
+    let waits = |stream: &mut TcpStream| {
+        stream.set_read_timeout(Some(Duration::from_millis(10))).expect("a deadline");
+        stream.read(&mut [0]).is_err()
+    };
+    assert!(waits(&mut at_the_portal[19]) && waits(&mut watching[19]), "nobody accepted the last");
+    people.sessions_go_on();
+
+    limit_descriptors(&people, 4096);
+    let begun = Instant::now();
+    for stream in &mut watching {
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a deadline");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("ok\n"), "{answer}");
+    }
+    drop(at_the_portal);
+    assert_eq!(browser.status("/app-passwords"), 200);
+    assert!(begun.elapsed() < Duration::from_secs(10), "it takes {:?} to recover", begun.elapsed());
+    people.are_let_in(&browser.gets_one(&form));
+    people.are_let_in_again();
     people.sessions_go_on();
     people.gate.cli(&["audit", "verify"]).success();
 }

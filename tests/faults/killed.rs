@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::support::gate::BINARY;
-use crate::support::{Mail, log_in, run};
-use crate::world::{MAILBOX_PASSWORD, People, apart, is_allowed, started_with, told_unavailable_or_in};
+use crate::support::{GateConfig, Mail, log_in, run};
+use crate::world::{ADA, MAILBOX_PASSWORD, People, apart, is_allowed, started_with, told_unavailable_or_in};
 
 /// How the making of an app password ended.
 #[derive(Debug)]
@@ -131,6 +131,48 @@ fn an_app_password_that_is_killed_at_any_moment_is_whole_or_absent_and_shown_onl
         printed.extend(make(&user, Some(moment)).0.printed.map(|password| (user, password)));
     }
     check(&people, &printed);
+}
+
+/// The gate itself, while many forms are on their way to it.
+#[test]
+fn what_the_portal_showed_before_it_was_killed_is_there_and_nothing_is_there_by_half() {
+    apart(|| {
+        let change = |config: GateConfig| {
+            config.set(&["policy", "app_passwords_per_account"], 1000).portal_at("127.0.0.1")
+        };
+        let (mut people, ()) = People::arrive(change, |_| ());
+        let (browser, form) = people.sign_in();
+        let begun = Instant::now();
+        let mut shown = vec![(ADA.to_owned(), browser.gets_one(&form))];
+        let whole = begun.elapsed();
+        let before = people.labels().len();
+        let (mut sent, mut unanswered) = (0, 0);
+        for round in 0..8 {
+            let forms = (0..4).map(|_| browser.form()).collect::<Vec<_>>();
+            let got = thread::scope(|scope| {
+                let browser = &browser;
+                let send = |form| scope.spawn(move || browser.may_get_one(form));
+                let clients = forms.iter().map(send).collect::<Vec<_>>();
+                // Each that is being made waits for those before it.
+                thread::sleep(whole.mul_f64(0.3 + 0.5 * f64::from(round)));
+                people.gate.signal("KILL");
+                clients.into_iter().map(|client| client.join().expect("a browser")).collect::<Vec<_>>()
+            });
+            people.gate.kill();
+            people.gate.start_again();
+            sent += got.len();
+            unanswered += got.iter().filter(|one| one.is_none()).count();
+            shown.extend(got.into_iter().flatten().map(|password| (ADA.to_owned(), password)));
+        }
+        assert!(unanswered > 3 && shown.len() > 4, "{unanswered} of {sent} were not answered");
+        let labels = people.labels();
+        assert!((before + shown.len() - 1..=before + sent).contains(&labels.len()), "{labels:?}");
+        check(&people, &shown);
+        // She is signed in as before, and what waited for an answer has to be sent anew.
+        people.are_let_in(&browser.gets_one(&browser.form()));
+        people.are_let_in_again();
+        people.gate.cli(&["audit", "verify"]).success();
+    });
 }
 
 #[test]
