@@ -9,6 +9,7 @@
 )]
 
 mod clock;
+mod confined;
 mod database;
 mod descriptors;
 mod disk;

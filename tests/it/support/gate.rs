@@ -106,8 +106,8 @@ impl Gate {
         self.start_as(shell);
     }
 
-    /// Starts it as the last words of that command.
-    fn start_as(&mut self, mut command: Command) {
+    /// Starts it as the last words of that command. Nobody waits for it.
+    pub(crate) fn start_as(&mut self, mut command: Command) {
         self.stop();
         let log =
             File::options().create(true).append(true).open(self.log_file()).expect("the gate's log file");
@@ -124,7 +124,8 @@ impl Gate {
         self.child = Some(child.expect("the gate's process"));
     }
 
-    fn wait_until_it_answers(&mut self) {
+    /// Waits until every listener answers.
+    pub(crate) fn wait_until_it_answers(&mut self) {
         let begun = Instant::now();
         let mut silent = self.doors.iter().collect::<Vec<_>>();
         while !silent.is_empty() {
