@@ -16,6 +16,7 @@ mod disk;
 mod gauges;
 mod killed;
 mod nodes;
+mod older;
 mod readiness;
 mod restore;
 mod silence;
