@@ -13,6 +13,7 @@ mod confined;
 mod database;
 mod descriptors;
 mod disk;
+mod examined;
 mod gauges;
 mod killed;
 mod nodes;
