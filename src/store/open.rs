@@ -77,6 +77,10 @@ async fn open_sqlite(path: &Path) -> Result<Store, StoreError> {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true);
+    // Without the pool, whose patience is a client's: a new file takes longer where the disk is slow.
+    let mut first = options.connect().await?;
+    SQLITE_MIGRATIONS.run(&mut first).await.map_err(classify_migration)?;
+    first.close().await?;
     let pool = SqlitePoolOptions::new()
         .max_connections(sqlite_connections())
         .acquire_timeout(ACQUIRE_DEADLINE)
@@ -89,7 +93,6 @@ async fn open_sqlite(path: &Path) -> Result<Store, StoreError> {
         // A file does not hang up: asking first would be a second question for each one.
         .test_before_acquire(false)
         .connect_lazy_with(options);
-    SQLITE_MIGRATIONS.run(&pool).await.map_err(classify_migration)?;
     drop(lock);
     Ok(Store::Sqlite(pool, opened))
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
 use crate::support::gate::BINARY;
-use crate::support::{Gate, GateConfig, Mail, UpstreamTls, in_repository, run};
+use crate::support::{Gate, GateConfig, Mail, UpstreamTls, eventually, in_repository, run};
 use crate::world::{apart, black_hole, mend_the_network};
 
 /// A gate before an old server whose IMAP port is here.
@@ -132,14 +132,14 @@ fn what_the_page_has_for_nftables_closes_the_old_doors_to_everybody_but_the_gate
         for door in &doors {
             let at = door.local_addr().expect("its address");
             let client = if at.is_ipv4() { stranger } else { stranger6 };
-            assert!(gets_through(client, at), "{at} is open to everybody before");
+            eventually(&format!("{at} is open to everybody before"), || gets_through(client, at));
         }
         run("nft", &["-f", "-"], &block).success();
         for door in &doors {
             let at = door.local_addr().expect("its address");
             let stays_open = !CLOSED.contains(&at.port());
             if at.is_ipv4() {
-                assert!(gets_through(gate, at), "{at} is open to the gate");
+                eventually(&format!("{at} is open to the gate"), || gets_through(gate, at));
                 assert_eq!(gets_through(stranger, at), stays_open, "{at} for strangers");
             } else {
                 assert_eq!(gets_through(stranger6, at), stays_open, "{at} for strangers");

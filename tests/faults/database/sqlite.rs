@@ -1,10 +1,14 @@
 //! The SQLite file cannot be written, but it can be read: whoever is known gets in, and nothing new is half done.
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{GateConfig, run};
-use crate::world::{ADA, Browser, Ext4, Form, Lock, MAILBOX_PASSWORD, People, Strace, Tmpfs, apart};
+use crate::support::gate::BINARY;
+use crate::support::{Fake, Gate, GateConfig, Mail, PROTOCOLS, UpstreamTls, log_in, run};
+use crate::world::{
+    ADA, Browser, Ext4, Form, Lock, MAILBOX_PASSWORD, People, Strace, Tmpfs, apart, is_allowed, started_with,
+};
 
 /// On a disk of its own; the trail is elsewhere.
 fn on_its_own_disk(config: GateConfig) -> GateConfig {
@@ -84,6 +88,26 @@ fn while_its_disk_is_read_only_whoever_is_known_gets_in_and_nothing_is_half_done
         people.gate.start_again();
         people.come_in();
         is_as_if_nothing_had_been(&mut people, &browser, &form);
+    });
+}
+
+/// Making it takes many writes, and the patience of a client is not that of a start.
+#[test]
+fn a_start_on_a_slow_disk_takes_its_time() {
+    apart(|| {
+        is_allowed();
+        let fakes = PROTOCOLS.map(Fake::start);
+        let fakes = fakes.iter().collect::<Vec<_>>();
+        let mut gate = Gate::prepare(GateConfig::in_front_of_fakes(&fakes, UpstreamTls::None));
+        let mut command = Command::new("strace");
+        // What is written first, before there is a table: later SQLite has another log.
+        let journal = gate.directory().join("data/mailward.db-journal");
+        command.args(started_with("fsync,fdatasync:delay_enter=3500000"));
+        command.arg(format!("--trace-path={}", journal.display())).arg(BINARY);
+        gate.start_as(command);
+        gate.wait_until_it_answers();
+        let reply = log_in(&gate, Mail::Imap, ADA, MAILBOX_PASSWORD);
+        assert!(Mail::Imap.is_yes(&reply), "{reply}");
     });
 }
 
