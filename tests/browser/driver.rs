@@ -1,20 +1,26 @@
 //! A Chromium of its own for one test, driven over WebDriver (W3C).
 
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use fantoccini::actions::KeyActions;
 use fantoccini::elements::Element;
 use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::chromedriver::{Driver, start_driver};
 
 /// How long anything may take that a person would wait for.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where the driver is told of authenticators (Web Authentication, section 11.5).
+const AUTHENTICATORS: &str = "webauthn/authenticator";
 
 /// The language of a browser, and so of the pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,16 +36,23 @@ impl Language {
             Self::Chinese => "zh-CN",
         }
     }
-}
 
-/// The width of a phone and of a desk.
-const SIZES: [(&str, u32, u32); 2] = [("phone", 390, 844), ("desktop", 1280, 900)];
+    /// How the pages call it.
+    pub(crate) fn of_pages(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::Chinese => "zh-Hans",
+        }
+    }
+}
 
 /// One browser, until dropped.
 pub(crate) struct Browser {
     client: Client,
     at: String,
+    language: Language,
     pictures: PathBuf,
+    taken: RefCell<HashSet<String>>,
     _driver: Driver,
     profile: TempDir,
 }
@@ -47,8 +60,22 @@ pub(crate) struct Browser {
 impl Browser {
     /// Opens one for the portal at `url`; pictures go to a folder called `name`.
     pub(crate) async fn open(url: &str, language: Language, name: &str) -> Self {
+        Self::allowing(json!({}), url, language, name).await
+    }
+
+    /// The same, whose owner lets no page run scripts.
+    pub(crate) async fn without_scripts(url: &str, language: Language, name: &str) -> Self {
+        let never = 2;
+        let settings = json!({ "profile.managed_default_content_settings.javascript": never });
+        Self::allowing(settings, url, language, name).await
+    }
+
+    async fn allowing(mut settings: Value, url: &str, language: Language, name: &str) -> Self {
         let profile = TempDir::new().expect("a temporary directory");
         let (driver, port) = start_driver(profile.path());
+        settings["intl.accept_languages"] = language.tag().into();
+        settings["download.default_directory"] = json!(profile.path().join("downloads"));
+        settings["download.prompt_for_download"] = false.into();
         let options = json!({
             "browserName": "chrome",
             // The gate's certificate is its own.
@@ -67,14 +94,10 @@ impl Browser {
                     format!("--user-data-dir={}", profile.path().display()),
                     format!("--lang={}", language.tag()),
                 ],
-                "prefs": {
-                    "intl.accept_languages": language.tag(),
-                    "download.default_directory": profile.path(),
-                    "download.prompt_for_download": false,
-                },
+                "prefs": settings,
             },
         });
-        let serde_json::Value::Object(options) = options else { unreachable!() };
+        let Value::Object(options) = options else { unreachable!() };
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(options);
         let client = builder.connect(&format!("http://127.0.0.1:{port}")).await.expect("a browser");
@@ -85,7 +108,15 @@ impl Browser {
             .join(name)
             .join(language.tag());
         fs::create_dir_all(&pictures).expect("a folder for pictures");
-        Self { client, at: url.to_owned(), pictures, _driver: driver, profile }
+        Self {
+            client,
+            at: url.to_owned(),
+            language,
+            pictures,
+            taken: RefCell::default(),
+            _driver: driver,
+            profile,
+        }
     }
 
     /// Goes to a page of the portal.
@@ -109,16 +140,17 @@ impl Browser {
             "isUserVerified": true,
             "isUserConsenting": true,
         });
-        let name = self.extension("", wanted).await;
+        let name = self.extension(AUTHENTICATORS, wanted).await;
         name.as_str().expect("the name of an authenticator").to_owned()
     }
 
     /// Whether somebody is there who confirms at the authenticator.
     pub(crate) async fn let_authenticator(&self, authenticator: &str, confirm: bool) {
-        self.extension(&format!("/{authenticator}/uv"), json!({ "isUserVerified": confirm })).await;
+        self.extension(&format!("{AUTHENTICATORS}/{authenticator}/uv"), json!({ "isUserVerified": confirm }))
+            .await;
     }
 
-    async fn extension(&self, path: &str, body: serde_json::Value) -> serde_json::Value {
+    async fn extension(&self, path: &str, body: Value) -> Value {
         let command = Extension { path: path.to_owned(), body };
         self.client.issue_cmd(command).await.expect("a command of the driver")
     }
@@ -164,6 +196,11 @@ impl Browser {
         self.find("main").await;
     }
 
+    /// Signs out.
+    pub(crate) async fn sign_out(&self) {
+        self.press("form[action$='/sign-out'] button").await;
+    }
+
     /// Presses what matches, which leads to no page.
     pub(crate) async fn click(&self, css: &str) {
         self.find(css).await.click().await.unwrap_or_else(|error| panic!("cannot press `{css}`: {error}"));
@@ -199,13 +236,51 @@ impl Browser {
         element.attr(name).await.expect("an attribute").unwrap_or_default()
     }
 
-    /// Keeps a picture of the page at both widths.
-    pub(crate) async fn picture(&self, name: &str) {
-        for (size, width, height) in SIZES {
-            self.client.set_window_size(width, height).await.expect("a size");
-            let picture = self.client.screenshot().await.expect("a picture");
-            fs::write(self.pictures.join(format!("{name}-{size}.png")), picture).expect("a picture");
+    /// Waits for the file of this name that it downloads.
+    pub(crate) async fn downloaded(&self, name: &str) -> String {
+        let file = self.downloads().join(name);
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match fs::read_to_string(&file) {
+                Ok(text) if !text.is_empty() => return text,
+                Ok(_) | Err(_) => assert!(Instant::now() < until, "no `{name}` arrives"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    fn downloads(&self) -> PathBuf {
+        self.profile.path().join("downloads")
+    }
+
+    /// The language that it asks pages for.
+    pub(crate) fn language(&self) -> Language {
+        self.language
+    }
+
+    /// Where its pictures are kept.
+    pub(crate) fn pictures(&self) -> &Path {
+        &self.pictures
+    }
+
+    /// Whether there is no picture of that name yet; from now on there is.
+    pub(crate) fn is_new(&self, name: &str) -> bool {
+        self.taken.borrow_mut().insert(name.to_owned())
+    }
+
+    /// Runs `script` in the page.
+    pub(crate) async fn script(&self, script: &str, arguments: Vec<Value>) -> Value {
+        self.client.execute(script, arguments).await.expect("a script")
+    }
+
+    /// Presses keys.
+    pub(crate) async fn act(&self, keys: KeyActions) {
+        self.client.perform_actions(keys).await.expect("keys");
+    }
+
+    /// A command of Chromium's own protocol.
+    pub(crate) async fn devtools(&self, command: &str, parameters: Value) -> Value {
+        self.extension("goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await
     }
 
     /// Where it keeps what it knows; its processes name that.
@@ -229,60 +304,20 @@ impl Browser {
     }
 }
 
-/// A command about authenticators.
+/// A command beyond those that every driver knows.
 #[derive(Debug)]
 struct Extension {
     path: String,
-    body: serde_json::Value,
+    body: Value,
 }
 
 impl WebDriverCompatibleCommand for Extension {
     fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
         let session = session.unwrap_or_default();
-        base.join(&format!("session/{session}/webauthn/authenticator{}", self.path))
+        base.join(&format!("session/{session}/{}", self.path))
     }
 
     fn method_and_body(&self, _: &url::Url) -> (hyper::Method, Option<String>) {
         (hyper::Method::POST, Some(self.body.to_string()))
     }
-}
-
-/// Debian's driver, until dropped.
-struct Driver {
-    process: Child,
-    said: BufReader<ChildStdout>,
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        // The browser's processes, which have this pipe from it, end with it: until then they would write to the profile.
-        let _ = self.said.read_to_end(&mut Vec::new());
-    }
-}
-
-/// One on a port that it chose.
-/// Driver and browser leave nothing but in `temporary`: whoever is ended does not clean up.
-fn start_driver(temporary: &Path) -> (Driver, u16) {
-    let mut process = Command::new("setpriv")
-        .args(["--pdeathsig", "TERM", "--", "chromedriver", "--port=0"])
-        .env("TMPDIR", temporary)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("chromedriver, of the package chromium-driver");
-    let said = BufReader::new(process.stdout.take().expect("a pipe"));
-    // It may say more later, and would be ended by a pipe that nobody holds.
-    let mut driver = Driver { process, said };
-    let mut heard = String::new();
-    while driver.said.read_line(&mut heard).is_ok_and(|read| read > 0) {
-        let port = heard.lines().last().and_then(|line| line.split("successfully on port ").nth(1));
-        if let Some(port) = port {
-            let port = port.trim_end_matches('.').parse().expect("a port");
-            return (driver, port);
-        }
-    }
-    panic!("chromedriver did not come up:\n{heard}")
 }

@@ -8,12 +8,15 @@
     reason = "a test whose world cannot be set up must fail, and say why"
 )]
 
+mod checking;
+mod chromedriver;
 mod driver;
 mod ending;
 mod enforced;
 mod enrolment;
 mod mailbox;
 mod passkeys;
+mod pictures;
 mod story;
 mod world;
 

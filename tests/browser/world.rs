@@ -51,6 +51,29 @@ impl World {
         browser.submit().await;
     }
 
+    /// Signs that browser in from the first page on, with a recovery code in the second step; whether it is to be trusted.
+    pub(crate) async fn enter(&self, browser: &Browser, recovery_code: &str, trust: bool) {
+        browser.go("/sign-in").await;
+        self.fill_in_mailbox_password(browser).await;
+        browser.go("/second-factor?use=recovery").await;
+        browser.fill("code", recovery_code).await;
+        browser.submit().await;
+        assert_eq!(browser.path().await, "/trust");
+        browser.press(if trust { "button[value=yes]" } else { "button[value=no]" }).await;
+        assert_eq!(browser.path().await, "/");
+    }
+
+    /// Binds an authenticator app as the first factor; with the recovery codes that come with it.
+    pub(crate) async fn bind_totp(&self) -> (Authenticator, Vec<String>) {
+        self.browser.go("/second-factors/totp").await;
+        let mut authenticator = Authenticator::with(&self.browser.read("#key").await);
+        self.browser.fill("code", &authenticator.code().await).await;
+        self.browser.submit().await;
+        let codes = self.browser.read_all(".codes li").await;
+        assert_eq!(codes.len(), 10, "it is the first factor");
+        (authenticator, codes)
+    }
+
     /// Whether `password` reads the mailbox over IMAP.
     pub(crate) fn reads_mail(&self, password: &str) -> bool {
         let (user, _) = self.legacy.user(0);
@@ -100,17 +123,18 @@ impl Authenticator {
         Self { key: Secret::new(key.into_bytes()), last: 0 }
     }
 
-    /// A code that was not shown before; that may take half a minute.
+    /// A code that was not shown before. Of three one after the other the last may take half a minute: the app's clock is
+    /// as much ahead as the gate lets it be.
     pub(crate) async fn code(&mut self) -> String {
         loop {
             let now = u64::try_from(SystemClock::start().now().unix_seconds()).expect("after 1970");
-            let step = now / 30;
-            if step > self.last {
+            let step = (now / 30).max(self.last + 1);
+            if step <= now / 30 + 1 {
                 self.last = step;
                 let key = std::str::from_utf8(self.key.expose()).expect("base32");
                 let secret = totp_rs::Secret::try_from_base32(key).expect("base32");
                 let totp = totp_rs::Builder::new().with_secret(secret).build().expect("a key");
-                return totp.generate(now).to_string();
+                return totp.generate(step * 30).to_string();
             }
             tokio::time::sleep(std::time::Duration::from_millis(500)).await;
         }
