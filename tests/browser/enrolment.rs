@@ -2,7 +2,7 @@
 
 use crate::driver::{Browser, Language};
 use crate::support::GateConfig;
-use crate::world::{Authenticator, World, tell};
+use crate::world::{World, tell};
 
 #[test]
 fn a_link_lets_its_owner_bind_once_in_chinese() {
@@ -44,7 +44,7 @@ async fn by_link(language: Language) {
     }
 
     // With the link, in a browser in which nobody is signed in.
-    browser.press("form[action$='/sign-out'] button").await;
+    browser.sign_out().await;
     let link = invite(&world);
     browser.go(&link).await;
     assert_eq!(browser.path().await, "/sign-in");
@@ -57,10 +57,7 @@ async fn by_link(language: Language) {
     browser.press("a[href$='/second-factors/new']").await;
     browser.picture("choose-by-link").await;
     browser.press("a[href$='/second-factors/totp']").await;
-    let mut authenticator = Authenticator::with(&browser.read("#key").await);
-    browser.fill("code", &authenticator.code().await).await;
-    browser.submit().await;
-    assert_eq!(browser.read_all(".codes li").await.len(), 10, "the first factor is bound");
+    world.bind_totp().await;
     assert!(!world.reads_mail(mailbox_password), "the mailbox password opens no client any more");
 
     // Somebody else finds the link, and has the mailbox password: there is a factor that he has not.

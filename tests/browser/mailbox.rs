@@ -65,7 +65,7 @@ async fn backup_mailbox(language: Language) {
     browser.picture("second-factors-two").await;
 
     // In again, in another way than by the app.
-    browser.press("form[action$='/sign-out'] button").await;
+    browser.sign_out().await;
     world.give_mailbox_password().await;
     assert_eq!(browser.path().await, "/second-factor");
     assert_eq!(browser.attribute("[name=use]", "value").await, "totp", "what was used last");
@@ -89,7 +89,7 @@ async fn backup_mailbox(language: Language) {
     browser.press("button[value=no]").await;
 
     // The mailbox is asked for first from now on, and a recovery code is as good.
-    browser.press("form[action$='/sign-out'] button").await;
+    browser.sign_out().await;
     world.give_mailbox_password().await;
     assert_eq!(browser.attribute("[name=use]", "value").await, "mailbox", "what was used last");
     browser.go("/second-factor?use=recovery").await;
@@ -123,7 +123,7 @@ async fn backup_mailbox(language: Language) {
     browser.submit().await;
     assert_eq!(browser.path().await, "/second-factors");
     assert!(!browser.has(&act("unbind")).await);
-    browser.press("form[action$='/sign-out'] button").await;
+    browser.sign_out().await;
     world.give_mailbox_password().await;
     assert!(!browser.has("a[href$='use=mailbox']").await, "the app and recovery codes are left");
     eventually("the mailbox itself hears of it", || {

@@ -8,6 +8,7 @@
     reason = "a test whose world cannot be set up must fail, and say why"
 )]
 
+mod changing;
 mod checking;
 mod chromedriver;
 mod driver;

@@ -42,7 +42,7 @@ async fn passkey(language: Language) {
     browser.until_shown("[data-when=known]").await;
 
     // Password and passkey.
-    browser.press("form[action$='/sign-out'] button").await;
+    browser.sign_out().await;
     browser.let_authenticator(&authenticator, false).await;
     world.give_mailbox_password().await;
     assert_eq!(browser.path().await, "/second-factor");
@@ -55,7 +55,7 @@ async fn passkey(language: Language) {
     assert_eq!(browser.path().await, "/");
 
     // The passkey alone, and then the mailbox password once.
-    browser.press("form[action$='/sign-out'] button").await;
+    browser.sign_out().await;
     browser.go("/sign-in").await;
     browser.picture("sign-in-with-passkeys").await;
     browser.let_authenticator(&authenticator, false).await;

@@ -73,7 +73,7 @@ async fn whole_way(language: Language) {
     }
 
     // Once more, with the second factor.
-    browser.press("form[action$='/sign-out'] button").await;
+    browser.sign_out().await;
     browser.go("/app-passwords").await;
     assert_eq!(browser.path().await, "/sign-in", "signed out");
     world.give_mailbox_password().await;
@@ -91,7 +91,7 @@ async fn whole_way(language: Language) {
     browser.press("button[value=yes]").await;
 
     // The browser is trusted now, and asked before it changes something.
-    browser.press("form[action$='/sign-out'] button").await;
+    browser.sign_out().await;
     world.give_mailbox_password().await;
     assert_ne!(browser.path().await, "/second-factor", "it is trusted");
     browser.go("/app-passwords/new").await;
@@ -104,7 +104,7 @@ async fn whole_way(language: Language) {
     // Trust is withdrawn; the lost phone's codes work once each.
     browser.go("/").await;
     browser.press("form[action*='/devices/'] button").await;
-    browser.press("form[action$='/sign-out'] button").await;
+    browser.sign_out().await;
     world.give_mailbox_password().await;
     assert_eq!(browser.path().await, "/second-factor", "trusted no longer");
     for (code, good) in [(&codes[0], false), (&codes[1], true)] {
