@@ -8,6 +8,7 @@
     reason = "a test whose world cannot be set up must fail, and say why"
 )]
 
+mod app_passwords;
 mod changing;
 mod checking;
 mod chromedriver;
@@ -18,6 +19,7 @@ mod enrolment;
 mod mailbox;
 mod passkeys;
 mod pictures;
+mod plain;
 mod story;
 mod world;
 
