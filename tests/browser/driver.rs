@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use fantoccini::actions::KeyActions;
 use fantoccini::elements::Element;
-use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::wd::{WebDriverCompatibleCommand, WindowHandle};
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
@@ -130,18 +130,33 @@ impl Browser {
     }
 
     /// Gives it an authenticator in software, which verifies its owner and keeps passkeys (Web Authentication, section
-    /// 11.3); its name is returned.
+    /// 11.3), as that of a telephone or a computer does; its name is returned.
     pub(crate) async fn add_authenticator(&self) -> String {
+        self.add("ctap2", "internal", true).await
+    }
+
+    /// Plugs in a security key, as the first ones were: it neither keeps passkeys nor verifies who touches it.
+    pub(crate) async fn plug_in_security_key(&self) -> String {
+        self.add("ctap1/u2f", "usb", false).await
+    }
+
+    async fn add(&self, protocol: &str, transport: &str, able: bool) -> String {
         let wanted = json!({
-            "protocol": "ctap2",
-            "transport": "internal",
-            "hasResidentKey": true,
-            "hasUserVerification": true,
-            "isUserVerified": true,
+            "protocol": protocol,
+            "transport": transport,
+            "hasResidentKey": able,
+            "hasUserVerification": able,
+            "isUserVerified": able,
             "isUserConsenting": true,
         });
         let name = self.extension(AUTHENTICATORS, wanted).await;
         name.as_str().expect("the name of an authenticator").to_owned()
+    }
+
+    /// Whether somebody touches the authenticator when it waits for that.
+    pub(crate) async fn touch(&self, authenticator: &str, touched: bool) {
+        let wanted = json!({ "authenticatorId": authenticator, "enabled": touched });
+        self.devtools("WebAuthn.setAutomaticPresenceSimulation", wanted).await;
     }
 
     /// Whether somebody is there who confirms at the authenticator.
@@ -160,6 +175,29 @@ impl Browser {
         let until = Instant::now() + PATIENCE;
         while !self.find(css).await.is_displayed().await.expect("an element") {
             assert!(Instant::now() < until, "`{css}` stays hidden");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Goes on in another tab; the one before is returned.
+    pub(crate) async fn open_tab(&self) -> WindowHandle {
+        let before = self.client.window().await.expect("a tab");
+        let opened = self.client.new_window(true).await.expect("another tab");
+        self.client.switch_to_window(opened.handle).await.expect("another tab");
+        before
+    }
+
+    /// Closes this tab and goes on in that one.
+    pub(crate) async fn close_tab(&self, before: WindowHandle) {
+        self.client.close_window().await.expect("a tab");
+        self.client.switch_to_window(before).await.expect("a tab");
+    }
+
+    /// Waits until it is there by itself.
+    pub(crate) async fn until_at(&self, path: &str) {
+        let until = Instant::now() + PATIENCE;
+        while self.path().await != path {
+            assert!(Instant::now() < until, "it stays at {} instead of {path}", self.path().await);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

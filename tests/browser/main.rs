@@ -16,6 +16,7 @@ mod driver;
 mod ending;
 mod enforced;
 mod enrolment;
+mod keys;
 mod mailbox;
 mod passkeys;
 mod pictures;
@@ -26,3 +27,4 @@ mod world;
 #[expect(dead_code, unused_imports, reason = "the world of `it` has more in it than the portal needs")]
 #[path = "../it/support/mod.rs"]
 mod support;
+
