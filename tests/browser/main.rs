@@ -22,9 +22,12 @@ mod passkeys;
 mod pictures;
 mod plain;
 mod story;
+mod tour;
 mod world;
 
 #[expect(dead_code, unused_imports, reason = "the world of `it` has more in it than the portal needs")]
 #[path = "../it/support/mod.rs"]
 mod support;
 
+#[path = "../faults/world/lock.rs"]
+mod lock;
