@@ -231,6 +231,11 @@ impl Browser {
             assert!(Instant::now() < until, "`{css}` led nowhere");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        // Of a page that is still arriving, there may be no more than its beginning.
+        while self.script("return document.readyState;", Vec::new()).await != "complete" {
+            assert!(Instant::now() < until, "what `{css}` leads to does not arrive");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         self.find("main").await;
     }
 

@@ -38,6 +38,7 @@ impl Browser {
 
     /// What does not hold of the page; pictures are kept where they have a name.
     pub(crate) async fn look(&self, name: Option<&str>) -> Vec<String> {
+        self.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await;
         let mut wrong = self.check("structure", json!(self.language().of_pages())).await;
         self.measure(NARROWEST, SIZES[0].2).await;
         wrong.extend(self.check("sideways", Value::Null).await);
@@ -80,7 +81,6 @@ impl Browser {
     async fn measure(&self, width: u32, height: u32) {
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
         self.devtools("Emulation.setDeviceMetricsOverride", size).await;
-        self.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await;
     }
 
     /// Nothing moves: a colour on its way to another would be neither.

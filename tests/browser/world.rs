@@ -70,7 +70,7 @@ impl World {
         self.browser.fill("code", &authenticator.code().await).await;
         self.browser.submit().await;
         let codes = self.browser.read_all(".codes li").await;
-        assert_eq!(codes.len(), 10, "it is the first factor");
+        assert_eq!(codes.len(), 10, "it is the first factor: {}", self.browser.read("main").await);
         (authenticator, codes)
     }
 
