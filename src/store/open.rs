@@ -24,6 +24,9 @@ pub(super) static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("./migrations/p
 /// How long a statement waits for a connection. A client waits behind it: soon *unavailable* is better than late.
 pub(super) const ACQUIRE_DEADLINE: Duration = Duration::from_secs(3);
 
+/// How long a start waits for the SQLite file: nobody waits behind it.
+const MIGRATION_DEADLINE: Duration = Duration::from_secs(60);
+
 /// How long a SQLite statement waits for other processes' (or connections') writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -77,10 +80,12 @@ async fn open_sqlite(path: &Path) -> Result<Store, StoreError> {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true);
-    // Without the pool, whose patience is a client's: a new file takes longer where the disk is slow.
-    let mut first = options.connect().await?;
-    SQLITE_MIGRATIONS.run(&mut first).await.map_err(classify_migration)?;
-    first.close().await?;
+    // In a pool of its own, for the patience of the other is a client's: a new file takes longer where the disk is slow.
+    let first = SqlitePoolOptions::new().max_connections(1).acquire_timeout(MIGRATION_DEADLINE);
+    let first = first.connect_lazy_with(options.clone());
+    let migrated = SQLITE_MIGRATIONS.run(&first).await;
+    first.close().await;
+    migrated.map_err(classify_migration)?;
     let pool = SqlitePoolOptions::new()
         .max_connections(sqlite_connections())
         .acquire_timeout(ACQUIRE_DEADLINE)

@@ -29,5 +29,6 @@ mod world;
 #[path = "../it/support/mod.rs"]
 mod support;
 
+#[expect(dead_code, reason = "faults lock more than pages need to be unavailable")]
 #[path = "../faults/world/lock.rs"]
 mod lock;
