@@ -11,16 +11,19 @@
 //!        outgoing └────────┘ read
 //! ```
 
+mod side;
+
 use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
+use self::side::Side;
 use super::buffers::{BUFFER_SIZE, Buffer, Buffers};
 use super::drain::{self, Drain, Leaving};
 use super::reason::Reason;
@@ -92,20 +95,6 @@ enum Copied {
     /// One side closed for the first time: a shorter silence is allowed from now on.
     HalfClosed,
     Over(Reason),
-}
-
-struct Side {
-    stream: Stream,
-    /// What waits to be written to this side, and how much of it is written.
-    outgoing: Option<(Buffer, usize)>,
-    /// Some of what was written is still with us.
-    unflushed: bool,
-    /// This side sends more at once than a usual buffer holds.
-    busy: bool,
-    /// This side will send nothing more (that we want to hear).
-    heard_all: bool,
-    /// This side knows that we send nothing more.
-    told_end: bool,
 }
 
 impl Relay {
@@ -457,84 +446,9 @@ fn broken(peer: Peer, error: &io::Error) -> Reason {
     if dropped.contains(&error.kind()) { peer.closed() } else { Reason::Error }
 }
 
-impl Side {
-    fn new(stream: Stream) -> Self {
-        let (unflushed, busy, heard_all, told_end) = (false, false, false, false);
-        Self { stream, outgoing: None, unflushed, busy, heard_all, told_end }
-    }
-
-    /// What waits, for a guard to append to.
-    fn lend_outgoing(&mut self, buffers: &Buffers) -> Vec<u8> {
-        std::mem::take(&mut self.outgoing.get_or_insert_with(|| (buffers.take(), 0)).0)
-    }
-
-    fn return_outgoing(&mut self, bytes: Vec<u8>) {
-        if let Some((outgoing, _)) = &mut self.outgoing {
-            **outgoing = bytes;
-        }
-    }
-
-    /// Writes what waits, as far as the peer takes it: how much that is.
-    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<u64> {
-        let mut moved = 0;
-        if let Some((bytes, written)) = &mut self.outgoing {
-            let before = *written;
-            while let Some(rest) = bytes.get(*written..).filter(|rest| !rest.is_empty()) {
-                match Pin::new(&mut self.stream).poll_write(cx, rest) {
-                    Poll::Pending => break,
-                    Poll::Ready(taken) => match taken? {
-                        0 => return Err(io::ErrorKind::WriteZero.into()),
-                        taken => *written += taken,
-                    },
-                }
-            }
-            moved = *written - before;
-            if *written == bytes.len() {
-                self.outgoing = None;
-                self.unflushed = true;
-            }
-        }
-        Ok(u64::try_from(moved).unwrap_or(u64::MAX))
-    }
-
-    /// Whether all that was written is gone.
-    fn flush(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
-        if let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(cx) {
-            flushed?;
-            self.unflushed = false;
-        }
-        Ok(!self.unflushed)
-    }
-
-    /// TLS's goodbye, behind all that was written: whether that is gone. The socket's own is that it is closed.
-    fn say_last(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
-        if let Poll::Ready(said) = self.stream.poll_goodbye(cx) {
-            said?;
-            self.told_end = true;
-        }
-        Ok(self.told_end)
-    }
-
-    /// Unless it knows already.
-    async fn say_goodbye(&mut self) -> io::Result<()> {
-        if self.told_end { Ok(()) } else { self.stream.shutdown().await }
-    }
-
-    /// Once the other side has `ended` and nothing waits, passes the end on.
-    fn finish(&mut self, ended: bool, cx: &mut Context<'_>) -> io::Result<bool> {
-        if !ended || self.outgoing.is_some() || self.told_end {
-            return Ok(false);
-        }
-        if let Poll::Ready(done) = Pin::new(&mut self.stream).poll_shutdown(cx) {
-            done?;
-            self.told_end = true;
-        }
-        Ok(self.told_end)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt;
     use tokio::net::TcpStream;
     use tokio::sync::{oneshot, watch};
     use tokio::task::JoinHandle;
