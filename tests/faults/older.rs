@@ -11,6 +11,9 @@ use sqlx::{PgPool, SqlitePool};
 use crate::support::{Mail, PROTOCOLS, in_repository, log_in, run};
 use crate::world::{ADA, Browser, Cluster, MAILBOX_PASSWORD, People, apart, code};
 
+/// The first version that is not an early one: all of them in one test would take long on a busy machine.
+const LATE: i64 = 8;
+
 /// How many migrations a database has.
 const APPLIED: &str = "SELECT count(*) FROM _sqlx_migrations;";
 
@@ -79,7 +82,16 @@ fn all_is_as_before(people: &mut People, version: i64) {
 }
 
 #[test]
-fn a_sqlite_file_of_any_older_version_is_brought_up_to_date_and_people_get_in() {
+fn a_sqlite_file_of_an_early_version_is_brought_up_to_date_and_people_get_in() {
+    sqlite_files(|version| version < LATE);
+}
+
+#[test]
+fn a_sqlite_file_of_a_late_version_is_brought_up_to_date_and_people_get_in() {
+    sqlite_files(|version| version >= LATE);
+}
+
+fn sqlite_files(wanted: impl Fn(i64) -> bool) {
     const FOLDER: &str = "migrations/sqlite";
     const COLUMNS: &str = "SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c \
                            WHERE m.type = 'table' AND m.name NOT LIKE '\\_%' ESCAPE '\\' \
@@ -94,7 +106,7 @@ fn a_sqlite_file_of_any_older_version_is_brought_up_to_date_and_people_get_in() 
     sqlite(&database, &format!("VACUUM INTO '{}';", new.display()));
     let newest = newest(FOLDER);
     assert!(newest > 10, "{newest}");
-    for version in 1..newest {
+    for version in (1..newest).filter(|version| wanted(*version)) {
         let old = people.gate.directory().join(format!("{version}.db"));
         migrate(FOLDER, version, Some(&old), None);
         let columns = |path: &Path| sqlite(path, &format!("{COLUMNS};"));
@@ -118,49 +130,55 @@ fn a_sqlite_file_of_any_older_version_is_brought_up_to_date_and_people_get_in() 
 }
 
 #[test]
-fn a_postgresql_database_of_any_older_version_is_brought_up_to_date_and_people_get_in() {
+fn a_postgresql_database_of_an_early_version_is_brought_up_to_date_and_people_get_in() {
+    apart(|| postgresql_databases(|version| version < LATE));
+}
+
+#[test]
+fn a_postgresql_database_of_a_late_version_is_brought_up_to_date_and_people_get_in() {
+    apart(|| postgresql_databases(|version| version >= LATE));
+}
+
+fn postgresql_databases(wanted: impl Fn(i64) -> bool) {
     const FOLDER: &str = "migrations/postgres";
     const COLUMNS: &str = "SELECT table_name, column_name FROM information_schema.columns \
                            WHERE table_schema = 'public' AND table_name NOT LIKE '\\_%' ORDER BY 1, ordinal_position";
-    apart(|| {
-        let cluster = Cluster::start();
-        let (mut people, ()) =
-            People::arrive(|config| config.database(cluster.url()).portal_at("127.0.0.1"), |_| ());
-        people.gate.stop();
-        let psql = |url: &str, commands: &str| {
-            let arguments =
-                ["--quiet", "--no-psqlrc", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", url];
-            run("psql", &arguments, commands).success()
-        };
-        let newest = newest(FOLDER);
-        let mut current = cluster.url().to_owned();
-        for version in 1..newest {
-            cluster.sql(&[&format!("CREATE DATABASE v{version}")]);
-            let old = other_database(cluster.url(), version);
-            migrate(FOLDER, version, None, Some(&old));
-            let folder = people.gate.directory().display().to_string();
-            let columns = |url: &str| psql(url, &format!("{COLUMNS};"));
-            // Neither triggers nor references: all of it comes, in whatever order.
-            let (mut give, mut take) =
-                (String::new(), "SET session_replication_role = replica;\n".to_owned());
-            for (table, columns) in common(&columns(&old), &columns(cluster.url())) {
-                let (columns, file) = (columns.join(", "), format!("{folder}/copied.{table}"));
-                give += &format!("\\copy (SELECT {columns} FROM {table}) TO '{file}'\n");
-                take += &format!("DELETE FROM {table};\n\\copy {table} ({columns}) FROM '{file}'\n");
-                if table == "changes" {
-                    take += "SELECT setval(pg_get_serial_sequence('changes', 'seq'), 100000);\n";
-                }
+    let cluster = Cluster::start();
+    let (mut people, ()) =
+        People::arrive(|config| config.database(cluster.url()).portal_at("127.0.0.1"), |_| ());
+    people.gate.stop();
+    let psql = |url: &str, commands: &str| {
+        let arguments =
+            ["--quiet", "--no-psqlrc", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", url];
+        run("psql", &arguments, commands).success()
+    };
+    let newest = newest(FOLDER);
+    let mut current = cluster.url().to_owned();
+    for version in (1..newest).filter(|version| wanted(*version)) {
+        cluster.sql(&[&format!("CREATE DATABASE v{version}")]);
+        let old = other_database(cluster.url(), version);
+        migrate(FOLDER, version, None, Some(&old));
+        let folder = people.gate.directory().display().to_string();
+        let columns = |url: &str| psql(url, &format!("{COLUMNS};"));
+        // Neither triggers nor references: all of it comes, in whatever order.
+        let (mut give, mut take) = (String::new(), "SET session_replication_role = replica;\n".to_owned());
+        for (table, columns) in common(&columns(&old), &columns(cluster.url())) {
+            let (columns, file) = (columns.join(", "), format!("{folder}/copied.{table}"));
+            give += &format!("\\copy (SELECT {columns} FROM {table}) TO '{file}'\n");
+            take += &format!("DELETE FROM {table};\n\\copy {table} ({columns}) FROM '{file}'\n");
+            if table == "changes" {
+                take += "SELECT setval(pg_get_serial_sequence('changes', 'seq'), 100000);\n";
             }
-            psql(cluster.url(), &give);
-            psql(&old, &take);
-            people.gate.edit(&current, &old);
-            current = old;
-            people.gate.start_again();
-            all_is_as_before(&mut people, version);
-            people.gate.stop();
-            assert_eq!(psql(&current, APPLIED).trim(), newest.to_string(), "from version {version}");
         }
-    });
+        psql(cluster.url(), &give);
+        psql(&old, &take);
+        people.gate.edit(&current, &old);
+        current = old;
+        people.gate.start_again();
+        all_is_as_before(&mut people, version);
+        people.gate.stop();
+        assert_eq!(psql(&current, APPLIED).trim(), newest.to_string(), "from version {version}");
+    }
 }
 
 /// Commands bring it up to date as well, whichever comes first.
