@@ -134,7 +134,7 @@ impl Site {
 fn is_no_lost_database(config: &Config) -> anyhow::Result<()> {
     let (Database::Sqlite(path), key) = (&config.database, config.server.key_file()) else { return Ok(()) };
     // The key file first: whoever starts at the same time makes it after the database.
-    if key.exists() && !path.exists() {
+    if key.exists() && std::fs::metadata(path).map_or(0, |file| file.len()) == 0 {
         anyhow::bail!(
             "the database file `{}` is missing, and the key file `{}` was used with one\nhint: put it back, or restore it from a backup; to begin anew, with nobody's second factor, move the key file away, too",
             path.display(),

@@ -1458,11 +1458,9 @@ async fn searches_find_what_was_indexed(database: Database) {
     assert_eq!(found(AuditQuery { limit: 2, ..all.clone() }).await, [6, 7], "the newest");
     let without_chains = AuditQuery { without_chains: true, ..all.clone() };
     assert_eq!(found(without_chains).await, [2, 3, 4, 5, 6, 7]);
-    let attempts = AuditQuery { among: Among::Attempts, ..all.clone() };
-    assert_eq!(found(attempts.clone()).await, [2, 3, 4, 6, 7]);
-    assert_eq!(found(AuditQuery { limit: 3, ..attempts }).await, [4, 6, 7], "the newest of all kinds");
     let rare = AuditQuery { among: Among::RareAttempts, ..all.clone() };
     assert_eq!(found(rare.clone()).await, [3, 4, 6, 7]);
+    assert_eq!(found(AuditQuery { limit: 3, ..rare.clone() }).await, [4, 6, 7], "the newest of all kinds");
     assert_eq!(found(AuditQuery { account: some("ada@example.org"), ..rare }).await, [3, 7]);
     assert_eq!(found(AuditQuery { account: some("ada@example.org"), ..all.clone() }).await, [2, 3, 5, 7]);
     assert_eq!(found(AuditQuery { ip: some("192.0.2.1"), ..all.clone() }).await, [2, 4, 5]);
@@ -1478,7 +1476,7 @@ async fn searches_find_what_was_indexed(database: Database) {
         outcome: some("refused"),
         ip: some("192.0.2.2"),
         without_chains: true,
-        among: Among::Attempts,
+        among: Among::RareAttempts,
         limit: 10,
     };
     assert_eq!(found(narrow).await, [3]);
@@ -1519,11 +1517,9 @@ async fn of_many_records_the_newest_are_found_whatever_chain_and_block_they_are_
                 && query.event.is_none_or_is(&Some(row.event.clone()))
                 && !(query.without_chains && row.event == "chain_started")
                 && match (query.among, row.event.as_str()) {
-                    (Among::All, _)
-                    | (Among::Attempts, "sign_in" | "login")
-                    | (Among::RareAttempts, "sign_in") => true,
+                    (Among::All, _) | (Among::RareAttempts, "sign_in") => true,
                     (Among::RareAttempts, "login") => row.outcome.as_deref() != Some("admitted"),
-                    (Among::Attempts | Among::RareAttempts, _) => false,
+                    (Among::RareAttempts, _) => false,
                 }
                 && query.from.is_none_or(|from| from <= row.at)
                 && query.until.is_none_or(|until| row.at < until)
@@ -1541,7 +1537,6 @@ async fn of_many_records_the_newest_are_found_whatever_chain_and_block_they_are_
             for what in [
                 all.clone(),
                 AuditQuery { account: Some(user(7)), ..all.clone() },
-                AuditQuery { account: Some(user(14)), among: Among::Attempts, ..all.clone() },
                 AuditQuery { account: Some(user(14)), among: Among::RareAttempts, ..all.clone() },
                 AuditQuery { among: Among::RareAttempts, ..all.clone() },
                 AuditQuery { ip: some("192.0.2.3"), outcome: some("limited"), ..all.clone() },

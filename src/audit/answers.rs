@@ -1,8 +1,8 @@
 //! Brings what became of records to those who wait for them.
 //!
 //! A group of records is answered at once. Were each answer sent by itself, the thread that drives those who wait would be
-//! woken once for each, by a call of the system from the writer's thread. So a lane (`proxy::Lanes`) has a mailbox: all that a group has for
-//! it is put there, it is woken once, and what wakes its connections then is itself.
+//! woken once for each, by a call of the system from the writer's thread. So a lane (`proxy::Lanes`) has a mailbox: all that a
+//! group has for it is put there, it is woken once, and what wakes its connections then is itself.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,7 +40,7 @@ impl Waiter {
     }
 }
 
-/// Answers to a group, until they are delivered.
+/// Answers to a group, which are delivered when this is dropped.
 #[derive(Default)]
 pub(super) struct Answers(Vec<Arc<Mailbox>>);
 
@@ -58,10 +58,12 @@ impl Answers {
             self.0.push(mailbox);
         }
     }
+}
 
+impl Drop for Answers {
     /// Wakes each lane once.
-    pub(super) fn deliver(self) {
-        for mailbox in self.0 {
+    fn drop(&mut self) {
+        for mailbox in &self.0 {
             mailbox.arrived.notify_one();
         }
     }
@@ -116,7 +118,7 @@ mod tests {
         assert_eq!((answers.0.len(), mailbox.answers.lock().unwrap().len()), (1, 3));
         tokio::task::yield_now().await;
         assert!(waiting[0].try_recv().is_err(), "nobody was told yet");
-        answers.deliver();
+        drop(answers);
         for answer in waiting {
             assert!(matches!(answer.await.unwrap(), Err(AuditError::Closed)));
         }
@@ -134,7 +136,7 @@ mod tests {
         let _ = delivering.await;
         let mut answers = Answers::default();
         answers.add(waiter, &Ok(()));
-        answers.deliver();
+        drop(answers);
         assert!(answer.await.is_err());
     }
 }

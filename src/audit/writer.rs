@@ -308,7 +308,6 @@ impl Writer {
         for request in group.drain(..) {
             request.answer(&result, &mut answers);
         }
-        answers.deliver();
     }
 
     /// Goes on in another file each day, so that what is too old can be taken away file by file.
@@ -380,7 +379,6 @@ impl Writer {
             self.counters.failures.fetch_add(1, Ordering::Relaxed);
             request.answer(&turned_away, &mut answers);
         }
-        answers.deliver();
     }
 
     /// Appends what matters to a disk that is full.

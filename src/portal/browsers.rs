@@ -9,6 +9,9 @@ use crate::base::{DeviceId, PortalSessionId, SessionId, Token};
 use crate::factor::DeviceError;
 use crate::gate::{EndError, HEARD_WITHIN};
 
+/// How long sessions that were ended may stay in the list, in tenths of a second: gates write it once a second.
+const GONE_WITHIN: u32 = 15;
+
 impl Portal {
     /// Trusts a device no longer; `false` where the account trusts no such one.
     ///
@@ -70,8 +73,15 @@ impl Portal {
         for session in self.on.live_sessions.list(Some(visit.account.id)).await? {
             self.end_mail_session(fresh, session.id).await?;
         }
-        // Who is told that all is locked must find it so on every node.
+        // Who is told that all is locked must find it so, on every node and in the list of who is in.
         tokio::time::sleep(HEARD_WITHIN.min(Duration::from_secs(1))).await;
+        for _ in 0..GONE_WITHIN {
+            // It is done: where the list cannot be had, there is nothing to wait for.
+            if self.on.live_sessions.list(Some(visit.account.id)).await.map_or(true, |left| left.is_empty()) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
         self.step_to(visit, Step::In, None).await
     }
 }

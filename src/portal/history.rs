@@ -15,12 +15,14 @@ pub(super) const MONTH: Duration = Duration::from_secs(30 * 86_400);
 /// How long a page waits for the index.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How many of the latest records are read of mail clients that were let in, and how many of all else.
+/// How many of the latest records of each kind are read.
 const READ: u32 = 100;
 
-/// How many lines of each are told: of clients that come all day, so that they hide nothing, and of the rest.
-const LET_IN_TOLD: usize = 10;
-const RARE_TOLD: usize = 25;
+/// How many lines are told of mail clients that were let in, of browsers that were, and of all that was not: none of them hides
+/// another, whatever somebody does a hundred times.
+const CLIENTS_TOLD: usize = 10;
+const BROWSERS_TOLD: usize = 10;
+const REFUSED_TOLD: usize = 20;
 
 /// Somebody tried to get in, once or several times in the same way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,30 +62,32 @@ pub enum Way {
 }
 
 impl Portal {
-    /// What was tried during the last month, the latest first: all that is rare, and some of what clients do all day.
+    /// What was tried during the last month, the latest first.
     ///
     /// # Errors
     /// [`Broken`]
     pub async fn attempts(&self, inside: Inside<'_>) -> Result<Vec<Attempt>, Broken> {
-        let rare = self.told(inside, Among::RareAttempts).await?;
-        let mut let_in = self.told(inside, Among::Attempts).await?;
-        let_in.retain(|attempt| {
-            attempt.outcome == Outcome::Admitted && matches!(attempt.way, Way::Mail { .. })
-        });
-        let mut attempts = gathered(rare, RARE_TOLD);
-        attempts.extend(gathered(let_in, LET_IN_TOLD));
+        let admitted = || Some(Outcome::Admitted.as_str().to_owned());
+        let rare = AuditQuery { among: Among::RareAttempts, ..AuditQuery::default() };
+        let browsers = AuditQuery { outcome: admitted(), ..rare.clone() };
+        let clients =
+            AuditQuery { event: Some("login".to_owned()), outcome: admitted(), ..AuditQuery::default() };
+        let mut refused = self.told(inside, rare).await?;
+        refused.retain(|attempt| attempt.outcome != Outcome::Admitted);
+        let mut attempts = gathered(refused, REFUSED_TOLD);
+        attempts.extend(gathered(self.told(inside, browsers).await?, BROWSERS_TOLD));
+        attempts.extend(gathered(self.told(inside, clients).await?, CLIENTS_TOLD));
         attempts.sort_by_key(|attempt| std::cmp::Reverse(attempt.at));
         Ok(attempts)
     }
 
     /// The latest first.
-    async fn told(&self, inside: Inside<'_>, among: Among) -> Result<Vec<Attempt>, Broken> {
+    async fn told(&self, inside: Inside<'_>, what: AuditQuery) -> Result<Vec<Attempt>, Broken> {
         let query = AuditQuery {
             account: Some(inside.0.account.address.to_string()),
             from: Some(self.on.clock.now().minus(MONTH)),
-            among,
             limit: READ,
-            ..AuditQuery::default()
+            ..what
         };
         let found =
             crate::audit::search_soon(&self.settings().audit_directory, &self.on.store, &query, PATIENCE)

@@ -131,7 +131,8 @@ impl Portal {
                 Some(self.on.notices.browser_mark(account, address, session.browser.as_deref()))
             })
             .collect();
-        let known = self.on.notices.known_browsers(account.id, now.minus(MONTH), BROWSERS_TOLD).await?;
+        let at_most = BROWSERS_TOLD.saturating_add(u32::try_from(sessions.len()).unwrap_or(u32::MAX));
+        let known = self.on.notices.known_browsers(account.id, now.minus(MONTH), at_most).await?;
         let gone = known.into_iter().filter(|known| !marks.contains(&known.mark)).map(|known| SignedIn {
             session: None,
             browser: known.browser,

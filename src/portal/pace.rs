@@ -1,8 +1,8 @@
 //! How often somebody who is in may ask, and change things: more than any person does, and less than fills the trail, the
 //! owner's mailbox or the processor.
 //!
-//! Whatever takes away (deleting, signing out, locking everything) is never held up: somebody else who is in too could
-//! stand in the way of it.
+//! Whatever takes away (deleting, signing out, locking everything) is held up by no limit of the account: somebody else who is
+//! in too could stand in the way of it. Only requests of the same session count.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -26,23 +26,33 @@ const CHANGES: (NonZeroU32, Duration) = (NonZeroU32::new(60).unwrap(), Duration:
 #[error("asked too often")]
 pub struct TooOften;
 
+/// Notices of new browsers to an account without a second factor at once, and how soon the next one: whoever has its password
+/// may call his browser something else each time.
+const NEW_BROWSERS: (NonZeroU32, Duration) = (NonZeroU32::new(5).unwrap(), Duration::from_secs(3600));
+
 type Limiter<K> = RateLimiter<K, HashMapStateStore<K>, Ticks, NoOpMiddleware<Duration>>;
 
 /// The pace of everybody who is in, in this process.
 pub(super) struct Pace {
     requests: Limiter<PortalSessionId>,
     changes: Limiter<AccountId>,
+    new_browsers: Limiter<AccountId>,
 }
 
 impl Pace {
     pub(super) fn new(clock: &Arc<dyn Clock>) -> Self {
-        Self { requests: limiter(REQUESTS, clock), changes: limiter(CHANGES, clock) }
+        Self {
+            requests: limiter(REQUESTS, clock),
+            changes: limiter(CHANGES, clock),
+            new_browsers: limiter(NEW_BROWSERS, clock),
+        }
     }
 
     /// Forgets those who have been quiet.
     pub(super) fn tidy_up(&self) {
         self.requests.retain_recent();
         self.changes.retain_recent();
+        self.new_browsers.retain_recent();
     }
 }
 
@@ -61,6 +71,11 @@ impl Portal {
     /// [`TooOften`]
     pub fn count_change(&self, fresh: Fresh<'_>) -> Result<(), TooOften> {
         one_more(&self.pace.changes, &fresh.0.account.id)
+    }
+
+    /// One more new browser of an account without a second factor that its owner is told of.
+    pub(super) fn count_new_browser(&self, account: AccountId) -> Result<(), TooOften> {
+        one_more(&self.pace.new_browsers, &account)
     }
 }
 

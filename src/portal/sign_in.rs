@@ -101,8 +101,12 @@ impl Portal {
         };
         let token = self.begin(opening, from).await.map_err(|Broken| NoSignIn::Unavailable)?;
         // A trusted browser is known, unless what it shows was copied.
-        if step == Step::In && self.is_new_browser(&signed_in.account, from).await {
-            self.tell(&signed_in.account, Notice::NewBrowser { place: place(from) }).await;
+        let account = &signed_in.account;
+        if step == Step::In
+            && self.is_new_browser(account, from).await
+            && (signed_in.bound_factors > 0 || self.count_new_browser(account.id).is_ok())
+        {
+            self.tell(account, Notice::NewBrowser { place: place(from) }).await;
         }
         Ok(Entered { token, step })
     }

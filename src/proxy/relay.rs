@@ -225,8 +225,11 @@ impl Relay {
     /// Whether the upstream has closed after the last word that the client waited for, as after `LOGOUT` and `QUIT`: there is
     /// nothing left to say, and nobody to hear what the client may say.
     fn is_over(&self) -> bool {
-        let answered = self.rest_of_course().is_some_and(|rest| rest != Rest::Busy);
-        self.upstream.heard_all && self.held.is_none() && answered
+        self.upstream.heard_all
+            && self.held.is_none()
+            // Who broke a rule is heard out, on sockets that were shut down in order.
+            && self.first_closed != Some(Reason::Error)
+            && self.rest_of_course().is_some_and(|rest| rest != Rest::Busy)
     }
 
     fn poll_copy(&mut self, cx: &mut Context<'_>) -> Poll<Copied> {
@@ -315,15 +318,15 @@ impl Relay {
         let Poll::Ready(read) = self.read_once(from, cx) else { return Ok(false) };
         let read = read?;
         self.side(from).busy = read >= BUFFER_SIZE;
-        if from == Peer::Upstream && (1..BUFFER_SIZE / 2).contains(&read) {
-            match self.read_once(from, cx) {
-                Poll::Pending | Poll::Ready(Ok(_)) => {}
-                // What came before it is told first.
-                Poll::Ready(Err(error)) => {
-                    self.upstream.heard_all = true;
-                    self.first_closed.get_or_insert(broken(from, &error));
-                }
-            }
+        // Unless a guard has heard enough.
+        let more = from == Peer::Upstream && !self.upstream.heard_all;
+        if more
+            && (1..BUFFER_SIZE / 2).contains(&read)
+            && let Poll::Ready(Err(_)) = self.read_once(from, cx)
+        {
+            // What came before it is told first; then it is gone.
+            self.upstream.heard_all = true;
+            self.first_closed.get_or_insert(from.closed());
         }
         Ok(true)
     }
@@ -379,7 +382,7 @@ impl Relay {
     /// The client hears what it was answered; nothing more goes to the upstream, and nobody is read.
     fn end_for(&mut self, violation: Violation) {
         tracing::debug!(reason = %violation, "a guard ended the session");
-        self.upstream.outgoing = None;
+        (self.upstream.outgoing, self.held) = (None, None);
         (self.client.heard_all, self.upstream.heard_all) = (true, true);
         self.first_closed = Some(Reason::Error);
     }
@@ -830,6 +833,10 @@ mod tests {
             self.waiting = false;
             out.to_client.extend_from_slice(bytes);
             Ok(())
+        }
+
+        fn rest(&self) -> Option<Rest> {
+            Some(Rest::Done)
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::clients_seen::{FORGET_CLIENTS, SEE_CLIENT, SEE_CLIENT_SEVERAL};
-use super::known_browsers::FORGET_BROWSERS;
+use super::known_browsers::FORGET_BROWSERS_OF;
 use super::several::{Together, several};
 use super::{AccountRecord, AccountState, Added, Standing, Store, StoreError, Use};
 use super::{in_transaction, name_statements, on_pool};
@@ -183,7 +183,8 @@ impl Store {
             if sqlx::query(LOCK_ACCOUNT).bind(account).execute(&mut *connection).await?.rows_affected() == 0 {
                 return Ok(false);
             }
-            for statement in [BURY, DELETE_FACTORS, DELETE_APP_PASSWORDS, FORGET_CLIENTS, FORGET_BROWSERS] {
+            for statement in [BURY, DELETE_FACTORS, DELETE_APP_PASSWORDS, FORGET_CLIENTS, FORGET_BROWSERS_OF]
+            {
                 sqlx::query(statement).bind(account).execute(&mut *connection).await?;
             }
             true

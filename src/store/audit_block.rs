@@ -197,7 +197,6 @@ impl<'l> Fields<'l> {
             && !(query.without_chains && CHAIN_EVENTS.contains(&self.event.as_ref()))
             && match query.among {
                 Among::All => true,
-                Among::Attempts => ATTEMPTS.contains(&self.event.as_ref()),
                 Among::RareAttempts => is_rare(&self.event, self.outcome.as_deref()),
             }
     }

@@ -19,7 +19,7 @@ name_statements! {
 }
 
 /// For whoever removes an account: all of its browsers.
-pub(super) const FORGET_BROWSERS: &str = FORGET_ACCOUNT;
+pub(super) const FORGET_BROWSERS_OF: &str = FORGET_ACCOUNT;
 
 /// A row of `known_browsers`.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]

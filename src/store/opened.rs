@@ -47,7 +47,8 @@ impl Opened {
         Ok(Self(Some(Arc::new(original))))
     }
 
-    /// Does `work` in it. What it finds in, or writes to, a file that is somewhere else by the end counts for nothing.
+    /// Does `work` in it. Where the file is somewhere else by the end, nobody is told that it was done, though it is in that
+    /// file.
     pub(super) async fn work<T>(
         &self,
         work: impl Future<Output = Result<T, StoreError>>,

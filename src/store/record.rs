@@ -345,10 +345,8 @@ pub enum Among {
     /// All.
     #[default]
     All,
-    /// Attempts to get in: of mail clients, and of browsers with a mailbox password or a second factor; also those that
-    /// were only counted.
-    Attempts,
-    /// Of these, all but mail clients that were let in. An account has few of them, and they are found quickly.
+    /// Attempts to get in, of mail clients and of browsers, also those that were only counted; but not mail clients that were let
+    /// in. An account has few of them, and they are found quickly.
     RareAttempts,
 }
 

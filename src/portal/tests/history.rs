@@ -79,6 +79,21 @@ async fn a_client_that_comes_all_day_hides_no_refusal_and_neither_do_many_client
 }
 
 #[tokio::test]
+async fn a_flood_of_wrong_passwords_hides_neither_who_signed_in_nor_which_clients_did() {
+    let site = Site::open().await;
+    let visit = site.inside(ALICE).await;
+    site.mail_login("Foxmail 7.2", Ok(())).await;
+    for n in 0..200 {
+        site.mail_login(&format!("guesser {n}"), Err(Ground::WrongPassword)).await;
+    }
+    let attempts = site.attempts(&visit).await;
+    let told =
+        |way: Way| attempts.iter().filter(|one| one.way == way && one.outcome == Outcome::Admitted).count();
+    assert_eq!((told(Way::Portal), told(imap())), (1, 1));
+    assert_eq!(attempts.len(), 22, "and twenty of the others");
+}
+
+#[tokio::test]
 async fn browsers_of_the_last_month_are_told_whether_they_are_in_or_not() {
     let site = Site::open().await;
     let visit = site.inside(ALICE).await;

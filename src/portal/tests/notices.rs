@@ -101,6 +101,26 @@ async fn without_a_second_factor_a_new_browser_is_told_as_well_and_a_new_version
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_the_password_cannot_send_notices_without_end() {
+    let site = Site::open().await;
+    let visit = site.inside(ALICE).await;
+    let another = async |letter: char| {
+        let from = Browser { name: Some(letter.to_string()), ..browser(1) };
+        let login = LoginName::from_bytes(ALICE.as_bytes()).unwrap();
+        site.portal.sign_in(&from, login, secret(MAILBOX), None).await.unwrap();
+        site.told(&visit).await.len()
+    };
+    assert_eq!(site.told(&visit).await.len(), 1);
+    let mut told = 0;
+    for letter in 'a'..='j' {
+        told += another(letter).await;
+    }
+    assert_eq!(told, 4, "five with the first");
+    site.clock.advance(Duration::from_secs(3600));
+    assert_eq!((another('y').await, another('z').await), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_right_password_without_a_second_factor_is_told_once_an_hour() {
     let site = Site::open().await;
     let (visit, _) = bound(&site).await;

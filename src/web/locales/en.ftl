@@ -62,7 +62,7 @@ sign-in-wrong = The mail address or the password is wrong. Check both and try ag
 sign-in-too-many = Too many attempts. Wait a few minutes, then try again.
 sign-in-suspended = This account is suspended. Ask your administrator to resume it.
 sign-in-unavailable = The mail server does not answer right now, so that your password could not be checked. Try again in a minute.
-sign-in-ended = You were signed out because you were away for a while. Sign in to go on.
+sign-in-ended = You are signed out: you were away for a while, or were signed out from another browser. Sign in to go on.
 
 # Codes
 code-title = Confirm that it is you
@@ -117,7 +117,7 @@ device-until = Trusted until { $when }
 device-remove = Withdraw
 device-remove-named = Withdraw the trust in { $name }
 browsers-title = Browsers
-browsers-lead = Every browser that was signed in here during the last 30 days.
+browsers-lead = Browsers that were signed in here during the last 30 days, the latest first.
 browser-gone = signed out
 browser-end-named = Sign out { $name }
 recent-title = Recent sign-ins
@@ -242,6 +242,7 @@ totp-key-hint = Time-based, { $digits } digits, { $seconds } seconds. Do not sha
 totp-open-app = Open in an app on this device
 totp-step-code = Type the code that it shows
 totp-confirm = Confirm and turn on
+totp-confirm-change = Confirm and change
 totp-wrong = This code does not match. Wait for the next one, and check that your phone sets its clock by itself.
 totp-expired = This took too long, so there is a new code to scan. Remove the one that you scanned before from the app.
 
@@ -443,7 +444,7 @@ attempt-named = “{ $name }”
 attempt-times = { $count } times
 ground-wrong-password = wrong password
 ground-app-password-needed = not an app password
-ground-same-again = the same wrong password again
+ground-same-again = the same password again, which was refused before
 ground-bind-first = right password, but a second factor must be bound first
 ground-out-of-scope = the app password is not for this protocol or network
 ground-expired = the app password has expired

@@ -44,7 +44,7 @@ sign-in-wrong = 邮箱地址或密码错误，请核对后重试。如忘记密�
 sign-in-too-many = 尝试次数过多，请等待几分钟后再试。
 sign-in-suspended = 此账号已被停用，请联系管理员恢复。
 sign-in-unavailable = 邮件服务器暂时没有响应，无法核对密码。请一分钟后再试。
-sign-in-ended = 您离开较久，已自动退出。请重新登录后继续。
+sign-in-ended = 您已退出：可能是离开较久，或在其他浏览器上被退出。请重新登录后继续。
 
 # 验证码
 code-title = 请完成二次验证
@@ -92,7 +92,7 @@ device-until = 信任至 { $when }
 device-remove = 取消信任
 device-remove-named = 取消信任 { $name }
 browsers-title = 浏览器
-browsers-lead = 最近 30 天内登录过此页面的所有浏览器。
+browsers-lead = 最近 30 天内登录过此页面的浏览器，最近的在前。
 browser-gone = 已退出
 browser-end-named = 退出 { $name }
 recent-title = 最近登录
@@ -213,6 +213,7 @@ totp-key-hint = 基于时间，{ $digits } 位数字，{ $seconds } 秒。请勿
 totp-open-app = 在本机应用中打开
 totp-step-code = 输入应用显示的验证码
 totp-confirm = 确认并开启
+totp-confirm-change = 确认并更换
 totp-wrong = 验证码不匹配。请等待下一个验证码，并确认手机已设置为自动校准时间。
 totp-expired = 等待时间过长，已生成新的二维码。请先从应用中删除刚才扫描的条目，再重新扫描。
 
@@ -404,7 +405,7 @@ attempt-named = “{ $name }”
 attempt-times = { $count } 次
 ground-wrong-password = 密码错误
 ground-app-password-needed = 不是客户端专用密码
-ground-same-again = 再次使用同一错误密码
+ground-same-again = 再次使用此前被拒的同一密码
 ground-bind-first = 密码正确，但须先绑定二次验证
 ground-out-of-scope = 该专用密码不适用于此协议或网络
 ground-expired = 该专用密码已过期

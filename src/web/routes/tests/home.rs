@@ -28,7 +28,7 @@ async fn each_ground_of_a_refusal_is_told_in_both_languages() {
     let grounds = [
         (Ground::WrongPassword, "IMAP login refused: wrong password", "IMAP 登录被拒：密码错误"),
         (Ground::AppPasswordNeeded, "refused: not an app password", "登录被拒：不是客户端专用密码"),
-        (Ground::SameAgain, "refused: the same wrong password again", "登录被拒：再次使用同一错误密码"),
+        (Ground::SameAgain, "refused: the same password again", "登录被拒：再次使用此前被拒的同一密码"),
         (Ground::BindFirst, "a second factor must be bound first", "须先绑定二次验证"),
         (Ground::OutOfScope, "not for this protocol or network", "不适用于此协议或网络"),
         (Ground::Expired, "the app password has expired", "该专用密码已过期"),
