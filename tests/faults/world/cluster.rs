@@ -12,9 +12,9 @@ use crate::support::script::Script;
 /// A cluster of its own, with one empty database, until dropped.
 pub(crate) struct Cluster {
     script: Option<Script>,
-    directory: TempDir,
-    /// Small, where it is to be full.
+    /// Small, where it is to be full. It goes before the directory that it is mounted at, which could not be removed else.
     disk: Option<Tmpfs>,
+    directory: TempDir,
     port: u16,
     /// While it is stopped, so that nobody else takes it.
     kept_port: Option<Port>,
@@ -37,7 +37,7 @@ impl Cluster {
         let disk = disk(directory.path());
         let script = Self::run(&directory, None);
         let (port, url) = (script.port("port"), script.text("url").to_owned());
-        Self { script: Some(script), directory, disk, port, kept_port: None, url }
+        Self { script: Some(script), disk, directory, port, kept_port: None, url }
     }
 
     /// Fills that disk.
