@@ -97,22 +97,7 @@ pub(super) fn check_file(found: &Found, head: Option<&AuditHead>) -> io::Result<
     // Before the first byte: a process that ends meanwhile has written all by the time it is read.
     let live = found.is_live()?;
     let mut check = Check::new(&found.chain, head);
-    let mut lines = BufReader::new(File::open(&found.path)?);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        if lines.read_until(b'\n', &mut line)? == 0 {
-            break;
-        }
-        match line.strip_suffix(b"\n") {
-            Some(whole) => check.line(whole),
-            // The end, for now: what a live writer adds behind it would be taken for a line of its own.
-            None => {
-                check.half_line = line.len() as u64;
-                break;
-            }
-        }
-    }
+    check.read(BufReader::new(File::open(&found.path)?))?;
     Ok(check.finish(found, live))
 }
 
@@ -147,6 +132,22 @@ impl<'a> Check<'a> {
             half_line: 0,
             newest: None,
             problems: Vec::new(),
+        }
+    }
+
+    fn read(&mut self, mut lines: impl BufRead) -> io::Result<()> {
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            if lines.read_until(b'\n', &mut line)? == 0 {
+                return Ok(());
+            }
+            let Some(whole) = line.strip_suffix(b"\n") else {
+                // The end, for now: what a live writer adds behind it would be taken for a line of its own.
+                self.half_line = line.len() as u64;
+                return Ok(());
+            };
+            self.line(whole);
         }
     }
 
@@ -229,5 +230,34 @@ impl<'a> Check<'a> {
             problems: self.problems,
             notes,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    /// A file that is written while it is read: an empty piece is its end at that moment.
+    struct Growing(Vec<&'static [u8]>);
+
+    impl Read for Growing {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            if self.0.is_empty() {
+                return Ok(0);
+            }
+            let piece = self.0.remove(0);
+            into[..piece.len()].copy_from_slice(piece);
+            Ok(piece.len())
+        }
+    }
+
+    #[test]
+    fn what_a_live_writer_adds_behind_half_a_line_is_no_line_of_its_own() {
+        let mut check = Check::new("one", None);
+        check.read(BufReader::new(Growing(vec![b"{\"seq\"", b"", b":1}\n"]))).unwrap();
+        assert_eq!((check.lines, check.half_line), (0, 6));
+        assert_eq!(check.problems, []);
     }
 }

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::{Audit, Event};
 use crate::base::key::Purpose;
-use crate::base::{AccountId, ClientAddress, Clock, NoticeId, SiteKey, Timestamp, random};
+use crate::base::{ClientAddress, Clock, NoticeId, SiteKey, Timestamp, random};
 use crate::store::{AccountRecord, Instead, KnownBrowserRecord, NoticeRecord, Posted, Store, StoreError};
 
 pub use courier::{Courier, NotSent};
@@ -230,19 +230,6 @@ impl Notices {
         let name: String = browser.unwrap_or_default().chars().filter(|c| !c.is_ascii_digit()).collect();
         let parts = [account.id.0.as_bytes(), &neighbourhood(address)[..], name.as_bytes()];
         self.key.mac(Purpose::KnownBrowser, &parts).to_vec()
-    }
-
-    /// Browsers that somebody signed in to the account with since then, the latest first; at most so many.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn known_browsers(
-        &self,
-        account: AccountId,
-        since: Timestamp,
-        at_most: u32,
-    ) -> Result<Vec<KnownBrowserRecord>, StoreError> {
-        self.store.known_browsers(account, since, at_most).await
     }
 
     /// Forgets browsers that nobody signed in with for half a year.

@@ -56,7 +56,7 @@ pub use enrolment::Enrolment;
 pub use factors::Unbinding;
 pub use history::{Attempt, Way};
 pub use mail_codes::NotSent;
-pub use overview::{Overview, Seen};
+pub use overview::{Overview, Seen, SeenBrowser};
 pub use pace::TooOften;
 pub use passkeys::{AnyPasskey, NoPasskey, PASSKEY_SIGN_IN};
 pub use profiles::{Profile, WAITS};

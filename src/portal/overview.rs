@@ -23,7 +23,7 @@ pub struct Overview {
     /// Browsers that need no second factor, the one that was used last first.
     pub devices: Vec<TrustedDeviceRecord>,
     /// Browsers that are signed in, likewise, this one among them; then those that were during the last month.
-    pub browsers: Vec<SignedIn>,
+    pub browsers: Vec<SeenBrowser>,
     /// Mail clients that are in.
     pub mail_sessions: Vec<LiveSessionRecord>,
     /// What unbinding the last factor does to app passwords.
@@ -37,7 +37,7 @@ pub struct Overview {
 }
 
 /// A browser that somebody is signed in with, or was.
-pub struct SignedIn {
+pub struct SeenBrowser {
     /// By which session, where he still is.
     pub session: Option<PortalSessionId>,
     /// What it says it is; hostile.
@@ -121,7 +121,7 @@ impl Portal {
         self.settings().doors_to(&self.upstream_of_account(&inside.0.account)).collect()
     }
 
-    async fn browsers(&self, account: &AccountRecord, now: Timestamp) -> Result<Vec<SignedIn>, Broken> {
+    async fn browsers(&self, account: &AccountRecord, now: Timestamp) -> Result<Vec<SeenBrowser>, Broken> {
         let mut sessions = self.on.store.portal_sessions(account.id).await?;
         sessions.retain(|session| is_in(session, now));
         let marks: Vec<_> = sessions
@@ -132,14 +132,14 @@ impl Portal {
             })
             .collect();
         let at_most = BROWSERS_TOLD.saturating_add(u32::try_from(sessions.len()).unwrap_or(u32::MAX));
-        let known = self.on.notices.known_browsers(account.id, now.minus(MONTH), at_most).await?;
-        let gone = known.into_iter().filter(|known| !marks.contains(&known.mark)).map(|known| SignedIn {
+        let known = self.on.store.known_browsers(account.id, now.minus(MONTH), at_most).await?;
+        let gone = known.into_iter().filter(|known| !marks.contains(&known.mark)).map(|known| SeenBrowser {
             session: None,
             browser: known.browser,
             address: known.address,
             seen_at: known.seen_at,
         });
-        let here = sessions.into_iter().map(|session| SignedIn {
+        let here = sessions.into_iter().map(|session| SeenBrowser {
             session: Some(session.id),
             browser: session.browser,
             address: session.address,

@@ -144,8 +144,7 @@ fn postgresql_databases(wanted: impl Fn(i64) -> bool) {
     const COLUMNS: &str = "SELECT table_name, column_name FROM information_schema.columns \
                            WHERE table_schema = 'public' AND table_name NOT LIKE '\\_%' ORDER BY 1, ordinal_position";
     let cluster = Cluster::start();
-    let (mut people, ()) =
-        People::arrive(|config| config.database(cluster.url()).portal_at("127.0.0.1"), |_| ());
+    let mut people = People::on(&cluster);
     people.gate.stop();
     let psql = |url: &str, commands: &str| {
         let arguments =

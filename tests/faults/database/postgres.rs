@@ -55,8 +55,7 @@ pub(super) fn is_as_if_nothing_had_been(
 fn while_it_is_dead_only_what_was_proven_gets_in_and_then_all_is_as_before() {
     apart(|| {
         let mut cluster = Cluster::start();
-        let (mut people, ()) =
-            People::arrive(|config| config.database(cluster.url()).portal_at("127.0.0.1"), |_| ());
+        let mut people = People::on(&cluster);
         let (browser, form) = people.sign_in();
         let labels = people.labels();
         cluster.kill();
@@ -70,8 +69,7 @@ fn while_it_is_dead_only_what_was_proven_gets_in_and_then_all_is_as_before() {
 fn while_it_cannot_be_reached_only_what_was_proven_gets_in_and_then_all_is_as_before() {
     apart(|| {
         let cluster = Cluster::start();
-        let (mut people, ()) =
-            People::arrive(|config| config.database(cluster.url()).portal_at("127.0.0.1"), |_| ());
+        let mut people = People::on(&cluster);
         let (browser, form) = people.sign_in();
         let labels = people.labels();
         black_hole(cluster.port());

@@ -49,8 +49,7 @@ fn while_it_may_not_write_whoever_is_known_gets_in_and_nothing_is_half_done() {
 fn while_somebody_has_its_tables_only_what_was_proven_gets_in_and_then_all_is_as_before() {
     apart(|| {
         let cluster = Cluster::start();
-        let (mut people, ()) =
-            People::arrive(|config| config.database(cluster.url()).portal_at("127.0.0.1"), |_| ());
+        let mut people = People::on(&cluster);
         let (browser, form) = people.sign_in();
         let labels = people.labels();
         let lock = Lock::hold_tables(cluster.url(), "accounts, app_passwords");
@@ -65,8 +64,7 @@ fn while_somebody_has_its_tables_only_what_was_proven_gets_in_and_then_all_is_as
 fn while_its_disk_is_full_whoever_is_known_gets_in_and_nothing_is_half_done() {
     apart(|| {
         let cluster = Cluster::start_on_a_disk_of("128m");
-        let (mut people, ()) =
-            People::arrive(|config| config.database(cluster.url()).portal_at("127.0.0.1"), |_| ());
+        let mut people = People::on(&cluster);
         let (browser, form) = people.sign_in();
         let before = people.labels().len();
         let filled = cluster.fill();

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::browser::{Browser, Form};
+use super::cluster::Cluster;
 use crate::support::table::UNAVAILABLE;
 use crate::support::{
     AppPassword, Fake, GATE_NAME, Gate, GateConfig, Guest, Mail, Outcome, PROTOCOLS, UpstreamTls, Wire,
@@ -68,6 +69,11 @@ impl People {
             prepare,
         );
         (people, watch.expect("a listener"), prepared)
+    }
+
+    /// With a portal, and with the database of `cluster`.
+    pub(crate) fn on(cluster: &Cluster) -> Self {
+        Self::arrive(|config| config.database(cluster.url()).portal_at("127.0.0.1"), |_| ()).0
     }
 
     /// Ada logs in on each protocol, and stays.
