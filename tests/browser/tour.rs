@@ -1,10 +1,13 @@
 //! Pages that no story leads to: guides, what went wrong, and what is asked of whoever was away for a while.
 
 use std::fs;
+use std::time::Duration;
 
-use crate::driver::Language;
+use serde_json::json;
+
+use crate::driver::{Browser, Language};
 use crate::lock::Lock;
-use crate::support::{Gate, GateConfig};
+use crate::support::{Gate, GateConfig, run};
 use crate::world::{World, tell};
 
 /// Each has a page of its own.
@@ -54,6 +57,7 @@ async fn refused(language: Language) {
     let (_, codes) = world.bind_totp().await;
     forms_that_are_refused(&world).await;
     old_form(&world, &codes[0]).await;
+    more_often_than_people_do(&world.browser).await;
     world.browser.sign_out().await;
     world.browser.picture("signed-out").await;
     world.legacy.stop();
@@ -153,6 +157,27 @@ async fn forms_that_are_refused(world: &World) {
     drop(lock);
     assert!(browser.read(".hint").await.contains("503"));
     browser.picture("error-503").await;
+}
+
+/// Something with this browser's cookie asks for a page over and over; its owner hears of it, and goes on in a moment.
+async fn more_often_than_people_do(browser: &Browser) {
+    let cookies = browser.devtools("Network.getCookies", json!({})).await;
+    let cookies = cookies["cookies"].as_array().expect("cookies").iter();
+    let cookies = cookies.map(|one| {
+        let (name, value) = (one["name"].as_str(), one["value"].as_str());
+        format!("{}={}", name.expect("a name"), value.expect("a value"))
+    });
+    let cookies = cookies.collect::<Vec<_>>().join("; ");
+    let pages = format!("{}/guides?[1-400]", browser.portal());
+    let nowhere = ["--silent", "--show-error", "--insecure", "--output", "/dev/null"];
+    run("curl", &[&nowhere[..], &["--cookie", &cookies, &pages]].concat(), "").success();
+    browser.go("/app-passwords").await;
+    assert!(browser.read(".hint").await.contains("429"));
+    browser.picture("error-429").await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    browser.go("/app-passwords").await;
+    assert_eq!(browser.path().await, "/app-passwords", "still signed in");
+    assert!(!browser.read("main").await.contains("429"));
 }
 
 /// In another tab the same person has signed in anew.

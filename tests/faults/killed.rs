@@ -1,5 +1,7 @@
 //! `kill -9` in the middle of something: what somebody was told is there, and nothing is there by half.
 
+mod binding;
+
 use std::fs;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -32,6 +34,10 @@ impl Making {
     }
 }
 
+/// The system calls that write something. They are counted in each thread. The database is synced by `fsync`, the trail by
+/// `fdatasync`.
+const WRITES: [&str; 5] = ["pwrite64", "fsync", "fdatasync", "ftruncate,unlink,rename,mkdir", "write,writev"];
+
 /// Makers of app passwords. Each has a few only, for each that is made seals the others anew.
 fn maker(number: usize) -> String {
     format!("maker{}@example.test", number / 10)
@@ -58,10 +64,7 @@ fn check(people: &People, printed: &[(String, String)]) {
         let resealed = people.gate.cli_with_input(&reseal, &format!("{MAILBOX_PASSWORD}\n"));
         assert_eq!(resealed.status, 0, "a row is not whole: {resealed:?}");
     }
-    people.gate.cli(&["audit", "verify"]).success();
-    let database = people.gate.directory().join("data/mailward.db");
-    let checked = run("sqlite3", &[database.as_os_str(), "PRAGMA integrity_check".as_ref()], "");
-    assert_eq!(checked.success().trim(), "ok");
+    are_sound(people);
     // What was shown was on record before.
     let found = people.gate.cli(&["audit", "search", "--event", "app_password_created", "--json"]).json();
     for (user, password) in printed {
@@ -70,6 +73,14 @@ fn check(people: &People, printed: &[(String, String)]) {
         let mut recorded = recorded.filter(|record| record["account"] == account && record["label"] == label);
         assert!(recorded.next().is_some(), "`{label}` of {user} was shown, and is not on record: {found}");
     }
+}
+
+/// Neither the trail nor the database has anything in it by half.
+fn are_sound(people: &People) {
+    people.gate.cli(&["audit", "verify"]).success();
+    let database = people.gate.directory().join("data/mailward.db");
+    let checked = run("sqlite3", &[database.as_os_str(), "PRAGMA integrity_check".as_ref()], "");
+    assert_eq!(checked.success().trim(), "ok");
 }
 
 fn arrive() -> People {
@@ -82,8 +93,7 @@ fn an_app_password_that_is_killed_at_any_write_is_whole_or_absent_and_shown_only
     is_allowed();
     let people = arrive();
     let (mut printed, mut killed) = (Vec::new(), 0);
-    // Calls are counted in each thread. The database is synced by `fsync`, the trail by `fdatasync`.
-    for calls in ["pwrite64", "fsync", "fdatasync", "ftruncate,unlink,rename,mkdir", "write,writev"] {
+    for calls in WRITES {
         for number in 1.. {
             let user = maker(killed);
             let injection = format!("{calls}:signal=KILL:when={number}");

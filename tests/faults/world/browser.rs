@@ -2,13 +2,19 @@
 
 use regex::Regex;
 
-use super::people::{ADA, MAILBOX_PASSWORD};
+use super::people::{ADA, MAILBOX_PASSWORD, code};
 use crate::support::visitor::{data, first};
 use crate::support::{Gate, PROTOCOLS, Visitor};
 
 /// A browser of hers.
 pub(crate) struct Browser {
     visitor: Visitor,
+}
+
+/// An authenticator app that is offered to be bound.
+pub(crate) struct Offer {
+    pub(crate) key: String,
+    token: String,
 }
 
 /// A form that she has before her and has not sent.
@@ -49,6 +55,30 @@ impl Browser {
         let (status, page) = self.hear("/trust", &[("form", &token), ("trust", "no")]);
         assert_eq!(status, 303, "{page}");
         true
+    }
+
+    /// Signs in where no second factor is bound.
+    pub(crate) fn signs_in_with_mailbox_password_alone(&self, login: &str) {
+        let (status, page) = self.hear("/sign-in", &[("login", login), ("password", MAILBOX_PASSWORD)]);
+        assert_eq!(status, 303, "{page}");
+    }
+
+    /// The key of the authenticator app that it is offered, and the form that binds it.
+    pub(crate) fn offer(&self) -> Offer {
+        let (status, page) = self.hear("/second-factors/totp", &[]);
+        assert_eq!(status, 200, "{page}");
+        Offer { key: first(&page, r#"data-copy="([A-Z2-7]+)""#), token: Visitor::hidden(&page, "form") }
+    }
+
+    /// Sends it to a gate that may end at any moment. The recovery codes, if it was bound and they are shown.
+    pub(crate) fn may_bind(&self, offer: &Offer) -> Option<Vec<String>> {
+        let fields = data(&[("form", &offer.token), ("code", &code(&offer.key, 0))]);
+        let fields = fields.iter().map(String::as_str);
+        let once = ["--retry", "0"].into_iter().chain(fields).collect::<Vec<_>>();
+        let told = self.visitor.ask("/second-factors/totp", &once).stdout;
+        let shown = Regex::new("<li>([a-z2-9-]+)</li>").expect("a pattern");
+        let shown = shown.captures_iter(&told).map(|found| found[1].to_owned()).collect::<Vec<_>>();
+        (!shown.is_empty()).then_some(shown)
     }
 
     /// Gets a page, or sends a form if there are any fields, and takes whatever comes: the status, and what came with it.
