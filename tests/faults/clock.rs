@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use crate::support::gate::BINARY;
 use crate::support::table::{EXPIRED, TOO_MANY};
-use crate::support::{Gate, Guest, Mail, PROTOCOLS, Wire, eventually, log_in, run};
-use crate::world::{ADA, Browser, MAILBOX_PASSWORD, People, code};
+use crate::support::{Gate, Guest, Mail, PROTOCOLS, Wire, code, eventually, log_in, run};
+use crate::world::{ADA, Browser, MAILBOX_PASSWORD, People};
 
 const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;

@@ -9,11 +9,11 @@ use std::time::Duration;
 use crate::readiness::reasons;
 use crate::support::gate::BINARY;
 use crate::support::{
-    Gate, GateConfig, Guest, LegacyOptions, LegacyServer, Mail, PROTOCOLS, eventually, in_repository, log_in,
-    run,
+    Gate, GateConfig, Guest, LegacyOptions, LegacyServer, Mail, PROTOCOLS, code, eventually, in_repository,
+    log_in, run,
 };
 use crate::watch::Watch;
-use crate::world::{Browser, code};
+use crate::world::Browser;
 
 /// Nobody's user and group: the confinement forbids to become another, as root could want to.
 const NOBODY: &str = "65534";

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::readiness::reasons;
 use crate::support::table::UNAVAILABLE;
-use crate::support::{GateConfig, Mail, PROTOCOLS, b64, eventually, log_in};
-use crate::world::{ADA, Browser, Ext4, MAILBOX_PASSWORD, People, Strace, Tmpfs, apart, code};
+use crate::support::{GateConfig, Mail, PROTOCOLS, b64, code, eventually, log_in};
+use crate::world::{ADA, Browser, Ext4, MAILBOX_PASSWORD, People, Strace, Tmpfs, apart};
 
 /// On a disk of its own: what fits into the last block of a file still fits when that is full.
 fn trail_of_its_own(config: GateConfig, when_full: &str, reserve: &str) -> GateConfig {

@@ -8,8 +8,8 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{PgPool, SqlitePool};
 
-use crate::support::{Mail, PROTOCOLS, in_repository, log_in, run};
-use crate::world::{ADA, Browser, Cluster, MAILBOX_PASSWORD, People, apart, code};
+use crate::support::{Mail, PROTOCOLS, code, in_repository, log_in, run};
+use crate::world::{ADA, Browser, Cluster, MAILBOX_PASSWORD, People, apart};
 
 /// The first version that is not an early one: all of them in one test would take long on a busy machine.
 const LATE: i64 = 8;

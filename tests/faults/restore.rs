@@ -13,8 +13,8 @@ use tempfile::TempDir;
 
 use crate::support::gate::BINARY;
 use crate::support::table::NOT_LET_IN;
-use crate::support::{GateConfig, PROTOCOLS, eventually, in_repository, log_in, run};
-use crate::world::{ADA, Cluster, MAILBOX_PASSWORD, People, apart, code, told_unavailable_or_in};
+use crate::support::{GateConfig, PROTOCOLS, code, eventually, in_repository, log_in, run};
+use crate::world::{ADA, Cluster, MAILBOX_PASSWORD, People, apart, told_unavailable_or_in};
 
 /// Number `index` of the page's blocks of commands.
 fn block(index: usize) -> String {

@@ -4,7 +4,8 @@ use std::fs;
 
 use crate::support::table::STALE;
 use crate::support::{
-    AppPassword, Gate, GateConfig, LegacyOptions, LegacyServer, Mail, PROTOCOLS, Postgres, log_in,
+    AppPassword, Gate, GateConfig, LegacyOptions, LegacyServer, Mail, PROTOCOLS, Postgres, Visitor, code,
+    log_in,
 };
 
 const CHANGED: &str = "a new mailbox password";
@@ -88,4 +89,28 @@ fn an_unbound_owners_other_client_mends_the_app_password() {
         Mail::Imap.is_yes(&log_in(&gate, Mail::Imap, &user, &made.password))
     });
     assert_eq!(refused(&legacy, &user), 1);
+}
+
+/// She changes it, and signs in at the portal the next time that she needs to: her clients were never told anything.
+#[test]
+fn a_sign_in_at_the_portal_mends_every_app_password_of_who_is_bound() {
+    let mut legacy = LegacyServer::start(LegacyOptions::default().fast_auth());
+    let gate = Gate::start(GateConfig::in_front_of(&legacy).uncounted().portal_at("127.0.0.1"));
+    let (user, password) = legacy.user(0);
+    let (user, password) = (user.to_owned(), password.to_owned());
+    let made = [(); 3].map(|()| gate.app_password(&user, &password, &[]));
+    let secret = gate.bind_totp(&user);
+    legacy.change_password(0, CHANGED);
+    let visitor = Visitor::before(gate.portal());
+    visitor.post("/sign-in", &[("login", &user), ("password", CHANGED)]).success();
+    let form = Visitor::hidden(&visitor.ask("/second-factor", &[]).success(), "form");
+    let answer = [("form", &*form), ("use", "totp"), ("code", &code(&secret, 0))];
+    visitor.post("/second-factor", &answer).success();
+    for made in &made {
+        for mail in PROTOCOLS {
+            let reply = log_in(&gate, mail, &user, &made.password);
+            assert!(mail.is_yes(&reply), "{mail:?}, {}: {reply}", made.label);
+        }
+    }
+    assert_eq!(refused(&legacy, &user), 0, "the old one was never tried: {}", legacy.dovecot_log());
 }

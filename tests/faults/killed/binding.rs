@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::{WRITES, are_sound};
 use crate::support::gate::BINARY;
-use crate::support::{Mail, log_in, run};
-use crate::world::{Browser, MAILBOX_PASSWORD, People, apart, code, is_allowed, started_with};
+use crate::support::{Mail, code, log_in, run};
+use crate::world::{Browser, MAILBOX_PASSWORD, People, apart, is_allowed, started_with};
 
 /// How many second factors somebody has.
 fn bound(people: &People, user: &str) -> usize {

@@ -2,9 +2,9 @@
 
 use regex::Regex;
 
-use super::people::{ADA, MAILBOX_PASSWORD, code};
+use super::people::{ADA, MAILBOX_PASSWORD};
 use crate::support::visitor::{data, first};
-use crate::support::{Gate, PROTOCOLS, Visitor};
+use crate::support::{Gate, PROTOCOLS, Visitor, code};
 
 /// A browser of hers.
 pub(crate) struct Browser {

@@ -9,8 +9,8 @@ use super::browser::{Browser, Form};
 use super::cluster::Cluster;
 use crate::support::table::UNAVAILABLE;
 use crate::support::{
-    AppPassword, Fake, GATE_NAME, Gate, GateConfig, Guest, Mail, Outcome, PROTOCOLS, UpstreamTls, Wire,
-    log_in, on_each_protocol, plain, run,
+    AppPassword, Fake, GATE_NAME, Gate, GateConfig, Guest, Mail, Outcome, PROTOCOLS, UpstreamTls, Wire, code,
+    log_in, on_each_protocol, plain,
 };
 use crate::watch::Watch;
 
@@ -189,17 +189,6 @@ impl People {
         let found = self.gate.cli(&[&["audit", "search", "--json"], arguments].concat()).json();
         found.as_array().expect("records").len()
     }
-}
-
-/// A code of her authenticator, so many seconds from now, or before.
-pub(crate) fn code(secret: &str, seconds: i64) -> String {
-    let script = "import base64, hmac, struct, sys, time\n\
-                  key = base64.b32decode(sys.argv[1])\n\
-                  step = (int(time.time()) + int(sys.argv[2])) // 30\n\
-                  mac = hmac.digest(key, struct.pack('>Q', step), 'sha1')\n\
-                  at = mac[-1] & 15\n\
-                  print('%06d' % ((struct.unpack('>I', mac[at:at + 4])[0] & 0x7fffffff) % 1000000))";
-    run("/usr/bin/python3", &["-c", script, secret, &seconds.to_string()], "").success().trim().to_owned()
 }
 
 /// An account for each protocol, so that they do not get in each other's way.

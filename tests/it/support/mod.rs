@@ -3,6 +3,7 @@
 //! Whatever starts here ends when its value is dropped, and ends too when the test process is killed: the servers
 //! watch their standard input. Everything listens on loopback, on ports reserved among all tests that run at once.
 
+mod authenticator;
 mod balancer;
 mod config;
 mod fake;
@@ -17,6 +18,7 @@ pub(crate) mod table;
 pub(crate) mod visitor;
 mod wire;
 
+pub(crate) use authenticator::code;
 pub(crate) use balancer::{BALANCER, Balancer};
 pub(crate) use config::{GATE_NAME, GateConfig, UpstreamTls, write_certificates};
 pub(crate) use fake::{Answer, Fake, Manner, Script, eventually};
