@@ -70,6 +70,7 @@ fn the_shortest_file_has_every_default() {
     let upstream = &config.upstreams[0];
     assert_eq!(upstream.accounts, None);
     assert_eq!(upstream.connect_deadline, Duration::from_secs(5));
+    assert_eq!(upstream.login_deadline, Duration::from_secs(30));
     let imap = upstream.imap.as_ref().unwrap();
     assert_eq!(imap.name_of(&imap.addresses[0]), "10.0.0.5");
     assert!(config.portal.is_none());

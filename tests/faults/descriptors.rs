@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::table::UNAVAILABLE;
-use crate::support::{Guest, Mail, PROTOCOLS, eventually, log_in, run};
-use crate::world::{ADA, MAILBOX_PASSWORD, People, apart};
+use crate::support::{GateConfig, Guest, Mail, PROTOCOLS, eventually, log_in, run};
+use crate::world::{ADA, Cluster, MAILBOX_PASSWORD, People, apart};
 
 fn limit_descriptors(people: &People, limit: u64) {
     let pid = people.gate.pid().to_string();
@@ -159,31 +159,49 @@ impl Drop for Flood {
 /// A system that gives few descriptors: connections are bounded by them, and the rest is for database and trail.
 #[test]
 fn a_flood_of_connections_leaves_database_and_trail_their_own() {
+    apart(|| keeps_their_own(|config| config, || ()));
+}
+
+/// The same where the database takes a descriptor for each connection, and has to be connected to anew in the middle of it.
+#[test]
+fn a_flood_of_connections_leaves_room_for_new_connections_to_postgresql() {
     apart(|| {
-        // Before anybody else is limited.
-        let mut flood = Flood::gather();
-        let (mut people, ()) = People::arrive(
-            |config| config.set(&["limits", "preauth_per_network"], 10_000),
-            |_| {
-                // The gate inherits it; and this world ends with the test.
-                let ourselves = std::process::id().to_string();
-                run("prlimit", &["--pid", &ourselves, "--nofile=400:400"], "").success();
-            },
+        let cluster = Cluster::start();
+        let end_all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                       WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        keeps_their_own(
+            |config| config.database(cluster.url()),
+            || assert!(cluster.sql(&[end_all]).contains('t'), "there were some"),
         );
-        assert!(people.gate.log().contains("fewer descriptors than"), "{}", people.gate.log());
-        flood.come(people.gate.port("imap", true));
-        for _ in 0..5 {
-            for mail in PROTOCOLS {
-                let reply = log_in(&people.gate, mail, ADA, &people.known.password);
-                assert!(mail.is_yes(&reply), "{mail:?}: {reply}");
-            }
-        }
-        people.newcomers_are_let_in("newcomer");
-        people.sessions_go_on();
-        assert!(open_descriptors(&people) < 300, "{} of 400", open_descriptors(&people));
-        assert!(!people.gate.log().contains("cannot accept connections"), "{}", people.gate.log());
-        drop(flood);
-        assert!(Mail::Imap.is_yes(&log_in(&people.gate, Mail::Imap, ADA, &people.known.password)));
-        people.gate.cli(&["audit", "verify"]).success();
     });
+}
+
+/// While many strangers are connected, everybody is judged, and again after each `blow`.
+fn keeps_their_own(change: impl FnOnce(GateConfig) -> GateConfig, blow: impl Fn()) {
+    // Before anybody else is limited.
+    let mut flood = Flood::gather();
+    let (mut people, ()) = People::arrive(
+        |config| change(config.set(&["limits", "preauth_per_network"], 10_000)),
+        |_| {
+            // The gate inherits it; and this world ends with the test.
+            let ourselves = std::process::id().to_string();
+            run("prlimit", &["--pid", &ourselves, "--nofile=400:400"], "").success();
+        },
+    );
+    assert!(people.gate.log().contains("fewer descriptors than"), "{}", people.gate.log());
+    flood.come(people.gate.port("imap", true));
+    for round in 0..5 {
+        blow();
+        people.newcomers_are_let_in(&format!("newcomer{round}"));
+        for mail in PROTOCOLS {
+            let reply = log_in(&people.gate, mail, ADA, &people.known.password);
+            assert!(mail.is_yes(&reply), "{mail:?}: {reply}");
+        }
+    }
+    people.sessions_go_on();
+    assert!(open_descriptors(&people) < 300, "{} of 400", open_descriptors(&people));
+    assert!(!people.gate.log().contains("cannot accept connections"), "{}", people.gate.log());
+    drop(flood);
+    assert!(Mail::Imap.is_yes(&log_in(&people.gate, Mail::Imap, ADA, &people.known.password)));
+    people.gate.cli(&["audit", "verify"]).success();
 }

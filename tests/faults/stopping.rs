@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::{Gate, GateConfig, Guest, LegacyOptions, LegacyServer, Mail, Wire, eventually};
+use crate::world::People;
 
 /// A client in the middle of a message with that subject, to himself.
 fn writing(gate: &Gate, user: &str, password: &str, subject: &str) -> Wire {
@@ -72,4 +73,40 @@ fn messages_in_flight_arrive_whole_and_once_and_half_a_message_does_not() {
     assert_eq!(found.matches("Subject: whole").count(), 4, "each once: {found}");
     assert!(!found.contains("Subject: half"), "{found}");
     gate.cli(&["audit", "verify"]).success();
+}
+
+/// Whoever sent a form in time sees what it made; of a form that came too late nothing is made.
+#[test]
+fn forms_in_flight_are_answered_or_have_made_nothing() {
+    let (mut people, ()) = People::arrive(
+        |config| config.set(&["policy", "app_passwords_per_account"], 1000).portal_at("127.0.0.1"),
+        |_| (),
+    );
+    let (browser, form) = people.sign_in();
+    let begun = Instant::now();
+    let mut shown = vec![browser.gets_one(&form)];
+    let whole = begun.elapsed();
+    let before = people.labels().len();
+    let mut sent = 0;
+    for round in 0..6 {
+        let forms = (0..4).map(|_| browser.form()).collect::<Vec<_>>();
+        let got = thread::scope(|scope| {
+            let browser = &browser;
+            let send = |form| scope.spawn(move || browser.may_get_one(form));
+            let clients = forms.iter().map(send).collect::<Vec<_>>();
+            thread::sleep(whole.mul_f64(0.5 * f64::from(round)));
+            people.gate.signal("TERM");
+            clients.into_iter().map(|client| client.join().expect("a browser")).collect::<Vec<_>>()
+        });
+        assert_eq!(people.gate.end(), Some(0), "an orderly end");
+        people.gate.start_again();
+        sent += got.len();
+        shown.extend(got.into_iter().flatten());
+        assert_eq!(people.labels().len() - before, shown.len() - 1, "each was shown that was made");
+    }
+    assert!((4..sent).contains(&shown.len()), "{} of {sent} were in time", shown.len());
+    for password in &shown {
+        people.are_let_in(password);
+    }
+    people.gate.cli(&["audit", "verify"]).success();
 }

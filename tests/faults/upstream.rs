@@ -65,6 +65,26 @@ fn each_way_is_temporary(ways: &[Way], sent: usize) {
     assert!(came >= told, "each is on record: {came} of {told} at least");
 }
 
+/// One is silent from the beginning, the others once they have heard the login.
+#[test]
+fn with_deadlines_as_they_are_by_default_nobody_waits_longer_for_a_silent_server() {
+    let (mut people, ()) = People::arrive(|config| config, |_| ());
+    for fake in &people.fakes {
+        let mail = fake.mail();
+        fake.behave(match mail {
+            Mail::Imap => Manner::scripted(mail, |_, _| Some(Vec::new())),
+            Mail::Pop3 | Mail::Smtp => Manner { login: Answer::Silence, ..Manner::friendly(mail) },
+        });
+    }
+    // Five seconds to connect, thirty to log in, and what it takes to say so.
+    people.hear_unavailable(ADA, &people.known.password, Duration::from_secs(5 + 30) + MARGIN);
+    people.sessions_go_on();
+    for fake in &people.fakes {
+        fake.behave(Manner::friendly(fake.mail()));
+    }
+    people.are_let_in_soon();
+}
+
 #[test]
 fn what_breaks_before_the_login_is_temporary_and_no_credential_leaves() {
     each_way_is_temporary(

@@ -84,9 +84,14 @@ fn while_it_is_slow_everybody_gets_in_all_the_same() {
     apart(|| {
         let cluster = Cluster::start();
         let relay = Relay::to(cluster.port());
-        let (mut people, ()) =
-            People::arrive(|config| config.database(&cluster.url_by(relay.port())), |_| ());
+        let (mut people, ()) = People::arrive(
+            |config| config.database(&cluster.url_by(relay.port())).portal_at("127.0.0.1"),
+            |_| (),
+        );
+        let (browser, form) = people.sign_in();
         relay.set(Flow::Slow(Duration::from_millis(150)));
+        assert_eq!(browser.status("/app-passwords"), 200);
+        people.are_let_in(&browser.gets_one(&form));
         people.are_let_in_again();
         people.are_let_in(&people.never_used.password);
         people.newcomers_are_let_in("patient");

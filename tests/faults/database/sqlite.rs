@@ -117,12 +117,40 @@ fn while_it_is_slow_to_write_everybody_gets_in_all_the_same() {
         let (mut people, ()) = People::arrive(on_its_own_disk, |_| ());
         let (browser, form) = people.sign_in();
         let log = people.gate.directory().join("small/mailward.db-wal").display().to_string();
+        let another = browser.form();
         let slow = Strace::attach(people.gate.pid(), &["fdatasync,fsync:delay_enter=400000"], &[&log]);
+        assert_eq!(browser.status("/app-passwords"), 200);
+        people.are_let_in(&browser.gets_one(&another));
         people.are_let_in_again();
         people.are_let_in(&people.never_used.password);
         people.newcomers_are_let_in("patient");
         people.sessions_go_on();
         drop(slow);
+        is_as_if_nothing_had_been(&mut people, &browser, &form);
+    });
+}
+
+/// The disk takes what is written and does not keep it.
+#[test]
+fn while_no_commit_is_kept_nobody_is_shown_what_is_not_there() {
+    apart(|| {
+        let (mut people, ()) = People::arrive(on_its_own_disk, |_| ());
+        let (browser, form) = people.sign_in();
+        let labels = people.labels();
+        let file = database(&people).display().to_string();
+        let broken = Strace::attach(
+            people.gate.pid(),
+            &["fdatasync,fsync:error=EIO"],
+            &[&file, &format!("{file}-wal"), &format!("{file}-shm")],
+        );
+        assert_eq!(browser.status("/app-passwords"), 200, "what is there can be read");
+        browser.hears_unavailable(&form);
+        people.are_let_in_again();
+        people.are_let_in(&people.never_used.password);
+        people.sessions_go_on();
+        people.hear_unavailable("newcomer", MAILBOX_PASSWORD, Duration::from_secs(13));
+        assert_eq!(people.labels(), labels);
+        drop(broken);
         is_as_if_nothing_had_been(&mut people, &browser, &form);
     });
 }

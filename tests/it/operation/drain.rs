@@ -27,11 +27,16 @@ fn mailbox(legacy: &LegacyServer) -> String {
 
 /// A message to himself, up to its content.
 fn begin_message(guest: &mut Guest) {
-    let wire = &mut guest.wire;
-    let (from, to) = (format!("MAIL FROM:<{}>", USER.0), format!("RCPT TO:<{}>", USER.0));
-    for (command, code) in [(&*from, "250"), (&*to, "250"), ("DATA", "354")] {
-        let reply = wire.command(command);
-        assert!(reply.starts_with(code), "{command}: {reply}");
+    begin_envelope(guest);
+    let reply = guest.wire.command("DATA");
+    assert!(reply.starts_with("354"), "{reply}");
+}
+
+/// From himself to himself.
+fn begin_envelope(guest: &mut Guest) {
+    for command in [format!("MAIL FROM:<{}>", USER.0), format!("RCPT TO:<{}>", USER.0)] {
+        let reply = guest.wire.command(&command);
+        assert!(reply.starts_with("250"), "{command}: {reply}");
     }
 }
 
@@ -91,6 +96,12 @@ fn what_is_on_its_way_arrives_once_and_whole() {
     assert!(saving.wire.ask(&format!("a APPEND INBOX {{{}}}", draft.len())).starts_with("+ "));
     let (first, rest) = draft.split_at(40);
     saving.wire.send(first);
+    // RFC 3030, section 2: so many octets, and no line ends them.
+    let mut chunked = enter(&gate, Mail::Smtp, USER.0, USER.1);
+    begin_envelope(&mut chunked);
+    let chunk = "Subject: slowly sent in a chunk\r\n\r\nThe first line.\r\nThe last line.\r\n";
+    let (first_of_chunk, rest_of_chunk) = chunk.split_at(50);
+    chunked.wire.send(format!("BDAT {} LAST\r\n{first_of_chunk}", chunk.len()));
     // The upstream has them before the silence begins.
     thread::sleep(Duration::from_millis(200));
     gate.signal("TERM");
@@ -100,15 +111,19 @@ fn what_is_on_its_way_arrives_once_and_whole() {
     assert!(saving.wire.tagged("a").contains("a OK"));
     let (heard, in_order) = saving.wire.end();
     assert!(heard.starts_with("* BYE ") && in_order, "{heard}");
-    let reply = sending.wire.command("The last line.\r\n.");
-    assert!(reply.starts_with("250"), "{reply}");
-    let (heard, in_order) = sending.wire.end();
-    assert!(heard.starts_with("421 4.3.2 ") && in_order, "{heard}");
+    chunked.wire.send(rest_of_chunk);
+    sending.wire.send("The last line.\r\n.\r\n");
+    for guest in [&mut chunked, &mut sending] {
+        let reply = guest.wire.reply();
+        assert!(reply.starts_with("250"), "{reply}");
+        let (heard, in_order) = guest.wire.end();
+        assert!(heard.starts_with("421 4.3.2 ") && in_order, "{heard}");
+    }
     assert_eq!(gate.ended(), Some(0));
-    eventually("both are there, once and whole", || {
+    eventually("all three are there, once and whole", || {
         let found = mailbox(&legacy);
-        found.matches("Subject: slowly").count() == 2
-            && found.matches("The first line.\r\nThe last line.\r\n").count() == 2
+        found.matches("Subject: slowly").count() == 3
+            && found.matches("The first line.\r\nThe last line.\r\n").count() == 3
     });
 }
 

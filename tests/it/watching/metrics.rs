@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use mailward::telemetry::table::METRICS;
 
 use super::http::Watch;
-use crate::support::{Gate, GateConfig, Guest, LegacyOptions, LegacyServer, Mail, eventually, log_in};
+use crate::support::{
+    Fake, Gate, GateConfig, Guest, LegacyOptions, LegacyServer, Mail, Manner, UpstreamTls, eventually, log_in,
+};
 
 fn watched() -> (LegacyServer, Gate, Watch) {
     let legacy = LegacyServer::start(LegacyOptions::default().fast_auth());
@@ -53,6 +55,23 @@ fn what_happens_at_the_doors_is_counted() {
     drop(held);
     expect(r#"mailward_sessions{protocol="imap"}"#, 0.0);
     expect(r#"mailward_connections{protocol="imap"}"#, 0.0);
+}
+
+#[test]
+fn how_long_a_slow_server_took_with_a_login_is_told() {
+    let slow = Fake::start(Mail::Imap);
+    // Two milliseconds for each byte of the greeting, the offer and the answer.
+    slow.behave(Manner { slow: true, ..Manner::friendly(Mail::Imap) });
+    let (config, watch) = Watch::of(GateConfig::in_front_of_fakes(&[&slow], UpstreamTls::None));
+    let gate = Gate::start(config);
+    let labels = r#"{upstream="legacy",protocol="imap"}"#;
+    let begun = Instant::now();
+    assert!(Mail::Imap.is_yes(&log_in(&gate, Mail::Imap, "somebody@example.test", "a mailbox password")));
+    let all = begun.elapsed().as_secs_f64();
+    let number = |what: &str| watch.number(&format!("mailward_upstream_login_seconds_{what}{labels}"));
+    eventually("it is counted", || number("count") > 0.5);
+    let took = number("sum");
+    assert!((0.1..all).contains(&took), "{took} s of {all}");
 }
 
 #[test]

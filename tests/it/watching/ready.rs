@@ -25,6 +25,12 @@ fn a_gate_is_ready_though_its_upstream_is_down_and_says_so() {
     eventually("a second look has found it down", || down().contains("legacy/imap at 127.0.0.1:"));
     let (status, said) = ready(&watch);
     assert_eq!((status, &said["ready"]), (200, &Value::Bool(true)));
+    let address = format!("{}:{}", legacy.host(), legacy.port("imap"));
+    let up = format!(r#"mailward_upstream_up{{upstream="legacy",protocol="imap",address="{address}"}}"#);
+    assert!(watch.number(&up) < 0.5, "the metrics say so, too");
+    legacy.start_again();
+    eventually("it is found up again", || watch.number(&up) > 0.5);
+    assert!(!down().contains("imap"), "nothing is said of who is well");
 }
 
 #[test]
