@@ -73,10 +73,8 @@ impl Browser {
     /// Sends it to a gate that may end at any moment. The recovery codes, if it was bound and they are shown.
     pub(crate) fn may_bind(&self, offer: &Offer) -> Option<Vec<String>> {
         let fields = data(&[("form", &offer.token), ("code", &code(&offer.key, 0))]);
-        let fields = fields.iter().map(String::as_str);
-        let once = ["--retry", "0"].into_iter().chain(fields).collect::<Vec<_>>();
-        let told = self.visitor.ask("/second-factors/totp", &once).stdout;
-        let shown = Regex::new("<li>([a-z2-9-]+)</li>").expect("a pattern");
+        let told = self.may_hear("/second-factors/totp", &fields);
+        let shown = Regex::new("<li>([a-z2-9]{5} [a-z2-9]{5})</li>").expect("a pattern");
         let shown = shown.captures_iter(&told).map(|found| found[1].to_owned()).collect::<Vec<_>>();
         (!shown.is_empty()).then_some(shown)
     }
@@ -119,13 +117,16 @@ impl Browser {
 
     /// Sends it to a gate that may end at any moment. The app password, if one is shown.
     pub(crate) fn may_get_one(&self, form: &Form) -> Option<String> {
-        let fields = data(&form.fields());
+        let told = self.may_hear("/app-passwords/new", &data(&form.fields()));
+        shows_a_secret(&told).then(|| secret(&told))
+    }
+
+    /// Sends a form to a gate that may end at any moment: whatever came, though the rest did not. Cookies stay as they are:
+    /// of several at once one would read the file that another is writing.
+    fn may_hear(&self, path: &str, fields: &[String]) -> String {
+        let once = ["--retry", "0", "--cookie-jar", "/dev/null"];
         let fields = fields.iter().map(String::as_str);
-        let told = self
-            .visitor
-            .ask("/app-passwords/new", &["--retry", "0"].into_iter().chain(fields).collect::<Vec<_>>());
-        // Whatever came, though the rest did not.
-        shows_a_secret(&told.stdout).then(|| secret(&told.stdout))
+        self.visitor.ask(path, &once.into_iter().chain(fields).collect::<Vec<_>>()).stdout
     }
 
     /// Sends it, and hears that this does not work just now; of what was not made nothing is shown.

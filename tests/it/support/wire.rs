@@ -12,8 +12,8 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use socket2::{Domain, Socket, Type};
 
-/// No single answer takes longer, not even the one to a login at an upstream that is silent.
-const DEADLINE: Duration = Duration::from_secs(20);
+/// No single answer takes longer, not even the one to a login at an upstream that is silent for as long as it may be.
+const DEADLINE: Duration = Duration::from_secs(45);
 
 /// One connection, in clear or inside TLS.
 pub(crate) struct Wire {
