@@ -123,11 +123,15 @@ fn missing(test: &str) -> Option<String> {
         return Some(format!("`{test}` is ignored"));
     }
     let runs = ["test]", "test(", "#[rstest", "#[case"];
-    // The store's contract lists its cases in a macro, which makes a test of each for either database.
-    let listed = format!("{function},");
     let is_test = attributes.iter().any(|line| runs.iter().any(|mark| line.contains(mark)))
-        || lines.iter().any(|line| line.trim() == listed);
+        || path.starts_with("store_contract::") && is_listed(function);
     (!is_test).then(|| format!("`{test}` is no test"))
+}
+
+/// The store's contract lists its cases in a macro, which makes a test of each for either database.
+fn is_listed(case: &str) -> bool {
+    let ends = [format!("{case},"), format!("{case};")];
+    read("tests/store_contract/main.rs").lines().any(|line| ends.iter().any(|end| line.trim() == end))
 }
 
 fn names(rest: &str, function: &str) -> bool {

@@ -94,8 +94,10 @@ pub(super) async fn settle<D: Dialogue>(stream: &mut Stream, dialogue: &mut D) -
             Step::Close => break Turn::Closed,
         }
     };
-    stream.write_all(&gathered).await?;
-    stream.flush().await?;
+    if spoke {
+        stream.write_all(&gathered).await?;
+        stream.flush().await?;
+    }
     if matches!(turn, Turn::Closed) {
         stream.shutdown().await?;
     }

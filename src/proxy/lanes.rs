@@ -4,8 +4,10 @@
 //! take work from each other, that was a fifth of what a login costs (docs/decisions/0112-lanes.md). All lanes wait at
 //! every door, and whichever has time takes the next connection.
 
+use std::cell::Cell;
 use std::io;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
@@ -13,6 +15,41 @@ use tokio::sync::watch;
 /// Every idle lane looks up when somebody connects: more of them cost more than they bring, and one of them carries
 /// thousands of logins a second.
 const LANES_MAX: usize = 8;
+
+/// From so many logins under way in one lane on, it rests before it waits for what comes next.
+const MANY: usize = 16;
+
+/// So that what comes together is handled together: a thread that sleeps and wakes for each word of each of many clients spends
+/// as much on that as on half of what they say. Who waits for many others does not see it.
+const REST: Duration = Duration::from_micros(100);
+
+thread_local! {
+    /// Logins under way in the lane of this thread.
+    static LOGINS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// A login under way in the lane of this thread, until it is dropped there.
+pub(super) struct Login(());
+
+impl Login {
+    pub(super) fn begin() -> Self {
+        LOGINS.set(LOGINS.get() + 1);
+        Self(())
+    }
+}
+
+impl Drop for Login {
+    fn drop(&mut self) {
+        LOGINS.set(LOGINS.get().saturating_sub(1));
+    }
+}
+
+/// Before a lane waits.
+fn rest_among_many() {
+    if LOGINS.get() >= MANY {
+        thread::sleep(REST);
+    }
+}
 
 /// Threads that serve connections, until this is dropped. What was opened in a lane, such as a connection to the database,
 /// ends with it.
@@ -32,7 +69,8 @@ impl Lanes {
         let (stop, stopped) = watch::channel(false);
         let mut lanes = Self { handles: Vec::new(), threads: Vec::new(), stop };
         for _ in 0..count {
-            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let runtime =
+                Builder::new_current_thread().enable_all().on_thread_park(rest_among_many).build()?;
             let mut stopped = stopped.clone();
             lanes.handles.push(runtime.handle().clone());
             runtime.spawn(crate::audit::deliver_here());

@@ -210,7 +210,7 @@ impl Relay {
 
     /// Whether anything is under way.
     fn rest(&self) -> Rest {
-        if self.held.is_some() || self.client.outgoing.is_some() || self.upstream.outgoing.is_some() {
+        if self.held.is_some() || self.client.is_behind() || self.upstream.is_behind() {
             return Rest::Busy;
         }
         self.rest_of_course().unwrap_or(Rest::Unclear)

@@ -17,6 +17,7 @@ use super::arrival::Arrivals;
 use super::buffers::Buffers;
 use super::drain::{Drain, Leaving};
 use super::driver::{Turn, drive_until, settle};
+use super::lanes::Login;
 use super::permits::{ConnectionPermit, Permits, StrangerPermit};
 use super::reason::Reason;
 use super::relay::{Guard, Patience, Relay};
@@ -29,8 +30,8 @@ use crate::gate::{
 };
 use crate::meters::{Handshake, UpstreamLogin};
 use crate::protocol::{
-    Attempt, Channel, ClientOrigin, Dialogue, Ends, MailProtocol, Refusal, ServerDialogue, ServerSetup,
-    Wording,
+    Attempt, Channel, ClientOrigin, Dialogue, Ends, MailProtocol, Output, Refusal, ServerDialogue,
+    ServerSetup, Step, Wording,
 };
 
 /// What the connections of one listener share.
@@ -84,6 +85,7 @@ async fn until_admitted<P: MailProtocol>(
     mut tcp: TcpStream,
     peer: ClientAddress,
 ) -> Option<Admitted> {
+    let _under_way = Login::begin();
     // Nobody's time begins anew because a balancer took its own.
     let deadline = Instant::now() + door.limits.auth_deadline;
     let ends = arrive(door, &mut tcp, peer).await?;
@@ -145,16 +147,22 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
     /// because the gate stops. Only in that case is there a word: whoever fails before login is closed without one.
     async fn until_admitted(mut self, tcp: TcpStream) -> Option<Admitted> {
         let mut stream = Stream::plain(tcp);
-        let channel = match self.door.tls {
-            ListenerTls::Starttls => Channel::Plain,
+        let wording = Arc::clone(&self.door.wording);
+        let mut dialogue = match self.door.tls {
+            ListenerTls::Starttls => {
+                let offer = Arc::clone(&self.offer);
+                P::Server::new(ServerSetup { wording, offer, channel: Channel::Plain })
+            }
             ListenerTls::Implicit => {
-                stream = self.shake_hands(stream).await?;
-                Channel::Secured
+                let mut dialogue = None;
+                let greet = |offer| {
+                    let channel = Channel::Secured;
+                    greeting(dialogue.insert(P::Server::new(ServerSetup { wording, offer, channel })))
+                };
+                stream = self.shake_hands(stream, greet).await?;
+                dialogue?
             }
         };
-        let wording = Arc::clone(&self.door.wording);
-        let offer = Arc::clone(&self.offer);
-        let mut dialogue = P::Server::new(ServerSetup { wording, offer, channel });
         loop {
             let stop = self.leaving.time_to_leave();
             let turn = self.patiently(pin!(drive_until(&mut stream, &mut dialogue, stop))).await?.ok()?;
@@ -166,7 +174,8 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
             match turn {
                 Turn::Input { .. } | Turn::Closed => return None,
                 Turn::StartTls => {
-                    stream = self.shake_hands(stream).await?;
+                    // The client has the word.
+                    stream = self.shake_hands(stream, |_| Output::default()).await?;
                     dialogue.offer(Arc::clone(&self.offer));
                     dialogue.secured();
                 }
@@ -206,9 +215,15 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
         }
     }
 
-    /// The handshake, in which the client may say whom it wants.
-    async fn shake_hands(&mut self, stream: Stream) -> Option<Stream> {
-        let handshake = timeout(self.door.limits.tls_deadline, self.door.acceptor.accept(stream));
+    /// The handshake, in which the client may say whom it wants, and with which it is greeted.
+    async fn shake_hands(
+        &mut self,
+        stream: Stream,
+        greet: impl FnOnce(Arc<P::Offer>) -> Output,
+    ) -> Option<Stream> {
+        let door = self.door;
+        let greet = |name: Option<&str>| greet(door.ways.told(name).offer);
+        let handshake = timeout(door.limits.tls_deadline, door.acceptor.accept_and_greet(stream, greet));
         let stop = self.leaving.time_to_leave();
         let handshake = pin!(async {
             tokio::select! {
@@ -261,6 +276,14 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
         let guards = (guard, P::course());
         let relay = Relay::new(client, upstream, guards, self.door.buffers.clone(), passage.traffic());
         Some(Admitted { passage, relay, seat: entered.seat })
+    }
+}
+
+/// What a new dialogue begins with.
+fn greeting(dialogue: &mut impl Dialogue) -> Output {
+    match dialogue.step() {
+        Step::Send(words) => words,
+        Step::NeedInput | Step::StartTls | Step::Event(_) | Step::Close => Output::default(),
     }
 }
 

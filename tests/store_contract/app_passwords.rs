@@ -5,7 +5,6 @@ use mailward::config::Database;
 use mailward::store::{AccountState, AppPasswordRecord, Inserted, ProfileRecord, Store, Use};
 
 use super::accounts::standing;
-use super::stale::sealed_at;
 use super::world::{add, address, all_at_once, app_password, at, used};
 
 pub(super) async fn app_passwords_made_at_once_never_exceed_the_limit(database: Database) {

@@ -7,7 +7,7 @@ use mailward::audit;
 use mailward::base::{SiteKey, SystemClock, Timestamp};
 use mailward::config::{Audit, Database, WhenFull};
 use mailward::store::{Among, AuditHead, AuditMark, AuditQuery, AuditRow, Store};
-use sqlx::{Connection, Executor};
+use sqlx::Executor;
 
 use super::world::{all_at_once, at};
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use mailward::base::{AccountId, AppPasswordId, ClientAddress, Protocol, SessionId, UpstreamName, random};
 use mailward::config::Database;
 use mailward::store::{AccountState, AppPasswordRecord, LiveSession, NodeId, SentSeal, Store};
-use sqlx::{Connection, Executor};
+use sqlx::Executor;
 
-use super::stale::{sealed_at, sent};
+use super::stale::sent;
 use super::world::{MOST, add, address, app_password, at, factor, upstream, used};
 
 pub(super) async fn a_change_under_a_live_session_leaves_a_row_and_nothing_else_does(database: Database) {

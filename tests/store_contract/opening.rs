@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mailward::config::Database;
 use mailward::store::{Store, StoreError};
-use sqlx::{Connection, Executor};
+use sqlx::Executor;
 
 use super::accounts::standing;
 use super::world::{add, address, all_at_once, app_password, at, block_on, upstream};

@@ -3,7 +3,7 @@
 use mailward::base::{AccountId, Timestamp, UpstreamName};
 use mailward::config::Database;
 use mailward::store::{AppPasswordRecord, Inserted, SentSeal, Store};
-use sqlx::{Connection, Executor};
+use sqlx::Executor;
 
 use super::world::{add, all_at_once, app_password, at};
 

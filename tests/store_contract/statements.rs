@@ -1,6 +1,5 @@
 //! Each statement by itself: understood, and with an index.
 
-use mailward::base::random;
 use mailward::config::Database;
 use mailward::store::{Store, statements};
 use sqlx::{AssertSqlSafe, Executor, Row};

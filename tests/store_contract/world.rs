@@ -2,15 +2,12 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use mailward::base::{AccountId, Address, AppPasswordId, FactorId, Timestamp, UpstreamName, random};
 use mailward::config::Database;
 use mailward::store::{AppPasswordRecord, FactorRecord, Store, Use};
-use sqlx::{AssertSqlSafe, Connection, Executor, Row};
+use sqlx::{AssertSqlSafe, Connection, Executor};
 use tempfile::TempDir;
-
-use super::stale::sealed_at;
 
 /// More factors than any case binds, but the one that is about that.
 pub(super) const MOST: u32 = 16;

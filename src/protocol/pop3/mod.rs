@@ -6,6 +6,7 @@
 
 mod client;
 mod command;
+mod course;
 mod offer;
 mod reply;
 mod server;
@@ -15,7 +16,7 @@ pub use client::Client;
 pub use offer::Offer;
 pub use server::Server;
 
-use super::course::SpokeLast;
+use self::course::Answers;
 use super::{Course, Language, MailProtocol};
 use crate::base::Protocol;
 
@@ -31,7 +32,7 @@ impl MailProtocol for Pop3 {
     type Client = Client;
 
     fn course() -> Option<Box<dyn Course>> {
-        Some(Box::<SpokeLast>::default())
+        Some(Box::<Answers>::default())
     }
 }
 

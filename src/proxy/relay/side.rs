@@ -30,6 +30,11 @@ impl Side {
         Self { stream, outgoing: None, unflushed, busy, heard_all, told_end }
     }
 
+    /// Whether it has yet to take what there is for it.
+    pub(super) fn is_behind(&self) -> bool {
+        self.outgoing.is_some() || self.unflushed
+    }
+
     /// What waits, for a guard to append to.
     pub(super) fn lend_outgoing(&mut self, buffers: &Buffers) -> Vec<u8> {
         std::mem::take(&mut self.outgoing.get_or_insert_with(|| (buffers.take(), 0)).0)

@@ -12,6 +12,7 @@ use super::certificates::take_asked;
 use super::secured::Secured;
 use super::{Certificates, Kind, Stream, TlsError, provider};
 use crate::base::Protocol;
+use crate::protocol::Output;
 
 /// Sessions remembered for TLS 1.2 clients that take no tickets; some 200 bytes each. Everybody else's
 /// session lives in the ticket that the client keeps (docs/decisions/0003-session-resumption.md).
@@ -35,7 +36,9 @@ impl Acceptor {
         // A client that names protocols but not this one (a browser, RFC 7301 section 3.2) is refused; one
         // that names none is served. `imap` and `pop3` are registered with IANA, submission has no name:
         // `smtp` there merely turns away who asks for something else.
-        Ok(Self(Arc::new(settings(certificates, protocol.as_str().as_bytes())?)))
+        let mut settings = settings(certificates, protocol.as_str().as_bytes())?;
+        settings.send_half_rtt_data = true;
+        Ok(Self(Arc::new(settings)))
     }
 
     /// Shakes hands on a stream that has no TLS yet. The caller sets the time limit, and writes or flushes next.
@@ -43,12 +46,25 @@ impl Acceptor {
     /// # Errors
     /// The handshake's failure; the client was sent the fitting alert.
     pub async fn accept(&self, stream: Stream) -> io::Result<Stream> {
+        self.accept_and_greet(stream, |_| Output::default()).await
+    }
+
+    /// The same for a client that awaits a greeting: it is asked for once, with the host name that the client wants, and
+    /// goes out with the server's part of the handshake where the client's version has a place for it
+    /// (docs/decisions/0133-greeted-with-the-handshake.md). Whoever connects is told it.
+    ///
+    /// # Errors
+    /// The handshake's failure; the client was sent the fitting alert.
+    pub async fn accept_and_greet(
+        &self,
+        stream: Stream,
+        greeting: impl FnOnce(Option<&str>) -> Output,
+    ) -> io::Result<Stream> {
         let tls = UnbufferedServerConnection::new(Arc::clone(&self.0)).map_err(io::Error::other)?;
         let mut secured = Box::new(Secured::new(stream.into_plain()?, tls));
-        let (mut left, mut asked) = (HANDSHAKE_MAX, None);
-        poll_fn(|cx| secured.poll_handshake(cx, &mut left, || asked = take_asked().or(asked.take()))).await?;
-        secured.server_name = asked;
-        // In TLS 1.3 only tickets wait, which go out with the first words of the caller. An older client waits for them.
+        let (mut left, mut greeting) = (HANDSHAKE_MAX, Some(greeting));
+        poll_fn(|cx| secured.poll_handshake(cx, &mut left, take_asked, &mut greeting)).await?;
+        // In TLS 1.3 only tickets wait, which go out with the next words of the caller. An older client waits for them.
         if secured.version() != Some(rustls::ProtocolVersion::TLSv1_3) {
             secured.flush().await?;
         }

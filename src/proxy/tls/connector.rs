@@ -17,6 +17,7 @@ use super::secured::Secured;
 use super::verifier::{Expected, KeyVerifier, Noting, RefusedCertificate, in_words};
 use super::{Kind, Stream, TlsError, provider};
 use crate::config::{Endpoint, show_pin};
+use crate::protocol::Output;
 
 /// Shakes hands with one server and resumes earlier sessions with it. Cheap to clone.
 #[derive(Clone)]
@@ -123,7 +124,8 @@ impl Connector {
         let mut secured = Box::new(Secured::new(stream.into_plain()?, tls.map_err(io::Error::other)?));
         // An upstream that an administrator chose: the library's own limits are enough.
         let mut left = usize::MAX;
-        poll_fn(|cx| secured.poll_handshake(cx, &mut left, || ())).await?;
+        let mut nothing = None::<fn(Option<&str>) -> Output>;
+        poll_fn(|cx| secured.poll_handshake(cx, &mut left, || None, &mut nothing)).await?;
         // It greets only after it heard the end of the handshake.
         secured.flush().await?;
         Ok(Stream(Kind::Upstream(secured)))

@@ -20,14 +20,16 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use rustix::net::SendFlags;
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::CertificateDer;
 use rustls::unbuffered::{ConnectionState, EncryptError, UnbufferedStatus, WriteTraffic};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::records::{Records, encode};
+use crate::protocol::Output;
 
 /// The longest plaintext of one record (RFC 8446 section 5.1).
 pub(super) const RECORD: usize = 16 * 1024;
@@ -86,6 +88,8 @@ struct Digested {
     used: usize,
     /// The handshake, or a later record, cannot be: an alert is on its way out.
     failed: Option<rustls::Error>,
+    /// The library takes plaintext for the peer.
+    may_write: bool,
 }
 
 impl<R: Records> Secured<R> {
@@ -117,8 +121,10 @@ impl<R: Records> Secured<R> {
         self.tls.protocol_version()
     }
 
-    /// Shakes hands, reading at most `at_most` bytes. `each` runs after every step of the library, on its thread.
-    /// The last words of the handshake wait for the first ones of the caller, and go out with them or when flushed.
+    /// Shakes hands, reading at most `at_most` bytes. `asked` runs after every step of the library, on its thread, and
+    /// returns the host name if it was told now. The first words are asked for as soon as they may be said, in TLS 1.3
+    /// behind the server's part of the handshake (RFC 8446 section 4.4.4), and go out with that; they are for whoever
+    /// asks. The last words of the handshake wait for the next ones of the caller, and go out with them or when flushed.
     ///
     /// # Errors
     /// The handshake's failure; the peer was sent the fitting alert.
@@ -126,18 +132,30 @@ impl<R: Records> Secured<R> {
         &mut self,
         cx: &mut Context<'_>,
         at_most: &mut usize,
-        mut each: impl FnMut(),
+        mut asked: impl FnMut() -> Option<Box<str>>,
+        first_words: &mut Option<impl FnOnce(Option<&str>) -> Output>,
     ) -> Poll<io::Result<()>> {
         loop {
             let mut incoming = std::mem::take(&mut self.incoming);
             let digested = self.digest(&mut incoming, None);
-            each();
+            self.server_name = asked().or(self.server_name.take());
             incoming.drain(..digested.used);
             self.incoming = incoming;
             if let Some(error) = digested.failed {
                 // The alert is worth one try: it is small, and the peer is refused with or without it.
                 let _ = self.poll_send(cx);
                 return Poll::Ready(Err(invalid(error)));
+            }
+            if digested.may_write
+                && let Some(first_words) = first_words.take()
+            {
+                let words = first_words(self.server_name.as_deref());
+                if !words.is_empty() {
+                    self.held = true;
+                    let queued = self.encrypt(cx, &words);
+                    self.held = false;
+                    queued?;
+                }
             }
             if !self.tls.is_handshaking() {
                 self.incoming.shrink_to_fit();
@@ -177,8 +195,7 @@ impl<R: Records> Secured<R> {
         loop {
             let rest = ciphertext.get_mut(used..).unwrap_or_default();
             let UnbufferedStatus { discard, state } = self.tls.process(rest);
-            let mut more = true;
-            let mut failed = None;
+            let (mut more, mut may_write, mut failed) = (true, false, None);
             match state {
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                     while let Some(record) = traffic.next_record() {
@@ -196,7 +213,8 @@ impl<R: Records> Secured<R> {
                 Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
                 Ok(ConnectionState::PeerClosed) => self.heard_all = true,
                 Ok(ConnectionState::Closed) => (self.heard_all, more) = (true, false),
-                Ok(ConnectionState::WriteTraffic(_) | ConnectionState::BlockedHandshake) => more = false,
+                Ok(ConnectionState::WriteTraffic(_)) => (more, may_write) = (false, true),
+                Ok(ConnectionState::BlockedHandshake) => more = false,
                 // Nobody was offered any.
                 Ok(ConnectionState::ReadEarlyData(_)) => failed = Some(unexpected("early data")),
                 Ok(_) => failed = Some(unexpected("an unknown state")),
@@ -210,7 +228,7 @@ impl<R: Records> Secured<R> {
             }
             if failed.is_some() || !more {
                 ciphertext.get_mut(..used).unwrap_or_default().zeroize();
-                return Digested { used, failed };
+                return Digested { used, failed, may_write };
             }
         }
     }
@@ -291,6 +309,22 @@ impl<R: Records> Secured<R> {
         Poll::Ready(Ok(()))
     }
 
+    /// The same with the last that waits: the system sends it in one packet with the end of the socket, which follows.
+    fn poll_send_last(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(rest) = self.outgoing.get(self.sent..).filter(|rest| !rest.is_empty()) {
+            ready!(self.tcp.poll_write_ready(cx))?;
+            let send = || Ok(rustix::net::send(&self.tcp, rest, SendFlags::MORE | SendFlags::NOSIGNAL)?);
+            match self.tcp.try_io(Interest::WRITABLE, send) {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Ok(written) => self.sent += written,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        (self.outgoing, self.sent) = (Vec::new(), 0);
+        Poll::Ready(Ok(()))
+    }
+
     /// What is written from now on waits until it is flushed, or goes out with the goodbye.
     pub(super) fn hold(&mut self) {
         self.held = true;
@@ -306,7 +340,7 @@ impl<R: Records> Secured<R> {
                 self.outgoing.extend_from_slice(goodbye);
             }
         }
-        self.poll_send(cx)
+        self.poll_send_last(cx)
     }
 
     /// Encrypts `plaintext` and sends it, together with what waits; what the socket does not take waits on.

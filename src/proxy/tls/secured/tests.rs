@@ -1,7 +1,7 @@
 //! Clients of another make, honest and not, at a socket with TLS on it.
 
 use std::future::poll_fn;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,10 +24,13 @@ type Server = Box<Secured<UnbufferedServerConnection>>;
 const NAME: &str = "mail.example.org";
 
 fn roots(authority: &Authority) -> ClientConfig {
+    roots_for(authority, &rustls::version::TLS13)
+}
+
+fn roots_for(authority: &Authority, version: &'static rustls::SupportedProtocolVersion) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots.add(read_certificates(&authority.ca_file()).unwrap().remove(0)).unwrap();
-    let versions = [&rustls::version::TLS13];
-    let config = ClientConfig::builder_with_provider(provider()).with_protocol_versions(&versions).unwrap();
+    let config = ClientConfig::builder_with_provider(provider()).with_protocol_versions(&[version]).unwrap();
     let mut config = config.with_root_certificates(roots).with_no_client_auth();
     config.enable_secret_extraction = true;
     config
@@ -312,4 +315,67 @@ async fn a_stranger_may_send_so_much_before_the_handshake_is_complete() {
             assert_eq!(error.to_string(), "the handshake is too long");
         }
     }
+}
+
+const GREETING: &[u8] = b"* OK hello\r\n";
+
+fn greeting(name: Option<&str>) -> Output {
+    assert_eq!(name, Some(NAME), "it is known for whom the client came");
+    Output::new(GREETING.to_vec())
+}
+
+#[tokio::test]
+async fn a_client_is_greeted_before_it_has_said_its_part_of_the_handshake() {
+    let authority = Authority::new();
+    let (mut near, far) = tcp_pair().await;
+    let acceptor = authority.acceptor(&[NAME]);
+    let name = ServerName::try_from(NAME).unwrap();
+    let mut client = rustls::ClientConnection::new(Arc::new(roots(&authority)), name).unwrap();
+    let visiting = async {
+        let mut said = Vec::new();
+        client.write_tls(&mut said).unwrap();
+        near.write_all(&said).await.unwrap();
+        let mut heard = Vec::new();
+        while heard.len() < GREETING.len() {
+            let mut some = vec![0; 4096];
+            let read = near.read(&mut some).await.unwrap();
+            assert!(read > 0, "the server waits for no more");
+            let mut records = &some[..read];
+            while !records.is_empty() {
+                client.read_tls(&mut records).unwrap();
+                client.process_new_packets().unwrap();
+            }
+            let mut words = [0; 64];
+            let read = client.reader().read(&mut words).unwrap_or_default();
+            heard.extend_from_slice(&words[..read]);
+        }
+        assert_eq!(heard, GREETING);
+        said.clear();
+        client.write_tls(&mut said).unwrap();
+        near.write_all(&said).await.unwrap();
+        near
+    };
+    let greeted = acceptor.accept_and_greet(Stream::plain(far), greeting);
+    let (served, near) =
+        tokio::time::timeout(Duration::from_secs(5), async { tokio::join!(greeted, visiting) })
+            .await
+            .unwrap();
+    assert_eq!(served.unwrap().server_name(), Some(NAME));
+    drop(near);
+}
+
+#[tokio::test]
+async fn an_older_client_is_greeted_behind_the_handshake() {
+    let authority = Authority::new();
+    let (near, far) = tcp_pair().await;
+    let acceptor = authority.acceptor(&[NAME]);
+    let config = roots_for(&authority, &rustls::version::TLS12);
+    let connector = TlsConnector::from(Arc::new(config));
+    let name = ServerName::try_from(NAME).unwrap();
+    let greeted = acceptor.accept_and_greet(Stream::plain(far), greeting);
+    let (client, server) = tokio::join!(connector.connect(name, near), greeted);
+    let (mut client, _server) = (client.unwrap(), server.unwrap());
+    let mut heard = vec![0; GREETING.len()];
+    client.read_exact(&mut heard).await.unwrap();
+    assert_eq!(heard, GREETING);
 }
