@@ -19,9 +19,9 @@ const LANES_MAX: usize = 8;
 /// From so many logins under way in one lane on, it rests before it waits for what comes next.
 const MANY: usize = 16;
 
-/// So that what comes together is handled together: a thread that sleeps and wakes for each word of each of many clients spends
-/// as much on that as on half of what they say. Who waits for many others does not see it.
-const REST: Duration = Duration::from_micros(100);
+/// So that what comes together is handled together: to sleep and wake for each word of each of many clients is what a lane
+/// spends most on then. Who waits for many others does not see it (docs/decisions/0134-a-lane-rests-among-many.md).
+const REST: Duration = Duration::from_micros(300);
 
 thread_local! {
     /// Logins under way in the lane of this thread.
@@ -102,6 +102,15 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+
+    #[test]
+    fn a_lane_counts_its_own_logins_and_no_others() {
+        let logins = [(); 3].map(|()| Login::begin());
+        assert_eq!(LOGINS.get(), 3);
+        assert_eq!(thread::spawn(|| LOGINS.get()).join().unwrap(), 0);
+        drop(logins);
+        assert_eq!(LOGINS.get(), 0);
+    }
 
     #[test]
     fn what_is_left_in_a_lane_is_dropped_with_it() {
