@@ -2,6 +2,7 @@
 //! tells whoever runs it.
 
 mod certificates;
+mod changes;
 mod drain;
 mod manager;
 mod reload;
