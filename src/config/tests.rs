@@ -2,6 +2,7 @@
 
 mod origin;
 mod reference;
+mod reload;
 mod rules;
 mod schema;
 

@@ -1,6 +1,6 @@
 //! What the configuration says that the portal goes by.
 
-use crate::base::{Protocol, UpstreamName};
+use crate::base::{Language, Protocol, UpstreamName};
 use crate::config::{Config, Listener, ListenerTls, Policies, Policy, UpstreamCredential};
 use crate::store::AccountRecord;
 
@@ -11,6 +11,8 @@ pub struct Settings {
     pub hostname: String,
     /// Where the portal is, without trailing slash.
     pub public_url: String,
+    /// The language of whoever prefers none of ours.
+    pub language: Language,
     /// The doors that mail clients may take; of each protocol the one that they should take comes first.
     pub doors: Vec<Door>,
     /// Who must bind, and what is allowed.
@@ -62,6 +64,7 @@ impl Settings {
         Some(Self {
             hostname: config.server.hostname.clone(),
             public_url: config.portal.as_ref()?.public_url.clone(),
+            language: config.server.refusal_text,
             doors,
             policies: config.policies.clone(),
             audit_directory: config.audit.directory.clone(),

@@ -95,8 +95,7 @@ impl ServedPortal {
         }
         let entrance = EntranceInForce::new(entrance(site.config.portal.as_ref()?, proxy));
         let certificate = CertificateInForce::new(certificate(&site.config, proxy));
-        let (clock, otherwise) = (Arc::clone(&site.clock), site.config.server.refusal_text);
-        let web = Web::new(Arc::clone(&portal), clock, otherwise, certificate.clone());
+        let web = Web::new(Arc::clone(&portal), Arc::clone(&site.clock), certificate.clone());
         let mut serving = JoinSet::new();
         serving.spawn(listener.serve(web, entrance.clone(), closing));
         let mut chores = JoinSet::new();

@@ -17,9 +17,8 @@ use super::asked::Asked;
 use super::desk::Desk;
 use super::in_force::CertificateInForce;
 use super::pages::error::{ErrorPage, Wrong};
-use super::words::Words;
 use super::{forms, headers, routes};
-use crate::base::{Clock, Language};
+use crate::base::Clock;
 use crate::meters::PageAnswer;
 use crate::portal::{Broken, Portal};
 use crate::proxy::Seldom;
@@ -46,15 +45,10 @@ pub(super) enum Stop {
 }
 
 impl Web {
-    /// Over `portal`. Whoever prefers neither language reads `otherwise`; profiles are signed with `certificate`.
+    /// Over `portal`; profiles are signed with `certificate`.
     #[must_use]
-    pub fn new(
-        portal: Arc<Portal>,
-        clock: Arc<dyn Clock>,
-        otherwise: Language,
-        certificate: CertificateInForce,
-    ) -> Self {
-        let desk = Arc::new(Desk { portal, clock, otherwise: Words(otherwise), certificate });
+    pub fn new(portal: Arc<Portal>, clock: Arc<dyn Clock>, certificate: CertificateInForce) -> Self {
+        let desk = Arc::new(Desk { portal, clock, certificate });
         let routes = TowerToHyperService::new(routes::all().with_state(Arc::clone(&desk)));
         Self { desk, routes, foreign: Arc::default() }
     }
@@ -69,7 +63,7 @@ impl Web {
     pub async fn answer(&self, request: Request<Body>) -> Response {
         let here = self.desk.here();
         let (mut parts, body) = request.into_parts();
-        let asked = Asked::of(&parts, here.clone(), self.desk.otherwise);
+        let asked = Asked::of(&parts, here.clone(), self.desk.otherwise());
         // Mail clients ask at the root of a host, wherever the pages begin.
         let of_client = routes::is_of_clients(parts.uri.path());
         let uri = if of_client { Some(parts.uri.clone()) } else { below(&parts.uri, &here.base) };

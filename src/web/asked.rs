@@ -95,7 +95,7 @@ impl FromRequestParts<Arc<Desk>> for Asked {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, desk: &Arc<Desk>) -> Result<Self, Infallible> {
-        Ok(Self::of(parts, desk.here(), desk.otherwise))
+        Ok(Self::of(parts, desk.here(), desk.otherwise()))
     }
 }
 

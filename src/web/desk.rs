@@ -26,8 +26,6 @@ pub(super) struct Desk {
     pub(super) portal: Arc<Portal>,
     /// Time.
     pub(super) clock: Arc<dyn Clock>,
-    /// The language of whoever prefers none of ours.
-    pub(super) otherwise: Words,
     /// What profiles are signed with.
     pub(super) certificate: CertificateInForce,
 }
@@ -118,6 +116,11 @@ impl Desk {
         let settings = self.portal.settings();
         let help = settings.policies.default.help.clone();
         Here { help, ..Here::new(&settings.public_url, &settings.hostname) }
+    }
+
+    /// The language of whoever prefers none of ours.
+    pub(super) fn otherwise(&self) -> Words {
+        Words(self.portal.settings().language)
     }
 
     /// What mail clients need to know: of whoever is signed in, his own; all that there is, where that is nobody.

@@ -80,7 +80,7 @@ fn the_schema_knows_the_sections_and_the_defaults() {
 }
 
 /// Calls `found` with every key, dotted, and its schema.
-fn walk(schema: &Value, path: &str, found: &mut dyn FnMut(&str, &Value)) {
+pub(super) fn walk(schema: &Value, path: &str, found: &mut dyn FnMut(&str, &Value)) {
     let of_each = if schema["items"].is_object() { &schema["items"] } else { schema };
     for (key, schema) in of_each["properties"].as_object().into_iter().flatten() {
         let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };

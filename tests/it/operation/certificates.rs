@@ -1,13 +1,14 @@
 //! Certificates that change while the gate serves.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use tempfile::TempDir;
 
 use super::{enter, goes_on, reloads};
 use crate::support::{
-    Fake, GATE_NAME, Gate, GateConfig, Mail, UpstreamTls, Wire, eventually, write_certificates,
+    Fake, GATE_NAME, Gate, GateConfig, Mail, UpstreamTls, Visitor, Wire, eventually, write_certificates,
 };
 
 const ANNA: &str = "anna@example.test";
@@ -22,16 +23,29 @@ struct Scene {
 impl Scene {
     fn set() -> Self {
         let upstream = Fake::start(Mail::Imap);
-        let gate = Gate::start(GateConfig::in_front_of_fakes(&[&upstream], UpstreamTls::None));
+        let config = GateConfig::in_front_of_fakes(&[&upstream], UpstreamTls::None);
+        let gate = Gate::start(config.portal_at("127.0.0.1"));
         let other = TempDir::new().expect("a directory");
         write_certificates(other.path(), 2099);
         Self { _upstream: upstream, gate, other }
     }
 
-    /// Whether a client that trusts only the authority in that folder gets a handshake.
+    /// Whether a client that trusts only the authority in that folder gets a handshake, be it of mail or a browser.
     fn presents_what_is_in(&self, folder: &Path) -> bool {
-        let wire = Wire::open("127.0.0.1", self.gate.port("imap", true));
-        wire.try_secure(&folder.join("ca.pem"), GATE_NAME).is_ok()
+        let shakes_hands = |port| {
+            let wire = Wire::open("127.0.0.1", port);
+            wire.try_secure(&folder.join("ca.pem"), GATE_NAME).is_ok()
+        };
+        let mail = shakes_hands(self.gate.port("imap", true));
+        eventually("the portal presents the same", || shakes_hands(self.gate.portal_port()) == mail);
+        mail
+    }
+
+    /// What the gate logs of a change that nobody tells it of.
+    fn notices(&self, change: impl FnOnce()) -> String {
+        let before = self.gate.log().len();
+        change();
+        self.gate.reloads_from(before)
     }
 
     /// Puts a file of the other certificate, or of what is in its place, where the gate's is.
@@ -112,4 +126,69 @@ fn a_certificate_that_cannot_be_used_is_not_and_everybody_hears_of_it() {
     }
     let log = gate.reload();
     assert!(!log.contains("nothing was reloaded"), "what is in order again is taken: {log}");
+}
+
+#[test]
+fn a_bad_certificate_that_nobody_told_of_is_refused_as_loudly() {
+    let scene = Scene::set();
+    let Scene { gate, other, .. } = &scene;
+    let mut session = enter(gate, Mail::Imap, ANNA, "password");
+    let own = TempDir::new().expect("a directory");
+    fs::copy(gate.ca_file(), own.path().join("ca.pem")).expect("a copy");
+    let page = || Visitor::before(gate.portal()).ask("/sign-in", &[]).success();
+    let refuses = |expected: &str, change: &dyn Fn()| {
+        let log = scene.notices(change);
+        let said = log.lines().find(|line| line.contains("nothing was reloaded"));
+        let said = said.unwrap_or_else(|| panic!("it was taken: {log}"));
+        assert!(said.contains("ERROR") && said.contains(expected) && log.contains("hint:"), "{log}");
+        assert!(scene.presents_what_is_in(own.path()), "the old one stays");
+        assert!(page().contains("<html"));
+        eventually("it is on record", || {
+            reloads(gate)
+                .last()
+                .is_some_and(|(event, why)| event == "reload_failed" && why.contains(expected))
+        });
+    };
+    refuses("does not belong to the certificate", &|| scene.install("cert.pem"));
+    refuses("cannot read", &|| {
+        fs::write(gate.directory().join("cert.pem"), "-----BEGIN CERTIFICATE-----\nhalf of it")
+            .expect("a file");
+    });
+    write_certificates(other.path(), 2001);
+    refuses("expired at 2001-01-01T00:00:00Z", &|| {
+        scene.install("cert.pem");
+        scene.install("key.pem");
+    });
+    write_certificates(other.path(), 2099);
+    let log = scene.notices(|| {
+        scene.install("cert.pem");
+        scene.install("key.pem");
+    });
+    assert!(!log.contains("nothing was reloaded"), "{log}");
+    assert!(scene.presents_what_is_in(other.path()), "one that is in order is taken");
+    goes_on(&mut session, Mail::Imap);
+}
+
+/// As certbot lays them down: the files of each certificate stay, and links are turned.
+#[test]
+fn a_renewal_behind_links_is_taken() {
+    let scene = Scene::set();
+    let Scene { gate, other, .. } = &scene;
+    let archive = gate.directory().join("archive");
+    fs::create_dir(&archive).expect("a folder");
+    let link = |from: &Path, number: u32| {
+        for name in ["cert.pem", "key.pem"] {
+            let kept = archive.join(format!("{number}-{name}"));
+            fs::copy(from.join(name), &kept).expect("a copy");
+            let next = gate.directory().join("next.pem");
+            symlink(&kept, &next).expect("a link");
+            fs::rename(next, gate.directory().join(name)).expect("its place");
+        }
+    };
+    let log = scene.notices(|| link(gate.directory(), 1));
+    assert!(!log.contains("nothing was reloaded"), "{log}");
+    assert!(scene.presents_what_is_in(gate.directory()));
+    let log = scene.notices(|| link(other.path(), 2));
+    assert!(!log.contains("nothing was reloaded"), "{log}");
+    assert!(scene.presents_what_is_in(other.path()));
 }

@@ -2,6 +2,7 @@
 //! tells whoever runs it.
 
 mod certificates;
+mod changes;
 mod downloads;
 mod drain;
 mod manager;

@@ -1,6 +1,7 @@
 //! Where a client comes from: said by balancers, told to upstreams, and shown by real servers' logs.
 
 mod balanced;
+mod documented;
 mod forwarded;
 
 use std::net::Ipv4Addr;

@@ -1,4 +1,4 @@
-//! A balancer in front of the gate: a real HAProxy that says in a PROXY header whom it passes on.
+//! A balancer in front of the gate: a real HAProxy or nginx that says in a PROXY header whom it passes on.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -17,7 +17,10 @@ use super::script::wait_or_kill;
 /// Where it connects to the gate from. The tests' own clients come from elsewhere.
 pub(crate) const BALANCER: &str = "127.0.0.77";
 
-/// HAProxy, running until dropped.
+const HAPROXY: &[&str] = &["haproxy", "-db", "-f"];
+const NGINX: &[&str] = &["nginx", "-e", "stderr", "-c"];
+
+/// HAProxy or nginx, running until dropped.
 pub(crate) struct Balancer {
     child: Child,
     ports: Vec<((Mail, bool), Port)>,
@@ -25,10 +28,9 @@ pub(crate) struct Balancer {
 }
 
 impl Balancer {
-    /// In front of all doors of the gate. `send` is `send-proxy`, `send-proxy-v2` or nothing; it looks ten times a
+    /// HAProxy in front of all doors of the gate. `send` is `send-proxy`, `send-proxy-v2` or nothing; it looks ten times a
     /// second whether the gate is there.
     pub(crate) fn start(gate: &Gate, send: &str) -> Self {
-        let directory = TempDir::new().expect("a temporary directory");
         let mut config = "global\n    maxconn 200\ndefaults\n    mode tcp\n    timeout connect 5s\n    \
                           timeout client 1m\n    timeout server 1m\n    timeout check 2s\n"
             .to_owned();
@@ -46,21 +48,47 @@ impl Balancer {
                 ports.push(((mail, implicit_tls), port));
             }
         }
-        let file = directory.path().join("haproxy.cfg");
+        Self::run(HAPROXY, TempDir::new().expect("a temporary directory"), &config, ports)
+    }
+
+    /// HAProxy with that section, which listens on `ports`, and nothing more than where it connects from.
+    pub(crate) fn haproxy(section: &str, ports: Vec<((Mail, bool), Port)>) -> Self {
+        let config = format!("defaults\n    source {BALANCER}\n{section}");
+        Self::run(HAPROXY, TempDir::new().expect("a temporary directory"), &config, ports)
+    }
+
+    /// nginx with that `stream` block, in the same way.
+    pub(crate) fn nginx(stream: &str, ports: Vec<((Mail, bool), Port)>) -> Self {
+        let stream = stream.replacen("stream {", &format!("stream {{\nproxy_bind {BALANCER};"), 1);
+        let directory = TempDir::new().expect("a temporary directory");
+        // One process, so that nothing is left of it when it is killed.
+        let config = format!(
+            "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\ndaemon off;\nmaster_process off;\n\
+             pid {}/pid;\nevents {{}}\n{stream}",
+            directory.path().display()
+        );
+        Self::run(NGINX, directory, &config, ports)
+    }
+
+    /// Starts a program whose last argument is the file of its configuration.
+    fn run(command: &[&str], directory: TempDir, config: &str, ports: Vec<((Mail, bool), Port)>) -> Self {
+        let file = directory.path().join("balancer.conf");
         fs::write(&file, config).expect("its configuration");
-        let log = fs::File::create(directory.path().join("haproxy.log")).expect("its log");
+        let log = fs::File::create(directory.path().join("balancer.log")).expect("its log");
         // It must not outlive a test that is killed.
         let child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "haproxy", "-db", "-f"])
+            .args(["--pdeathsig", "KILL"])
+            .args(command)
             .arg(&file)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("its log"))
             .stderr(log)
             .spawn()
-            .expect("HAProxy");
+            .expect("a balancer");
         let balancer = Self { child, ports, directory };
         for (_, port) in &balancer.ports {
-            eventually("HAProxy listens", || TcpStream::connect((Ipv4Addr::LOCALHOST, port.number)).is_ok());
+            let listens = || TcpStream::connect((Ipv4Addr::LOCALHOST, port.number)).is_ok();
+            eventually(&format!("{} listens", command[0]), listens);
         }
         balancer
     }
@@ -73,7 +101,7 @@ impl Balancer {
 
     /// What it logged.
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.directory.path().join("haproxy.log")).unwrap_or_default()
+        fs::read_to_string(self.directory.path().join("balancer.log")).unwrap_or_default()
     }
 }
 

@@ -242,6 +242,12 @@ impl Gate {
         &self.portal.as_ref().expect("a portal").url
     }
 
+    /// The port there.
+    pub(crate) fn portal_port(&self) -> u16 {
+        let port = self.portal().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        port.expect("a port in the portal's URL")
+    }
+
     /// Runs one of the gate's commands with its configuration, giving it `input` on standard input.
     pub(crate) fn cli_with_input<A: AsRef<OsStr>>(&self, arguments: &[A], input: &str) -> Outcome {
         let config = self.config_file();

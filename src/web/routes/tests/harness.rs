@@ -13,7 +13,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::CertifiedKey;
 
 use crate::audit::event::Ground;
-use crate::base::{ClientAddress, Clock, Language};
+use crate::base::{ClientAddress, Clock};
 use crate::config::Config;
 use crate::portal::testing;
 use crate::store::Store;
@@ -56,7 +56,7 @@ impl Site {
     fn over(behind: testing::Site) -> Self {
         let store = behind.store().clone();
         let clock: Arc<dyn Clock> = behind.clock.clone();
-        let web = Web::new(Arc::clone(&behind.portal), clock, Language::English, certificate());
+        let web = Web::new(Arc::clone(&behind.portal), clock, certificate());
         Self { web, store, behind }
     }
 
