@@ -84,6 +84,20 @@ impl World {
         client("imap.py", &[&at[..], &login].concat()).status == 0
     }
 
+    /// Opens the page that waits for the first login with `app_password`, which comes; then nothing is pressed any more.
+    pub(crate) async fn watch_first_login(&self, page: &str, app_password: &str) {
+        let browser = &self.browser;
+        browser.go(page).await;
+        assert!(browser.has(".pulse").await, "nobody has come yet");
+        assert!(self.reads_mail(app_password));
+        let works = match browser.language() {
+            Language::Chinese => "设置成功",
+            Language::English => "It works",
+        };
+        assert_eq!(browser.read(".tone-good + h1").await, works);
+        assert!(page.ends_with(&browser.path().await), "it has gone nowhere");
+    }
+
     /// The code that is mailed to `address` next; `before` holds those that were, and gets it.
     pub(crate) async fn mailed_code(&self, address: &str, before: &mut Vec<String>) -> String {
         for _ in 0..60 {
