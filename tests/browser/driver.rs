@@ -339,6 +339,11 @@ impl Browser {
         text.as_str().expect("a text").to_owned()
     }
 
+    /// Says that it is another one, from now on.
+    pub(crate) async fn pose_as(&self, name: &str) {
+        self.devtools("Network.setUserAgentOverride", json!({ "userAgent": name })).await;
+    }
+
     /// Where it keeps what it knows; its processes name that.
     pub(crate) fn profile(&self) -> &Path {
         self.profile.path()

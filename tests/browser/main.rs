@@ -9,6 +9,7 @@
 )]
 
 mod app_passwords;
+mod belongings;
 mod changing;
 mod checking;
 mod chromedriver;
