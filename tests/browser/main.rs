@@ -23,6 +23,7 @@ mod passkeys;
 mod pictures;
 mod plain;
 mod story;
+mod switching;
 mod tour;
 mod world;
 
