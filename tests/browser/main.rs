@@ -17,6 +17,7 @@ mod driver;
 mod ending;
 mod enforced;
 mod enrolment;
+mod guides;
 mod keys;
 mod mailbox;
 mod passkeys;
