@@ -1,6 +1,7 @@
 """The mail of `scripts/demo`, as somebody reads it: mailboxes of the old server itself, decoded messages.
 
     postbox.py await IMAP-PORT NAME CA SUBJECT    until a message with that subject is in the mailbox
+    postbox.py read IMAP-PORT NAME CA SUBJECT     the same, and prints it
     postbox.py watch IMAP-PORT NAME CA            prints every message that arrives from now on, until it is ended
     postbox.py show                               prints the message on standard input
     postbox.py subjects                           prints the subjects that curl tells of as it fetches headers
@@ -25,6 +26,10 @@ def main(command, *arguments):
     if command == "await":
         *server, subject = arguments
         await_subject(mailbox(*server), subject)
+    elif command == "read":
+        *server, subject = arguments
+        imap = mailbox(*server)
+        show_number(imap, await_subject(imap, subject))
     elif command == "watch":
         watch(mailbox(*arguments))
     elif command == "show":
@@ -47,12 +52,14 @@ def mailbox(port, name, ca):
 
 
 def await_subject(imap, subject):
+    """The number of the last message with that subject, once there is one."""
     deadline = time.monotonic() + PATIENCE
-    while not imap.search(None, "SUBJECT", f'"{subject}"')[1][0]:
+    while not (found := imap.search(None, "SUBJECT", f'"{subject}"')[1][0].split()):
         if time.monotonic() > deadline:
             sys.exit(1)
         time.sleep(0.05)
         imap.noop()
+    return found[-1].decode()
 
 
 def watch(imap):
@@ -60,8 +67,7 @@ def watch(imap):
     while True:
         there = number_of_messages(imap)
         for number in range(seen + 1, there + 1):
-            fetched = imap.fetch(str(number), "(BODY.PEEK[])")[1]
-            show(fetched[0][1])
+            show_number(imap, str(number))
         seen = there
         time.sleep(0.5)
 
@@ -69,6 +75,11 @@ def watch(imap):
 def number_of_messages(imap):
     imap.noop()
     return int(imap.untagged_responses["EXISTS"][-1])
+
+
+def show_number(imap, number):
+    fetched = imap.fetch(number, "(BODY.PEEK[])")[1]
+    show(fetched[0][1])
 
 
 def show(message):

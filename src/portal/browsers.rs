@@ -9,8 +9,9 @@ use crate::base::{DeviceId, PortalSessionId, SessionId, Token};
 use crate::factor::DeviceError;
 use crate::gate::{EndError, HEARD_WITHIN};
 
-/// How long sessions that were ended may stay in the list, in tenths of a second: gates write it once a second.
-const GONE_WITHIN: u32 = 15;
+/// How long sessions that were ended may stay in the list, in tenths of a second: gates hear of it within half a second, and
+/// write the list once a second.
+const GONE_WITHIN: u32 = 20;
 
 impl Portal {
     /// Trusts a device no longer; `false` where the account trusts no such one.
@@ -36,11 +37,33 @@ impl Portal {
         ended.map_err(|error| super::broken(&error))
     }
 
-    /// Asks for the end of a mail client's session; `false` where the account has no such one.
+    /// Ends a mail client's session; `false` where the account has no such one.
     ///
     /// # Errors
     /// [`Broken`]
     pub async fn end_mail_session(&self, fresh: Fresh<'_>, id: SessionId) -> Result<bool, Broken> {
+        let there = self.ask_for_end(fresh, id).await?;
+        if there {
+            self.until_gone(fresh, Some(id)).await;
+        }
+        Ok(there)
+    }
+
+    /// Waits until that session, or all of the account's, are in the list of who is in no more: whoever is told that they
+    /// have ended must find it so. A node that is down keeps nobody waiting for ever.
+    async fn until_gone(&self, fresh: Fresh<'_>, id: Option<SessionId>) {
+        let Fresh(visit) = fresh;
+        for _ in 0..GONE_WITHIN {
+            // It is done: where the list cannot be had, there is nothing to wait for.
+            let left = self.on.live_sessions.list(Some(visit.account.id)).await.unwrap_or_default();
+            if !left.iter().any(|session| id.is_none_or(|id| session.id == id)) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn ask_for_end(&self, fresh: Fresh<'_>, id: SessionId) -> Result<bool, Broken> {
         let Fresh(visit) = fresh;
         let own = self.on.live_sessions.list(Some(visit.account.id)).await?;
         if !own.iter().any(|session| session.id == id) {
@@ -71,17 +94,11 @@ impl Portal {
         withdrawn.map_err(|error| super::broken(&error))?;
         self.revoke_all_app_passwords(fresh).await?;
         for session in self.on.live_sessions.list(Some(visit.account.id)).await? {
-            self.end_mail_session(fresh, session.id).await?;
+            self.ask_for_end(fresh, session.id).await?;
         }
         // Who is told that all is locked must find it so, on every node and in the list of who is in.
         tokio::time::sleep(HEARD_WITHIN.min(Duration::from_secs(1))).await;
-        for _ in 0..GONE_WITHIN {
-            // It is done: where the list cannot be had, there is nothing to wait for.
-            if self.on.live_sessions.list(Some(visit.account.id)).await.map_or(true, |left| left.is_empty()) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        self.until_gone(fresh, None).await;
         self.step_to(visit, Step::In, None).await
     }
 }

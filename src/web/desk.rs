@@ -222,6 +222,8 @@ impl Desk {
             base: asked.here.base.clone(),
             tab: None,
             to: None,
+            onward: asked.onward().map(Place::path),
+            way: None,
             address: None,
             whole: false,
             form_token: String::new(),

@@ -21,6 +21,10 @@ pub(super) struct Page {
     pub(super) tab: Option<Tab>,
     /// Where a switch of language leads back to; none where the page cannot be shown again.
     pub(super) to: Option<Cow<'static, str>>,
+    /// Where that page goes on to.
+    pub(super) onward: Option<Cow<'static, str>>,
+    /// The way in which it asks for a second factor, where somebody chose one.
+    pub(super) way: Option<&'static str>,
     /// Who is signed in, to whatever step.
     pub(super) address: Option<Shown>,
     /// Whether all steps are behind them.

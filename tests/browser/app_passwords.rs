@@ -1,8 +1,7 @@
 //! What becomes of app passwords: another name, one deleted, all deleted, everything locked.
 
 use crate::driver::{Browser, Language};
-use crate::support::{Guest, Mail};
-use crate::world::{World, tell};
+use crate::world::{World, is_out, tell};
 
 /// As long as a name may be, and nowhere to break it.
 const LONG: &str = "FoxmailOnTheOldComputerOfTheOfficeOnTheSecondFloorByTheBigWindow";
@@ -47,7 +46,7 @@ async fn app_passwords(language: Language) {
     browser.picture("app-password-renamed").await;
 
     // One deleted: its client is out at once, and the other goes on.
-    let (mut of_desk, mut of_phone) = (signed_in(&world, &desk), signed_in(&world, &phone));
+    let (mut of_desk, mut of_phone) = (world.stays_with(&desk), world.stays_with(&phone));
     browser.go("/").await;
     browser.picture("home-with-clients").await;
     browser.go("/app-passwords").await;
@@ -80,7 +79,7 @@ async fn app_passwords(language: Language) {
 
     // Everything locked: clients, app passwords, other browsers, trust.
     let last = world.make_app_password("Thunderbird").await;
-    let mut of_last = signed_in(&world, &last);
+    let mut of_last = world.stays_with(&last);
     browser.sign_out().await;
     world.enter(browser, &codes[0], true).await;
     let elsewhere = Browser::open(browser.portal(), language, "app-passwords").await;
@@ -110,19 +109,4 @@ async fn app_passwords(language: Language) {
     world.give_mailbox_password().await;
     assert_eq!(browser.path().await, "/second-factor", "nor is the one that locked");
     world.browser.close().await;
-}
-
-/// A mail client that stays.
-fn signed_in(world: &World, app_password: &str) -> Guest {
-    let mut guest = Guest::at(&world.gate, Mail::Imap);
-    let said = guest.log_in(world.legacy.user(0).0, app_password);
-    assert!(Mail::Imap.is_yes(&said), "{said}");
-    guest
-}
-
-/// It hears why, or nothing more.
-fn is_out(guest: &mut Guest) {
-    while let Some(line) = guest.wire.next_line() {
-        assert!(line.starts_with('*'), "{line}");
-    }
 }

@@ -179,11 +179,50 @@ function endTabs() {
   return wrong;
 }
 
+// ISO/IEC 18004: around a code are four modules in which nothing is dark, and the code is dark on light, whatever colours the
+// page has. A picture of the place where it stands is given back by whoever can take one; a canvas knows its points.
+function codePlace() {
+  const { left, top, width, height } = document.querySelector(".qr svg").getBoundingClientRect();
+  const [x, y, wide, high] = [left + scrollX, top + scrollY, width, height].map(Math.round);
+  return { x, y, width: wide, height: high };
+}
+async function quiet(picture) {
+  const { width: side } = document.querySelector(".qr svg").viewBox.baseVal;
+  const bytes = Uint8Array.from(atob(picture), (one) => one.charCodeAt(0));
+  const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+  const { width, height } = bitmap;
+  const paper = new OffscreenCanvas(width, height).getContext("2d");
+  paper.drawImage(bitmap, 0, 0);
+  const { data } = paper.getImageData(0, 0, width, height);
+  // A point at the edge of either may belong to both.
+  const [edge, zone] = [1, Math.floor(4 * width / side) - 1];
+  const count = { zoneDark: 0, dark: 0, light: 0 };
+  for (let y = edge; y < height - edge; y += 1) {
+    for (let x = edge; x < width - edge; x += 1) {
+      const at = 4 * (y * width + x);
+      const bright = luminance([...data.subarray(at, at + 3)]);
+      const [across, along] = [Math.min(x, width - 1 - x) < zone, Math.min(y, height - 1 - y) < zone];
+      // Its corners are round, and beside nothing.
+      if (across && along) continue;
+      const inZone = across || along;
+      if (inZone && bright < 0.8) count.zoneDark += 1;
+      if (!inZone && bright < 0.05) count.dark += 1;
+      if (!inZone && bright > 0.8) count.light += 1;
+    }
+  }
+  const wrong = [];
+  if (count.zoneDark) wrong.push(`${count.zoneDark} points of the quiet zone are dark`);
+  if (!count.dark || !count.light) wrong.push(`the code has ${count.dark} dark and ${count.light} light points`);
+  return wrong;
+}
+
 const [check, argument] = arguments;
 switch (check) {
   case "structure": return structure(argument);
   case "sideways": return sideways();
   case "look": return [...sideways(), ...contrast()];
+  case "code-place": return codePlace();
+  case "quiet": return quiet(argument);
   case "height": return document.documentElement.scrollHeight;
   case "begin-tabs": return beginTabs();
   case "end-tabs": return endTabs();

@@ -279,6 +279,11 @@ impl Browser {
         element.attr(name).await.expect("an attribute").unwrap_or_default()
     }
 
+    /// What a property of what matches first holds: of a field, what stands in it.
+    pub(crate) async fn property(&self, css: &str, name: &str) -> String {
+        self.find(css).await.prop(name).await.expect("a property").unwrap_or_default()
+    }
+
     /// Waits for the file of this name that it downloads.
     pub(crate) async fn downloaded(&self, name: &str) -> String {
         let file = self.downloads().join(name);
@@ -324,6 +329,19 @@ impl Browser {
     /// A command of Chromium's own protocol.
     pub(crate) async fn devtools(&self, command: &str, parameters: Value) -> Value {
         self.extension("goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await
+    }
+
+    /// What was copied last. Its owner lets pages of the portal look, which they never ask for by themselves.
+    pub(crate) async fn clipboard(&self) -> String {
+        let wanted = json!({ "origin": self.at, "permissions": ["clipboardReadWrite"] });
+        self.devtools("Browser.grantPermissions", wanted).await;
+        let text = self.script("return navigator.clipboard.readText();", Vec::new()).await;
+        text.as_str().expect("a text").to_owned()
+    }
+
+    /// Says that it is another one, from now on.
+    pub(crate) async fn pose_as(&self, name: &str) {
+        self.devtools("Network.setUserAgentOverride", json!({ "userAgent": name })).await;
     }
 
     /// Where it keeps what it knows; its processes name that.

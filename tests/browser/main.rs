@@ -9,6 +9,7 @@
 )]
 
 mod app_passwords;
+mod belongings;
 mod changing;
 mod checking;
 mod chromedriver;
@@ -16,12 +17,14 @@ mod driver;
 mod ending;
 mod enforced;
 mod enrolment;
+mod guides;
 mod keys;
 mod mailbox;
 mod passkeys;
 mod pictures;
 mod plain;
 mod story;
+mod switching;
 mod tour;
 mod world;
 

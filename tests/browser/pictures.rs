@@ -1,6 +1,7 @@
 //! A page looked at: pictures of all of it, for people, and checks of what must hold on every page, for the test.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,6 +9,7 @@ use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
 use serde_json::{Value, json};
 
 use crate::driver::Browser;
+use crate::support::run;
 
 /// What is checked, in the words of the page itself.
 const CHECKS: &str = include_str!("checks.js");
@@ -68,14 +70,44 @@ impl Browser {
         self.prefer("light").await;
     }
 
+    /// What a camera reads in the pictures that were kept of this page under that name: the same in all of them. The code is
+    /// as dark, and has as much light around it, in the dark as it has to.
+    pub(crate) async fn scan(&self, name: &str) -> String {
+        let mut read = Vec::new();
+        for (size, width, height) in SIZES {
+            self.measure(width, height).await;
+            for (scheme, suffix) in SCHEMES {
+                self.prefer(scheme).await;
+                let place = self.script(CHECKS, vec![json!("code-place")]).await;
+                let code = self.part(place).await;
+                let wrong = self.check("quiet", json!(code)).await;
+                assert!(wrong.is_empty(), "`{name}`, {size}, {scheme}: {}", wrong.join("; "));
+                read.push(read_code(&self.picture_file(&format!("{name}-{size}{suffix}"))));
+            }
+        }
+        let last = read.pop().expect("pictures");
+        assert!(read.iter().all(|one| *one == last), "`{name}`: {last:?} is not {read:?}");
+        last
+    }
+
     async fn keep(&self, name: &str, width: u32) {
         let height = self.script(CHECKS, vec![json!("height")]).await;
-        let all = json!({ "x": 0, "y": 0, "width": width, "height": height, "scale": 1 });
+        let picture = self.part(json!({ "x": 0, "y": 0, "width": width, "height": height })).await;
+        let picture = STANDARD.decode(picture).expect("base64");
+        fs::write(self.picture_file(name), picture).expect("a picture");
+    }
+
+    fn picture_file(&self, name: &str) -> PathBuf {
+        self.pictures().join(format!("{name}.png"))
+    }
+
+    /// A picture of that part of the page, in base64.
+    async fn part(&self, mut clip: Value) -> String {
+        clip["scale"] = 1.into();
         let wanted =
-            json!({ "format": "png", "captureBeyondViewport": true, "optimizeForSpeed": true, "clip": all });
+            json!({ "format": "png", "captureBeyondViewport": true, "optimizeForSpeed": true, "clip": clip });
         let picture = self.devtools("Page.captureScreenshot", wanted).await;
-        let picture = STANDARD.decode(picture["data"].as_str().expect("a picture")).expect("base64");
-        fs::write(self.pictures().join(format!("{name}.png")), picture).expect("a picture");
+        picture["data"].as_str().expect("a picture").to_owned()
     }
 
     async fn measure(&self, width: u32, height: u32) {
@@ -106,4 +138,15 @@ impl Browser {
         let found = self.script(CHECKS, vec![json!(check), argument]).await;
         serde_json::from_value(found).expect("what is wrong, in words")
     }
+}
+
+/// The text of the one code in that picture.
+fn read_code(picture: &Path) -> String {
+    let picture = picture.to_str().expect("a path in UTF-8");
+    let only = ["--quiet", "--nodbus", "--raw", "-Sdisable", "-Sqrcode.enable"];
+    let read = run("zbarimg", &[&only[..], &[picture]].concat(), "").success();
+    let mut texts = read.lines();
+    let text = texts.next().expect("a text").to_owned();
+    assert_eq!(texts.next(), None, "one code");
+    text
 }

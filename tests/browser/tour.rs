@@ -6,12 +6,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::driver::{Browser, Language};
+use crate::guides::guide_to_each_client;
 use crate::lock::Lock;
 use crate::support::{Gate, GateConfig, run};
 use crate::world::{World, tell};
-
-/// Each has a page of its own.
-const GUIDES: [&str; 7] = ["foxmail", "iphone", "huawei", "android", "outlook", "thunderbird", "other"];
 
 #[test]
 fn guides_and_forms_in_chinese() {
@@ -32,10 +30,7 @@ async fn guides_and_forms(language: Language) {
         browser.picture(name).await;
     }
     world.give_mailbox_password().await;
-    for guide in GUIDES {
-        browser.go(&format!("/guides/{guide}")).await;
-        browser.picture(&format!("guide-{guide}")).await;
-    }
+    guide_to_each_client(&world).await;
     app_password_forms(&world).await;
     who_was_away(&mut world).await;
     world.browser.close().await;

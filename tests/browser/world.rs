@@ -3,7 +3,7 @@
 use mailward::base::{Clock as _, Secret, SystemClock};
 
 use crate::driver::{Browser, Language};
-use crate::support::{Gate, GateConfig, LegacyOptions, LegacyServer, client};
+use crate::support::{Gate, GateConfig, Guest, LegacyOptions, LegacyServer, Mail, client};
 
 /// A mail server, a gate with a portal, a browser.
 pub(crate) struct World {
@@ -84,6 +84,28 @@ impl World {
         client("imap.py", &[&at[..], &login].concat()).status == 0
     }
 
+    /// A mail client that comes in with `password` and stays.
+    pub(crate) fn stays_with(&self, password: &str) -> Guest {
+        let mut guest = Guest::at(&self.gate, Mail::Imap);
+        let said = guest.log_in(self.legacy.user(0).0, password);
+        assert!(Mail::Imap.is_yes(&said), "{said}");
+        guest
+    }
+
+    /// Opens the page that waits for the first login with `app_password`, which comes; then nothing is pressed any more.
+    pub(crate) async fn watch_first_login(&self, page: &str, app_password: &str) {
+        let browser = &self.browser;
+        browser.go(page).await;
+        assert!(browser.has(".pulse").await, "nobody has come yet");
+        assert!(self.reads_mail(app_password));
+        let works = match browser.language() {
+            Language::Chinese => "设置成功",
+            Language::English => "It works",
+        };
+        assert_eq!(browser.read(".tone-good + h1").await, works);
+        assert!(page.ends_with(&browser.path().await), "it has gone nowhere");
+    }
+
     /// The code that is mailed to `address` next; `before` holds those that were, and gets it.
     pub(crate) async fn mailed_code(&self, address: &str, before: &mut Vec<String>) -> String {
         for _ in 0..60 {
@@ -138,6 +160,13 @@ impl Authenticator {
             }
             tokio::time::sleep(std::time::Duration::from_millis(500)).await;
         }
+    }
+}
+
+/// A mail client hears why it is out, or nothing more.
+pub(crate) fn is_out(guest: &mut Guest) {
+    while let Some(line) = guest.wire.next_line() {
+        assert!(line.starts_with('*'), "{line}");
     }
 }
 

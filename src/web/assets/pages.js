@@ -1,20 +1,31 @@
 // Everything works without this: it copies, prints, stops a second tap, and tells moments in the visitor's own time zone.
 "use strict";
 
+// For those who listen: what stands in a button is its name, and nobody is told that a name has changed.
+const told = document.createElement("p");
+told.className = "unseen";
+told.setAttribute("role", "status");
+document.body.append(told);
+
 for (const button of document.querySelectorAll("button.copy")) {
   if (!navigator.clipboard) break;
   button.hidden = false;
+  const label = button.querySelector("span");
+  // Whoever presses it twice finds it as it was, too.
+  const before = label.textContent;
+  let back;
   button.addEventListener("click", async () => {
-    const label = button.querySelector("span");
-    const before = label.textContent;
     try {
       await navigator.clipboard.writeText(button.dataset.copy);
     } catch {
       return;
     }
-    label.setAttribute("role", "status");
-    label.textContent = button.dataset.done;
-    setTimeout(() => { label.textContent = before; }, 2500);
+    label.textContent = told.textContent = button.dataset.done;
+    clearTimeout(back);
+    back = setTimeout(() => {
+      label.textContent = before;
+      told.textContent = "";
+    }, 2500);
   });
 }
 

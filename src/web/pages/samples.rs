@@ -51,6 +51,8 @@ fn page(words: Words) -> Page {
         base: String::new(),
         tab: None,
         to: Some("/".into()),
+        onward: None,
+        way: None,
         address: None,
         whole: false,
         form_token: "token-of-the-form".to_owned(),

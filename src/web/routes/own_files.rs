@@ -7,6 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::IntoResponse;
 
+use super::verify::{asking, way_asked};
 use crate::web::answer::{Answer, Stop, go, with_cookies};
 use crate::web::asked::Asked;
 use crate::web::assets;
@@ -30,10 +31,17 @@ pub(super) async fn asset(Path(name): Path<String>) -> Answer {
     Ok(([(CONTENT_TYPE, asset.kind), (CACHE_CONTROL, KEPT)], asset.content).into_response())
 }
 
-/// Whoever asks reads another language from now on.
+/// Whoever asks reads another language from now on, on the page where he was: a way that leads on, or a way to answer that
+/// was chosen, stays.
 pub(super) async fn choose_language(State(_): State<Arc<Desk>>, asked: Asked, form: Form) -> Answer {
     let words = Words::tagged(form.text("language", 20)).ok_or(Stop::Wrong(Wrong::Request))?;
     let place = Place::named(form.text("to", 120)).unwrap_or(Place::Home);
+    let onward = Place::named(form.text("onward", 120));
+    let back = asked.here.to_and_on(place, onward);
+    let back = match way_asked(&form) {
+        Some(way) => asking(&back, way),
+        None => back,
+    };
     let cookie = asked.cookies().set(Cookie::Language, words.tag(), Some(LANGUAGE_LASTS));
-    Ok(with_cookies(go(&asked.here.to(place)), [cookie]))
+    Ok(with_cookies(go(&back), [cookie]))
 }

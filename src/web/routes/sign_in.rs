@@ -65,8 +65,9 @@ pub(super) async fn take(State(desk): State<Arc<Desk>>, asked: Asked, form: Form
         _ => NoSignIn::Wrong,
     };
     let (status, said) = verify::password_problem(refused, "sign-in-wrong");
-    let (page, problem) = (page(&asked), Some(asked.words.say(said)));
-    let passkey = with_passkey(&desk, &asked, onward_to.or_else(|| asked.onward()));
+    let onward_to = onward_to.or_else(|| asked.onward());
+    let page = Page { onward: onward_to.map(Place::path), ..page(&asked) };
+    let (passkey, problem) = (with_passkey(&desk, &asked, onward_to), Some(asked.words.say(said)));
     let to = onward(&asked, onward_to);
     html(status, &SignInPage { page, to, login: Typed::new(typed), passkey, problem })
 }

@@ -15,6 +15,7 @@ use crate::web::answer::{Answer, Stop, go, html, shown, with_cookies};
 use crate::web::asked::Asked;
 use crate::web::desk::{Desk, inside};
 use crate::web::forms::Form;
+use crate::web::page::Page;
 use crate::web::pages::error::Wrong;
 use crate::web::pages::sign_in::{AskedFor, CodePage, PasswordPage};
 use crate::web::place::Place;
@@ -113,8 +114,7 @@ pub(super) async fn sent(
     let (status, said) = match desk.portal.send_mail_code(visit).await {
         Ok(()) => {
             let back = asked.here.to_and_on(place(asked_for), asked.onward());
-            let sign = if back.contains('?') { '&' } else { '?' };
-            return Some(Ok(go(&format!("{back}{sign}use=mailbox"))));
+            return Some(Ok(go(&asking(&back, Question::Factor(FactorKind::Mailbox)))));
         }
         Err(NotSent::TooMany) => (StatusCode::TOO_MANY_REQUESTS, "mailbox-too-many"),
         Err(NotSent::Failed) => (StatusCode::SERVICE_UNAVAILABLE, "mailbox-failed"),
@@ -160,6 +160,12 @@ pub(super) async fn answer(
 /// The way that a form or an address names.
 pub(super) fn way_asked(fields: &Form) -> Option<Question> {
     Question::parse(fields.text("use", 20))
+}
+
+/// The same address, of a page that asks for an answer in that way.
+pub(super) fn asking(address: &str, way: Question) -> String {
+    let sign = if address.contains('?') { '&' } else { '?' };
+    format!("{address}{sign}use={}", way.as_str())
 }
 
 /// What to say of a refused answer.
@@ -212,8 +218,9 @@ pub(super) async fn page(
         },
         Question::Factor(FactorKind::Totp | FactorKind::Mailbox) | Question::RecoveryCode => None,
     };
+    let way = wanted.map(Question::as_str);
     Ok(CodePage {
-        page: desk.page(asked, visit, None, Some(place)),
+        page: Page { way, ..desk.page(asked, visit, None, Some(place)) },
         asked_for,
         action: asked.here.to_and_on(place, asked.onward()),
         ask,

@@ -362,9 +362,10 @@ async fn nobody_is_led_to_a_place_that_is_not_ours() {
     for elsewhere in ["//evil.example", "https://evil.example/", "/\\evil.example"] {
         let encoded: String = elsewhere.bytes().map(|byte| format!("%{byte:02x}")).collect();
         assert_eq!(alice.get(&format!("/sign-in?to={encoded}")).await.leads_to(), Some("/"));
-        let seen = alice
-            .post_bare("/language", &[("language", "zh-Hans"), ("to", elsewhere)], Some("same-origin"))
-            .await;
-        assert_eq!(seen.leads_to(), Some("/"));
+        for (to, onward, leads_to) in [(elsewhere, "", "/"), ("/verify", elsewhere, "/verify")] {
+            let fields = [("language", "zh-Hans"), ("to", to), ("onward", onward), ("use", elsewhere)];
+            let seen = alice.post_bare("/language", &fields, Some("same-origin")).await;
+            assert_eq!(seen.leads_to(), Some(leads_to));
+        }
     }
 }

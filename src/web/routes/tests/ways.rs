@@ -97,6 +97,10 @@ async fn a_language_that_was_chosen_stays() {
         Some("/guides")
     );
     assert!(browser.get("/guides").await.text.contains("<html lang=\"zh-Hans\""));
+    // Whoever was on the way to somewhere, and chose a way to answer, still is and has.
+    let asked = "/verify?to=%2Flock&use=recovery";
+    let chosen = [("language", "en"), ("to", "/verify"), ("onward", "/lock"), ("use", "recovery")];
+    assert_eq!(browser.post_bare("/language", &chosen, Some("same-origin")).await.leads_to(), Some(asked));
     let wrong = browser.post_bare("/language", &[("language", "<")], Some("same-origin")).await;
     assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
 }
