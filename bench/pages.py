@@ -6,7 +6,8 @@ trail. Then it loads every page again and again, one load after the other on one
 the time from the request to the last byte of the answer, as a client on this machine sees it: more than the server's own.
 
 Not measured, because they wait for argon2 or for the server behind the gate: the forms by which somebody signs in or makes
-an app password. Nor are other forms: what they lead to is a page that is.
+an app password. Nor are other forms: what they lead to is a page that is, but for recovery codes, which are shown once, in
+the answer to the form.
 """
 
 import argparse
@@ -59,6 +60,8 @@ def main():
     browser = Browser(site, AGENTS[0])
     browser.sign_in(site.user)
     app_passwords = [make_app_password(browser, number) for number in range(1, APP_PASSWORDS + 1)]
+    # What a phone opens that is to be set up: the link beside the last one, which is good for five minutes.
+    site.measure(Browser(site, AGENTS[3]), first(r'href="[^"]*(/apple/profile/[A-Za-z0-9_-]{43})"', browser.seen), shows="<form")
     sessions = log_in_with(site, app_passwords[:IN_USE])
     # Who has bound nothing yet: it is looked for which clients need app passwords.
     time.sleep(SETTLED_AFTER)
@@ -79,6 +82,7 @@ def main():
         other.expect("/")
     time.sleep(SETTLED_AFTER)
     site.measure(Browser(site, AGENTS[0]), "/sign-in")
+    site.measure(Browser(site, AGENTS[0]), "/sign-in/passkey", shows="data-passkey")
     # A trusted browser is let in without a code, and asked for one before it changes anything.
     others[0].sign_in(site.user)
     ways_to_answer(site, others[0], "/verify")
@@ -106,7 +110,8 @@ def pages(site, browser):
         site.measure(browser, f"/app-passwords/{path}")
     site.measure(browser, "/lock")
     site.measure(browser, "/guides")
-    site.measure(browser, "/guides/" + first(r"/guides/([a-z-]+)", browser.get("/guides")))
+    for guide in dict.fromkeys(re.findall(r'href="(/guides/[a-z-]+)"', browser.get("/guides"))):
+        site.measure(browser, guide)
 
 
 def first(pattern, text):
@@ -214,7 +219,7 @@ class Site:
                 raise SystemExit(f"{path} was answered with {status}:\n{text}")
         connection.close()
         p95 = statistics.quantiles(times, n=20, method="inclusive")[-1]
-        label = re.sub("[0-9a-f-]{36}", "…", path)
+        label = re.sub("[0-9a-f-]{36}|[A-Za-z0-9_-]{43}", "…", path)
         told = {"mode": "pages", "label": label, "loads": len(times), "bytes": len(text.encode())}
         print(json.dumps({**told, "p50_ms": statistics.median(times), "p95_ms": p95}), flush=True)
 

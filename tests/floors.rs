@@ -74,6 +74,13 @@ const SOCKETS: &[&str] = &[
     "tokio_rustls",
 ];
 
+/// What starts another program; `Command` alone is also what a command of `cli` is.
+const PROCESSES: &[&str] =
+    &["std::process::Command", "std::process::{", "tokio::process", "posix_spawn", "execve"];
+
+/// Modules that only tests have.
+const TESTS_ALONE: &[&str] = &["samples", "testing", "tests"];
+
 /// The longest file, in lines before its tests.
 const FILE_MAX: usize = 500;
 
@@ -131,6 +138,39 @@ fn every_module_has_a_floor_and_every_file_fits_a_mind() {
         let lines = before_tests(&file.code).lines().count();
         assert!(lines <= FILE_MAX, "{}: {lines} lines before its tests", file.path.display());
     }
+}
+
+#[test]
+fn the_gate_starts_no_program() {
+    for file in source_files() {
+        for word in PROCESSES {
+            assert!(!before_tests(&file.code).contains(word), "{}: `{word}`", file.path.display());
+        }
+    }
+}
+
+#[test]
+fn nothing_for_tests_is_in_what_is_served() {
+    let mut named = 0;
+    for file in source_files() {
+        let lines: Vec<_> = file.code.lines().map(str::trim).collect();
+        for (at, line) in lines.iter().enumerate() {
+            let module = line.strip_suffix(';').and_then(|line| line.rsplit_once("mod "));
+            if module.is_some_and(|(_, name)| TESTS_ALONE.contains(&name)) {
+                let attributes = lines[..at].iter().rev().take_while(|line| line.starts_with("#["));
+                let guarded = attributes.into_iter().any(|line| *line == "#[cfg(test)]");
+                assert!(guarded, "{}: `{line}`", file.path.display());
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 10, "{named}");
+}
+
+#[test]
+fn no_code_of_ours_is_unsafe() {
+    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    assert!(manifest.lines().any(|line| line.starts_with("unsafe_code = \"forbid\"")));
 }
 
 #[test]

@@ -15,7 +15,8 @@ use crate::base::{
     ClientAddress, LoginName, ManualClock, Password, Protocol, SessionId, UpstreamName, random,
 };
 use crate::config::Config;
-use crate::gate::{Rules, UpstreamRules};
+use crate::gate::{Conclusion, Decision, Led, Origin, Reach, Rules, UpstreamRules, UpstreamSaid};
+use crate::protocol::{Credentials, Mechanism, Refusal};
 use crate::store::{LiveSession, NodeId, Use};
 
 pub(crate) const ALICE: &str = "alice@example.org";
@@ -215,6 +216,45 @@ impl Site {
             program: Some((*program).to_owned()),
         });
         store.record_uses(&uses.collect::<Vec<_>>()).await.unwrap();
+    }
+
+    /// A mail client tries to get in, and the upstream says what is true; why it is not, if it is not in.
+    pub(crate) async fn log_in(
+        &self,
+        name: &str,
+        password: &str,
+        program: Option<&str>,
+    ) -> Result<(), Refusal> {
+        let gate = &self.portal.on.gate;
+        gate.hear_changes().await;
+        let origin = Origin {
+            session: SessionId(random::uuid(self.clock.now())),
+            protocol: Protocol::Imap,
+            client: ClientAddress::new([192, 0, 2, 9].into()),
+            reach: Reach::new([Led::to(UpstreamName("legacy".to_owned()))]),
+            reading: gate.reading(),
+        };
+        let credentials = Credentials {
+            login: LoginName::from_bytes(name.as_bytes()).unwrap(),
+            password: Password::new(password.as_bytes().to_vec()).unwrap(),
+            mechanism: Mechanism::Plain,
+            program: program.map(str::to_owned),
+        };
+        let mut grant = match gate.judge(&origin, credentials).await {
+            Decision::Admit(grant) => grant,
+            Decision::Refuse(refused) => return Err(refused.refusal),
+        };
+        let (upstream, login) = (grant.upstream().clone(), grant.take_login());
+        let said = match self.mailboxes.check(&upstream, &login.user, &login.password).await {
+            MailboxVerdict::Right => UpstreamSaid::Yes,
+            MailboxVerdict::Wrong | MailboxVerdict::Unavailable { .. } => UpstreamSaid::No,
+        };
+        let concluded = gate.conclude(grant, said).await;
+        gate.flush_uses().await;
+        match concluded {
+            Conclusion::Pass(_) => Ok(()),
+            Conclusion::Refuse(refused) => Err(refused.refusal),
+        }
     }
 
     /// A second later a mail client tries to get in as Alice, on record.

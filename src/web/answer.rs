@@ -5,7 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Router;
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, LOCATION, REFERRER_POLICY, SET_COOKIE};
+use axum::http::header::{ALLOW, CONTENT_TYPE, LOCATION, REFERRER_POLICY, SET_COOKIE};
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderValue, Request, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -69,11 +69,13 @@ impl Web {
         let uri = if of_client { Some(parts.uri.clone()) } else { below(&parts.uri, &here.base) };
         let at = |fits: fn(&str) -> bool| uri.as_ref().is_some_and(|uri| fits(uri.path()));
         let (open, secret) = (at(routes::is_without_session), at(routes::is_secret));
+        let mut methods = None;
         let answer = if !open && !forms::is_from_here(&parts.method, &parts.headers, &here.origin) {
             Err(Wrong::Origin)
         } else if let Some(uri) = uri {
             parts.uri = uri;
             let answer = self.handle(Request::from_parts(parts, body)).await;
+            methods = answer.headers().get(ALLOW).cloned();
             match wrong(&answer) {
                 Some(wrong) => Err(wrong),
                 None => Ok(answer),
@@ -90,6 +92,10 @@ impl Web {
             );
         }
         let mut answer = answer.unwrap_or_else(|wrong| error_page(&asked, wrong));
+        // Whoever asked by a method that is of no use here is told which are (RFC 9110, section 15.5.6).
+        if let Some(methods) = methods {
+            answer.headers_mut().insert(ALLOW, methods);
+        }
         if secret {
             answer.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         }

@@ -56,4 +56,21 @@ mod tests {
             assert!(std::str::from_utf8(asset.content).is_ok(), "{}", asset.name);
         }
     }
+
+    #[test]
+    fn scripts_put_text_as_text_and_run_none_of_it() {
+        // The last: a name out of data that something is assigned to could be that of a prototype.
+        let markup =
+            "(inner|outer)HTML|insertAdjacent|document\\.write|createContextualFragment|srcdoc|DOMParser";
+        let code = "eval\\(|Function\\(|import\\(|setAttribute\\(\"on|set(Timeout|Interval)\\([^(]";
+        let names = "__proto__|\\.prototype|[A-Za-z)]\\[[^\\]]*\\] *=[^=]|Object\\.assign";
+        let never = regex::Regex::new(&[markup, code, names].join("|")).unwrap();
+        for text in ["a.innerHTML = b", "setTimeout(\"x\")", "options[name] = x", "new Function(\"x\")"] {
+            assert!(never.is_match(text), "{text}");
+        }
+        for asset in ALL.iter().filter(|asset| asset.name.ends_with(".js")) {
+            let text = std::str::from_utf8(asset.content).unwrap();
+            assert_eq!(never.find(text).map(|found| found.as_str()), None, "{}", asset.name);
+        }
+    }
 }

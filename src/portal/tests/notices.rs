@@ -64,6 +64,31 @@ async fn a_sign_in_from_a_browser_that_was_not_seen_is_told_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_by_a_passkey_alone_is_told_once_where_it_comes_from_a_new_browser() {
+    let site = Site::open().await;
+    let visit = site.inside(ALICE).await;
+    assert_eq!(site.told(&visit).await, ["new_browser"]);
+    let (visit, mut key, _) = site.bind_passkey(&visit, 0).await;
+    assert_eq!(site.told(&visit).await, ["factor_bound"]);
+    let mut enter = async |from: Browser, answers: bool| {
+        let asked = site.portal.ask_anybody().unwrap();
+        let answer = if answers { key.used(&asked.options) } else { "{}".to_owned() };
+        let entered = site.portal.sign_in_with_passkey(&from, &asked.kept, &answer).await;
+        assert_eq!(entered.is_ok(), answers);
+        let waiting = site.portal.on.store.waiting_notices(visit.account.id).await.unwrap();
+        assert!(
+            waiting.iter().all(|row| row.notice.contains(&from.address.to_string())),
+            "where it came from"
+        );
+        site.told(&visit).await
+    };
+    assert!(enter(elsewhere(), false).await.is_empty(), "nobody came in");
+    assert!(enter(browser(77), true).await.is_empty(), "the same browser, in the same network");
+    assert_eq!(enter(elsewhere(), true).await, ["new_browser"]);
+    assert!(enter(elsewhere(), true).await.is_empty(), "it was told");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_trusted_browser_shows_is_told_of_once_where_it_comes_from_a_new_one() {
     let site = Site::open().await;
     let (visit, raw) = bound(&site).await;

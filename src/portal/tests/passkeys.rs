@@ -11,7 +11,11 @@ const PASSKEY: Question = Question::Factor(FactorKind::Passkey);
 
 impl Site {
     /// Binds a passkey whose counter begins there: the visit that goes on, and the recovery codes.
-    async fn bind_passkey(&self, visit: &Visit, counter: u32) -> (Visit, SoftKey, Option<Vec<String>>) {
+    pub(super) async fn bind_passkey(
+        &self,
+        visit: &Visit,
+        counter: u32,
+    ) -> (Visit, SoftKey, Option<Vec<String>>) {
         let options =
             self.portal.offer_passkey(visit.inside().unwrap().fresh().unwrap(), None).await.unwrap();
         let (key, answer) = SoftKey::made(&options, HERE, counter);

@@ -244,3 +244,24 @@ pub enum TlsError {
     #[error("TLS cannot be set up")]
     Library(#[from] rustls::Error),
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::NamedGroup;
+
+    use super::*;
+
+    #[test]
+    fn every_suite_seals_as_it_encrypts_and_no_later_theft_of_a_key_opens_it() {
+        let provider = provider();
+        let suites: Vec<_> = provider.cipher_suites.iter().map(|suite| suite.suite()).collect();
+        for suite in &suites {
+            let name = format!("{suite:?}");
+            assert!(name.starts_with("TLS13_") || name.starts_with("TLS_ECDHE_"), "{name}");
+            assert!(name.contains("_GCM_SHA") || name.contains("_CHACHA20_POLY1305_SHA"), "{name}");
+        }
+        let first = [CipherSuite::TLS13_AES_128_GCM_SHA256, CipherSuite::TLS13_AES_256_GCM_SHA384];
+        assert_eq!(suites[..2], first);
+        assert_eq!(provider.kx_groups[0].name(), NamedGroup::X25519MLKEM768);
+    }
+}

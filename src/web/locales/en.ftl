@@ -379,7 +379,7 @@ try-waiting = Waiting for { $name }
 try-waiting-lead = Open your mail client and let it check for mail. This page notices by itself.
 try-again = Look again
 try-seen = It works
-try-seen-lead = First login { $when } from { $from }.
+try-seen-lead = Last login { $used }.
 try-nothing = Nothing has arrived yet
 try-nothing-lead = Compare server, port, encryption and address in your mail client with the guide, then look again.
 

@@ -340,7 +340,7 @@ try-waiting = 正在等待 { $name } 登录
 try-waiting-lead = 请打开邮件客户端并收取邮件，此页面会自动更新。
 try-again = 重新查看
 try-seen = 设置成功
-try-seen-lead = 首次登录：{ $when }，来自 { $from }。
+try-seen-lead = 最近登录：{ $used }。
 try-nothing = 还没有收到登录
 try-nothing-lead = 请对照设置指南，检查客户端中的服务器、端口、加密方式和邮箱地址，然后重新查看。
 

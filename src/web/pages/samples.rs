@@ -2,6 +2,7 @@
 //! looked at in a browser.
 
 mod app_passwords;
+mod fields;
 mod mailbox;
 
 use std::path::Path;

@@ -342,12 +342,8 @@ pub(super) async fn watch(State(desk): State<Arc<Desk>>, asked: Asked, Path(id):
     let visit = desk.inside(&asked, Place::Try(id)).await?;
     let records = desk.portal.app_passwords(inside(&visit)?).await?;
     let record = records.into_iter().find(|record| record.id == id).ok_or(Stop::Wrong(Wrong::Missing))?;
-    let now = desk.clock.now();
-    let seen = record.last_used_at.map(|at| {
-        let when = Moment::new(at, now, asked.words).words;
-        let from = Shown::new(record.last_used_address.as_deref().unwrap_or("–"));
-        asked.words.with_two("try-seen-lead", ("when", &when), ("from", &from))
-    });
+    let used = used(&record, desk.clock.now(), asked.words);
+    let seen = used.map(|used| asked.words.with("try-seen-lead", "used", used));
     let looks = asked.query.text("looks", 4).parse().unwrap_or(0_u32);
     shown(&TryAppPasswordPage {
         page: desk.page(&asked, &visit, Some(Tab::AppPasswords), Some(Place::Try(id))),
@@ -359,21 +355,21 @@ pub(super) async fn watch(State(desk): State<Arc<Desk>>, asked: Asked, Path(id):
     })
 }
 
+/// When, from where and with which client it was used last, if it was.
+fn used(record: &AppPasswordRecord, now: Timestamp, words: Words) -> Option<String> {
+    let when = Moment::new(record.last_used_at?, now, words).words;
+    let from = Shown::new(record.last_used_address.as_deref().unwrap_or("–"));
+    Some(match record.last_used_program.as_deref().map(Shown::new) {
+        None => words.with_two("app-password-used", ("when", &when), ("from", &from)),
+        Some(client) => {
+            words.with_all("app-password-used-by", &[("when", &when), ("from", &from), ("client", &client)])
+        }
+    })
+}
+
 /// An app password, as lists show it.
 pub(super) fn row(record: &AppPasswordRecord, scope: Option<&Scope>, now: Timestamp, words: Words) -> Row {
     let when = |at| Moment::new(at, now, words).words;
-    let from = Shown::new(record.last_used_address.as_deref().unwrap_or("–"));
-    let used = match (record.last_used_at, &record.last_used_program) {
-        (None, _) => words.say("app-password-unused"),
-        (Some(at), None) => words.with_two("app-password-used", ("when", &when(at)), ("from", &from)),
-        (Some(at), Some(program)) => {
-            let client = Shown::new(program);
-            words.with_all(
-                "app-password-used-by",
-                &[("when", &when(at)), ("from", &from), ("client", &client)],
-            )
-        }
-    };
     let state = match scope {
         // Somebody has changed the row: it opens nothing.
         None => Some("app-password-void"),
@@ -385,7 +381,7 @@ pub(super) fn row(record: &AppPasswordRecord, scope: Option<&Scope>, now: Timest
         id: record.id.to_string(),
         name: Shown::new(&record.name),
         label: record.label.clone(),
-        used,
+        used: used(record, now, words).unwrap_or_else(|| words.say("app-password-unused")),
         created: when(record.created_at),
         scope: scope.map_or_else(|| "–".to_owned(), |scope| scope_in_words(scope, words)),
         expires: record.expires_at.map_or_else(|| words.say("expires-never"), |at| day(at, words)),

@@ -68,8 +68,8 @@ pub(super) fn new_app_password(words: Words, problem: Option<&str>) -> NewAppPas
 }
 
 pub(super) fn trying(words: Words, seen: bool, waits: bool) -> TryAppPasswordPage {
-    let when = words.with("when-minutes", "count", 1_u32);
-    let seen = seen.then(|| words.with_two("try-seen-lead", ("when", &when), ("from", &"203.0.113.77")));
+    let used = row(words, "iPhone", Some(("203.0.113.77", "iPhone Mail 18.2"))).used;
+    let seen = seen.then(|| words.with("try-seen-lead", "used", used));
     TryAppPasswordPage {
         page: signed_in(words).at(Some(Tab::AppPasswords), None),
         id: "0193a1c2".to_owned(),

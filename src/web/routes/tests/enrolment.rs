@@ -3,6 +3,9 @@
 use axum::http::StatusCode;
 
 use super::harness::{ALICE, Browser, MAILBOX, Seen, Site};
+use super::mailbox::EVERY_KIND;
+use super::passkeys;
+use crate::factor::testing::SoftKey;
 
 pub(super) fn once(form: &Seen) -> String {
     form.first(r#"name="once" value="([^"]+)""#)
@@ -37,6 +40,62 @@ async fn a_link_leads_through_signing_in_to_the_binding_and_is_gone_then() {
     assert_eq!(bound.status, StatusCode::OK, "{}", bound.text);
     assert!(!elsewhere.cookies.keys().any(|name| name.contains("link")), "{:?}", elsewhere.cookies);
     assert_eq!(alice.get("/").await.leads_to(), Some("/sign-in"), "whoever was in without it is out");
+}
+
+/// What of this kind is offered to a browser that may bind it: the form that confirms it.
+async fn offered(site: &Site, browser: &mut Browser<'_>, kind: &str) -> Vec<(&'static str, String)> {
+    let path = format!("/second-factors/{kind}");
+    let page = browser.get(&path).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+    match kind {
+        "totp" => vec![("code", site.code(&page.first(r#"data-copy="([A-Z2-7]+)""#)))],
+        "passkey" => {
+            let (_, answer) = SoftKey::made(&passkeys::options(&page), "https://mail.example.org", 0);
+            vec![("answer", answer), ("name", "Key".to_owned())]
+        }
+        _ => {
+            let sent = browser.post(&path, &[("address", "caoshuai@163.com")], &page.form_token()).await;
+            assert_eq!(sent.leads_to(), Some(&*path), "{}", sent.text);
+            vec![("code", site.mailed())]
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_first_factor_of_any_kind_is_neither_offered_nor_bound_where_none_may_be() {
+    let policy = |rule: &str| EVERY_KIND.replacen("[policy]\n", &format!("[policy]\n{rule}\n"), 1);
+    for rule in ["enrol_from = [\"192.0.2.0/28\"]", "enrol_by = \"link\""] {
+        for kind in ["totp", "passkey", "mailbox"] {
+            let site = Site::with(&policy(rule)).await;
+            let mut alice = site.signed_in(ALICE).await;
+            let link = site.invite(ALICE).await;
+            if rule.starts_with("enrol_by") {
+                alice.get(&format!("/enrol/{link}")).await;
+            }
+            let form = offered(&site, &mut alice, kind).await;
+            let form: Vec<_> = form.iter().map(|(name, value)| (*name, &**value)).collect();
+            let (path, token, mails) = (format!("/second-factors/{kind}"), alice.token().await, site.mails());
+            // The same session elsewhere, and without the link.
+            let (cookies, network) = (alice.cookies.clone(), alice.network);
+            alice.cookies.retain(|name, _| !name.contains("link"));
+            alice.network = [198, 51, 100, 9];
+            for address in ["second@163.com", ""] {
+                let asked = alice.post(&path, &[("address", address)], &token).await;
+                assert_eq!(asked.leads_to(), Some("/second-factors/first"), "{rule} {kind}: {}", asked.text);
+            }
+            assert_eq!(site.mails(), mails, "{rule} {kind}: no code is sent");
+            for seen in [alice.get(&path).await, alice.post(&path, &form, &token).await] {
+                assert_eq!(seen.leads_to(), Some("/second-factors/first"), "{rule} {kind}: {}", seen.text);
+            }
+            let account =
+                site.store.standing(&ALICE.to_owned().try_into().unwrap()).await.unwrap().unwrap().account.id;
+            assert_eq!(site.store.factors(account).await.unwrap(), [], "{rule} {kind}");
+            (alice.cookies, alice.network) = (cookies, network);
+            let bound = alice.post(&path, &form, &token).await;
+            assert_eq!(bound.status, StatusCode::OK, "{rule} {kind}: {}", bound.text);
+            assert_eq!(site.store.factors(account).await.unwrap().len(), 1);
+        }
+    }
 }
 
 /// What leads to what is refused before a first factor may be bound.

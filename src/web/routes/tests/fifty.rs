@@ -240,29 +240,72 @@ async fn one_form_binds(site: &Site, mut alice: Browser<'_>, path: &str, fields:
     assert!(to_trust(&seen), "the codes that were shown are the ones: {}", seen.text);
 }
 
+/// Where another one takes the place of the one that is bound.
+async fn change(browser: &mut Browser<'_>) -> String {
+    browser.get("/second-factors").await.first(r"(/second-factors/[0-9a-f-]{36}/change)")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_fifty_forms_that_replace_an_authenticator_one_does() {
     let site = Site::open().await;
     let (mut alice, ..) = site.bound(ALICE).await;
-    let old = alice.get("/second-factors").await.first(r"/second-factors/([0-9a-f-]{36})/change");
-    let change = format!("/second-factors/{old}/change");
+    let change = change(&mut alice).await;
+    let key = alice.get(&change).await.first(r#"data-copy="([A-Z2-7]+)""#);
+    let code = site.next_code(&key);
+    one_form_replaces(&site, alice, &change, &[("code", &code)]).await;
+    // The new one is the one that is asked.
+    let (mut elsewhere, token) = before_the_second_step(&site, 1).await;
+    let code = site.next_code(&key);
+    let seen = elsewhere.post("/second-factor", &[("use", "totp"), ("code", &code)], &token).await;
+    assert!(to_trust(&seen), "{}", seen.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_forms_that_replace_a_passkey_one_does() {
+    let site = Site::open().await;
+    let mut alice = site.signed_in(ALICE).await;
+    passkeys::bind(&mut alice, 0).await;
+    let change = change(&mut alice).await;
     let page = alice.get(&change).await;
-    let new = page.first(r#"data-copy="([A-Z2-7]+)""#);
-    let (code, token) = (site.next_code(&new), page.form_token());
-    let forms = FIFTY.map(|_| alice.form(&change, &[("code", &code)], &token));
+    let (mut key, answer) = SoftKey::made(&passkeys::options(&page), "https://mail.example.org", 0);
+    one_form_replaces(&site, alice, &change, &[("answer", &answer), ("name", "New")]).await;
+    let (mut elsewhere, token) = before_the_second_step(&site, 1).await;
+    let answer = key.used(&passkeys::options(&elsewhere.get("/second-factor").await));
+    let seen = elsewhere.post("/second-factor", &[("use", "passkey"), ("answer", &answer)], &token).await;
+    assert!(to_trust(&seen), "{}", seen.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_forms_that_replace_a_backup_mailbox_one_does() {
+    let site = Site::with(OFFERED).await;
+    let mut alice = site.signed_in(ALICE).await;
+    let code = offer_mailbox(&site, &mut alice).await;
+    let token = alice.token().await;
+    let bound = alice.post("/second-factors/mailbox", &[("code", &code)], &token).await;
+    assert_eq!(bound.status, StatusCode::OK, "{}", bound.text);
+    let change = change(&mut alice).await;
+    let token = alice.token().await;
+    let sent = alice.post(&change, &[("address", "second@163.com")], &token).await;
+    assert_eq!(sent.leads_to(), Some(&*change), "{}", sent.text);
+    one_form_replaces(&site, alice, &change, &[("code", &site.mailed())]).await;
+    let (mut elsewhere, token) = before_the_second_step(&site, 1).await;
+    elsewhere.post("/second-factor", &[("use", "mailbox"), ("send", "yes")], &token).await;
+    let page = elsewhere.get("/second-factor?use=mailbox").await;
+    assert!(page.text.contains("sec****@163.com"), "{}", page.text);
+}
+
+async fn one_form_replaces(site: &Site, mut alice: Browser<'_>, change: &str, fields: &[(&str, &str)]) {
+    let token = alice.token().await;
+    let forms = FIFTY.map(|_| alice.form(change, fields, &token));
     // What is to be replaced may be gone when the others look for it.
     let changed = |seen: &Seen| seen.leads_to() == Some("/second-factors?done=changed");
     let on = the_one_among(site.at_once(forms).await, &[404, 422, 429], changed);
     alice.keep(&on);
     let list = alice.get("/second-factors").await;
-    let bound = list.all(r"/second-factors/([0-9a-f-]{36})/unbind");
-    assert!(bound.len() == 1 && bound[0] != old, "{bound:?}");
+    let bound = list.all(r"(/second-factors/[0-9a-f-]{36}/change)");
+    assert!(bound.len() == 1 && bound[0] != change, "{bound:?}");
     // The others may have used up what may be answered wrongly.
     site.later(4 * 3600);
-    let (mut elsewhere, token) = before_the_second_step(&site, 1).await;
-    let code = site.next_code(&new);
-    let seen = elsewhere.post("/second-factor", &[("use", "totp"), ("code", &code)], &token).await;
-    assert!(to_trust(&seen), "the new one is the one that is asked: {}", seen.text);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,6 +16,7 @@ use crate::audit::event::Ground;
 use crate::base::{ClientAddress, Clock};
 use crate::config::Config;
 use crate::portal::testing;
+use crate::protocol::Refusal;
 use crate::store::Store;
 use crate::web::{CertificateInForce, Web};
 
@@ -84,6 +85,16 @@ impl Site {
         self.behind.mail_login(program, ended).await;
     }
 
+    /// A mail client tries to get in, and the upstream says what is true; why it is not, if it is not in.
+    pub(super) async fn log_in(
+        &self,
+        name: &str,
+        password: &str,
+        program: Option<&str>,
+    ) -> Result<(), Refusal> {
+        self.behind.log_in(name, password, program).await
+    }
+
     /// A mail client of the account's is in.
     pub(super) async fn mail_client(&self, name: &str) {
         self.behind.mail_client(name).await;
@@ -94,12 +105,27 @@ impl Site {
         self.behind.mails.sent.lock().unwrap().last().unwrap().1.clone()
     }
 
+    /// How many codes were mailed.
+    pub(super) fn mails(&self) -> usize {
+        self.behind.mails.sent.lock().unwrap().len()
+    }
+
     pub(super) fn relay_goes_down(&self) {
         self.behind.mails.down.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn upstream_goes_down(&self) {
         self.behind.mailboxes.down.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on this is the password of that mailbox.
+    pub(super) fn change_mailbox_password(&self, name: &str, password: &str) {
+        self.behind.mailboxes.passwords.lock().unwrap().insert(name.to_owned(), password.to_owned());
+    }
+
+    /// How often the upstream was asked for a mailbox password.
+    pub(super) fn upstream_was_asked(&self) -> usize {
+        self.behind.mailboxes.asked.load(Ordering::SeqCst)
     }
 
     /// The code of an authenticator that was given `key`, in a step that was not used yet.

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 
 use super::harness::{ALICE, BOB, Browser, MAILBOX, Site};
+use super::mailbox::EVERY_KIND;
 use crate::meters::PageAnswer;
 
 /// Names nothing of anybody's.
@@ -22,7 +23,7 @@ pub(super) fn table() -> Vec<(&'static str, bool, bool)> {
 }
 
 /// The same with something for identifiers.
-fn routes() -> impl Iterator<Item = (String, bool, bool)> {
+pub(super) fn routes() -> impl Iterator<Item = (String, bool, bool)> {
     table().into_iter().map(|(path, gets, posts)| {
         let path = path.replace("{id}", NOBODYS).replace("{link}", &"A".repeat(43));
         (path.replace("{slug}", "foxmail").replace("{name}", "style.css"), gets, posts)
@@ -38,7 +39,7 @@ fn is_public(path: &str) -> bool {
 }
 
 /// For mail clients, and for devices that hold a link: no session is looked at there.
-fn needs_no_session(path: &str) -> bool {
+pub(super) fn needs_no_session(path: &str) -> bool {
     let known = [
         "/.well-known/autoconfig/mail/config-v1.1.xml",
         "/mail/config-v1.1.xml",
@@ -134,6 +135,39 @@ async fn no_form_of_another_site_or_another_session_does_anything() {
         assert_eq!(seen.status, StatusCode::NOT_FOUND, "{path}");
     }
     assert_eq!(alice.get("/").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn no_step_is_taken_by_a_form_of_another_session_or_of_the_step_before() {
+    let site = Site::open().await;
+    let (mut bound, key, _) = site.bound(ALICE).await;
+    let (of_bob, of_alice) = (site.signed_in(BOB).await.token().await, bound.token().await);
+    let account =
+        site.store.standing(&ALICE.to_owned().try_into().unwrap()).await.unwrap().unwrap().account.id;
+    let mut browser = site.browser();
+    assert_eq!(browser.sign_in(ALICE, MAILBOX).await.leads_to(), Some("/second-factor"));
+    let own = browser.token().await;
+    let code = site.next_code(&key);
+    let right = [("use", "totp"), ("code", &*code)];
+    for token in ["", "x", &of_bob, &of_alice] {
+        let seen = browser.post("/second-factor", &right, token).await;
+        assert_eq!(seen.status, StatusCode::FORBIDDEN, "{token}");
+        assert!(seen.headers.get("set-cookie").is_none());
+        assert_eq!(browser.get("/second-factor").await.status, StatusCode::OK, "nobody came a step further");
+    }
+    let seen = browser.post("/second-factor", &right, &own).await;
+    assert_eq!(seen.leads_to(), Some("/trust"), "the code is good still: {}", seen.text);
+    for token in ["", "x", &of_bob, &of_alice, &own] {
+        for answer in ["yes", "no"] {
+            let seen = browser.post("/trust", &[("trust", answer)], token).await;
+            assert_eq!(seen.status, StatusCode::FORBIDDEN, "{token}");
+            assert!(seen.headers.get("set-cookie").is_none());
+            assert_eq!(browser.get("/trust").await.status, StatusCode::OK, "nobody came a step further");
+        }
+    }
+    assert_eq!(site.store.trusted_devices(account).await.unwrap(), []);
+    let token = browser.token().await;
+    assert_eq!(browser.post("/trust", &[("trust", "no")], &token).await.leads_to(), Some("/"));
 }
 
 #[tokio::test]
@@ -236,6 +270,57 @@ async fn what_changes_something_wants_a_fresh_verification_and_goes_on_after_it(
     assert_eq!(seen.leads_to(), Some("/lock?done=verified"));
     assert_ne!(browser.cookies, before, "another token with more rights");
     assert_eq!(browser.get("/lock").await.status, StatusCode::OK);
+}
+
+/// What shows something and offers no change; everything else that answers to GET comes after a fresh verification.
+const SHOWS: [&str; 10] = [
+    "/",
+    "/second-factor",
+    "/trust",
+    "/verify",
+    "/second-factors",
+    "/second-factors/first",
+    "/enrol/{link}",
+    "/app-passwords",
+    "/app-passwords/{id}",
+    "/app-passwords/{id}/try",
+];
+
+#[tokio::test]
+async fn a_page_that_offers_a_change_wants_a_fresh_verification_and_comes_after_it() {
+    let site = Site::with(EVERY_KIND).await;
+    let ((mut bound, key, _), mut unbound) = (site.bound(ALICE).await, site.signed_in(BOB).await);
+    let id = bound.get("/second-factors").await.first(r"/second-factors/([0-9a-f-]{36})/unbind");
+    site.later(601);
+    let fresh_only: Vec<_> = table()
+        .into_iter()
+        .filter(|(path, gets, _)| *gets && !is_public(path) && !needs_no_session(path))
+        .filter(|(path, ..)| !SHOWS.contains(path))
+        .map(|(path, ..)| path.replace("{id}", &id))
+        .collect();
+    assert_eq!(fresh_only.len(), 10, "{fresh_only:?}");
+    for browser in [&mut bound, &mut unbound] {
+        for path in &fresh_only {
+            let seen = browser.get(path).await;
+            let to_verify = format!("/verify?to={}", path.replace('/', "%2F"));
+            assert_eq!(seen.leads_to(), Some(&*to_verify), "{path}: {}", seen.text);
+        }
+        for path in SHOWS.iter().filter(|path| !path.contains("{id}")) {
+            let seen = browser.get(path).await;
+            assert!(!seen.leads_to().is_some_and(|to| to.starts_with("/verify")), "{path}");
+        }
+    }
+    let (token, code) = (bound.token().await, site.next_code(&key));
+    let verified = bound.post("/verify", &[("code", &code)], &token).await;
+    assert_eq!(verified.leads_to(), Some("/?done=verified"), "{}", verified.text);
+    let token = unbound.token().await;
+    let verified = unbound.post("/verify", &[("password", MAILBOX)], &token).await;
+    assert_eq!(verified.leads_to(), Some("/?done=verified"), "{}", verified.text);
+    for path in fresh_only {
+        assert_eq!(bound.get(&path).await.status, StatusCode::OK, "{path}");
+        let theirs = if path.contains(&id) { StatusCode::NOT_FOUND } else { StatusCode::OK };
+        assert_eq!(unbound.get(&path).await.status, theirs, "{path}");
+    }
 }
 
 #[tokio::test]

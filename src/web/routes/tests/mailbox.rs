@@ -7,6 +7,10 @@ use super::harness::{ALICE, MAILBOX, Site};
 pub(super) const OFFERED: &str = "[policy]\nfactors = [\"totp\", \"mailbox\"]\nrecommended = [\"totp\"]\n\
                        [mail]\nrelay = \"127.0.0.1:25\"\ntls = \"none\"\nfrom = \"gate@example.org\"\n";
 
+/// Where any kind may be bound.
+pub(super) const EVERY_KIND: &str = "[policy]\nfactors = [\"totp\", \"passkey\", \"mailbox\"]\n\
+                       [mail]\nrelay = \"127.0.0.1:25\"\ntls = \"none\"\nfrom = \"gate@example.org\"\n";
+
 #[tokio::test]
 async fn a_backup_mailbox_is_bound_changed_used_and_unbound() {
     let site = Site::with(OFFERED).await;

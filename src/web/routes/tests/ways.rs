@@ -87,6 +87,34 @@ async fn a_wrong_password_is_answered_in_words_and_never_repeated() {
 }
 
 #[tokio::test]
+async fn there_is_no_account_before_somebody_opens_its_mailbox() {
+    let site = Site::open().await;
+    for (password, accounts) in [("", 0), ("admin", 0), ("guess", 0), (MAILBOX, 1)] {
+        site.browser().sign_in(ALICE, password).await;
+        site.browser().sign_in("admin", password).await;
+        assert_eq!(site.store.accounts().await.unwrap().len(), accounts, "{password}");
+    }
+}
+
+#[tokio::test]
+async fn a_mailbox_password_of_any_length_that_the_gate_takes_signs_in() {
+    let site = Site::open().await;
+    let longest = " 密".repeat(256);
+    assert_eq!(longest.len(), 1024);
+    for password in ["x".repeat(64), "密".repeat(65), longest.clone()] {
+        site.change_mailbox_password(ALICE, &password);
+        let mut browser = site.browser();
+        assert_eq!(browser.sign_in(ALICE, &password).await.leads_to(), Some("/"), "{}", password.len());
+        site.later(600);
+        let page = browser.get("/verify").await;
+        let verified = browser.post("/verify", &[("password", &password)], &page.form_token()).await;
+        assert_eq!(verified.leads_to(), Some("/?done=verified"), "{}", password.len());
+    }
+    let longer = site.browser().sign_in(ALICE, &(longest + "x")).await;
+    assert_eq!(longer.status, StatusCode::UNPROCESSABLE_ENTITY, "it is nobody's, and not cut");
+}
+
+#[tokio::test]
 async fn a_language_that_was_chosen_stays() {
     let site = Site::open().await;
     let mut browser = site.browser();

@@ -1,0 +1,135 @@
+//! App passwords as their owner finds them again: who used them, until when they are good, why they open nothing any more.
+
+use axum::http::StatusCode;
+
+use super::enrolment::once;
+use super::harness::{ALICE, Browser, MAILBOX, Site};
+use crate::protocol::Refusal;
+
+const DAY: u64 = 86_400;
+
+/// Makes one that is good for so many days: what its address begins with, and the app password.
+async fn make(browser: &mut Browser<'_>, name: &str, days: &str) -> (String, String) {
+    let form = browser.get("/app-passwords/new").await;
+    let fields = [("name", name), ("protocol", "imap"), ("expires", days), ("once", &*once(&form))];
+    let made = browser.post("/app-passwords/new", &fields, &form.form_token()).await;
+    assert_eq!(made.status, StatusCode::OK, "{}", made.text);
+    let one = made.first(r#"(/app-passwords/[0-9a-f-]{36})/try""#);
+    (one, made.first(r#"data-copy="([a-z2-9 ]{19})""#))
+}
+
+/// The pages that show it say this in one language and that in the other.
+async fn assert_told(browser: &mut Browser<'_>, pages: &[&str], english: &str, chinese: &str) {
+    for (language, told) in [("zh-CN", chinese), ("en", english)] {
+        browser.language = language;
+        for page in pages {
+            let seen = browser.get(page).await;
+            assert_eq!(seen.status, StatusCode::OK, "{page}");
+            assert!(seen.text.contains(told), "{page}: {told}: {}", seen.text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn when_from_where_and_with_which_client_it_was_used_last_is_told() {
+    let site = Site::open().await;
+    let mut alice = site.signed_in(ALICE).await;
+    let (one, password) = make(&mut alice, "Office", "").await;
+    let trying = format!("{one}/try");
+    assert_told(&mut alice, &["/", "/app-passwords", &one], "Never used", "尚未使用").await;
+    assert_told(&mut alice, &[&trying], "http-equiv=\"refresh\"", "http-equiv=\"refresh\"").await;
+
+    let pages = ["/", "/app-passwords", &one, &trying];
+    site.log_in(ALICE, &password, None).await.unwrap();
+    assert_told(&mut alice, &pages, "just now from 192.0.2.9", "刚刚，来自 192.0.2.9").await;
+    assert!(!alice.get(&one).await.text.contains("192.0.2.9 with"), "it did not say what it is");
+    site.later(1);
+    site.log_in(ALICE, &password, Some("<b>Foxmail</b> 7.2")).await.unwrap();
+    site.later(1_200);
+    assert_told(
+        &mut alice,
+        &pages,
+        "20 minutes ago from 192.0.2.9 with &#60;b&#62;Foxmail&#60;/b&#62; 7.2",
+        "20 分钟前，来自 192.0.2.9，&#60;b&#62;Foxmail&#60;/b&#62; 7.2",
+    )
+    .await;
+    let tried = alice.get(&trying).await;
+    assert!(tried.text.contains("It works") && !tried.text.contains("http-equiv"), "{}", tried.text);
+    assert!(!tried.text.contains("First login"), "nobody knows of the first any more: {}", tried.text);
+}
+
+#[tokio::test]
+async fn the_day_it_ends_is_told_and_then_that_it_has_ended() {
+    let site = Site::open().await;
+    let mut alice = site.signed_in(ALICE).await;
+    let (short, password) = make(&mut alice, "Visitor", "90").await;
+    let (long, _) = make(&mut alice, "Office", "").await;
+    assert_told(&mut alice, &["/app-passwords", &short], "15 Apr 2083", "2083年4月15日").await;
+    assert_told(&mut alice, &["/app-passwords", &long], "you delete it", "直到删除").await;
+    assert!(!alice.get(&long).await.text.contains("2083"));
+
+    const ENDED: &str = "Expired";
+    site.later(90 * DAY - 1);
+    alice.sign_in(ALICE, MAILBOX).await;
+    site.log_in(ALICE, &password, None).await.unwrap();
+    for page in ["/", "/app-passwords", &short] {
+        assert!(!alice.get(page).await.text.contains(ENDED), "{page}: a second is left");
+    }
+    site.later(1);
+    assert_told(&mut alice, &["/", "/app-passwords", &short], ENDED, "已过期").await;
+    let list = alice.get("/app-passwords").await;
+    assert_eq!(list.text.matches(ENDED).count(), 1, "the other one goes on: {}", list.text);
+    assert!(!alice.get(&long).await.text.contains(ENDED));
+    assert_eq!(site.log_in(ALICE, &password, None).await, Err(Refusal::Expired));
+}
+
+#[tokio::test]
+async fn that_the_mailbox_password_changed_is_told_until_its_owner_signs_in_with_the_new_one() {
+    const CHANGED: &str = "another one of the mailbox";
+    const WAITS: (&str, &str) = ("Waiting for your new mailbox password", "等待您的新邮箱密码");
+    let site = Site::open().await;
+    let mut alice = site.signed_in(ALICE).await;
+    let (one, password) = make(&mut alice, "Office", "").await;
+    let pages = ["/", "/app-passwords", &one];
+    site.log_in(ALICE, &password, None).await.unwrap();
+    site.change_mailbox_password(ALICE, CHANGED);
+    assert_eq!(site.log_in(ALICE, &password, None).await, Err(Refusal::Stale));
+    assert_told(&mut alice, &pages, WAITS.0, WAITS.1).await;
+
+    let mut elsewhere = site.browser();
+    assert_eq!(elsewhere.sign_in(ALICE, CHANGED).await.leads_to(), Some("/"));
+    for page in pages {
+        assert!(!alice.get(page).await.text.contains(WAITS.0), "{page}");
+    }
+    site.log_in(ALICE, &password, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_has_as_many_as_he_may_have_is_told_so_and_gets_no_other() {
+    let site = Site::with("[policy]\napp_passwords_per_account = 1\n").await;
+    let mut alice = site.signed_in(ALICE).await;
+    let (one, _) = make(&mut alice, "Office", "").await;
+    let account =
+        site.store.standing(&ALICE.to_owned().try_into().unwrap()).await.unwrap().unwrap().account.id;
+    let made = site.store.app_passwords(account).await.unwrap();
+    let told = site.store.waiting_notices(account).await.unwrap().len();
+    for (language, words) in [
+        ("en", "You have as many app passwords as you may have. Delete one that you do not need"),
+        ("zh-CN", "客户端专用密码已达上限。请删除不用的密码后再试。"),
+    ] {
+        alice.language = language;
+        let form = alice.get("/app-passwords/new").await;
+        let fields =
+            [("name", "Foxmail <b>"), ("protocol", "imap"), ("protocol", "smtp"), ("once", &*once(&form))];
+        let refused = alice.post("/app-passwords/new", &fields, &form.form_token()).await;
+        assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.text);
+        assert!(refused.text.contains(words), "{}", refused.text);
+        assert!(refused.text.contains("value=\"Foxmail &#60;b&#62;\""), "typed once: {}", refused.text);
+        assert!(!refused.text.contains("data-copy") && !refused.text.contains("/apple/profile/"));
+        assert_eq!(site.store.app_passwords(account).await.unwrap(), made);
+        assert_eq!(site.store.waiting_notices(account).await.unwrap().len(), told);
+    }
+    let token = alice.token().await;
+    alice.post(&format!("{one}/delete"), &[], &token).await;
+    make(&mut alice, "Foxmail", "").await;
+}
