@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn every_suite_seals_as_it_encrypts_and_no_later_theft_of_a_key_opens_it() {
         let provider = provider();
-        let suites: Vec<_> = provider.cipher_suites.iter().map(|suite| suite.suite()).collect();
+        let suites: Vec<_> = provider.cipher_suites.iter().map(rustls::SupportedCipherSuite::suite).collect();
         for suite in &suites {
             let name = format!("{suite:?}");
             assert!(name.starts_with("TLS13_") || name.starts_with("TLS_ECDHE_"), "{name}");
