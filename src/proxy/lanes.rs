@@ -28,7 +28,8 @@ thread_local! {
     static LOGINS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// A login under way in the lane of this thread, until it is dropped there.
+/// An attempt that is being judged in the lane of this thread, until it is dropped there. Who is connected and says nothing is
+/// none: a stranger could hold up everybody.
 pub(super) struct Login(());
 
 impl Login {

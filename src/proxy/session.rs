@@ -85,7 +85,6 @@ async fn until_admitted<P: MailProtocol>(
     mut tcp: TcpStream,
     peer: ClientAddress,
 ) -> Option<Admitted> {
-    let _under_way = Login::begin();
     // Nobody's time begins anew because a balancer took its own.
     let deadline = Instant::now() + door.limits.auth_deadline;
     let ends = arrive(door, &mut tcp, peer).await?;
@@ -296,6 +295,7 @@ async fn judge<P: MailProtocol>(
     deadline: Instant,
     attempt: Attempt<P::Introduction>,
 ) -> Verdict<P> {
+    let _under_way = Login::begin();
     let mut grant = match door.gate.judge(&origin, attempt.credentials).await {
         Decision::Refuse(refused) => return Verdict::Refused(refused),
         Decision::Admit(grant) => grant,

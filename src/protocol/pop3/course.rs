@@ -2,7 +2,8 @@
 //!
 //! Which commands the client gave nobody knows here: many answers are one line, and some go on until a line of one dot (RFC 1939
 //! section 3). So an answer counts as complete behind a line that may be its last; whatever else stands last is the
-//! content of a message or a list. A message that has such a line in it, with a long silence right behind, is the exception.
+//! content of a message or a list. Two are cut off by a long silence all the same: a message with such a line in it, right
+//! behind that, and one of which a slow server has said no more than that it comes.
 
 use memchr::memrchr;
 

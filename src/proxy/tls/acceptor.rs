@@ -41,7 +41,7 @@ impl Acceptor {
         Ok(Self(Arc::new(settings)))
     }
 
-    /// Shakes hands on a stream that has no TLS yet. The caller sets the time limit, and writes or flushes next.
+    /// Shakes hands on a stream that has no TLS yet. The caller sets the time limit; tickets go out when it next reads or writes.
     ///
     /// # Errors
     /// The handshake's failure; the client was sent the fitting alert.
