@@ -16,7 +16,7 @@ use tokio::sync::watch;
 /// thousands of logins a second.
 const LANES_MAX: usize = 8;
 
-/// From so many logins under way in one lane on, it rests before it waits for what comes next.
+/// From so many attempts on that are being judged in one lane, it rests before it waits for what comes next.
 const MANY: usize = 16;
 
 /// So that what comes together is handled together: to sleep and wake for each word of each of many clients is what a lane
@@ -24,30 +24,30 @@ const MANY: usize = 16;
 const REST: Duration = Duration::from_micros(300);
 
 thread_local! {
-    /// Logins under way in the lane of this thread.
-    static LOGINS: Cell<usize> = const { Cell::new(0) };
+    /// How many are being judged in the lane of this thread.
+    static JUDGED: Cell<usize> = const { Cell::new(0) };
 }
 
 /// An attempt that is being judged in the lane of this thread, until it is dropped there. Who is connected and says nothing is
 /// none: a stranger could hold up everybody.
-pub(super) struct Login(());
+pub(super) struct Judging(());
 
-impl Login {
+impl Judging {
     pub(super) fn begin() -> Self {
-        LOGINS.set(LOGINS.get() + 1);
+        JUDGED.set(JUDGED.get() + 1);
         Self(())
     }
 }
 
-impl Drop for Login {
+impl Drop for Judging {
     fn drop(&mut self) {
-        LOGINS.set(LOGINS.get().saturating_sub(1));
+        JUDGED.set(JUDGED.get().saturating_sub(1));
     }
 }
 
 /// Before a lane waits.
 fn rest_among_many() {
-    if LOGINS.get() >= MANY {
+    if JUDGED.get() >= MANY {
         thread::sleep(REST);
     }
 }
@@ -105,12 +105,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lane_counts_its_own_logins_and_no_others() {
-        let logins = [(); 3].map(|()| Login::begin());
-        assert_eq!(LOGINS.get(), 3);
-        assert_eq!(thread::spawn(|| LOGINS.get()).join().unwrap(), 0);
-        drop(logins);
-        assert_eq!(LOGINS.get(), 0);
+    fn a_lane_counts_what_it_judges_itself_and_nothing_else() {
+        let judged = [(); 3].map(|()| Judging::begin());
+        assert_eq!(JUDGED.get(), 3);
+        assert_eq!(thread::spawn(|| JUDGED.get()).join().unwrap(), 0);
+        drop(judged);
+        assert_eq!(JUDGED.get(), 0);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::arrival::Arrivals;
 use super::buffers::Buffers;
 use super::drain::{Drain, Leaving};
 use super::driver::{Turn, drive_until, settle};
-use super::lanes::Login;
+use super::lanes::Judging;
 use super::permits::{ConnectionPermit, Permits, StrangerPermit};
 use super::reason::Reason;
 use super::relay::{Guard, Patience, Relay};
@@ -295,7 +295,7 @@ async fn judge<P: MailProtocol>(
     deadline: Instant,
     attempt: Attempt<P::Introduction>,
 ) -> Verdict<P> {
-    let _under_way = Login::begin();
+    let _counted = Judging::begin();
     let mut grant = match door.gate.judge(&origin, attempt.credentials).await {
         Decision::Refuse(refused) => return Verdict::Refused(refused),
         Decision::Admit(grant) => grant,

@@ -48,6 +48,13 @@ async fn before_the_second_step(site: &Site, host: u8) -> (Browser<'_>, String) 
     (browser, token)
 }
 
+async fn bind_mailbox(site: &Site, alice: &mut Browser<'_>) {
+    let code = offer_mailbox(site, alice).await;
+    let token = alice.token().await;
+    let bound = alice.post("/second-factors/mailbox", &[("code", &code)], &token).await;
+    assert_eq!(bound.status, StatusCode::OK, "{}", bound.text);
+}
+
 /// Sends a code to that mailbox, which is to be bound, and returns it.
 async fn offer_mailbox(site: &Site, browser: &mut Browser<'_>) -> String {
     let token = browser.token().await;
@@ -100,10 +107,7 @@ async fn of_fifty_forms_of_a_browser_with_one_recovery_code_one_leads_on() {
 async fn of_fifty_forms_of_a_browser_with_one_code_by_mail_one_leads_on() {
     let site = Site::with(OFFERED).await;
     let mut alice = site.signed_in(ALICE).await;
-    let code = offer_mailbox(&site, &mut alice).await;
-    let token = alice.token().await;
-    let bound = alice.post("/second-factors/mailbox", &[("code", &code)], &token).await;
-    assert_eq!(bound.status, StatusCode::OK, "{}", bound.text);
+    bind_mailbox(&site, &mut alice).await;
     let (mut browser, token) = before_the_second_step(&site, 1).await;
     let sent = browser.post("/second-factor", &[("use", "mailbox"), ("send", "yes")], &token).await;
     assert_eq!(sent.leads_to(), Some("/second-factor?use=mailbox"), "{}", sent.text);
@@ -157,10 +161,7 @@ async fn of_fifty_forms_that_verify_with_one_recovery_code_one_leads_on() {
 async fn of_fifty_forms_that_verify_with_one_code_by_mail_one_leads_on() {
     let site = Site::with(OFFERED).await;
     let mut alice = site.signed_in(ALICE).await;
-    let code = offer_mailbox(&site, &mut alice).await;
-    let token = alice.token().await;
-    let bound = alice.post("/second-factors/mailbox", &[("code", &code)], &token).await;
-    assert_eq!(bound.status, StatusCode::OK, "{}", bound.text);
+    bind_mailbox(&site, &mut alice).await;
     site.later(NO_LONGER_FRESH);
     let token = alice.token().await;
     let sent = alice.post("/verify", &[("use", "mailbox"), ("send", "yes")], &token).await;
@@ -279,10 +280,7 @@ async fn of_fifty_forms_that_replace_a_passkey_one_does() {
 async fn of_fifty_forms_that_replace_a_backup_mailbox_one_does() {
     let site = Site::with(OFFERED).await;
     let mut alice = site.signed_in(ALICE).await;
-    let code = offer_mailbox(&site, &mut alice).await;
-    let token = alice.token().await;
-    let bound = alice.post("/second-factors/mailbox", &[("code", &code)], &token).await;
-    assert_eq!(bound.status, StatusCode::OK, "{}", bound.text);
+    bind_mailbox(&site, &mut alice).await;
     let change = change(&mut alice).await;
     let token = alice.token().await;
     let sent = alice.post(&change, &[("address", "second@163.com")], &token).await;
