@@ -21,6 +21,11 @@ impl<'a> Author<'a> {
         Self { audit, actor }
     }
 
+    /// Who it is.
+    pub(crate) fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
     /// Records a change that this actor made; returns when the record is durable.
     ///
     /// # Errors

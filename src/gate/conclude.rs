@@ -305,7 +305,9 @@ fn changed_meanwhile(cause: Cause) -> No {
         Cause::Expired => No::proven(Refusal::Expired, &why),
         Cause::OutOfScope => No::proven(Refusal::OutOfScope, &why),
         Cause::UpstreamWithdrawn => No::proven(Refusal::Unavailable, &why),
-        Cause::Revoked | Cause::Removed | Cause::FactorBound | Cause::EndedByAdmin => No::hopeless(&why),
+        Cause::Revoked | Cause::Removed | Cause::FactorBound | Cause::EndedByAdmin | Cause::EndedByOwner => {
+            No::hopeless(&why)
+        }
     }
 }
 

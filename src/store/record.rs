@@ -382,8 +382,8 @@ pub struct Change {
     pub account: AccountId,
     /// The one session that must end.
     pub session: Option<SessionId>,
-    /// Why sessions must end whatever holds now: `suspended`, `removed`, `factor_bound`, `ended_by_admin`. None:
-    /// read what holds now.
+    /// Why sessions must end whatever holds now: `suspended`, `removed`, `factor_bound`, `ended_by_admin`,
+    /// `ended_by_owner`. None: read what holds now.
     pub reason: Option<String>,
 }
 

@@ -112,6 +112,7 @@ impl Gate {
             let cause = change.reason.as_deref().and_then(Cause::parse);
             match (change.session, cause) {
                 (Some(id), cause) => {
+                    // A later version may have another word for it; that it must end is certain.
                     let cause = cause.unwrap_or(Cause::EndedByAdmin);
                     self.registry.end(change.account, cause, |session| session.id == id);
                 }

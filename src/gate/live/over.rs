@@ -3,6 +3,7 @@
 
 use super::Session;
 use crate::app_password::{Outside, Scope};
+use crate::audit::event::Actor;
 use crate::base::{Timestamp, UpstreamName};
 use crate::store::{AccountState, Standing};
 
@@ -25,10 +26,12 @@ pub enum Cause {
     UpstreamWithdrawn,
     /// An administrator ended it.
     EndedByAdmin,
+    /// Its owner ended it, in the portal.
+    EndedByOwner,
 }
 
 impl Cause {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Revoked,
         Self::Expired,
         Self::OutOfScope,
@@ -37,7 +40,16 @@ impl Cause {
         Self::FactorBound,
         Self::UpstreamWithdrawn,
         Self::EndedByAdmin,
+        Self::EndedByOwner,
     ];
+
+    /// Of a session that `actor` asked to end.
+    pub(super) fn asked_by(actor: &Actor) -> Self {
+        match actor {
+            Actor::Owner { .. } => Self::EndedByOwner,
+            Actor::CommandLine { .. } | Actor::Gate => Self::EndedByAdmin,
+        }
+    }
 
     /// The reason in the audit trail, and in the database where it travels there.
     #[must_use]
@@ -51,6 +63,7 @@ impl Cause {
             Self::FactorBound => "factor_bound",
             Self::UpstreamWithdrawn => "upstream_withdrawn",
             Self::EndedByAdmin => "ended_by_admin",
+            Self::EndedByOwner => "ended_by_owner",
         }
     }
 
@@ -69,7 +82,8 @@ impl Cause {
             | Self::Suspended
             | Self::Removed
             | Self::UpstreamWithdrawn
-            | Self::EndedByAdmin => true,
+            | Self::EndedByAdmin
+            | Self::EndedByOwner => true,
         }
     }
 }

@@ -56,7 +56,7 @@ impl LiveSessions {
     /// [`EndError`]
     pub async fn end(&self, id: SessionId, by: &Author<'_>) -> Result<LiveSessionRecord, EndError> {
         let session = self.store.live_session(id).await?.ok_or(EndError::NotFound(id))?;
-        self.store.ask_to_end_session(session.account, id, Cause::EndedByAdmin.as_str()).await?;
+        self.store.ask_to_end_session(session.account, id, Cause::asked_by(by.actor()).as_str()).await?;
         let account = session.address.clone();
         by.record(|by| Event::SessionEndAsked { account, session: id, by }).await?;
         Ok(session)

@@ -372,6 +372,11 @@ async fn an_administrator_ends_one_session_and_no_other() {
     let unknown = SessionId(uuid::Uuid::from_u128(1));
     assert!(!sessions.is_live(unknown).await.unwrap());
     assert!(matches!(sessions.end(unknown, &by).await, Err(EndError::NotFound(_))));
+
+    let owner = Actor::Owner { ip: origins[0].client, browser: None };
+    sessions.end(origins[1].session, &Author::new(&site.audit, owner)).await.unwrap();
+    site.gate.hear_changes().await;
+    assert_eq!(told(&mut other).await, Some(Cause::EndedByOwner), "the trail says who it was");
 }
 
 #[tokio::test]

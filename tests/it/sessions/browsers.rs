@@ -116,7 +116,7 @@ fn mail_clients_are_seen_in_the_portal_and_thrown_out_there() {
     of_other.goes_on();
     let by_the_gate = |reason: &String| reason != "client_closed";
     let reasons: Vec<_> = reasons(&gate, user, 3).into_iter().filter(by_the_gate).collect();
-    assert_eq!(reasons, ["ended_by_admin"; 2], "asked for by another process, here its owner's browser");
+    assert_eq!(reasons, ["ended_by_owner"; 2], "in his browser, and by no administrator");
     let asked = gate.cli(&["audit", "search", "--event", "session_end_asked", "--json"]).json();
     for record in asked.as_array().expect("records") {
         assert_eq!(record["by"]["kind"], "owner", "{asked}");
