@@ -16,6 +16,10 @@ const STAND_STILL: &str = "
     };
     window.clearTimeout = (one) => later.delete(one) || clear(one);";
 
+/// Puts nothing into the clipboard, as a browser whose owner does not let pages.
+const REFUSE: &str = "
+    navigator.clipboard.writeText = () => Promise.reject(new DOMException('no', 'NotAllowedError'));";
+
 #[test]
 fn the_whole_way_in_chinese() {
     tell(whole_way(Language::Chinese));
@@ -172,7 +176,8 @@ async fn sets_up_a_device(world: &World) {
     browser.picture("device-gone").await;
 }
 
-/// The button copies what is shown, and says so for a moment, however often it is pressed.
+/// The button copies what is shown, and says so for a moment, however often it is pressed; where the browser does not let it,
+/// it says what to do instead.
 async fn copies(browser: &Browser, app_password: &str) {
     let (button, label) = (".reveal button.copy", ".reveal button.copy span");
     let [copy, copied] = match browser.language() {
@@ -194,4 +199,19 @@ async fn copies(browser: &Browser, app_password: &str) {
     browser.script("for (const act of later.values()) act();", Vec::new()).await;
     assert_eq!(browser.read(label).await, copy, "it can be pressed again");
     assert_eq!(browser.property("body > [role=status]", "textContent").await, "");
+
+    let refused = match browser.language() {
+        Language::Chinese => "复制失败，请手动选中后复制",
+        Language::English => "Not copied: select it and copy by hand",
+    };
+    browser.script(REFUSE, Vec::new()).await;
+    browser.click(button).await;
+    while browser.script("return presses;", Vec::new()).await != 3 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(browser.read(label).await, refused);
+    assert_eq!(browser.property("body > [role=status]", "textContent").await, refused);
+    browser.script("delete navigator.clipboard.writeText;", Vec::new()).await;
+    browser.script("for (const act of later.values()) act();", Vec::new()).await;
+    assert_eq!(browser.read(label).await, copy, "and again");
 }

@@ -15,17 +15,19 @@ for (const button of document.querySelectorAll("button.copy")) {
   const before = label.textContent;
   let back;
   button.addEventListener("click", async () => {
+    // Whoever is told to do it by hand needs more time to read than whoever has what he wanted.
+    let [said, lasts] = [button.dataset.done, 2500];
     try {
       await navigator.clipboard.writeText(button.dataset.copy);
     } catch {
-      return;
+      [said, lasts] = [button.dataset.refused, 10000];
     }
-    label.textContent = told.textContent = button.dataset.done;
+    label.textContent = told.textContent = said;
     clearTimeout(back);
     back = setTimeout(() => {
       label.textContent = before;
       told.textContent = "";
-    }, 2500);
+    }, lasts);
   });
 }
 

@@ -18,6 +18,7 @@ cancel = Cancel
 back = Back
 copy = Copy
 copied = Copied
+copy-refused = Not copied: select it and copy by hand
 print = Print
 this-browser = This browser
 help-title = Help from your organisation
@@ -419,7 +420,6 @@ done-bound = The second factor is bound.
 done-unbound = The second factor was unbound.
 done-trusted = This device is trusted now.
 done-verified = Confirmed. You can make changes for ten minutes.
-done-both-bound = The new second factor is bound, but the old one could not be unbound: unbind it below.
 done-changed = Changed: the new second factor is bound, and the old one was unbound.
 
 # What happened, in words

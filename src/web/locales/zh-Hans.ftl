@@ -18,6 +18,7 @@ cancel = 取消
 back = 返回
 copy = 复制
 copied = 已复制
+copy-refused = 复制失败，请手动选中后复制
 print = 打印
 this-browser = 当前浏览器
 help-title = 本单位的帮助信息
@@ -380,7 +381,6 @@ done-bound = 验证方式已绑定。
 done-unbound = 验证方式已解除绑定。
 done-trusted = 已信任此设备。
 done-verified = 验证成功，十分钟内可以更改设置。
-done-both-bound = 新的验证方式已绑定，但原来的未能解除绑定：请在下方解除。
 done-changed = 已换绑到新的验证方式，原来的已解除绑定。
 
 # 发生了什么
