@@ -161,13 +161,22 @@ pub trait ServerDialogue<P: MailProtocol>: Dialogue<Event = Attempt<P::Introduct
     /// Answers the pending attempt with a refusal; the dialogue goes on (or closes, where its table says so).
     fn refuse(&mut self, refusal: Refusal);
 
-    /// The gate stops: a client that has the word is told so, as far as the protocol has words for it, and the
-    /// connection ends.
-    fn stop(&mut self);
+    /// The gate ends the conversation: a client that has the word is told why, as far as the protocol has words for it,
+    /// and the connection ends.
+    fn dismiss(&mut self, why: Dismissal);
 
     /// Answers the pending attempt with success: after the following `Send`s the dialogue is over, and
     /// `step` returns [`Step::NeedInput`]; the session becomes a relay.
     fn admit(&mut self, welcome: P::Welcome);
+}
+
+/// Why the gate ends a conversation in which nobody has made a mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dismissal {
+    /// It is about to stop.
+    Stopping,
+    /// The client has not logged in within the time that it has for that.
+    TimeIsUp,
 }
 
 /// One try to authenticate, as the gate judges it.

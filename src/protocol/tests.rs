@@ -236,33 +236,49 @@ fn an_offer_that_the_handshake_narrowed_is_told_from_then_on() {
     }
 }
 
-/// What a client hears that had said `lines` when the gate stops, and whether the connection ends.
-fn stopped<P: MailProtocol>(channel: Channel, lines: &[&str]) -> (String, bool) {
+/// What a client hears that had said `lines` when the gate ends the conversation, and whether the connection ends.
+fn dismissed<P: MailProtocol>(why: Dismissal, channel: Channel, lines: &[&str]) -> (String, bool) {
     let mut client = Client::<P>::new(P::Offer::default(), channel);
     client.listen();
     for line in lines {
         client.ask(line);
     }
-    client.0.stop();
+    client.0.dismiss(why);
     let heard = client.listen();
     (heard, matches!(client.0.step(), Step::Close))
 }
 
-#[test]
-fn whoever_has_the_word_when_the_gate_stops_is_told_and_nobody_else() {
-    let bye = "* BYE The server restarts, connect again in a moment\r\n";
-    let come_back = "421 4.3.2 gate.example.org restarts, try again in a moment\r\n";
-    let tls = Channel::Secured;
+/// The words of IMAP and SMTP for those who have the word; all others get none.
+fn only_who_has_the_word_hears(why: Dismissal, bye: &str, reply: &str) {
+    let (tls, plain, nothing) = (Channel::Secured, Channel::Plain, (String::new(), true));
     for lines in [&[][..], &["a NOOP\r\n"], &["a LOGIN half"], &["a AUTHENTICATE PLAIN\r\n"]] {
-        assert_eq!(stopped::<Imap>(tls, lines), (bye.to_owned(), true), "{lines:?}");
+        assert_eq!(dismissed::<Imap>(why, tls, lines), (bye.to_owned(), true), "{lines:?}");
     }
     for lines in [&[][..], &["EHLO me\r\n"], &["EHLO me\r\n", "AUTH LOGIN\r\n"]] {
-        assert_eq!(stopped::<Smtp>(tls, lines), (come_back.to_owned(), true), "{lines:?}");
+        assert_eq!(dismissed::<Smtp>(why, tls, lines), (reply.to_owned(), true), "{lines:?}");
     }
-    assert_eq!(stopped::<Pop3>(tls, &["USER ann\r\n"]), (String::new(), true));
+    assert_eq!(dismissed::<Pop3>(why, tls, &["USER ann\r\n"]), nothing);
     // Its attempt is being judged, or a handshake is under way: it expects something else.
-    assert_eq!(stopped::<Imap>(tls, &["a LOGIN ann secret\r\n"]), (String::new(), true));
-    assert_eq!(stopped::<Smtp>(tls, &["EHLO me\r\nAUTH PLAIN AGEAYg==\r\n"]), (String::new(), true));
-    assert_eq!(stopped::<Imap>(Channel::Plain, &["a STARTTLS\r\n"]), (String::new(), true));
-    assert_eq!(stopped::<Smtp>(Channel::Plain, &["EHLO me\r\nSTARTTLS\r\n"]), (String::new(), true));
+    assert_eq!(dismissed::<Imap>(why, tls, &["a LOGIN ann secret\r\n"]), nothing);
+    assert_eq!(dismissed::<Smtp>(why, tls, &["EHLO me\r\nAUTH PLAIN AGEAYg==\r\n"]), nothing);
+    assert_eq!(dismissed::<Imap>(why, plain, &["a STARTTLS\r\n"]), nothing);
+    assert_eq!(dismissed::<Smtp>(why, plain, &["EHLO me\r\nSTARTTLS\r\n"]), nothing);
+}
+
+#[test]
+fn whoever_has_the_word_when_the_gate_stops_is_told_and_nobody_else() {
+    only_who_has_the_word_hears(
+        Dismissal::Stopping,
+        "* BYE The server restarts, connect again in a moment\r\n",
+        "421 4.3.2 gate.example.org restarts, try again in a moment\r\n",
+    );
+}
+
+#[test]
+fn whoever_has_the_word_when_his_time_is_up_is_told_and_nobody_else() {
+    only_who_has_the_word_hears(
+        Dismissal::TimeIsUp,
+        "* BYE Too long without a login\r\n",
+        "421 4.4.2 gate.example.org has waited too long for a login\r\n",
+    );
 }

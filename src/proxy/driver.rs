@@ -4,6 +4,7 @@
 //! written is wiped by its own type. The driver knows no protocol, sets no time limit and starts no handshake:
 //! those are its caller's.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
@@ -41,20 +42,20 @@ pub(super) enum Turn<E> {
 /// # Errors
 /// The stream's.
 pub(super) async fn drive<D: Dialogue>(stream: &mut Stream, dialogue: &mut D) -> io::Result<Turn<D::Event>> {
-    let turn = drive_until(stream, dialogue, std::future::pending()).await?;
-    Ok(turn.unwrap_or(Turn::Closed))
+    let Ok(turn) = drive_until(stream, dialogue, std::future::pending::<Infallible>()).await?;
+    Ok(turn)
 }
 
-/// The same until `stop` happens while the dialogue has nothing to say: `None` then. Nothing is lost of what was heard
-/// or said.
+/// The same until `stop` happens while the dialogue has nothing to say: what that says, then. Nothing is lost of what was
+/// heard or said.
 ///
 /// # Errors
 /// The stream's.
-pub(super) async fn drive_until<D: Dialogue>(
+pub(super) async fn drive_until<D: Dialogue, S>(
     stream: &mut Stream,
     dialogue: &mut D,
-    stop: impl Future<Output = ()>,
-) -> io::Result<Option<Turn<D::Event>>> {
+    stop: impl Future<Output = S>,
+) -> io::Result<Result<Turn<D::Event>, S>> {
     let mut stop = pin!(stop);
     let mut open = true;
     loop {
@@ -62,11 +63,11 @@ pub(super) async fn drive_until<D: Dialogue>(
             Turn::Input { .. } if open => tokio::select! {
                 biased;
                 heard = hear(stream, dialogue) => open = heard?,
-                () = &mut stop => return Ok(None),
+                why = &mut stop => return Ok(Err(why)),
             },
             // It heard of the end and still wants more.
-            Turn::Input { .. } => return Ok(Some(Turn::Closed)),
-            turn @ (Turn::StartTls | Turn::Event(_) | Turn::Closed) => return Ok(Some(turn)),
+            Turn::Input { .. } => return Ok(Ok(Turn::Closed)),
+            turn @ (Turn::StartTls | Turn::Event(_) | Turn::Closed) => return Ok(Ok(turn)),
         }
     }
 }

@@ -30,9 +30,13 @@ use crate::gate::{
 };
 use crate::meters::{Handshake, UpstreamLogin};
 use crate::protocol::{
-    Attempt, Channel, ClientOrigin, Dialogue, Ends, MailProtocol, Output, Refusal, ServerDialogue,
+    Attempt, Channel, ClientOrigin, Dialogue, Dismissal, Ends, MailProtocol, Output, Refusal, ServerDialogue,
     ServerSetup, Step, Wording,
 };
+
+/// How long before the deadline a client that has the word hears that its time is up: so that nobody stays longer for the
+/// sake of it, and long enough for a few bytes to a client that reads.
+const LAST_WORD: Duration = Duration::from_millis(100);
 
 /// What the connections of one listener share.
 pub(super) struct Door<P: MailProtocol> {
@@ -143,7 +147,8 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
     }
 
     /// `None` when the connection ended without a session: by the client, a deadline, for want of room, or
-    /// because the gate stops. Only in that case is there a word: whoever fails before login is closed without one.
+    /// because the gate stops. Whoever has the word hears so when his time is up and when the gate stops; all others are
+    /// closed without one.
     async fn until_admitted(mut self, tcp: TcpStream) -> Option<Admitted> {
         let mut stream = Stream::plain(tcp);
         let wording = Arc::clone(&self.door.wording);
@@ -163,12 +168,15 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
             }
         };
         loop {
-            let stop = self.leaving.time_to_leave();
+            let stop = self.dismissed();
             let turn = self.patiently(pin!(drive_until(&mut stream, &mut dialogue, stop))).await?.ok()?;
-            let Some(turn) = turn else {
-                dialogue.stop();
-                self.patiently(pin!(settle(&mut stream, &mut dialogue))).await?.ok()?;
-                return None;
+            let turn = match turn {
+                Ok(turn) => turn,
+                Err(why) => {
+                    dialogue.dismiss(why);
+                    self.patiently(pin!(settle(&mut stream, &mut dialogue))).await?.ok()?;
+                    return None;
+                }
             };
             match turn {
                 Turn::Input { .. } | Turn::Closed => return None,
@@ -194,13 +202,27 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
                             dialogue.refuse(refused.refusal);
                             if self.door.gate.reading() != self.door.reading {
                                 // Whatever it tries next, nobody judges it here.
-                                dialogue.stop();
+                                dialogue.dismiss(Dismissal::Stopping);
                                 self.patiently(pin!(settle(&mut stream, &mut dialogue))).await?.ok()?;
                                 return None;
                             }
                         }
                     }
                 }
+            }
+        }
+    }
+
+    /// Happens when a client that has said nothing for now should be told to go. One that never stops talking keeps this from
+    /// being asked; it goes at the deadline, without a word.
+    fn dismissed(&self) -> impl Future<Output = Dismissal> + use<P> {
+        let stopping = self.leaving.time_to_leave();
+        let late = self.deadline.checked_sub(LAST_WORD).unwrap_or(self.deadline);
+        async move {
+            tokio::select! {
+                biased;
+                () = sleep_until(late) => Dismissal::TimeIsUp,
+                () = stopping => Dismissal::Stopping,
             }
         }
     }

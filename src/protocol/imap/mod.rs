@@ -24,7 +24,7 @@ mod response;
 mod server;
 
 use crate::base::Protocol;
-use crate::protocol::{Course, MailProtocol, RelayGuard, Wording};
+use crate::protocol::{Course, Dismissal, MailProtocol, RelayGuard, Wording};
 
 pub use client::Client;
 use guard::Guard;
@@ -54,7 +54,7 @@ impl MailProtocol for Imap {
     }
 
     fn farewell(_: &Wording) -> Option<String> {
-        Some(format!("* BYE {}\r\n", reply::STOPPING))
+        Some(format!("* BYE {}\r\n", reply::parting(Dismissal::Stopping)))
     }
 }
 

@@ -25,7 +25,7 @@ use crate::base::{LoginName, Password};
 use crate::protocol::sasl::{Exchange, Progress};
 use crate::protocol::stranger;
 use crate::protocol::{
-    Attempt, Channel, Credentials, Dialogue, Language, Mechanism, Output, Refusal, ServerDialogue,
+    Attempt, Channel, Credentials, Dialogue, Dismissal, Language, Mechanism, Output, Refusal, ServerDialogue,
     ServerSetup, Step,
 };
 
@@ -173,9 +173,11 @@ impl ServerDialogue<Imap> for Server {
         }
     }
 
-    fn stop(&mut self) {
+    fn dismiss(&mut self, why: Dismissal) {
         self.state = match &self.state {
-            State::Greeting | State::Listening | State::Exchanging { .. } => self.goodbye(reply::STOPPING),
+            State::Greeting | State::Listening | State::Exchanging { .. } => {
+                self.goodbye(reply::parting(why))
+            }
             State::TlsPromised
             | State::Handshaking
             | State::Judging { .. }

@@ -16,7 +16,9 @@ use zeroize::Zeroizing;
 
 use crate::protocol::input::{Input, Line};
 use crate::protocol::stranger::is_tls;
-use crate::protocol::{Attempt, Dialogue, MailProtocol, Output, Refusal, ServerDialogue, ServerSetup, Step};
+use crate::protocol::{
+    Attempt, Dialogue, Dismissal, MailProtocol, Output, Refusal, ServerDialogue, ServerSetup, Step,
+};
 
 /// Bad commands before the connection ends: a client that gropes for what works needs a few, a program that
 /// was not made for the protocol gets no more.
@@ -50,8 +52,8 @@ pub trait ServerScript: Sized {
     /// The reply to a login that is refused, and whether the connection ends with it.
     fn refusal(&self, refusal: Refusal) -> (String, bool);
 
-    /// What a client hears when the gate stops; nothing where no words are foreseen for that.
-    fn farewell(&self) -> String;
+    /// What a client hears when the gate ends the conversation; nothing where no words are foreseen for that.
+    fn farewell(&self, why: Dismissal) -> String;
 
     /// The reply to a login that succeeded.
     fn welcome(&self, welcome: <Self::Protocol as MailProtocol>::Welcome) -> String;
@@ -127,9 +129,9 @@ impl<P: MailProtocol, S: ServerScript<Protocol = P>> ServerDialogue<P> for Serve
         self.state = self.say(&text, if ends { State::Closed } else { State::command() });
     }
 
-    fn stop(&mut self) {
+    fn dismiss(&mut self, why: Dismissal) {
         self.state = match self.state {
-            State::Listening(_) => self.say(&self.script.farewell(), State::Closed),
+            State::Listening(_) => self.say(&self.script.farewell(why), State::Closed),
             State::Attempting(_)
             | State::Judged
             | State::StartTls

@@ -14,7 +14,7 @@ use crate::protocol::input::LINE_MAX;
 use crate::protocol::lines::{self, Answer, ServerScript};
 use crate::protocol::sasl::{Exchange, Progress};
 use crate::protocol::stranger::is_foreign;
-use crate::protocol::{Attempt, Channel, Credentials, Language, Mechanism, Refusal, ServerSetup};
+use crate::protocol::{Attempt, Channel, Credentials, Dismissal, Language, Mechanism, Refusal, ServerSetup};
 
 /// The client-facing side.
 pub type Server = lines::Server<Script>;
@@ -69,8 +69,9 @@ impl ServerScript for Script {
         (reply::refusal(refusal, &self.setup.wording, self.language()), false)
     }
 
-    /// Nothing that a client has not asked for has a place in POP3 (RFC 1939 section 3).
-    fn farewell(&self) -> String {
+    /// Nothing that a client has not asked for has a place in POP3, and whoever waited for too long is left without a word
+    /// (RFC 1939 section 3).
+    fn farewell(&self, _: Dismissal) -> String {
         String::new()
     }
 

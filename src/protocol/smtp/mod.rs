@@ -26,7 +26,7 @@ pub use server::Server;
 use std::sync::Arc;
 
 use super::guard::RelayGuard;
-use super::{MailProtocol, Wording};
+use super::{Dismissal, MailProtocol, Wording};
 use crate::base::Protocol;
 
 /// Message submission.
@@ -45,7 +45,7 @@ impl MailProtocol for Smtp {
     }
 
     fn farewell(wording: &Wording) -> Option<String> {
-        Some(reply::stopping(wording))
+        Some(reply::parting(Dismissal::Stopping, wording))
     }
 }
 

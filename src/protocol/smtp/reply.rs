@@ -1,7 +1,7 @@
 //! What a client is told, in SMTP's words: one exhaustive table from reason to wire reply, and the replies
 //! that need no reason. Codes: RFC 5321 section 4.2, RFC 4954 section 6, RFC 3463, RFC 5248.
 
-use crate::protocol::{Refusal, Wording};
+use crate::protocol::{Dismissal, Refusal, Wording};
 
 /// The reply to a login that is refused, and whether the connection ends with it.
 pub(super) fn refusal(refusal: Refusal, wording: &Wording) -> (String, bool) {
@@ -16,9 +16,14 @@ pub(super) fn refusal(refusal: Refusal, wording: &Wording) -> (String, bool) {
     (format!("{code} {}\r\n", wording.refusal(refusal, wording.language)), ends)
 }
 
-/// When the gate stops (RFC 5321 section 3.8, RFC 3463 section 3.4).
-pub(super) fn stopping(wording: &Wording) -> String {
-    format!("421 4.3.2 {} restarts, try again in a moment\r\n", wording.hostname)
+/// When the gate ends the conversation: because it stops (RFC 3463 section 3.4), or because it has waited for as long as it
+/// does (RFC 5321 section 4.5.3.2.7, RFC 3463 section 3.5). A server says 421 before it closes (RFC 5321 section 3.8).
+pub(super) fn parting(why: Dismissal, wording: &Wording) -> String {
+    let Wording { hostname, .. } = wording;
+    match why {
+        Dismissal::Stopping => format!("421 4.3.2 {hostname} restarts, try again in a moment\r\n"),
+        Dismissal::TimeIsUp => format!("421 4.4.2 {hostname} has waited too long for a login\r\n"),
+    }
 }
 
 pub(super) const LET_IN: &str = "235 2.7.0 Authentication successful\r\n";

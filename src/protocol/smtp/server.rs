@@ -13,7 +13,7 @@ use crate::protocol::clean::printable;
 use crate::protocol::lines::{self, Answer, ServerScript};
 use crate::protocol::sasl::{Exchange, Progress};
 use crate::protocol::stranger::is_foreign;
-use crate::protocol::{Attempt, Channel, Credentials, Mechanism, Refusal, ServerSetup};
+use crate::protocol::{Attempt, Channel, Credentials, Dismissal, Mechanism, Refusal, ServerSetup};
 
 /// RFC 4954 section 4: a line of an AUTH exchange may have 12,288 octets. Other commands are held to
 /// `LINE_MAX`.
@@ -75,8 +75,8 @@ impl ServerScript for Script {
         reply::refusal(refusal, &self.setup.wording)
     }
 
-    fn farewell(&self) -> String {
-        reply::stopping(&self.setup.wording)
+    fn farewell(&self, why: Dismissal) -> String {
+        reply::parting(why, &self.setup.wording)
     }
 
     fn welcome(&self, _: Welcome) -> String {

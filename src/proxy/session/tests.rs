@@ -198,8 +198,22 @@ async fn no_byte_extends_the_deadline() {
     let began = Instant::now();
     let mut said = Vec::new();
     let _ = timeout(Duration::from_secs(5), reader.read_to_end(&mut said)).await.unwrap();
-    assert!(said.is_empty() && began.elapsed() < Duration::from_millis(900), "{:?}", began.elapsed());
+    assert_eq!(String::from_utf8_lossy(&said), "too late\r\n");
+    assert!(began.elapsed() < Duration::from_millis(900), "{:?}", began.elapsed());
     drip.abort();
+}
+
+#[tokio::test]
+async fn whoever_says_nothing_hears_that_his_time_is_up() {
+    let short = Limits { auth_deadline: Duration::from_millis(400), ..limits() };
+    let stage = Stage::open(ListenerTls::Implicit, short.clone(), welcoming()).await;
+    let (said, took) = rest(&mut stage.secured().await).await;
+    assert_eq!(String::from_utf8_lossy(&said), "too late\r\n");
+    assert!(took < Duration::from_millis(900), "{took:?}");
+    let stage = Stage::open(ListenerTls::Starttls, short, welcoming()).await;
+    let (said, took) = rest(&mut stage.plain().await).await;
+    assert_eq!(String::from_utf8_lossy(&said), "hello \r\ntoo late\r\n");
+    assert!((200..900).contains(&took.as_millis()), "{took:?}");
 }
 
 #[tokio::test]

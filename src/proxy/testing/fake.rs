@@ -12,8 +12,9 @@ use zeroize::Zeroizing;
 use crate::base::{LoginName, Password, Protocol};
 use crate::protocol::input::{Input, Line};
 use crate::protocol::{
-    Attempt, Channel, ClientDialogue, ClientSetup, Credentials, Dialogue, Forwarding, MailProtocol,
-    Mechanism, Offered, Output, Purpose, Refusal, ServerDialogue, ServerSetup, Step, Trouble, UpstreamReply,
+    Attempt, Channel, ClientDialogue, ClientSetup, Credentials, Dialogue, Dismissal, Forwarding,
+    MailProtocol, Mechanism, Offered, Output, Purpose, Refusal, ServerDialogue, ServerSetup, Step, Trouble,
+    UpstreamReply,
 };
 
 pub(in crate::proxy) struct Fake;
@@ -70,8 +71,11 @@ impl ServerDialogue<Fake> for Server {
         self.sends.push(format!("refused {refusal:?}\r\n").into_bytes());
     }
 
-    fn stop(&mut self) {
-        self.sends.push(b"stopping\r\n".to_vec());
+    fn dismiss(&mut self, why: Dismissal) {
+        self.sends.push(match why {
+            Dismissal::Stopping => b"stopping\r\n".to_vec(),
+            Dismissal::TimeIsUp => b"too late\r\n".to_vec(),
+        });
         self.closed = true;
     }
 

@@ -264,4 +264,12 @@ mod tests {
         assert_eq!(suites[..2], first);
         assert_eq!(provider.kx_groups[0].name(), NamedGroup::X25519MLKEM768);
     }
+
+    #[test]
+    fn no_key_exchange_has_less_than_128_bits() {
+        let strong =
+            [NamedGroup::X25519MLKEM768, NamedGroup::X25519, NamedGroup::secp256r1, NamedGroup::secp384r1];
+        let groups: Vec<_> = provider().kx_groups.iter().map(|group| group.name()).collect();
+        assert!(!groups.is_empty() && groups.iter().all(|group| strong.contains(group)), "{groups:?}");
+    }
 }

@@ -87,6 +87,35 @@ fn no_byte_moves_the_deadline_of_a_handshake() {
     });
 }
 
+/// In IMAP `BYE` (RFC 9051 section 7.1.5), in SMTP 421 (RFC 5321 section 3.8); POP3 has no words for it (RFC 1939 section 3).
+#[test]
+fn whoever_is_too_slow_hears_so_where_the_protocol_has_words() {
+    let (gate, _fakes) = gate(&[("auth_deadline", "2s".into()), ("tls_deadline", "1s".into())]);
+    let gate = &gate;
+    thread::scope(|scope| {
+        for mail in PROTOCOLS {
+            for inside in [false, true] {
+                scope.spawn(move || {
+                    let wire = Wire::open("127.0.0.1", gate.port(mail.name(), inside));
+                    let mut wire = if inside { wire.secure(&gate.ca_file(), GATE_NAME) } else { wire };
+                    wire.line();
+                    let begun = Instant::now();
+                    let last = wire.rest();
+                    let told = match mail {
+                        Mail::Imap => last == "* BYE Too long without a login\r\n",
+                        Mail::Pop3 => last.is_empty(),
+                        Mail::Smtp => {
+                            last == format!("421 4.4.2 {GATE_NAME} has waited too long for a login\r\n")
+                        }
+                    };
+                    assert!(told, "{mail:?} {inside}: {last}");
+                    assert!(begun.elapsed() < Duration::from_secs(4), "{mail:?}: {:?}", begun.elapsed());
+                });
+            }
+        }
+    });
+}
+
 /// The longest there, of the network that holds most, makes room; others and those who are logged in stay.
 #[test]
 fn a_full_gate_makes_room_at_the_cost_of_whoever_holds_most() {
