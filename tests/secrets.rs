@@ -639,6 +639,33 @@ async fn unbinding_that_cannot_be_recorded_binds_again() {
 }
 
 #[tokio::test]
+async fn a_change_of_factors_that_cannot_be_recorded_leaves_all_as_it_was() {
+    let site = Site::open().await;
+    let alice = site.account("alice").await;
+    let old = bind(&site, &alice).await;
+    let bound = site.factors.list(alice.id).await.unwrap();
+    let new = site.factors.enrol_totp("mail.example.org", &alice.address, TotpParameters::USUAL);
+    let change = async |by: &Author<'_>| {
+        let confirmed = site.factors.confirm(FactorKind::Totp, new.raw(), &code(&site, &new, 0)).unwrap();
+        site.factors.replace(&alice, (FactorKind::Totp, bound[0].id), "New phone", confirmed, by).await
+    };
+    let closed = site.closed_audit().await;
+    let refused = change(&Author::new(&closed, Actor::Gate)).await;
+    assert!(matches!(refused, Err(FactorError::Undone(_))), "{refused:?}");
+    assert_eq!(site.factors.list(alice.id).await.unwrap(), bound);
+    site.factors.verify_totp(alice.id, &code(&site, &old, 0)).await.unwrap();
+
+    change(&site.author()).await.unwrap();
+    assert_eq!(site.recorded("factor_replaced"), 1);
+    let of_the_old_one = site.factors.verify_totp(alice.id, &code(&site, &old, 1)).await;
+    assert!(matches!(of_the_old_one, Err(FactorError::WrongCode)));
+    site.factors.verify_totp(alice.id, &code(&site, &new, 1)).await.unwrap();
+    let gone = change(&site.author()).await;
+    assert!(matches!(gone, Err(FactorError::NotFound)), "there is nothing in its place: {gone:?}");
+    assert_eq!(site.factors.list(alice.id).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_removed_account_binds_nothing() {
     let site = Site::open().await;
     let alice = site.account("alice").await;

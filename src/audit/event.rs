@@ -118,6 +118,21 @@ pub enum Event {
         /// Who did it.
         by: Actor,
     },
+    /// A second factor was bound in the place of another of its kind, which was unbound with it.
+    FactorReplaced {
+        /// Address.
+        account: String,
+        /// Kind.
+        kind: String,
+        /// What its owner calls it; empty where he gave it no name.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        name: String,
+        /// What he called the other one; likewise.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        replaced: String,
+        /// Who did it.
+        by: Actor,
+    },
     /// A second factor has another name.
     FactorRenamed {
         /// Address.
@@ -356,6 +371,7 @@ impl Event {
             | Self::AccountRemoved { .. }
             | Self::FactorBound { .. }
             | Self::FactorUnbound { .. }
+            | Self::FactorReplaced { .. }
             | Self::FactorRenamed { .. }
             | Self::EnrolmentLinkMade { .. }
             | Self::MailCodeSent { .. }
@@ -468,7 +484,8 @@ pub struct SessionEnd {
     /// Bytes from the upstream to the client.
     pub bytes_to_client: u64,
     /// Why it ended: `client_closed`, `upstream_closed`, `idle`, `drained`, `error`; or what it rested on is no more:
-    /// `revoked`, `expired`, `out_of_scope`, `suspended`, `removed`, `factor_bound`, `upstream_withdrawn`; or `ended_by_admin`.
+    /// `revoked`, `expired`, `out_of_scope`, `suspended`, `removed`, `factor_bound`, `upstream_withdrawn`; or somebody ended it:
+    /// `ended_by_admin`, `ended_by_owner`.
     pub reason: String,
 }
 

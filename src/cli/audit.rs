@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_BACK: Duration = Duration::from_secs(60);
 
 /// Names of events, as the trail has them.
-const EVENTS: [&str; 39] = [
+const EVENTS: [&str; 40] = [
     "login",
     "refused_logins",
     "guessing_noticed",
@@ -39,6 +39,7 @@ const EVENTS: [&str; 39] = [
     "enrolment_link_used",
     "mail_code_sent",
     "factor_unbound",
+    "factor_replaced",
     "factor_renamed",
     "app_password_created",
     "app_password_revoked",
@@ -252,6 +253,10 @@ fn detail(event: &Event) -> String {
                 many => format!(", {many} app passwords revoked"),
             };
             format!("{}, {}: {reason}{revoked}", named(kind, name), by_whom(by))
+        }
+        Event::FactorReplaced { kind, name, replaced, by, .. } => {
+            let (new, old) = (named(kind, name), named(kind, replaced));
+            format!("{new} in the place of {old}, {}", by_whom(by))
         }
         Event::AppPasswordCreated { label, name, by, .. }
         | Event::AppPasswordRenamed { label, name, by, .. } => format!("{label} `{name}`, {}", by_whom(by)),

@@ -66,21 +66,7 @@ impl Factors {
         confirmed: Confirmed,
         by: &Author<'_>,
     ) -> Result<FactorRecord, FactorError> {
-        let name = if name.trim().is_empty() { "" } else { given_name(name)? };
-        let Confirmed { secret, step, answered, detail } = confirmed;
-        let bound_at = self.clock.now();
-        let mut factor = FactorRecord {
-            id: FactorId(random::uuid(bound_at)),
-            account: account.id,
-            kind: kind.as_str().to_owned(),
-            name: name.to_owned(),
-            detail,
-            secret: Vec::new(),
-            bound_at,
-            last_step: step,
-            last_used_at: answered.then_some(bound_at),
-        };
-        factor.secret = sealed::seal(&self.key, &factor, &secret);
+        let factor = self.row(account, kind, name, confirmed)?;
         match self.store.insert_factor(&factor, FACTORS_MAX).await? {
             FactorInserted::Done => {}
             FactorInserted::LimitReached => return Err(FactorError::LimitReached),
@@ -99,6 +85,64 @@ impl Factors {
             Ok(()) => FactorError::Undone(unrecorded),
             Err(_) => FactorError::Unrecorded(unrecorded),
         })
+    }
+
+    /// Binds what was confirmed in the place of the account's factor `old` of the same kind, which is unbound by that: both in
+    /// one transaction. App passwords and recovery codes stay.
+    ///
+    /// # Errors
+    /// [`FactorError`]: [`FactorError::NotFound`] where there is no such factor; after [`FactorError::Undone`] all is as it
+    /// was.
+    pub async fn replace(
+        &self,
+        account: &AccountRecord,
+        (kind, old): (FactorKind, FactorId),
+        name: &str,
+        confirmed: Confirmed,
+        by: &Author<'_>,
+    ) -> Result<FactorRecord, FactorError> {
+        let factor = self.row(account, kind, name, confirmed)?;
+        let replaced = self.store.replace_factor(&factor, old).await?.ok_or(FactorError::NotFound)?;
+        let recorded = by.record(|by| Event::FactorReplaced {
+            account: account.address.to_string(),
+            kind: factor.kind.clone(),
+            name: factor.name.clone(),
+            replaced: replaced.name.clone(),
+            by,
+        });
+        let Err(unrecorded) = recorded.await else {
+            return Ok(factor);
+        };
+        Err(match self.store.replace_factor(&replaced, factor.id).await {
+            Ok(Some(_)) => FactorError::Undone(unrecorded),
+            Ok(None) | Err(_) => FactorError::Unrecorded(unrecorded),
+        })
+    }
+
+    /// The row of what was confirmed, under a name that its owner gave it, or none.
+    fn row(
+        &self,
+        account: &AccountRecord,
+        kind: FactorKind,
+        name: &str,
+        confirmed: Confirmed,
+    ) -> Result<FactorRecord, FactorError> {
+        let name = if name.trim().is_empty() { "" } else { given_name(name)? };
+        let Confirmed { secret, step, answered, detail } = confirmed;
+        let bound_at = self.clock.now();
+        let mut factor = FactorRecord {
+            id: FactorId(random::uuid(bound_at)),
+            account: account.id,
+            kind: kind.as_str().to_owned(),
+            name: name.to_owned(),
+            detail,
+            secret: Vec::new(),
+            bound_at,
+            last_step: step,
+            last_used_at: answered.then_some(bound_at),
+        };
+        factor.secret = sealed::seal(&self.key, &factor, &secret);
+        Ok(factor)
     }
 
     /// Gives one another name.

@@ -8,7 +8,7 @@ use super::enrolment::Right;
 use super::sign_in::Answer;
 use super::{Broken, Fresh, Portal, doer};
 use crate::audit::event::Outcome;
-use crate::base::{Secret, Token, given_name};
+use crate::base::{FactorId, Secret, Token, given_name};
 use crate::config::{FactorKind, Policy, TotpParameters};
 use crate::factor::{FACTORS_MAX, FactorError, TotpEnrolment};
 use crate::notify::Notice;
@@ -106,6 +106,31 @@ impl Portal {
         name: &str,
         answer: &str,
     ) -> Result<Bound, Refused> {
+        self.bind_offered(fresh, (kind, None), name, answer).await
+    }
+
+    /// The same in the place of the account's factor `old`, of that kind, which is unbound by it: there is always one of
+    /// them, and never both.
+    ///
+    /// # Errors
+    /// [`Refused`]
+    pub async fn change(
+        &self,
+        fresh: Fresh<'_>,
+        (kind, old): (FactorKind, FactorId),
+        name: &str,
+        answer: &str,
+    ) -> Result<Bound, Refused> {
+        self.bind_offered(fresh, (kind, Some(old)), name, answer).await
+    }
+
+    async fn bind_offered(
+        &self,
+        fresh: Fresh<'_>,
+        (kind, old): (FactorKind, Option<FactorId>),
+        name: &str,
+        answer: &str,
+    ) -> Result<Bound, Refused> {
         let Fresh(visit) = fresh;
         let right = self.may_bind(fresh, kind).await?;
         if !name.trim().is_empty() {
@@ -148,20 +173,24 @@ impl Portal {
             return Err(refused);
         }
         let by = self.owner(&visit.from);
-        match self.on.factors.bind(&visit.account, kind, name, confirmed, &by).await {
+        let bound = match old {
+            None => self.on.factors.bind(&visit.account, kind, name, confirmed, &by).await,
+            Some(old) => self.on.factors.replace(&visit.account, (kind, old), name, confirmed, &by).await,
+        };
+        match bound {
             Ok(_) => answering.right(),
             Err(error) => {
                 answering.undecided();
                 self.give_right_back(right).await;
                 return Err(match error {
                     FactorError::LimitReached => Refused::LimitReached,
+                    FactorError::NotFound => Refused::NotFound,
                     error @ (FactorError::Tampered(_)
                     | FactorError::WrongCode
                     | FactorError::WentBack
                     | FactorError::NoCeremony
                     | FactorError::NoAccount
                     | FactorError::BadName(_)
-                    | FactorError::NotFound
                     | FactorError::Store(_)
                     | FactorError::Undone(_)
                     | FactorError::Unrecorded(_)) => super::broken(&error).into(),
@@ -169,7 +198,17 @@ impl Portal {
             }
         }
         let factor = kind.as_str().to_owned();
-        self.tell(&visit.account, Notice::FactorBound { factor, by: doer(&visit.from) }).await;
+        self.tell(&visit.account, Notice::FactorBound { factor: factor.clone(), by: doer(&visit.from) })
+            .await;
+        if old.is_some() {
+            let notice = Notice::FactorUnbound {
+                factors: vec![factor],
+                app_passwords_revoked: 0,
+                reason: None,
+                by: doer(&visit.from),
+            };
+            self.tell(&visit.account, notice).await;
+        }
         let recovery_codes = if visit.is_bound() {
             None
         } else {
@@ -183,7 +222,7 @@ impl Portal {
             }
         };
         let now = self.on.clock.now();
-        let bound = visit.bound_factors.saturating_add(1);
+        let bound = visit.bound_factors.saturating_add(u32::from(old.is_none()));
         let token = self.renew(visit, Some(bound), |record, _| record.verified_at = Some(now)).await?;
         Ok(Bound { token, recovery_codes })
     }

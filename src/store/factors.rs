@@ -32,6 +32,22 @@ name_statements! {
 /// For the other files: how many factors an account has.
 pub(super) const COUNT_FACTORS: &str = COUNT;
 
+/// The parameters of [`INSERT`], on either database.
+macro_rules! bind_factor {
+    ($factor:expr) => {
+        sqlx::query(INSERT)
+            .bind($factor.id)
+            .bind($factor.account)
+            .bind(&$factor.kind)
+            .bind(&$factor.name)
+            .bind(&$factor.detail)
+            .bind(&$factor.secret)
+            .bind($factor.bound_at)
+            .bind($factor.last_step)
+            .bind($factor.last_used_at)
+    };
+}
+
 impl Store {
     /// Binds a factor, unless the account has `most` already; clears `must_bind`.
     ///
@@ -51,20 +67,31 @@ impl Store {
             if count.fetch_one(&mut *connection).await? >= i64::from(most) {
                 return Ok(FactorInserted::LimitReached);
             }
-            sqlx::query(INSERT)
-                .bind(factor.id)
-                .bind(factor.account)
-                .bind(&factor.kind)
-                .bind(&factor.name)
-                .bind(&factor.detail)
-                .bind(&factor.secret)
-                .bind(factor.bound_at)
-                .bind(factor.last_step)
-                .bind(factor.last_used_at)
-                .execute(&mut *connection)
-                .await?;
+            bind_factor!(factor).execute(&mut *connection).await?;
             sqlx::query(BOUND).bind(factor.account).execute(&mut *connection).await?;
             FactorInserted::Done
+        })
+    }
+
+    /// Binds `new` in the place of the account's factor `old` of the same kind, which is returned: nobody finds both, or
+    /// neither. `None`, and nothing is changed, where there is no such factor.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn replace_factor(
+        &self,
+        new: &FactorRecord,
+        old: FactorId,
+    ) -> Result<Option<FactorRecord>, StoreError> {
+        in_transaction!(self, |connection| {
+            sqlx::query(LOCK_ACCOUNT).bind(new.account).execute(&mut *connection).await?;
+            let delete = sqlx::query_as(DELETE).bind(new.account).bind(Some(&new.kind)).bind(Some(old));
+            let gone: Option<FactorRecord> = delete.fetch_optional(&mut *connection).await?;
+            if gone.is_none() {
+                return Ok(None);
+            }
+            bind_factor!(new).execute(&mut *connection).await?;
+            gone
         })
     }
 

@@ -92,7 +92,7 @@ fn without_default_port(origin: &str) -> &str {
 
 /// Something that was done, for the page that comes afterwards. It is named in that page's address, where anybody may
 /// write it: it says nothing that could mislead.
-const DONE: [(&str, &str); 15] = [
+const DONE: [(&str, &str); 14] = [
     ("signed-out", "done-signed-out"),
     ("locked", "done-locked"),
     ("already-made", "done-already-made"),
@@ -104,7 +104,6 @@ const DONE: [(&str, &str); 15] = [
     ("browser-ended", "done-browser-ended"),
     ("bound", "done-bound"),
     ("changed", "done-changed"),
-    ("both-bound", "done-both-bound"),
     ("unbound", "done-unbound"),
     ("trusted", "done-trusted"),
     ("verified", "done-verified"),

@@ -5,6 +5,7 @@ use mailward::config::Database;
 use mailward::store::{AccountState, FactorInserted, FactorRecord, Store};
 
 use super::accounts::standing;
+use super::portal::portal_session;
 use super::world::{MOST, add, all_at_once, app_password, at, factor};
 
 pub(super) async fn a_factor_bound_while_its_account_is_removed_is_never_forgotten(database: Database) {
@@ -45,6 +46,67 @@ pub(super) async fn a_factor_taken_back_was_never_bound(database: Database) {
     store.take_back_factor(&second, true).await.unwrap();
     assert_eq!(store.factors(ada).await.unwrap(), [first], "the other one stays,");
     assert!(!standing(&store, "ada").await.account.must_bind, "and the account has what it must");
+}
+
+pub(super) async fn a_factor_is_replaced_whole_or_not_at_all(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let (ada, bob) = (add(&store, "ada").await, add(&store, "bob").await);
+    let (old, of_bob) = (factor(ada, 1), factor(bob, 1));
+    for bound in [&old, &of_bob] {
+        store.insert_factor(bound, MOST).await.unwrap();
+    }
+    store.insert_app_password(&app_password(ada, "abcd"), 20).await.unwrap();
+    assert!(store.replace_recovery_codes(ada, &[[1; 32]], at(1)).await.unwrap());
+    let browser = portal_session(ada, 1);
+    assert!(store.begin_portal_session(&browser, 1).await.unwrap());
+
+    let new = factor(ada, 2);
+    let nowhere = FactorId(random::uuid(at(1)));
+    assert_eq!(store.replace_factor(&new, nowhere).await.unwrap(), None, "nothing is in that place");
+    assert_eq!(store.replace_factor(&new, of_bob.id).await.unwrap(), None, "it is somebody else's");
+    let key = FactorRecord { kind: "passkey".to_owned(), ..new.clone() };
+    assert_eq!(store.replace_factor(&key, old.id).await.unwrap(), None, "it is of another kind");
+    // The second of its two statements fails: that identifier is taken.
+    let taken = FactorRecord { id: of_bob.id, ..new.clone() };
+    store.replace_factor(&taken, old.id).await.unwrap_err();
+    assert_eq!(store.factors(ada).await.unwrap(), std::slice::from_ref(&old));
+    assert_eq!(store.factors(bob).await.unwrap(), [of_bob]);
+    assert!(store.portal_session(&browser.token).await.unwrap().is_some(), "nobody was signed out by that");
+
+    assert_eq!(store.replace_factor(&new, old.id).await.unwrap(), Some(old.clone()));
+    assert_eq!(store.factors(ada).await.unwrap(), std::slice::from_ref(&new));
+    assert_eq!(store.recovery_codes_left(ada).await.unwrap(), 1, "those stay");
+    assert_eq!(store.app_passwords(ada).await.unwrap().len(), 1, "and these");
+    assert_eq!(store.portal_session(&browser.token).await.unwrap(), None, "it is a change of factors");
+    assert_eq!(store.replace_factor(&old, new.id).await.unwrap(), Some(new), "and back");
+    assert_eq!(store.factors(ada).await.unwrap(), [old]);
+}
+
+pub(super) async fn whoever_looks_while_a_factor_is_replaced_finds_one_of_the_two(database: Database) {
+    let store = Store::open(&database).await.unwrap();
+    let ada = add(&store, "ada").await;
+    let first = factor(ada, 1);
+    store.insert_factor(&first, MOST).await.unwrap();
+    let looking = tokio::spawn({
+        let store = store.clone();
+        async move {
+            for _ in 0..200 {
+                assert_eq!(store.factors(ada).await.unwrap().len(), 1);
+                assert_eq!(standing(&store, "ada").await.bound_factors, 1);
+            }
+        }
+    });
+    let mut bound = first.id;
+    while !looking.is_finished() {
+        let replaced = all_at_once(4, |n| {
+            let (store, new) = (store.clone(), factor(ada, 2 + i64::try_from(n).unwrap()));
+            async move { store.replace_factor(&new, bound).await.unwrap().map(|_| new.id) }
+        });
+        let replaced: Vec<_> = replaced.await.into_iter().flatten().collect();
+        assert_eq!(replaced.len(), 1, "of many one is in its place");
+        bound = replaced[0];
+    }
+    looking.await.unwrap();
 }
 
 pub(super) async fn of_many_who_claim_a_step_one_does(database: Database) {

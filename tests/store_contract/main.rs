@@ -62,6 +62,8 @@ contract! {
     factors:
         a_factor_bound_while_its_account_is_removed_is_never_forgotten,
         a_factor_taken_back_was_never_bound,
+        a_factor_is_replaced_whole_or_not_at_all,
+        whoever_looks_while_a_factor_is_replaced_finds_one_of_the_two,
         of_many_who_claim_a_step_one_does,
         factors_bound_at_once_never_exceed_the_limit,
         a_factor_is_renamed_and_used_while_it_is_bound,

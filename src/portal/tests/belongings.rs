@@ -158,6 +158,49 @@ async fn of_fifty_forms_that_confirm_one_authenticator_one_binds_it() {
 }
 
 #[tokio::test]
+async fn a_factor_that_is_changed_is_one_change_and_the_other_one_is_good_no_more() {
+    let site = Site::open().await;
+    let (visit, old, _) = site.bind(&site.inside(ALICE).await).await;
+    let before = site.portal.on.store.factors(visit.account.id).await.unwrap().remove(0);
+    let in_its_place = (FactorKind::Totp, before.id);
+    let offer = site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap()).await.unwrap();
+    let visit = site.again(&visit).await;
+    let fresh = visit.inside().unwrap().fresh().unwrap();
+    let refused = site.portal.change(fresh, in_its_place, "", "000000").await.err();
+    assert_eq!(refused, Some(Refused::WrongCode));
+    assert_eq!(site.portal.on.store.factors(visit.account.id).await.unwrap(), [before]);
+
+    let code = site.code(&raw(&offer));
+    let changed = site.portal.change(fresh, in_its_place, "New phone", &code).await.unwrap();
+    assert!(changed.recovery_codes.is_none(), "those that there are stay good");
+    assert!(
+        site.portal.visit(Token::parse(&visit.token.text()).unwrap(), browser(1)).await.unwrap().is_none()
+    );
+    let visit = site.visit(changed.token).await.unwrap();
+    let overview = site.portal.overview(visit.inside().unwrap()).await.unwrap();
+    let names: Vec<_> = overview.factors.iter().map(|factor| factor.name.as_str()).collect();
+    assert_eq!((names, overview.recovery_codes), (vec!["New phone"], 10));
+    let record = site.records("factor_replaced").await.remove(0);
+    assert_eq!((&record["name"], &record["by"]["kind"]), (&"New phone".into(), &"owner".into()));
+    assert_eq!(site.records("factor_bound").await.len(), 1, "that of the first");
+    assert_eq!(site.records("factor_unbound").await.len(), 0);
+
+    let entered = site.sign_in(ALICE, MAILBOX, None).await.unwrap();
+    let entering = site.visit(entered.token).await.unwrap();
+    assert!(site.portal.answer(&entering, TOTP, &site.next_code(&old)).await.is_err());
+    assert!(site.portal.answer(&entering, TOTP, &site.code(&raw(&offer))).await.is_ok());
+
+    // Somebody else has unbound it meanwhile.
+    let fresh = visit.inside().unwrap().fresh().unwrap();
+    let offer = site.portal.offer_totp(fresh).await.unwrap();
+    let visit = site.again(&visit).await;
+    let fresh = visit.inside().unwrap().fresh().unwrap();
+    let gone = site.portal.change(fresh, in_its_place, "", &site.code(&raw(&offer))).await.err();
+    assert_eq!(gone, Some(Refused::NotFound));
+    assert_eq!(site.portal.on.store.factors(visit.account.id).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn whoever_is_thrown_out_while_he_makes_something_has_made_nothing() {
     let site = Site::open().await;
     let (visit, raw_key, _) = site.bind(&site.inside(ALICE).await).await;

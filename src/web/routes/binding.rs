@@ -129,7 +129,7 @@ async fn bind(desk: &Desk, asked: &Asked, form: &Form, kind: FactorKind) -> Answ
     if asks_for_code(kind, form) {
         return send_code(desk, asked, (&visit, fresh), None, form).await;
     }
-    let made = match confirm(desk, fresh, kind, form).await {
+    let made = match confirm(desk, fresh, (kind, None), form).await {
         Ok(made) => made,
         Err(refused) => return offer_again(desk, asked, &visit, fresh, (kind, None), refused).await,
     };
@@ -149,12 +149,21 @@ fn asks_for_code(kind: FactorKind, form: &Form) -> bool {
 }
 
 /// Hands what confirms an offer to the portal.
-async fn confirm(desk: &Desk, fresh: Fresh<'_>, kind: FactorKind, form: &Form) -> Result<Bound, Refused> {
+async fn confirm(
+    desk: &Desk,
+    fresh: Fresh<'_>,
+    (kind, replaces): (FactorKind, Option<FactorId>),
+    form: &Form,
+) -> Result<Bound, Refused> {
     let answer = match kind {
         FactorKind::Totp | FactorKind::Mailbox => form.text("code", CODE_MAX),
         FactorKind::Passkey => form.text("answer", ANSWER_MAX),
     };
-    desk.portal.bind(fresh, kind, form.text("name", NAME_MAX), answer).await
+    let name = form.text("name", NAME_MAX);
+    match replaces {
+        None => desk.portal.bind(fresh, kind, name, answer).await,
+        Some(old) => desk.portal.change(fresh, (kind, old), name, answer).await,
+    }
 }
 
 /// Offers another one in the place of one that is bound.
@@ -170,7 +179,7 @@ pub(super) async fn offer_change(
     offer_page(&desk, &asked, &visit, fresh, (kind, Some(id)), None).await
 }
 
-/// Binds it, then unbinds the other: in this order there is always one.
+/// Binds it, and unbinds the other by that.
 pub(super) async fn change(
     State(desk): State<Arc<Desk>>,
     asked: Asked,
@@ -184,20 +193,13 @@ pub(super) async fn change(
     if asks_for_code(kind, &form) {
         return send_code(&desk, &asked, (&visit, fresh), Some(id), &form).await;
     }
-    let made = match confirm(&desk, fresh, kind, &form).await {
-        Ok(made) => made,
-        Err(refused) => return offer_again(&desk, &asked, &visit, fresh, (kind, Some(id)), refused).await,
-    };
-    let (visit, cookie) = desk.renewed(&asked, made.token).await?;
-    let unbound = desk.portal.unbind(desk.fresh(&asked, &visit, Place::Factors)?, id).await;
-    Ok(match unbound {
-        Ok(unbound) => {
-            let cookie = asked.session_cookie(&unbound.token);
-            with_cookies(done(&asked, Place::Factors, "changed"), [cookie])
+    match confirm(&desk, fresh, (kind, Some(id)), &form).await {
+        Ok(made) => {
+            let cookie = asked.session_cookie(&made.token);
+            Ok(with_cookies(done(&asked, Place::Factors, "changed"), [cookie]))
         }
-        // The list shows both, and the old one can be unbound there.
-        Err(_) => with_cookies(done(&asked, Place::Factors, "both-bound"), [cookie]),
-    })
+        Err(refused) => offer_again(&desk, &asked, &visit, fresh, (kind, Some(id)), refused).await,
+    }
 }
 
 /// The page that offers one of a kind, perhaps in the place of another; `told` says why it comes again.
