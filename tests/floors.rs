@@ -78,6 +78,12 @@ const SOCKETS: &[&str] = &[
 const PROCESSES: &[&str] =
     &["std::process::Command", "std::process::{", "tokio::process", "posix_spawn", "execve"];
 
+/// What reads a file while the gate runs.
+const READING: &[&str] = &["std::fs", "tokio::fs", "File::open", "fs::read", "read_to_string"];
+
+/// Where what people read is made: of templates and messages that are compiled in.
+const WORDED: &[&str] = &["notify/courier.rs", "notify/letter.rs", "notify/message.rs", "web"];
+
 /// Modules that only tests have.
 const TESTS_ALONE: &[&str] = &["samples", "testing", "tests"];
 
@@ -165,6 +171,25 @@ fn nothing_for_tests_is_in_what_is_served() {
         }
     }
     assert!(named > 10, "{named}");
+}
+
+/// So that neither a template nor a message is made of what somebody wrote.
+#[test]
+fn pages_and_letters_are_made_of_what_is_compiled_in() {
+    let mut templates = 0;
+    for file in source_files().iter().filter(|file| WORDED.iter().any(|place| file.path.starts_with(place))) {
+        let (place, code) = (file.path.with_extension(""), before_tests(&file.code));
+        if place.iter().any(|part| TESTS_ALONE.iter().any(|name| part == *name)) {
+            continue;
+        }
+        for word in READING {
+            assert!(!code.contains(word), "{}: `{word}`", file.path.display());
+        }
+        let of_a_file = code.matches("#[template(path = \"").count();
+        assert_eq!(code.matches("#[template(").count(), of_a_file, "{}", file.path.display());
+        templates += of_a_file;
+    }
+    assert!(templates > 10, "{templates}");
 }
 
 #[test]

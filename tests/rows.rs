@@ -1,7 +1,7 @@
 //! Every row of what the gate promises to withstand and to say has a test, and every test that a row names is there.
 //!
 //! `docs/security/threats.md` and `docs/admin/refusals.md` hold the rows, `tests/rows.toml` says which tests show them.
-//! `docs/security/asvs.md` names its tests itself, or says that there is none.
+//! `docs/security/asvs.md` names its tests itself, or the page that is all an item asks for, or says that there is none.
 #![expect(clippy::unwrap_used, reason = "a file of the repository that cannot be read fails the test")]
 
 use std::collections::BTreeSet;
@@ -100,6 +100,29 @@ fn is_gone(name: &str) -> bool {
     let is_file = FOLDERS.iter().any(|folder| name.starts_with(folder))
         || ENDINGS.iter().any(|ending| name.ends_with(ending));
     is_file && !root().join(name).exists()
+}
+
+/// How a row names the page that is all it asks for.
+const DOCUMENTATION: &str = "documentation: ";
+
+/// What is wrong with what a row is shown by, if anything: a test, or a page and the heading in it.
+fn missing_here(shown: &str) -> Option<String> {
+    let Some(place) = shown.strip_prefix(DOCUMENTATION) else { return missing(shown) };
+    let (page, anchor) = place.split_once('#').unwrap_or((place, ""));
+    if !root().join(page).is_file() || !page.ends_with(".md") {
+        return Some(format!("no page is called `{page}`"));
+    }
+    let there =
+        anchor.is_empty() || read(page).lines().any(|line| anchor_of(line).as_deref() == Some(anchor));
+    (!there).then(|| format!("{page} has no heading `{anchor}`"))
+}
+
+/// What a heading is called in a link: small, without punctuation, with hyphens for blanks. `None` for other lines.
+fn anchor_of(line: &str) -> Option<String> {
+    let (marks, title) = line.split_once(' ')?;
+    let is_heading = (1..=6).contains(&marks.len()) && marks.bytes().all(|mark| mark == b'#');
+    let kept = title.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    is_heading.then(|| kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect())
 }
 
 /// What is wrong with the name of a test, if anything.
@@ -209,7 +232,7 @@ fn every_item_of_asvs_has_its_row_and_what_a_row_names_is_there() {
         if says == (state == "does not apply") {
             problems.push(format!("{named}: what shows it?"));
         }
-        problems.extend(in_backticks(shown).filter_map(missing).map(|what| format!("{named}: {what}")));
+        problems.extend(in_backticks(shown).filter_map(missing_here).map(|what| format!("{named}: {what}")));
         let gone = in_backticks(how).filter(|name| is_gone(name));
         problems.extend(gone.map(|name| format!("{named}: no file is called `{name}`")));
     }
@@ -236,5 +259,27 @@ fn a_test_that_is_not_there_is_noticed() {
         "nothing",
     ] {
         assert!(missing(gone).is_some(), "{gone}");
+    }
+}
+
+#[test]
+fn a_page_or_a_heading_that_is_not_there_is_noticed() {
+    for there in [
+        "documentation: SECURITY.md#holes-in-what-we-stand-on",
+        "documentation: docs/security/asvs.md#v2-validation-and-business-logic",
+        "documentation: docs/decisions/0121-portal-sessions.md",
+        "rows::a_page_or_a_heading_that_is_not_there_is_noticed",
+    ] {
+        assert_eq!(missing_here(there), None);
+    }
+    for gone in [
+        "documentation: docs/security/none.md",
+        "documentation: docs/security",
+        "documentation: SECURITY.md#holes",
+        "documentation: SECURITY.md#From the day",
+        "documentation: Cargo.toml",
+        "SECURITY.md",
+    ] {
+        assert!(missing_here(gone).is_some(), "{gone}");
     }
 }

@@ -139,6 +139,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn whom_nobody_vouches_for_is_told_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| folder.path().join(name);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(["mail.example.org".to_owned()]).unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        std::fs::write(file("alone.pem"), certificate.pem()).unwrap();
+        let files = CertificateFiles { cert: file("alone.pem"), key: file("alone.key") };
+        let mut report = Report::default();
+        look_at(&files, 1_767_225_600, &mut report).unwrap();
+        let of_it: Vec<_> = report.findings.iter().filter(|one| one.mark == Mark::Doubtful).collect();
+        assert_eq!(of_it.len(), 1, "{report:?}");
+        assert!(of_it[0].found.starts_with("it is self-signed: every client warns"), "{report:?}");
+        assert!(of_it[0].hint.as_ref().unwrap().contains("a public authority"), "{report:?}");
+    }
+
+    #[test]
     fn dates_and_names_are_judged() {
         let day = 86_400;
         let facts = Facts {

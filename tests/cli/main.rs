@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
 mod generated;
+mod init;
 mod names;
 mod reseal;
 mod site;

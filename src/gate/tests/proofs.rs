@@ -18,6 +18,15 @@ async fn a_remembered_proof_spares_argon2_and_opens_the_same_mailbox() {
     assert_eq!(site.argon2_runs(), 2, "not used for an hour");
 }
 
+/// Nobody has to change a password because it is old.
+#[tokio::test]
+async fn an_app_password_without_an_end_is_good_for_as_long_as_it_is_there() {
+    let site = Site::open().await;
+    let (_, printed) = site.bound_with_app_password(ALICE).await;
+    site.clock.advance(Duration::from_secs(40 * 365 * 86_400));
+    assert!(site.try_in(1, ALICE, &printed).await.is_in(), "forty years later");
+}
+
 #[tokio::test]
 async fn revoking_from_another_process_takes_effect_at_once() {
     let site = Site::open().await;
