@@ -1,13 +1,18 @@
 //! The civil clock of the machine jumps; the monotonic one, as ever, does not.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::Ipv4Addr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::support::gate::BINARY;
 use crate::support::table::{EXPIRED, TOO_MANY};
-use crate::support::{Gate, Guest, Mail, PROTOCOLS, Wire, code, eventually, log_in, run};
+use crate::support::{
+    Fake, Gate, GateConfig, Guest, Mail, PROTOCOLS, UpstreamTls, Wire, code, eventually, log_in, run,
+};
 use crate::world::{ADA, Browser, MAILBOX_PASSWORD, People};
 
 const HOUR: i64 = 3600;
@@ -38,6 +43,19 @@ impl Clock {
         clock
     }
 
+    /// One by which the machine's monotonic clock jumps as well: hours pass in a moment, for whatever waits for them.
+    fn of_all(gate: &Gate) -> Self {
+        let mut clock = Self::of(gate);
+        clock.environment.retain(|(name, _)| *name != "FAKETIME_DONT_FAKE_MONOTONIC");
+        clock
+    }
+
+    fn set(&self, gate: &mut Gate) {
+        for (name, value) in &self.environment {
+            gate.set_environment(name, value);
+        }
+    }
+
     /// So many seconds from now, or before.
     fn jump_to(&self, seconds: i64) {
         let beside = self.file.with_extension("next");
@@ -56,12 +74,10 @@ impl Clock {
 }
 
 /// People whose gate has a clock of its own.
-fn arrive(change: impl FnOnce(crate::support::GateConfig) -> crate::support::GateConfig) -> (People, Clock) {
+fn arrive(change: impl FnOnce(GateConfig) -> GateConfig) -> (People, Clock) {
     let (mut people, clock) = People::arrive(change, Clock::of);
     people.gate.stop();
-    for (name, value) in &clock.environment {
-        people.gate.set_environment(name, value);
-    }
+    clock.set(&mut people.gate);
     people.gate.start_again();
     people.come_in();
     (people, clock)
@@ -176,4 +192,43 @@ fn a_clock_that_is_set_back_makes_no_code_good_again() {
     let wrong_by = jump_to(60);
     assert!(signs_in(&code(&people.secret, wrong_by)), "it is newer than what was used");
     people.gate.cli(&["audit", "verify"]).success();
+}
+
+#[test]
+fn how_long_the_trail_is_kept_changes_while_the_gate_runs() {
+    let upstream = Fake::start(Mail::Imap);
+    let config = GateConfig::in_front_of_fakes(&[&upstream], UpstreamTls::None);
+    let mut gate = Gate::start(config.set(&["audit", "retention"], "0"));
+    gate.stop();
+    let trail = gate.directory().join("data/audit");
+    let files = || -> BTreeSet<PathBuf> {
+        let entries = fs::read_dir(&trail).expect("the trail").filter_map(Result::ok);
+        entries.map(|entry| entry.path()).collect()
+    };
+    let young = files();
+    let clock = Clock::of_all(&gate);
+    clock.set(&mut gate);
+    clock.jump_to(-3 * DAY);
+    gate.start_again();
+    gate.stop();
+    let old = files().difference(&young).cloned().collect::<Vec<_>>();
+    assert!(!young.is_empty() && !old.is_empty(), "{young:?} and {old:?}");
+    clock.jump_to(0);
+    gate.start_again();
+
+    // It looks once an hour, and takes away what was due the time before as well.
+    let pass_hours = |hours: Range<i64>| {
+        for hour in hours {
+            clock.jump_to(hour * (HOUR + 60));
+            thread::sleep(Duration::from_millis(300));
+        }
+        old.iter().filter(|file| file.exists()).count()
+    };
+    assert_eq!(pass_hours(1..5), old.len(), "for ever, it says");
+    gate.edit("retention = \"0\"", "retention = \"1d\"");
+    let log = gate.reload();
+    assert!(!log.contains("nothing was reloaded") && !log.contains("restart"), "{log}");
+    assert_eq!(pass_hours(5..10), 0, "{}", gate.log());
+    assert!(young.iter().all(|file| file.exists()), "they are not a day old: {:?}", files());
+    gate.cli(&["audit", "verify"]).success();
 }
