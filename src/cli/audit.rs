@@ -253,8 +253,11 @@ fn detail(event: &Event) -> String {
             };
             format!("{}, {}: {reason}{revoked}", named(kind, name), by_whom(by))
         }
-        Event::AppPasswordCreated { label, name, by, .. }
-        | Event::AppPasswordRenamed { label, name, by, .. } => format!("{label} `{name}`, {}", by_whom(by)),
+        Event::AppPasswordCreated { label, name, read_only, by, .. } => {
+            let access = if *read_only { ", may only read" } else { "" };
+            format!("{label} `{name}`{access}, {}", by_whom(by))
+        }
+        Event::AppPasswordRenamed { label, name, by, .. } => format!("{label} `{name}`, {}", by_whom(by)),
         Event::MailCodeSent { to, by, .. } => format!("to {to}, {}", by_whom(by)),
         Event::AppPasswordRevoked { label, by, .. } | Event::ProfileMade { label, by, .. } => {
             format!("{label}, {}", by_whom(by))

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use crate::base::Access;
 use crate::protocol::input::{Input, Line};
 use crate::protocol::stranger::is_tls;
 use crate::protocol::{Attempt, Dialogue, MailProtocol, Output, Refusal, ServerDialogue, ServerSetup, Step};
@@ -139,7 +140,7 @@ impl<P: MailProtocol, S: ServerScript<Protocol = P>> ServerDialogue<P> for Serve
         };
     }
 
-    fn admit(&mut self, welcome: P::Welcome) {
+    fn admit(&mut self, welcome: P::Welcome, _: Access) {
         let text = self.script.welcome(welcome);
         self.state = self.say(&text, State::Admitted);
     }
