@@ -62,9 +62,11 @@ impl Mailbox<'_> {
         seen += &wire.imap("c", "STATUS Archive (MESSAGES UIDNEXT UIDVALIDITY)");
         wire.imap("d", "EXAMINE INBOX");
         seen += &wire.imap("fetched-all", "UID FETCH 1:* (FLAGS BODY.PEEK[])");
-        // Whoever asks first is told that they are recent.
-        let lines = seen.replace(" \\Recent", "").replace("\\Recent", "");
-        lines.lines().filter(|line| !line.contains(" OK ")).map(|line| format!("{line}\n")).collect()
+        // What a server says of who looked and when is not the mailbox.
+        for passing in [" \\Recent", "\\Recent", " \\UnMarked", " \\Marked"] {
+            seen = seen.replace(passing, "");
+        }
+        seen.lines().filter(|line| !line.contains(" OK ")).map(|line| format!("{line}\n")).collect()
     }
 }
 

@@ -55,12 +55,12 @@ enum Answer {
     /// In its first line, which begins with this byte.
     Status(u8),
     /// In one of its other lines.
-    Further(Dot),
+    Further(Ending),
 }
 
 /// What there is of a line that may be a dot alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Dot {
+enum Ending {
     Nothing,
     Dot,
     DotReturn,
@@ -134,12 +134,12 @@ impl Guard {
         let in_line = match self.answer {
             Answer::Awaited => Answer::Status(bytes.first().copied().unwrap_or_default()),
             Answer::Status(first) => Answer::Status(first),
-            Answer::Further(dot) => Answer::Further(dot.push(part)),
+            Answer::Further(ending) => Answer::Further(ending.push(part)),
         };
         self.answer = match (end, in_line) {
             (None, in_line) => in_line,
-            (Some(_), Answer::Awaited | Answer::Further(Dot::Dot | Dot::DotReturn)) => Answer::Awaited,
-            (Some(_), Answer::Further(Dot::Nothing | Dot::Other)) => Answer::Further(Dot::Nothing),
+            (Some(_), Answer::Awaited | Answer::Further(Ending::Dot | Ending::DotReturn)) => Answer::Awaited,
+            (Some(_), Answer::Further(Ending::Nothing | Ending::Other)) => Answer::Further(Ending::Nothing),
             (Some(_), Answer::Status(first)) => self.after_status(first),
         };
         part.len() + usize::from(end.is_some())
@@ -153,17 +153,17 @@ impl Guard {
             Some(Due::Line | Due::Lines) => {}
         }
         match self.outstanding.pop_front() {
-            Some(Due::Lines) if first == b'+' => Answer::Further(Dot::Nothing),
+            Some(Due::Lines) if first == b'+' => Answer::Further(Ending::Nothing),
             _ => Answer::Awaited,
         }
     }
 }
 
-impl Dot {
+impl Ending {
     /// The line goes on with `part`, which holds no LF.
     fn push(self, part: &[u8]) -> Self {
         match (self, part) {
-            (dot, b"") => dot,
+            (ending, b"") => ending,
             (Self::Nothing, b".") => Self::Dot,
             (Self::Nothing, b".\r") | (Self::Dot, b"\r") => Self::DotReturn,
             (Self::Nothing | Self::Dot | Self::DotReturn | Self::Other, _) => Self::Other,

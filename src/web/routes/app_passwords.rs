@@ -298,10 +298,13 @@ async fn create_wanted(desk: &Desk, asked: &Asked, fresh: Fresh<'_>, wanted: &Wa
     })
 }
 
-/// What a client that uses it needs to know: nothing of what it is not for.
+/// What a client that uses it needs to know; of one that may only read no way to send.
 fn settings_for(desk: &Desk, fresh: Fresh<'_>, scope: &Scope) -> Settings {
     let mut doors = desk.portal.doors(fresh.inside());
-    doors.retain(|door| scope.covers(door.protocol));
+    match scope.access {
+        Access::Full => {}
+        Access::ReadOnly => doors.retain(|door| scope.covers(door.protocol)),
+    }
     Settings::of(&doors, &desk.portal.settings().hostname)
 }
 

@@ -197,7 +197,7 @@ mod tests {
                 assert_eq!(passes, what == "reads", "{command}");
                 match what {
                     "withheld" => {
-                        assert_eq!(Access::ALL.map(fate), [Fate::Answered(NOT_AVAILABLE); 2], "{command}")
+                        assert_eq!(Access::ALL.map(fate), [Fate::Answered(NOT_AVAILABLE); 2], "{command}");
                     }
                     "writes" => {
                         assert_eq!(fate(Access::ReadOnly), Fate::Answered(READS_ONLY), "{command}");
