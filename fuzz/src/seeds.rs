@@ -131,7 +131,7 @@ fn pop3_guard() -> Vec<Vec<u8>> {
     let conversations = [
         "STAT\r\nRETR 1\r\nDELE 1\r\nUIDL\r\nDELE 2\r\nQUIT\r\n",
         "LIST\r\nlist 1\nTOP 1 0\r\ndele 1\nCAPA\r\nLANG\r\nLANG en\r\n",
-        "NOOP\rDELE 1\r\n DELE 1\r\n\tDELE 1\r\nNOOP\0DELE 1\r\nXTND XMIT\r\n\r\nLIST  \r\n",
+        "NOOP\rDELE 1\r\n DELE 1\r\n\tDELE 1\r\nNOOP\0DELE 1\r\nSTAT x\rDELE 1\r\nSTAT x\0DELE 1\r\nXTND XMIT\r\n\r\nLIST  \r\n",
         long.as_str(),
     ];
     let mut seeds = Vec::new();

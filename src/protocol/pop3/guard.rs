@@ -274,6 +274,9 @@ mod tests {
             "",
             "é",
             "STAT é",
+            "NOOP x\rDELE 1",
+            "NOOP x\0DELE 1",
+            "NOOP x\x0bDELE 1",
         ] {
             relay.client(&format!("{line}\r\n"));
             assert_eq!(relay.got(), got("", NO), "{line:?}");
