@@ -891,4 +891,56 @@ mod tests {
         drop(stage.client);
         assert_eq!(stage.end.await.unwrap(), Reason::Error);
     }
+
+    /// The same, which knows nothing of how the session stands.
+    #[derive(Default)]
+    struct Unsure(Censor);
+
+    impl RelayGuard for Unsure {
+        fn client_sent(&mut self, bytes: &[u8], out: &mut Forward) -> Result<usize, Violation> {
+            self.0.client_sent(bytes, out)
+        }
+
+        fn upstream_sent(&mut self, bytes: &[u8], out: &mut Forward) -> Result<(), Violation> {
+            self.0.upstream_sent(bytes, out)
+        }
+    }
+
+    /// A course for which whoever spoke last awaits an answer.
+    #[derive(Default)]
+    struct Awaits(bool);
+
+    impl Course for Awaits {
+        fn client_sent(&mut self) {
+            self.0 = true;
+        }
+
+        fn upstream_sent(&mut self, _: &[u8]) {
+            self.0 = false;
+        }
+
+        fn rest(&self) -> Rest {
+            if self.0 { Rest::Busy } else { Rest::Quiet }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_guard_has_answered_by_itself_nobody_awaits() {
+        for (said, heard, at_least) in [
+            ("XCLIENT LOGIN=root\r\n", "550 no\r\nbye\r\n", 0),
+            ("XCLIENT LOGIN=root\r\nNOOP\r\n", "550 no\r\n", 850),
+        ] {
+            let readers: (Option<Guard>, Option<Box<dyn Course>>) =
+                (Some(Box::<Unsure>::default()), Some(Box::<Awaits>::default()));
+            let mut stage = stage_with(LONG, (b"", b""), readers).await;
+            stage.client.write_all(said.as_bytes()).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let began = Instant::now();
+            stage.drain.send(true).unwrap();
+            assert_eq!(rest(&mut stage.client).await, heard.as_bytes());
+            assert_eq!(stage.end.await.unwrap(), Reason::Drained);
+            let lasted = began.elapsed().as_millis();
+            assert!((at_least..at_least + 700).contains(&lasted), "{said:?}: {lasted}");
+        }
+    }
 }
