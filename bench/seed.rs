@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use mailward::app_password::{AppPasswords, ProvenMailbox, Scope};
 use mailward::audit::event::Actor;
 use mailward::audit::{Audit, Author};
-use mailward::base::{LoginName, Password, ProtocolSet};
+use mailward::base::{Access, LoginName, Password, ProtocolSet};
 use mailward::config::{Config, TotpParameters};
 use mailward::site::Site;
 use tokio::task::JoinSet;
@@ -68,7 +68,12 @@ impl Seeder {
         let factors = self.site.factors();
         let totp = factors.enrol_totp("bench", &account.address, TotpParameters::USUAL);
         factors.bind_totp(&account, &totp, None, &by).await?;
-        let scope = Scope { protocols: ProtocolSet::ALL, networks: "".parse()?, expires_at: None };
+        let scope = Scope {
+            protocols: ProtocolSet::ALL,
+            networks: "".parse()?,
+            access: Access::Full,
+            expires_at: None,
+        };
         let mailbox =
             ProvenMailbox { password: &self.mailbox, upstream: &located.upstream, at: self.site.clock.now() };
         let made = self.app_passwords.create(&account, "Bench", &scope, Some(mailbox), 20, &by).await?;

@@ -176,8 +176,8 @@ fn source_of(path: &str) -> Option<PathBuf> {
     let mut found = source_at(&base);
     for part in parts {
         base.push(part);
-        let Some(deeper) = source_at(&base) else { break };
-        found = Some(deeper);
+        // A module that stands in its parent's file may have others in files of their own.
+        found = source_at(&base).or(found);
     }
     found
 }

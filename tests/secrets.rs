@@ -14,8 +14,8 @@ use mailward::app_password::{
 use mailward::audit::event::Actor;
 use mailward::audit::{Audit, Author};
 use mailward::base::{
-    Address, AppPasswordId, Clock, LoginName, ManualClock, NetworkList, Password, Protocol, ProtocolSet,
-    SiteKey, UpstreamName,
+    Access, Address, AppPasswordId, Clock, LoginName, ManualClock, NetworkList, Password, Protocol,
+    ProtocolSet, SiteKey, UpstreamName,
 };
 use mailward::config::{self, AfterUnbind, Database, FactorKind, TotpParameters, WhenFull};
 use mailward::factor::{FactorError, Factors, TotpEnrolment};
@@ -151,7 +151,12 @@ fn located(name: &str) -> Located {
 }
 
 fn anywhere() -> Scope {
-    Scope { protocols: ProtocolSet::ALL, networks: NetworkList::default(), expires_at: None }
+    Scope {
+        protocols: ProtocolSet::ALL,
+        networks: NetworkList::default(),
+        access: Access::Full,
+        expires_at: None,
+    }
 }
 
 fn password(text: &str) -> Password {
@@ -229,15 +234,21 @@ async fn an_app_password_carries_its_scope() {
     let scope = Scope {
         protocols: [Protocol::Imap, Protocol::Smtp].into_iter().collect(),
         networks: "192.0.2.0/24,2001:db8::/32".parse().unwrap(),
+        access: Access::Full,
         expires_at: Some(site.clock.now().plus(Duration::from_secs(90 * 86_400))),
     };
     let created =
         site.app_passwords.create(&alice, " iPhone ", &scope, None, 20, &site.author()).await.unwrap();
     let row = site.row(&alice, &created).await;
-    assert_eq!(site.app_passwords.scope(&row), Ok(scope));
+    assert_eq!(site.app_passwords.scope(&row), Ok(scope.clone()));
     assert_eq!(row.name, "iPhone");
     let proven = site.app_passwords.prove(&row, &candidate(&created)).await.unwrap().unwrap();
     assert_eq!(site.app_passwords.open(&row, &proven), Err(Tampered::NothingSealed));
+    let reads = Scope { access: Access::ReadOnly, ..scope };
+    let created =
+        site.app_passwords.create(&alice, "Scanner", &reads, None, 20, &site.author()).await.unwrap();
+    let reads = Scope { protocols: [Protocol::Imap].into_iter().collect(), ..reads };
+    assert_eq!(site.app_passwords.scope(&site.row(&alice, &created).await), Ok(reads), "it sends nothing");
 }
 
 #[tokio::test]
@@ -245,6 +256,8 @@ async fn what_makes_no_sense_is_not_made() {
     let site = Site::open().await;
     let alice = site.account("alice").await;
     let no_protocol = Scope { protocols: [].into_iter().collect(), ..anywhere() };
+    let only_sends =
+        Scope { protocols: [Protocol::Smtp].into_iter().collect(), access: Access::ReadOnly, ..anywhere() };
     let expired = Scope { expires_at: Some(site.clock.now()), ..anywhere() };
     let long = "x".repeat(65);
     for (name, scope) in [
@@ -253,6 +266,7 @@ async fn what_makes_no_sense_is_not_made() {
         ("\u{1b}[2J", anywhere()),
         (long.as_str(), anywhere()),
         ("Foxmail", no_protocol),
+        ("Foxmail", only_sends),
         ("Foxmail", expired),
     ] {
         let refused = site.app_passwords.create(&alice, name, &scope, None, 20, &site.author()).await;
@@ -317,6 +331,7 @@ async fn a_row_that_was_changed_in_the_database_proves_opens_and_gets_nothing() 
         "UPDATE app_passwords SET public_key = zeroblob(32) ".to_owned(),
         "UPDATE app_passwords SET upstream = 'evil' ".to_owned(),
         "UPDATE app_passwords SET protocols = 'imap' ".to_owned(),
+        "UPDATE app_passwords SET access = 'read-only' ".to_owned(),
         "UPDATE app_passwords SET networks = '192.0.2.0/24' ".to_owned(),
         "UPDATE app_passwords SET expires_at = '2099-01-01T00:00:00.000000Z' ".to_owned(),
         "UPDATE app_passwords SET created_at = '2025-01-01T00:00:00.000000Z' ".to_owned(),

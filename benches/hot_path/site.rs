@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mailward::app_password::{AppPasswords, ProvenMailbox, Scope};
 use mailward::audit::event::Actor;
 use mailward::audit::{Audit, Author};
-use mailward::base::{LoginName, Password, ProtocolSet};
+use mailward::base::{Access, LoginName, Password, ProtocolSet};
 use mailward::config::Config;
 use mailward::site::Site;
 use mailward::store::AppPasswordRecord;
@@ -53,8 +53,12 @@ impl Ready {
             let name = LoginName::from_bytes(USER.as_bytes()).unwrap();
             let located = site.directory.locate(&name).unwrap();
             let (account, _) = site.accounts().add(&located, &by).await.unwrap();
-            let scope =
-                Scope { protocols: ProtocolSet::ALL, networks: "".parse().unwrap(), expires_at: None };
+            let scope = Scope {
+                protocols: ProtocolSet::ALL,
+                networks: "".parse().unwrap(),
+                access: Access::Full,
+                expires_at: None,
+            };
             let password = Password::new(b"hunter2".to_vec()).unwrap();
             let mailbox =
                 ProvenMailbox { password: &password, upstream: &located.upstream, at: site.clock.now() };

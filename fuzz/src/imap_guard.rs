@@ -1,8 +1,9 @@
 //! The relay guard of IMAP: an upstream that reads every command and literal as the RFC says never reads a command
-//! that would change who the client is, and the rest passes as it was sent.
+//! that would change who the client is, nor one that would change anything where it may only read, and the rest passes
+//! as it was sent.
 //!
 //! `kind`: 1 the upstream takes literals, 2 it knows `IDLE`, 4 its answers come late, 8 it is no server at all, and
-//! what it says is every other flight.
+//! what it says is every other flight; 16 the client may only read.
 
 use mailward::protocol::MailProtocol;
 use mailward::protocol::imap::{Capabilities, Imap, Welcome};
@@ -20,6 +21,12 @@ const CAPABILITIES: [(&str, u64); 4] = [
 
 const FORBIDDEN: [&str; 3] = ["UNAUTHENTICATE", "COMPRESS", "AUTHENTICATE"];
 
+/// All that an upstream may hear of who may only read; a line without a verb is no command.
+const READING: &str = "CAPABILITY NOOP LOGOUT ID LANGUAGE COMPARATOR ENABLE EXAMINE LIST LSUB XLIST NAMESPACE STATUS IDLE \
+                       NOTIFY CLOSE UNSELECT CHECK SEARCH FETCH SORT THREAD ESEARCH CANCELUPDATE GETACL LISTRIGHTS \
+                       MYRIGHTS GETQUOTA GETQUOTAROOT GETMETADATA";
+const READING_BY_UID: [&str; 4] = ["FETCH", "SEARCH", "SORT", "THREAD"];
+
 pub(crate) fn check(bytes: &[u8]) {
     let Some(input) = Input::read(bytes) else { return };
     let (capabilities, unasked_max) = CAPABILITIES[usize::from(input.setup) % CAPABILITIES.len()];
@@ -30,7 +37,10 @@ pub(crate) fn check(bytes: &[u8]) {
             untagged: Vec::new(),
             text: String::new(),
         };
-        Relay::new(Imap::guard(&welcome).unwrap())
+        Relay::new(match input.kind & 16 {
+            0 => Imap::guard(&welcome).unwrap(),
+            _ => Imap::read_only_guard(&welcome),
+        })
     };
     if input.kind & 8 != 0 {
         return with_any_upstream(&input, relay);
@@ -49,8 +59,13 @@ pub(crate) fn check(bytes: &[u8]) {
             for verb in [strict, lenient].into_iter().flatten() {
                 assert!(!FORBIDDEN.contains(&verb), "the upstream read {command:?}");
             }
+            assert!(input.kind & 16 == 0 || only_reads(&text), "the upstream read {command:?}");
         }
-        assert!(in_order(&relay.to_upstream, &stream), "something else passed than what was sent");
+        let sent = match input.kind & 16 {
+            0 => stream.clone(),
+            _ => examined(&stream),
+        };
+        assert!(in_order(&relay.to_upstream, &sent), "something else passed than what was sent");
         match &first {
             None => first = Some(relay),
             // When a late answer comes depends on the pieces; and so does whether a tag may be used again, which
@@ -89,6 +104,33 @@ fn with_any_upstream(input: &Input, relay: impl Fn() -> Relay) {
             }
         }
     }
+}
+
+/// Whether a command, in capitals, is one that reads.
+fn only_reads(command: &str) -> bool {
+    let words = |blank: fn(char) -> bool| {
+        let mut words = command.split(blank).filter(|word| !word.is_empty()).skip(1).map(str::to_owned);
+        [words.next().unwrap_or_default(), words.next().unwrap_or_default()]
+    };
+    [words(|c| c == ' '), words(|c| c.is_ascii_whitespace())].iter().all(|[verb, behind]| {
+        match verb.as_str() {
+            "" => true,
+            "UID" => READING_BY_UID.contains(&behind.as_str()),
+            verb => READING.split(' ').any(|reads| reads == verb),
+        }
+    })
+}
+
+/// What was sent, with the other verb behind each that may have been taken for it.
+fn examined(stream: &[u8]) -> Vec<u8> {
+    let mut sent = Vec::new();
+    for (at, byte) in stream.iter().enumerate() {
+        sent.push(*byte);
+        if stream[..=at].last_chunk::<6>().is_some_and(|word| word.eq_ignore_ascii_case(b"SELECT")) {
+            sent.extend_from_slice(b"EXAMINE");
+        }
+    }
+    sent
 }
 
 /// Whether all of `part` stands in `whole`, in its order.

@@ -15,6 +15,7 @@ mod imap_guard;
 #[path = "../../tests/transcripts/imap_words.rs"]
 mod imap_words;
 mod input;
+mod pop3_guard;
 #[path = "../../tests/transcripts/pop3_words.rs"]
 mod pop3_words;
 mod proxy_header;
@@ -67,12 +68,13 @@ pub(crate) fn heap() -> usize {
 pub type Check = fn(&[u8]);
 
 /// The targets by name.
-pub const TARGETS: [(&str, Check); 11] = [
+pub const TARGETS: [(&str, Check); 12] = [
     ("imap_client", dialogue::client::<Imap>),
     ("imap_framing", framing::check),
     ("imap_guard", imap_guard::check),
     ("imap_server", dialogue::server::<Imap>),
     ("pop3_client", dialogue::client::<Pop3>),
+    ("pop3_guard", pop3_guard::check),
     ("pop3_server", dialogue::server::<Pop3>),
     ("proxy_header", proxy_header::check),
     ("sasl", sasl::check),

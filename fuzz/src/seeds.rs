@@ -16,6 +16,7 @@ pub(crate) fn of(target: &str) -> Vec<(String, Vec<u8>)> {
         Some((protocol, "client")) => transcripts(protocol, Side::Client),
         Some(("imap", "framing")) => transcripts("imap", Side::Server),
         Some(("imap", _)) => numbered(imap_guard()),
+        Some(("pop3", _)) => numbered(pop3_guard()),
         Some(("smtp", _)) => numbered(smtp_guard()),
         Some(("proxy", _)) => numbered(proxy_headers()),
         _ => numbered(sasl()),
@@ -105,6 +106,43 @@ fn imap_guard() -> Vec<Vec<u8>> {
         "* 1 FETCH (BODY[] {29}\r\nb OK this is only content\r\n+ UID 7)\r\n* CAPABILITY UNAUTHENTICATE IDLE\r\n",
     ];
     seeds.push(write([1, 0, 8, 5], &fetch.map(|said| said.as_bytes().to_vec())));
+    let reading = [
+        "a SELECT INBOX (CONDSTORE)\r\nb STORE 1 +FLAGS x\r\nc UID STORE 1 FLAGS ()\r\nd FETCH 1 BODY[]\r\n",
+        "a APPEND x {20}\r\nb EXPUNGE\r\nc SELECT {5}\r\nINBOX\r\nd UID FETCH 1 x\r\n",
+        "a APPEND x ~{20+}\r\nb STORE 1 FLAGS ()\r\n \r\nc SEARCH TEXT {12+}\r\nd EXPUNGE\r\n\r\n",
+        "a IDLE\r\nDONE\r\nb MOVE 1 x\r\nc SEARCH TEXT {5-}\r\n",
+        "a UID  STORE 1 x\r\na  UID STORE 1 x\r\nUID STORE 1 x\r\na uid fetch 1 x\r\na CANCELUPDATE \"x\"\r\n",
+    ];
+    for said in reading {
+        for setup in 0..4 {
+            for kind in [3, 3 + 4] {
+                seeds.push(write([setup, 0, 16 + kind, 5], &[said.as_bytes().to_vec()]));
+            }
+        }
+    }
+    let stores = "b STORE 1 x\r\n".repeat(300);
+    let flood = ["a FETCH 1 x\r\n", "* 1 FETCH (BODY[] {9}\r\ntext", stores.as_str(), "text))\r\n"];
+    seeds.push(write([0, 0, 16 + 8, 5], &flood.map(|said| said.as_bytes().to_vec())));
+    seeds
+}
+
+fn pop3_guard() -> Vec<Vec<u8>> {
+    let long = format!("NOOP {}DELE 1\r\n", "x".repeat(250));
+    let conversations = [
+        "STAT\r\nRETR 1\r\nDELE 1\r\nUIDL\r\nDELE 2\r\nQUIT\r\n",
+        "LIST\r\nlist 1\nTOP 1 0\r\ndele 1\nCAPA\r\nLANG\r\nLANG en\r\n",
+        "NOOP\rDELE 1\r\n DELE 1\r\n\tDELE 1\r\nNOOP\0DELE 1\r\nSTAT x\rDELE 1\r\nSTAT x\0DELE 1\r\nXTND XMIT\r\n\r\nLIST  \r\n",
+        long.as_str(),
+    ];
+    let mut seeds = Vec::new();
+    for said in conversations {
+        for kind in [0, 1] {
+            seeds.push(write([0, 0, kind, 5], &[said.as_bytes().to_vec()]));
+        }
+    }
+    seeds.push(write([0, 0, 0, 5], &["NOOP\r\nDELE 1\r\n".repeat(1100).into_bytes()]));
+    let any = ["RETR 1\r\nDELE 1\r\n", "-ERR discon", "NOOP\r\n", "nected\r\n+OK\r\n..\r\n.\r\n+OK"];
+    seeds.push(write([0, 0, 8, 5], &any.map(|said| said.as_bytes().to_vec())));
     seeds
 }
 

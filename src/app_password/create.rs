@@ -7,7 +7,7 @@ use super::candidate::Candidate;
 use super::kdf::{Kdf, Stretched};
 use super::{AppPasswords, Busy, ProvenMailbox, Scope, row, vault};
 use crate::audit::{AuditError, Author, Event};
-use crate::base::{AppPasswordId, BadName, Protocol, Secret, given_name, random};
+use crate::base::{Access, AppPasswordId, BadName, ProtocolSet, Secret, given_name, random};
 use crate::store::{AccountRecord, AppPasswordRecord, Inserted, StoreError};
 
 /// A fresh app password; its text is shown once and kept nowhere.
@@ -82,7 +82,7 @@ impl AppPasswords {
             let row = self.row(account, name, scope, candidate.label(), &kdf, &stretched, mailbox);
             match self.store.insert_app_password(&row, limit).await? {
                 Inserted::Done => {
-                    self.record_or_undo(account, &row, by).await?;
+                    self.record_or_undo(account, &row, scope.access, by).await?;
                     return Ok(Created { id: row.id, label: row.label, printed: candidate.printed() });
                 }
                 Inserted::LabelTaken => {}
@@ -95,8 +95,13 @@ impl AppPasswords {
     /// The name without blanks around it.
     fn judge<'a>(&self, name: &'a str, scope: &Scope) -> Result<&'a str, CreateError> {
         let name = self::name(name).map_err(CreateError::Invalid)?;
-        if !Protocol::ALL.into_iter().any(|protocol| scope.protocols.contains(protocol)) {
-            return Err(CreateError::Invalid("an app password for no protocol opens nothing"));
+        if scope.covered().next().is_none() {
+            return Err(CreateError::Invalid(match scope.access {
+                Access::Full => "an app password for no protocol opens nothing",
+                Access::ReadOnly => {
+                    "an app password that may only read needs `imap` or `pop3`: it sends nothing"
+                }
+            }));
         }
         if scope.expires_at.is_some_and(|end| end <= self.clock.now()) {
             return Err(CreateError::Invalid("the app password would have expired already"));
@@ -128,8 +133,10 @@ impl AppPasswords {
             sealed_version: 0,
             sealed_at: mailbox.map(|mailbox| mailbox.at),
             upstream: mailbox.map_or(&account.upstream, |mailbox| mailbox.upstream).clone(),
-            protocols: scope.protocols.to_string(),
+            // What it is not for is not listed either.
+            protocols: scope.covered().collect::<ProtocolSet>().to_string(),
             networks: scope.networks.to_string(),
+            access: scope.access.to_string(),
             expires_at: scope.expires_at,
             created_at,
             last_used_at: None,
@@ -154,6 +161,7 @@ impl AppPasswords {
         &self,
         account: &AccountRecord,
         row: &AppPasswordRecord,
+        access: Access,
         by: &Author<'_>,
     ) -> Result<(), CreateError> {
         let recorded = by.record(|by| Event::AppPasswordCreated {
@@ -161,6 +169,7 @@ impl AppPasswords {
             id: row.id,
             label: row.label.clone(),
             name: row.name.clone(),
+            read_only: access == Access::ReadOnly,
             by,
         });
         let Err(unrecorded) = recorded.await else {

@@ -26,8 +26,8 @@ mod workers;
 use std::sync::Arc;
 
 use crate::base::{
-    AccountId, ClientAddress, Clock, NetworkList, Password, Protocol, ProtocolSet, SiteKey, Timestamp,
-    UpstreamName,
+    Access, AccountId, ClientAddress, Clock, NetworkList, Password, Protocol, ProtocolSet, SiteKey,
+    Timestamp, UpstreamName,
 };
 use crate::store::{AppPasswordRecord, Store, StoreError};
 
@@ -54,6 +54,8 @@ pub struct Scope {
     pub protocols: ProtocolSet,
     /// From where; empty: anywhere.
     pub networks: NetworkList,
+    /// How much of the mailbox.
+    pub access: Access,
     /// Until when.
     pub expires_at: Option<Timestamp>,
 }
@@ -75,13 +77,32 @@ impl Scope {
     pub fn excludes(&self, protocol: Protocol, client: ClientAddress, now: Timestamp) -> Option<Outside> {
         if self.is_over(now) {
             Some(Outside::Expired)
-        } else if !self.protocols.contains(protocol) {
+        } else if !self.covers(protocol) {
             Some(Outside::Protocol)
         } else if !self.networks.is_empty() && !self.networks.contains(client) {
             Some(Outside::Network)
         } else {
             None
         }
+    }
+
+    /// Whether it is for `protocol` at all. What may only read is not for sending mail, whatever it names.
+    #[must_use]
+    pub fn covers(&self, protocol: Protocol) -> bool {
+        let reads = match protocol {
+            Protocol::Imap | Protocol::Pop3 => true,
+            Protocol::Smtp => false,
+        };
+        let allowed = match self.access {
+            Access::Full => true,
+            Access::ReadOnly => reads,
+        };
+        allowed && self.protocols.contains(protocol)
+    }
+
+    /// The protocols that it is for.
+    pub fn covered(&self) -> impl Iterator<Item = Protocol> {
+        Protocol::ALL.into_iter().filter(|protocol| self.covers(*protocol))
     }
 
     /// Whether it has expired.
@@ -208,6 +229,7 @@ impl AppPasswords {
         let mut row = AppPasswordRecord {
             protocols: scope.protocols.to_string(),
             networks: scope.networks.to_string(),
+            access: scope.access.to_string(),
             expires_at: scope.expires_at,
             ..row.clone()
         };
@@ -251,6 +273,7 @@ mod tests {
             upstream: UpstreamName("legacy".into()),
             protocols: "imap".into(),
             networks: String::new(),
+            access: "full".into(),
             expires_at: None,
             created_at: Timestamp::from_unix_seconds(0),
             last_used_at: None,

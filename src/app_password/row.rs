@@ -5,7 +5,7 @@
 //! of a row is used before its MAC under the site's key file is checked.
 
 use crate::base::key::Purpose;
-use crate::base::{SiteKey, Timestamp};
+use crate::base::{Access, SiteKey, Timestamp};
 use crate::store::AppPasswordRecord;
 
 use super::vault::Binding;
@@ -46,19 +46,23 @@ pub(super) fn scope(row: &AppPasswordRecord) -> Result<Scope, Tampered> {
     Ok(Scope {
         protocols: row.protocols.parse().map_err(|_| Tampered::Unreadable)?,
         networks: row.networks.parse().map_err(|_| Tampered::Unreadable)?,
+        access: row.access.parse().map_err(|_| Tampered::Unreadable)?,
         expires_at: row.expires_at,
     })
 }
 
 /// The parts under the MAC, in the order that is part of the format: account, id, label, name, kdf, proof,
-/// public key, sealed, sealed version, upstream, protocols, networks, expiry, creation. [`SiteKey::mac`] puts
-/// the length before each; what may be missing is empty then, and has a byte in front where it is not. The
-/// last use is for display only and changes at each login, so it is left out; what is known of the seal's freshness
-/// opens nothing.
+/// public key, sealed, sealed version, upstream, protocols, networks, expiry, creation; and access, where that is
+/// not `full`, which it was in all rows that were written before there was another. [`SiteKey::mac`] puts the length
+/// before each, so that a list with one part more is another; what may be missing is empty then, and has a byte in
+/// front where it is not. The last use is for display only and changes at each login, so it is left out; what is
+/// known of the seal's freshness opens nothing.
 fn with_parts<T>(row: &AppPasswordRecord, then: impl FnOnce(&[&[u8]]) -> T) -> T {
     let sealed = optional(row.sealed.as_deref());
     let expires_at = optional(row.expires_at.map(nanoseconds).as_ref().map(|bytes| &bytes[..]));
-    then(&[
+    let created_at = nanoseconds(row.created_at);
+    let sealed_version = row.sealed_version.to_be_bytes();
+    let parts: [&[u8]; 15] = [
         row.account.0.as_bytes(),
         row.id.0.as_bytes(),
         row.label.as_bytes(),
@@ -67,13 +71,18 @@ fn with_parts<T>(row: &AppPasswordRecord, then: impl FnOnce(&[&[u8]]) -> T) -> T
         &row.proof,
         &row.public_key,
         &sealed,
-        &row.sealed_version.to_be_bytes(),
+        &sealed_version,
         row.upstream.0.as_bytes(),
         row.protocols.as_bytes(),
         row.networks.as_bytes(),
         &expires_at,
-        &nanoseconds(row.created_at),
-    ])
+        &created_at,
+        row.access.as_bytes(),
+    ];
+    match parts.split_last() {
+        Some((_, of_before)) if row.access == Access::Full.as_str() => then(of_before),
+        _ => then(&parts),
+    }
 }
 
 fn optional(bytes: Option<&[u8]>) -> Vec<u8> {
@@ -113,6 +122,7 @@ mod tests {
             upstream: UpstreamName("legacy".into()),
             protocols: "imap,smtp".into(),
             networks: "192.0.2.0/24".into(),
+            access: "full".into(),
             expires_at: Some(Timestamp::from_unix_seconds(2_000_000_000)),
             created_at: Timestamp::from_unix_seconds(1_767_225_600),
             last_used_at: None,
@@ -131,7 +141,7 @@ mod tests {
     #[test]
     fn changing_any_field_that_matters_shows() {
         type Change = fn(&mut AppPasswordRecord);
-        let changes: [(&str, Change); 21] = [
+        let changes: [(&str, Change); 24] = [
             ("id", |row| row.id.0 = Uuid::from_u128(9)),
             ("account", |row| row.account.0 = Uuid::from_u128(9)),
             ("label", |row| row.label = "abce".into()),
@@ -146,6 +156,9 @@ mod tests {
             ("upstream", |row| row.upstream.0 = "other".into()),
             ("protocols", |row| row.protocols = "imap,pop3,smtp".into()),
             ("networks", |row| row.networks = String::new()),
+            ("access", |row| row.access = "read-only".into()),
+            ("access of a later version", |row| row.access = "none".into()),
+            ("access emptied", |row| row.access = String::new()),
             ("expiry", |row| row.expires_at = row.expires_at.map(|at| at.plus(Duration::from_micros(1)))),
             ("expiry removed", |row| row.expires_at = None),
             ("creation", |row| row.created_at = row.created_at.plus(Duration::from_micros(1))),
@@ -180,6 +193,22 @@ mod tests {
     fn a_row_without_a_seal_differs_from_one_with_an_empty_seal() {
         let with = |sealed| mac(&key(), &AppPasswordRecord { sealed, ..row() });
         assert_ne!(with(None), with(Some(vec![])));
+    }
+
+    #[test]
+    fn what_may_only_read_does_not_become_more() {
+        let mut row = AppPasswordRecord { access: "read-only".into(), ..row() };
+        row.mac = mac(&key(), &row).to_vec();
+        assert_eq!(check(&key(), &row), Ok(()));
+        assert_eq!(scope(&row).map(|scope| scope.access), Ok(Access::ReadOnly));
+        for access in ["full", "", "Read-Only", "read-only "] {
+            let changed = AppPasswordRecord { access: access.into(), ..row.clone() };
+            assert_eq!(check(&key(), &changed), Err(Tampered::Mac), "{access:?}");
+        }
+        // Of a later version, written with this key: whatever it means, it is not taken for something else.
+        row.access = "none".into();
+        row.mac = mac(&key(), &row).to_vec();
+        assert_eq!((check(&key(), &row), scope(&row)), (Ok(()), Err(Tampered::Unreadable)));
     }
 
     #[test]

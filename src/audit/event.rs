@@ -156,6 +156,9 @@ pub enum Event {
         label: String,
         /// Its name.
         name: String,
+        /// Whether it may only read.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        read_only: bool,
         /// Who did it.
         by: Actor,
     },

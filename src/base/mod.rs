@@ -4,6 +4,7 @@
 //! clock and the ambient generator are read, [`key`] and [`new_file`] keep files, and [`owner`] gives files to whom
 //! they are for.
 
+pub mod access;
 #[cfg(feature = "gate")]
 pub mod aead;
 #[cfg(feature = "gate")]
@@ -34,6 +35,7 @@ pub mod symbols;
 #[cfg(feature = "gate")]
 pub mod token;
 
+pub use access::Access;
 #[cfg(feature = "gate")]
 pub use clock::{Clock, ManualClock, Monotonic, SystemClock, Timestamp};
 pub use domain::Domain;

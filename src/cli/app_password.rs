@@ -13,7 +13,7 @@ use super::records::AppPassword;
 use super::{Format, output, reseal};
 use crate::account::Located;
 use crate::app_password::{Created, Scope};
-use crate::base::{AppPasswordId, NetworkList, ProtocolSet};
+use crate::base::{Access, AppPasswordId, NetworkList, ProtocolSet};
 use crate::config::{InvalidDuration, parse_duration};
 use crate::notify::{Doer, Notice};
 use crate::store::{AccountRecord, AccountState, AppPasswordRecord};
@@ -69,6 +69,9 @@ pub(super) struct Create {
     /// What it may be used for
     #[arg(long, value_name = "LIST", default_value = "imap,pop3,smtp")]
     protocols: ProtocolSet,
+    /// Let it read alone: nothing in the mailbox is changed with it, and nothing sent
+    #[arg(long)]
+    read_only: bool,
     /// From where it may be used: addresses and networks; anywhere if left out
     #[arg(long, value_name = "CIDR,…", default_value = "", hide_default_value = true)]
     networks: NetworkList,
@@ -118,9 +121,14 @@ impl Create {
             output::json_text(&Made { id: created.id, label: &created.label, password })?
         } else {
             format!(
-                "App password `{}` for {}:\n\n    {password}\n\nIt is shown this once and kept nowhere. Blanks and upper or lower case do not matter.\n",
+                "App password `{}` for {}:\n\n    {password}\n\nIt is shown this once and kept nowhere. Blanks and upper or lower case do not matter.\n{}",
                 output::visible(self.name.trim()),
                 located.address,
+                if self.read_only {
+                    "It may only read: nothing is changed, deleted or sent with it.\n"
+                } else {
+                    ""
+                },
             )
         };
         output::reveal(&shown).with_context(|| {
@@ -161,6 +169,7 @@ impl Create {
         let scope = Scope {
             protocols: self.protocols,
             networks: self.networks.clone(),
+            access: if self.read_only { Access::ReadOnly } else { Access::Full },
             expires_at: self.expires.map(|time| context.site.clock.now().plus(time)),
         };
         let limit = context.site.config.policies.of(located.address.domain()).app_passwords_per_account;

@@ -258,8 +258,11 @@ fn detail(event: &Event) -> String {
             let (new, old) = (named(kind, name), named(kind, replaced));
             format!("{new} in the place of {old}, {}", by_whom(by))
         }
-        Event::AppPasswordCreated { label, name, by, .. }
-        | Event::AppPasswordRenamed { label, name, by, .. } => format!("{label} `{name}`, {}", by_whom(by)),
+        Event::AppPasswordCreated { label, name, read_only, by, .. } => {
+            let access = if *read_only { ", may only read" } else { "" };
+            format!("{label} `{name}`{access}, {}", by_whom(by))
+        }
+        Event::AppPasswordRenamed { label, name, by, .. } => format!("{label} `{name}`, {}", by_whom(by)),
         Event::MailCodeSent { to, by, .. } => format!("to {to}, {}", by_whom(by)),
         Event::AppPasswordRevoked { label, by, .. } | Event::ProfileMade { label, by, .. } => {
             format!("{label}, {}", by_whom(by))

@@ -1,12 +1,12 @@
-//! Commands and flags that the documentation of the whole product names and that are not built yet: calling
+//! Commands that the documentation of the whole product names and that are not built yet: calling
 //! one says so, instead of guessing at a misspelling.
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command};
 
 use super::failure::Failure;
 
-/// The way to each; a flag begins with `--`.
-const PLANNED: &[&[&str]] = &[&["token"], &["audit", "export"], &["app-password", "create", "--read-only"]];
+/// The way to each.
+const PLANNED: &[&[&str]] = &[&["token"], &["audit", "export"]];
 
 /// `command` with hidden entries for what is planned.
 pub(super) fn announce(command: Command) -> Command {
@@ -29,10 +29,6 @@ pub(super) fn refuse(matches: &ArgMatches) -> anyhow::Result<()> {
 fn add(command: Command, path: &[&'static str]) -> Command {
     match path {
         [] => command,
-        [flag] if flag.starts_with("--") => {
-            let name = flag.trim_start_matches('-');
-            command.arg(Arg::new(name).long(name).action(ArgAction::SetTrue).hide(true))
-        }
         [name] => command.subcommand(
             Command::new(*name).about("Not built yet").hide(true).disable_help_flag(true).arg(
                 Arg::new("anything")
@@ -49,7 +45,6 @@ fn add(command: Command, path: &[&'static str]) -> Command {
 fn was_called(matches: &ArgMatches, path: &[&str]) -> bool {
     match path {
         [] => true,
-        [flag] if flag.starts_with("--") => matches.get_flag(flag.trim_start_matches('-')),
         [name, rest @ ..] => {
             matches.subcommand().is_some_and(|(called, matches)| called == *name && was_called(matches, rest))
         }

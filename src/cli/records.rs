@@ -5,7 +5,9 @@ use serde::Serialize;
 use super::output::Table;
 use super::when;
 use crate::audit::event::{Credential, Event, Outcome};
-use crate::base::{AppPasswordId, FactorId, PortalSessionId, Protocol, SessionId, Timestamp, UpstreamName};
+use crate::base::{
+    Access, AppPasswordId, FactorId, PortalSessionId, Protocol, SessionId, Timestamp, UpstreamName,
+};
 use crate::store::{
     AccountRecord, AppPasswordRecord, AuditRow, FactorRecord, LiveSessionRecord, PortalSessionRecord,
 };
@@ -66,6 +68,7 @@ pub(super) struct AppPassword {
     name: String,
     protocols: Vec<String>,
     networks: Vec<String>,
+    read_only: bool,
     expires_at: Option<Timestamp>,
     created_at: Timestamp,
     last_used_at: Option<Timestamp>,
@@ -83,6 +86,7 @@ impl From<&AppPasswordRecord> for AppPassword {
             name: record.name.clone(),
             protocols: items(&record.protocols),
             networks: items(&record.networks),
+            read_only: record.access == Access::ReadOnly.as_str(),
             expires_at: record.expires_at,
             created_at: record.created_at,
             last_used_at: record.last_used_at,
@@ -103,6 +107,7 @@ impl AppPassword {
             } else {
                 format!(" from {}", one.networks.join(","))
             };
+            let access = if one.read_only { " read only" } else { "" };
             let used = match (one.last_used_at, &one.last_used_address, &one.last_used_program) {
                 (None, _, _) => "never".to_owned(),
                 (Some(at), address, program) => [Some(when::show(at)), address.clone(), program.clone()]
@@ -114,7 +119,7 @@ impl AppPassword {
             table.row([
                 one.label.clone(),
                 one.name.clone(),
-                one.protocols.join(",") + &from,
+                one.protocols.join(",") + access + &from,
                 when::show_or(one.expires_at, "never"),
                 when::show(one.created_at),
                 used,

@@ -19,7 +19,7 @@ use super::verdict::{Kind, No, Settle, unreadable};
 use crate::account::{AccountError, Located};
 use crate::audit::Author;
 use crate::audit::event::{Actor, Credential, Outcome};
-use crate::base::{AccountId, AppPasswordId, Timestamp, UpstreamName};
+use crate::base::{Access, AccountId, AppPasswordId, Timestamp, UpstreamName};
 use crate::config::WhenFull;
 use crate::protocol::Refusal;
 use crate::store::{AccountState, Standing, Use};
@@ -28,6 +28,7 @@ use crate::store::{AccountState, Standing, Use};
 pub(super) struct Entrant {
     pub(super) account: AccountId,
     app_password: Option<AppPasswordId>,
+    access: Access,
     expires_at: Option<Timestamp>,
 }
 
@@ -164,13 +165,16 @@ impl Gate {
         basis: &Basis,
     ) -> Result<Entrant, No> {
         match basis {
-            Basis::AppPassword { account, app_password, expires_at, .. } => {
-                Ok(Entrant { account: *account, app_password: Some(*app_password), expires_at: *expires_at })
-            }
+            Basis::AppPassword { account, app_password, access, expires_at, .. } => Ok(Entrant {
+                account: *account,
+                app_password: Some(*app_password),
+                access: *access,
+                expires_at: *expires_at,
+            }),
             Basis::MailboxPassword => {
                 attempt.credential = Credential::MailboxPassword;
                 let account = self.let_in_by_mailbox_password(attempt, located).await?;
-                Ok(Entrant { account, app_password: None, expires_at: None })
+                Ok(Entrant { account, app_password: None, access: Access::Full, expires_at: None })
             }
         }
     }
@@ -243,6 +247,7 @@ impl Gate {
             client: origin.client,
             program: attempt.program.clone(),
             app_password: entrant.app_password,
+            access: entrant.access,
             upstream: located.upstream,
             since: self.desk.clock.now(),
             traffic: Arc::default(),

@@ -7,7 +7,9 @@ use super::passage::Passage;
 use super::reach::Reach;
 use super::rules::Reading;
 use super::stale::Sent;
-use crate::base::{AccountId, AppPasswordId, ClientAddress, Protocol, SessionId, Timestamp, UpstreamName};
+use crate::base::{
+    Access, AccountId, AppPasswordId, ClientAddress, Protocol, SessionId, Timestamp, UpstreamName,
+};
 use crate::protocol::{Refusal, UpstreamLogin};
 
 /// Where an attempt comes from.
@@ -61,6 +63,8 @@ pub(super) enum Basis {
     AppPassword {
         account: AccountId,
         app_password: AppPasswordId,
+        /// How much of the mailbox it opens.
+        access: Access,
         /// When it ends, if it does.
         expires_at: Option<Timestamp>,
         /// The sealed mailbox password that the upstream hears; `None`: it hears the master's.

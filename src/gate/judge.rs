@@ -459,6 +459,7 @@ impl Gate {
         let basis = Basis::AppPassword {
             account: proof.account,
             app_password: proof.app_password,
+            access: proof.scope.access,
             expires_at: proof.scope.expires_at,
             sealed,
         };

@@ -7,7 +7,7 @@ use super::attempt::Desk;
 use super::live::{Cause, Place, Traffic};
 use crate::audit::Event;
 use crate::audit::event::SessionEnd;
-use crate::base::{Address, Monotonic};
+use crate::base::{Access, Address, Monotonic};
 
 /// Proof of admission: the only key to a relay. Holds a place among the account's sessions until it is dropped.
 #[must_use]
@@ -42,6 +42,12 @@ impl Passage {
     #[must_use]
     pub fn account(&self) -> &Address {
         &self.place.session().address
+    }
+
+    /// How much of the mailbox its client may touch: who relays the session holds it to that.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        self.place.session().access
     }
 
     /// Where the relay counts.

@@ -338,7 +338,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::base::{ProtocolSet, Timestamp};
+    use crate::base::{Access, ProtocolSet, Timestamp};
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -372,6 +372,7 @@ mod tests {
             upstream: UpstreamName("legacy".to_owned()),
             protocols: "imap".to_owned(),
             networks: String::new(),
+            access: "full".to_owned(),
             expires_at: None,
             created_at: Timestamp::from_unix_seconds(0),
             last_used_at: None,
@@ -390,7 +391,12 @@ mod tests {
             account: row.account,
             app_password: row.id,
             label: row.label.clone(),
-            scope: Scope { protocols: ProtocolSet::ALL, networks: "".parse().unwrap(), expires_at: None },
+            scope: Scope {
+                protocols: ProtocolSet::ALL,
+                networks: "".parse().unwrap(),
+                access: Access::Full,
+                expires_at: None,
+            },
             at: row.upstream.clone(),
             upstream: row.upstream.clone(),
             sealed_version: row.sealed_version,

@@ -51,9 +51,7 @@ impl Portal {
     ) -> Result<Option<Token>, Broken> {
         let Fresh(visit) = fresh;
         let (settings, upstream) = (self.settings(), self.upstream_of_account(&visit.account));
-        let can = |protocol| {
-            settings.best_door(protocol, &upstream).is_some() && scope.protocols.contains(protocol)
-        };
+        let can = |protocol| settings.best_door(protocol, &upstream).is_some() && scope.covers(protocol);
         if !can(Protocol::Imap) || !can(Protocol::Smtp) || self.app_passwords_rest(visit) {
             return Ok(None);
         }

@@ -38,6 +38,21 @@ pub trait RelayGuard: Send {
     }
 }
 
+/// Ends the session at the first byte of the client's: for one that should never have begun.
+#[derive(Debug)]
+pub struct NothingPasses;
+
+impl RelayGuard for NothingPasses {
+    fn client_sent(&mut self, _: &[u8], _: &mut Forward) -> Result<usize, Violation> {
+        Err(Violation::NotForThisClient)
+    }
+
+    fn upstream_sent(&mut self, bytes: &[u8], out: &mut Forward) -> Result<(), Violation> {
+        out.to_client.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
 /// Why a relay must end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
@@ -59,6 +74,9 @@ pub enum Violation {
     /// What the client sent could be one thing to the gate and another to the upstream.
     #[error("the client sent what the gate and the upstream could read differently")]
     Ambiguous,
+    /// The client said something where it may say nothing.
+    #[error("the client may only read")]
+    NotForThisClient,
     /// The upstream said what is no reply, or more than the gate holds.
     #[error("the upstream sent {0}")]
     Garbage(&'static str),

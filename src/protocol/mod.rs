@@ -30,7 +30,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 pub use crate::base::Language;
-use crate::base::{LoginName, Password, Protocol};
+use crate::base::{Access, LoginName, Password, Protocol};
 pub use course::{Course, Rest};
 pub use guard::{Forward, RelayGuard, Violation};
 pub use origin::{ClientOrigin, Ends, Forwarding};
@@ -92,13 +92,17 @@ pub trait MailProtocol: Sized + Send + Sync + 'static {
     /// The dialogue that faces the upstream.
     type Client: ClientDialogue<Self> + Send + 'static;
 
-    /// What must read along once the session is a relay to an upstream that said `welcome`. `None` where bytes
-    /// may pass as they are.
+    /// What must read along once the session is a relay to an upstream that said `welcome`, and the client may do
+    /// whatever the upstream lets it. `None` where bytes may pass as they are.
     #[must_use]
     fn guard(welcome: &Self::Welcome) -> Option<Box<dyn RelayGuard>> {
         let _ = welcome;
         None
     }
+
+    /// The same where the client may only read: nothing passes it that changes the mailbox or sends anything.
+    #[must_use]
+    fn read_only_guard(welcome: &Self::Welcome) -> Box<dyn RelayGuard>;
 
     /// What follows the session once it is a relay, where that takes more than to see it pass.
     #[must_use]
@@ -166,8 +170,8 @@ pub trait ServerDialogue<P: MailProtocol>: Dialogue<Event = Attempt<P::Introduct
     fn dismiss(&mut self, why: Dismissal);
 
     /// Answers the pending attempt with success: after the following `Send`s the dialogue is over, and
-    /// `step` returns [`Step::NeedInput`]; the session becomes a relay.
-    fn admit(&mut self, welcome: P::Welcome);
+    /// `step` returns [`Step::NeedInput`]; the session becomes a relay, in which the client may do so much.
+    fn admit(&mut self, welcome: P::Welcome, access: Access);
 }
 
 /// Why the gate ends a conversation in which nobody has made a mistake.

@@ -110,7 +110,8 @@ fn each_imap_capability_is_told_where_it_is_true(
     assert!(matches!(client.0.step(), Step::Event(_)));
     let capabilities = imap::Capabilities::parse(list.as_bytes());
     let before = capabilities.clone();
-    client.0.admit(imap::Welcome { before, capabilities, untagged: Vec::new(), text: String::new() });
+    let welcome = imap::Welcome { before, capabilities, untagged: Vec::new(), text: String::new() };
+    client.0.admit(welcome, Access::Full);
     let after_login = listed(&client.listen());
     assert_eq!(Told { before_tls, before_login, after_login }, told);
 }
@@ -127,8 +128,36 @@ fn an_upstream_that_says_unauthenticate_only_before_login_is_guarded_and_gets_no
     let mut client = Client::<Imap>::new(imap::Offer::default(), Channel::Secured);
     client.0.receive(b"b LOGIN ann secret\r\n");
     client.listen();
-    client.0.admit(welcome);
+    client.0.admit(welcome, Access::Full);
     assert_eq!(client.listen(), "b OK [CAPABILITY IMAP4rev1] Logged in\r\n");
+}
+
+#[test]
+fn who_may_only_read_gets_no_compression_from_any_upstream() {
+    for access in Access::ALL {
+        let welcome = imap::Welcome {
+            before: imap::Capabilities::parse(b"IMAP4rev1"),
+            capabilities: imap::Capabilities::parse(b"IMAP4rev1 COMPRESS=DEFLATE MOVE"),
+            untagged: Vec::new(),
+            text: String::new(),
+        };
+        assert!(Imap::guard(&welcome).is_none());
+        let mut client = Client::<Imap>::new(imap::Offer::default(), Channel::Secured);
+        client.0.receive(b"b LOGIN ann secret\r\n");
+        client.listen();
+        client.0.admit(welcome, access);
+        let compression = if access == Access::Full { " COMPRESS=DEFLATE" } else { "" };
+        assert_eq!(client.listen(), format!("b OK [CAPABILITY IMAP4rev1{compression} MOVE] Logged in\r\n"));
+    }
+}
+
+#[test]
+fn who_may_only_read_sends_nothing() {
+    let mut guard = Smtp::read_only_guard(&smtp::Welcome { offer: smtp::Offer::default() });
+    let mut out = Forward::default();
+    guard.upstream_sent(b"250 hello\r\n", &mut out).unwrap();
+    assert_eq!(guard.client_sent(b"N", &mut out), Err(Violation::NotForThisClient));
+    assert_eq!((&out.to_client[..], &out.to_upstream[..]), (&b"250 hello\r\n"[..], &b""[..]));
 }
 
 /// After login nothing stands between the client and the upstream's CAPA.

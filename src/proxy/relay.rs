@@ -11,6 +11,7 @@
 //!        outgoing └────────┘ read
 //! ```
 
+mod readers;
 mod side;
 
 use std::future::poll_fn;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
+pub(super) use self::readers::Readers;
 use self::side::Side;
 use super::buffers::{BUFFER_SIZE, Buffer, Buffers};
 use super::drain::{self, Drain, Leaving};
@@ -66,7 +68,7 @@ impl Patience {
 }
 
 /// A guard of any protocol.
-pub(super) type Guard = Box<dyn RelayGuard>;
+type Guard = Box<dyn RelayGuard>;
 
 /// One session's two connections.
 pub(super) struct Relay {
@@ -102,7 +104,7 @@ impl Relay {
     pub(super) fn new(
         (client, from_client): (Stream, Output),
         (upstream, from_upstream): (Stream, Output),
-        (guard, course): (Option<Guard>, Option<Box<dyn Course>>),
+        Readers { guard, course }: Readers,
         buffers: Buffers,
         traffic: Arc<Traffic>,
     ) -> Self {
@@ -346,13 +348,13 @@ impl Relay {
 
     /// Hands what `from` sent to the other side, past the guard where there is one.
     fn deliver(&mut self, from: Peer, bytes: Buffer) {
-        if let Some(course) = &mut self.course {
-            match from {
-                Peer::Client => course.client_sent(),
-                Peer::Upstream => course.upstream_sent(&bytes),
-            }
+        if let (Some(course), Peer::Upstream) = (&mut self.course, from) {
+            course.upstream_sent(&bytes);
         }
         let Some(guard) = &mut self.guard else {
+            if let (Some(course), Peer::Client) = (&mut self.course, from) {
+                course.client_sent();
+            }
             match &mut self.side(from.other()).outgoing {
                 Some((waiting, _)) => waiting.extend_from_slice(&bytes),
                 nothing => *nothing = Some((bytes, 0)),
@@ -363,6 +365,7 @@ impl Relay {
             to_upstream: self.upstream.lend_outgoing(&self.buffers),
             to_client: self.client.lend_outgoing(&self.buffers),
         };
+        let before = out.to_upstream.len();
         let result = match from {
             Peer::Client => offer(guard, bytes, &mut out),
             Peer::Upstream => guard.upstream_sent(&bytes, &mut out).and_then(|()| match self.held.take() {
@@ -370,6 +373,10 @@ impl Relay {
                 None => Ok(None),
             }),
         };
+        // What the guard answers by itself nobody awaits.
+        if let Some(course) = self.course.as_mut().filter(|_| out.to_upstream.len() > before) {
+            course.client_sent();
+        }
         self.upstream.return_outgoing(out.to_upstream);
         self.client.return_outgoing(out.to_client);
         match result {
@@ -493,7 +500,7 @@ mod tests {
     async fn stage_with(
         patience: Patience,
         unread: (&[u8], &[u8]),
-        readers: (Option<Guard>, Option<Box<dyn Course>>),
+        (guard, course): (Option<Guard>, Option<Box<dyn Course>>),
     ) -> Stage {
         let ((client, near), (upstream, far)) = (tcp_pair().await, tcp_pair().await);
         let buffers = Buffers::default();
@@ -501,6 +508,7 @@ mod tests {
         let client_leg = (Stream::plain(near), output(unread.0));
         let upstream_leg = (Stream::plain(far), output(unread.1));
         let traffic = Arc::new(Traffic::default());
+        let readers = Readers { guard, course };
         let mut relay = Relay::new(client_leg, upstream_leg, readers, buffers.clone(), Arc::clone(&traffic));
         let (drain, mut draining) = watch::channel(false);
         let (revoke, revoked) = oneshot::channel();
@@ -882,5 +890,57 @@ mod tests {
         assert_eq!(rest(&mut stage.client).await, b"421 bye\r\n");
         drop(stage.client);
         assert_eq!(stage.end.await.unwrap(), Reason::Error);
+    }
+
+    /// The same, which knows nothing of how the session stands.
+    #[derive(Default)]
+    struct Unsure(Censor);
+
+    impl RelayGuard for Unsure {
+        fn client_sent(&mut self, bytes: &[u8], out: &mut Forward) -> Result<usize, Violation> {
+            self.0.client_sent(bytes, out)
+        }
+
+        fn upstream_sent(&mut self, bytes: &[u8], out: &mut Forward) -> Result<(), Violation> {
+            self.0.upstream_sent(bytes, out)
+        }
+    }
+
+    /// A course for which whoever spoke last awaits an answer.
+    #[derive(Default)]
+    struct Awaits(bool);
+
+    impl Course for Awaits {
+        fn client_sent(&mut self) {
+            self.0 = true;
+        }
+
+        fn upstream_sent(&mut self, _: &[u8]) {
+            self.0 = false;
+        }
+
+        fn rest(&self) -> Rest {
+            if self.0 { Rest::Busy } else { Rest::Quiet }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_guard_has_answered_by_itself_nobody_awaits() {
+        for (said, heard, at_least) in [
+            ("XCLIENT LOGIN=root\r\n", "550 no\r\nbye\r\n", 0),
+            ("XCLIENT LOGIN=root\r\nNOOP\r\n", "550 no\r\n", 850),
+        ] {
+            let readers: (Option<Guard>, Option<Box<dyn Course>>) =
+                (Some(Box::<Unsure>::default()), Some(Box::<Awaits>::default()));
+            let mut stage = stage_with(LONG, (b"", b""), readers).await;
+            stage.client.write_all(said.as_bytes()).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let began = Instant::now();
+            stage.drain.send(true).unwrap();
+            assert_eq!(rest(&mut stage.client).await, heard.as_bytes());
+            assert_eq!(stage.end.await.unwrap(), Reason::Drained);
+            let lasted = began.elapsed().as_millis();
+            assert!((at_least..at_least + 700).contains(&lasted), "{said:?}: {lasted}");
+        }
     }
 }

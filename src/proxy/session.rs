@@ -20,7 +20,7 @@ use super::driver::{Turn, drive_until, settle};
 use super::lanes::Judging;
 use super::permits::{ConnectionPermit, Permits, StrangerPermit};
 use super::reason::Reason;
-use super::relay::{Guard, Patience, Relay};
+use super::relay::{Patience, Readers, Relay};
 use super::tls::{Acceptor, Stream};
 use super::upstream::{Answer, Entered, Failure, Legs, Seat, Told, Ways};
 use crate::base::{ClientAddress, Clock, SessionId, random};
@@ -193,8 +193,7 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
                         Box::pin(judge(self.door, self.origin.clone(), self.client, self.deadline, attempt));
                     match self.patiently(judging).await? {
                         Verdict::Passed(passage, entered) => {
-                            let guard = P::guard(&entered.welcome);
-                            return self.hand_over(stream, dialogue, passage, entered, guard).await;
+                            return self.hand_over(stream, dialogue, passage, entered).await;
                         }
                         Verdict::Refused(refused) => {
                             // A delay that would outlast the deadline ends with it, unanswered.
@@ -275,9 +274,9 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
         mut dialogue: P::Server,
         mut passage: Box<Passage>,
         entered: Entered<P>,
-        guard: Option<Guard>,
     ) -> Option<Admitted> {
-        dialogue.admit(entered.welcome);
+        let readers = Readers::of::<P>(&passage, &entered.welcome);
+        dialogue.admit(entered.welcome, passage.access());
         let not_begun = tokio::select! {
             biased;
             told = async { self.patiently(pin!(settle(&mut stream, &mut dialogue))).await } => {
@@ -294,8 +293,7 @@ impl<'a, P: MailProtocol> Stranger<'a, P> {
         }
         let client = (stream, dialogue.into_unread());
         let upstream = (entered.stream, entered.unread);
-        let guards = (guard, P::course());
-        let relay = Relay::new(client, upstream, guards, self.door.buffers.clone(), passage.traffic());
+        let relay = Relay::new(client, upstream, readers, self.door.buffers.clone(), passage.traffic());
         Some(Admitted { passage, relay, seat: entered.seat })
     }
 }

@@ -8,7 +8,7 @@ use crate::base::{AccountId, Address, AppPasswordId};
 macro_rules! columns {
     () => {
         "id, account, label, name, kdf, proof, public_key, sealed, sealed_version, upstream, protocols, networks, \
-         expires_at, created_at, last_used_at, last_used_address, last_used_program, mac, sealed_at"
+         expires_at, created_at, last_used_at, last_used_address, last_used_program, mac, sealed_at, access"
     };
     (with staleness) => {
         concat!(columns!(), ", stale_since, probes, next_probe_at")
@@ -20,7 +20,7 @@ name_statements! {
     INSERT = concat!(
         "INSERT INTO app_passwords (",
         columns!(),
-        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) \
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) \
          ON CONFLICT (account, label) DO NOTHING"
     );
     BY_LABEL = concat!("SELECT ", columns!(with staleness), " FROM app_passwords WHERE account = $1 AND label = $2");
@@ -85,6 +85,7 @@ impl Store {
                 .bind(&row.last_used_program)
                 .bind(&row.mac)
                 .bind(row.sealed_at)
+                .bind(&row.access)
                 .execute(&mut *connection)
                 .await?;
             if inserted.rows_affected() == 0 {

@@ -222,6 +222,8 @@ pub struct AppPasswordRecord {
     pub protocols: String,
     /// Comma-separated CIDRs; empty: anywhere.
     pub networks: String,
+    /// `full` or `read-only`.
+    pub access: String,
     /// When it ends, if it does.
     pub expires_at: Option<Timestamp>,
     /// When it was made.

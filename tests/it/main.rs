@@ -20,6 +20,7 @@ mod on_postgres;
 mod operation;
 mod origin;
 mod processes;
+mod read_only;
 mod refusals;
 mod segments;
 mod servers;

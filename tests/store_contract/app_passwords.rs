@@ -3,6 +3,7 @@
 use mailward::base::{AccountId, AppPasswordId, Timestamp, random};
 use mailward::config::Database;
 use mailward::store::{AccountState, AppPasswordRecord, Inserted, ProfileRecord, Store, Use};
+use sqlx::Executor;
 
 use super::accounts::standing;
 use super::world::{add, address, all_at_once, app_password, at, used};
@@ -53,6 +54,7 @@ pub(super) async fn an_app_password_is_read_as_it_was_written(database: Database
         proof: (0..=255).collect(),
         sealed: Some((0..=255).rev().collect()),
         sealed_version: i64::MAX - 1,
+        access: "read-only".to_owned(),
         expires_at: Some(at(999_999_999_999_999)),
         created_at: at(123_456),
         last_used_at: Some(at(-1)),
@@ -83,6 +85,26 @@ pub(super) async fn an_app_password_is_read_as_it_was_written(database: Database
     let found = store.find(&address("bob"), "abcd").await.unwrap().unwrap();
     assert_eq!((found.standing.account.id, found.app_password), (bob, None), "a label is its account's");
     assert_eq!(store.app_passwords(ada).await.unwrap(), [full, sparse], "oldest first, to the microsecond");
+}
+
+pub(super) async fn an_app_password_of_before_may_do_everything_and_none_may_do_what_nobody_knows(
+    database: Database,
+) {
+    const BACK: &str =
+        "ALTER TABLE app_passwords DROP COLUMN access; DELETE FROM _sqlx_migrations WHERE version = 17";
+    let store = Store::open(&database).await.unwrap();
+    let row = app_password(add(&store, "ada").await, "abcd");
+    store.insert_app_password(&row, 20).await.unwrap();
+    match &store {
+        Store::Sqlite(pool, _) => drop(pool.execute(sqlx::raw_sql(BACK)).await.unwrap()),
+        Store::Postgres(pool) => drop(pool.execute(sqlx::raw_sql(BACK)).await.unwrap()),
+    }
+    store.close().await;
+    let store = Store::open(&database).await.unwrap();
+    assert_eq!(store.app_passwords(row.account).await.unwrap(), std::slice::from_ref(&row), "full");
+    let other = AppPasswordRecord { access: "more".to_owned(), ..app_password(row.account, "bcde") };
+    assert!(store.insert_app_password(&other, 20).await.is_err());
+    assert_eq!(store.app_passwords(row.account).await.unwrap().len(), 1);
 }
 
 pub(super) async fn app_passwords_go_one_by_one_or_all(database: Database) {

@@ -75,6 +75,7 @@ contract! {
         app_passwords_made_at_once_never_exceed_the_limit,
         of_many_who_take_a_label_one_does,
         an_app_password_is_read_as_it_was_written,
+        an_app_password_of_before_may_do_everything_and_none_may_do_what_nobody_knows,
         app_passwords_go_one_by_one_or_all,
         last_uses_never_go_back,
         clients_with_the_mailbox_password_are_known_until_they_have_an_app_password,

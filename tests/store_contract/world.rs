@@ -75,6 +75,7 @@ pub(super) fn app_password(account: AccountId, label: &str) -> AppPasswordRecord
         upstream: upstream(),
         protocols: "imap,smtp".to_owned(),
         networks: "192.0.2.0/24".to_owned(),
+        access: "full".to_owned(),
         expires_at: Some(at(1_000_000)),
         created_at: at(1),
         last_used_at: None,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mailward::base::{LoginName, Password};
+use mailward::base::{Access, LoginName, Password};
 use mailward::protocol::{
     Attempt, Channel, ClientDialogue, ClientOrigin, ClientSetup, Dialogue, Ends, Forwarding, Language,
     MailProtocol, Purpose, Refusal, ServerDialogue, ServerSetup, Step, UpstreamLogin, UpstreamReply, Wording,
@@ -194,7 +194,7 @@ impl<P: Written> Player for Facing<P> {
     fn answer(&mut self, text: &str) {
         match text.split_once(' ').unwrap_or((text, "")) {
             ("refuse", kind) => self.server.refuse(refusal(kind)),
-            (_, welcome) => self.server.admit(P::welcome(welcome)),
+            (_, welcome) => self.server.admit(P::welcome(welcome), Access::Full),
         }
     }
 

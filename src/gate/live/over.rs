@@ -14,7 +14,7 @@ pub enum Cause {
     Revoked,
     /// Its app password expired.
     Expired,
-    /// Its app password no longer covers its protocol or the client's network.
+    /// Its app password no longer covers its protocol or the client's network, or may only read by now.
     OutOfScope,
     /// Its account was suspended.
     Suspended,
@@ -111,6 +111,9 @@ pub(super) fn why_over(
         return bound.then_some(Cause::FactorBound);
     }
     let Some(scope) = scope else { return Some(Cause::Revoked) };
+    if !scope.access.includes(session.access) {
+        return Some(Cause::OutOfScope);
+    }
     scope.excludes(session.protocol, session.client, now).map(|outside| match outside {
         Outside::Expired => Cause::Expired,
         Outside::Protocol | Outside::Network => Cause::OutOfScope,
@@ -122,7 +125,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::base::{AccountId, Address};
+    use crate::base::{Access, AccountId, Address};
     use crate::gate::live::registry::session;
     use crate::store::AccountRecord;
 
@@ -190,6 +193,23 @@ mod tests {
     }
 
     #[test]
+    fn a_session_ends_when_its_app_password_may_only_read_by_now() {
+        let now = Timestamp::from_unix_seconds(1_800_000_000);
+        let standing = standing(AccountState::Active, 1, false);
+        for (of_session, of_app_password, ends) in [
+            (Access::Full, Access::ReadOnly, Some(Cause::OutOfScope)),
+            (Access::Full, Access::Full, None),
+            (Access::ReadOnly, Access::ReadOnly, None),
+            (Access::ReadOnly, Access::Full, None),
+        ] {
+            let session = Session { access: of_session, ..session(1, true) };
+            let scope = Scope { access: of_app_password, ..scope("imap", "", None) };
+            let over = why_over(&session, Some(&standing), None, Some(&scope), now);
+            assert_eq!(over, ends, "{of_session} {of_app_password}");
+        }
+    }
+
+    #[test]
     fn every_cause_is_read_as_it_is_written() {
         for cause in Cause::ALL {
             assert_eq!(Cause::parse(cause.as_str()), Some(cause));
@@ -198,6 +218,11 @@ mod tests {
     }
 
     fn scope(protocols: &str, networks: &str, expires_at: Option<Timestamp>) -> Scope {
-        Scope { protocols: protocols.parse().unwrap(), networks: networks.parse().unwrap(), expires_at }
+        Scope {
+            protocols: protocols.parse().unwrap(),
+            networks: networks.parse().unwrap(),
+            access: Access::Full,
+            expires_at,
+        }
     }
 }

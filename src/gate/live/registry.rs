@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::Cause;
 use crate::base::{
-    AccountId, Address, AppPasswordId, ClientAddress, Protocol, SessionId, Timestamp, UpstreamName,
+    Access, AccountId, Address, AppPasswordId, ClientAddress, Protocol, SessionId, Timestamp, UpstreamName,
 };
 
 /// Accounts whose last change is remembered one by one; beyond that all count as changed.
@@ -28,6 +28,8 @@ pub(in crate::gate) struct Session {
     pub(in crate::gate) program: Option<String>,
     /// What it rests on; none: the mailbox password.
     pub(in crate::gate) app_password: Option<AppPasswordId>,
+    /// How much of the mailbox it may touch.
+    pub(in crate::gate) access: Access,
     pub(in crate::gate) upstream: UpstreamName,
     pub(in crate::gate) since: Timestamp,
     pub(in crate::gate) traffic: Arc<Traffic>,
@@ -371,6 +373,7 @@ pub(super) fn session(n: u128, by_app_password: bool) -> Session {
         client: ClientAddress::new([192, 0, 2, 1].into()),
         program: Some("Foxmail 7.2".to_owned()),
         app_password: by_app_password.then_some(AppPasswordId(Uuid::from_u128(7))),
+        access: Access::Full,
         upstream: UpstreamName("legacy".to_owned()),
         since: Timestamp::from_unix_seconds(0),
         traffic: Arc::default(),

@@ -36,10 +36,9 @@ impl Site {
         let row = self.store.app_passwords(account.id).await.unwrap().remove(0);
         let row = self.app_passwords.rescoped(&row, &scope);
         let Store::Sqlite(pool, _) = &self.store else { unreachable!() };
-        let change =
-            "UPDATE app_passwords SET protocols = $2, networks = $3, expires_at = $4, mac = $5 WHERE id = $1";
+        let change = "UPDATE app_passwords SET protocols = $2, networks = $3, expires_at = $4, mac = $5, access = $6 WHERE id = $1";
         let change = sqlx::query(change).bind(row.id).bind(row.protocols).bind(row.networks);
-        change.bind(row.expires_at).bind(row.mac).execute(pool).await.unwrap();
+        change.bind(row.expires_at).bind(row.mac).bind(row.access).execute(pool).await.unwrap();
     }
 
     async fn listed(&self) -> Vec<LiveSessionRecord> {
@@ -116,6 +115,7 @@ async fn a_session_ends_when_its_app_password_no_longer_covers_it() {
             Scope { protocols: ProtocolSet::from_iter([Protocol::Pop3]), ..anywhere() },
             Some(Cause::OutOfScope),
         ),
+        (Scope { access: Access::ReadOnly, ..anywhere() }, Some(Cause::OutOfScope)),
     ] {
         let causes = after(async |site, alice| site.rescope(alice, scope.clone()).await).await;
         assert_eq!(causes, [None, expected, None], "{scope:?}");

@@ -12,6 +12,7 @@ mod outages;
 mod patience;
 mod proofs;
 mod reach;
+mod read_only;
 mod refusals;
 mod repeated;
 mod stale;
@@ -37,8 +38,8 @@ use crate::app_password::{AppPasswords, ProvenMailbox, Scope};
 use crate::audit::event::Actor;
 use crate::audit::{Audit, Author};
 use crate::base::{
-    Address, ClientAddress, Domain, FactorId, LoginName, ManualClock, Password, Protocol, ProtocolSet,
-    Secret, SessionId, SiteKey, UpstreamName, random,
+    Access, Address, ClientAddress, Domain, FactorId, LoginName, ManualClock, Password, Protocol,
+    ProtocolSet, Secret, SessionId, SiteKey, UpstreamName, random,
 };
 use crate::base::{Clock, Timestamp};
 use crate::config::{
@@ -403,7 +404,12 @@ fn overdue() -> Requirement {
 }
 
 fn anywhere() -> Scope {
-    Scope { protocols: ProtocolSet::ALL, networks: "".parse().unwrap(), expires_at: None }
+    Scope {
+        protocols: ProtocolSet::ALL,
+        networks: "".parse().unwrap(),
+        access: Access::Full,
+        expires_at: None,
+    }
 }
 
 fn origin(protocol: Protocol, host: u8) -> Origin {

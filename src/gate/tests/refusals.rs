@@ -153,6 +153,7 @@ async fn a_proven_app_password_outside_its_scope_is_told_so_and_does_not_count()
     let scope = Scope {
         protocols: ProtocolSet::from_iter([Protocol::Imap]),
         networks: "192.0.2.0/25".parse().unwrap(),
+        access: Access::Full,
         expires_at: None,
     };
     let printed = site.app_password(&account, scope).await;

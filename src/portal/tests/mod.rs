@@ -17,8 +17,8 @@ use super::*;
 use crate::app_password::Scope;
 use crate::audit::event::Outcome;
 use crate::base::{
-    AppPasswordId, ClientAddress, DeviceId, LoginName, NetworkList, Password, PortalSessionId, Protocol,
-    ProtocolSet, SessionId, Timestamp, Token, random,
+    Access, AppPasswordId, ClientAddress, DeviceId, LoginName, NetworkList, Password, PortalSessionId,
+    Protocol, ProtocolSet, SessionId, Timestamp, Token, random,
 };
 use crate::config::{AfterUnbind, FactorKind, Requirement};
 use crate::factor::Question;
@@ -109,7 +109,12 @@ fn raw(offer: &TotpOffer) -> Vec<u8> {
 }
 
 fn anything() -> Scope {
-    Scope { protocols: ProtocolSet::ALL, networks: NetworkList::default(), expires_at: None }
+    Scope {
+        protocols: ProtocolSet::ALL,
+        networks: NetworkList::default(),
+        access: Access::Full,
+        expires_at: None,
+    }
 }
 
 const TOTP: Question = Question::Factor(FactorKind::Totp);

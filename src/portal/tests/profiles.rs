@@ -90,6 +90,8 @@ async fn only_what_receives_and_sends_is_offered() {
         let scope = Scope { protocols: protocols.parse().unwrap(), ..anything() };
         assert_eq!(make(&site, &visit, scope).await.1.is_some(), offered, "{protocols}");
     }
+    let reads = Scope { access: Access::ReadOnly, ..anything() };
+    assert!(make(&site, &visit, reads).await.1.is_none(), "Apple's Mail wants to send, too");
     let without_sending = Site::with("", |config| {
         config.listeners.retain(|listener| listener.protocol != Protocol::Smtp);
     })

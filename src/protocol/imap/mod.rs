@@ -8,7 +8,7 @@
 //! ```text
 //!   client ──▶ framing ──▶ command ──▶ server ──▶ Attempt      (answers: offer, reply)
 //!   upstream ──▶ framing ──▶ response ──▶ client ──▶ Welcome   (asks: login, introduction)
-//!   relay ──▶ guard, where the upstream would let a client change who it is
+//!   relay ──▶ guard, where the upstream would let a client change who it is, or the client may only read
 //! ```
 
 mod client;
@@ -23,7 +23,7 @@ mod reply;
 mod response;
 mod server;
 
-use crate::base::Protocol;
+use crate::base::{Access, Protocol};
 use crate::protocol::{Course, Dismissal, MailProtocol, RelayGuard, Wording};
 
 pub use client::Client;
@@ -44,9 +44,11 @@ impl MailProtocol for Imap {
     type Client = Client;
 
     fn guard(welcome: &Welcome) -> Option<Box<dyn RelayGuard>> {
-        let Welcome { before, capabilities: after, .. } = welcome;
-        let known = if after.is_empty() { before } else { after };
-        welcome.is_guarded().then(|| Box::new(Guard::new(known)) as Box<dyn RelayGuard>)
+        welcome.needs_guard().then(|| welcome.guard_for(Access::Full))
+    }
+
+    fn read_only_guard(welcome: &Welcome) -> Box<dyn RelayGuard> {
+        welcome.guard_for(Access::ReadOnly)
     }
 
     fn course() -> Option<Box<dyn Course>> {
@@ -72,8 +74,22 @@ pub struct Welcome {
 }
 
 impl Welcome {
-    /// Whether a guard reads along.
-    fn is_guarded(&self) -> bool {
+    /// Whether a guard must read along whoever the client is.
+    fn needs_guard(&self) -> bool {
         self.before.needs_guard() || self.capabilities.needs_guard()
+    }
+
+    /// Whether one reads along where the client may do so much.
+    fn is_guarded(&self, access: Access) -> bool {
+        match access {
+            Access::Full => self.needs_guard(),
+            Access::ReadOnly => true,
+        }
+    }
+
+    fn guard_for(&self, access: Access) -> Box<dyn RelayGuard> {
+        let Self { before, capabilities: after, .. } = self;
+        let known = if after.is_empty() { before } else { after };
+        Box::new(Guard::new(known, access))
     }
 }

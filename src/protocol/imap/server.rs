@@ -21,7 +21,7 @@ use super::command::{self, Head, Login, Verb};
 use super::framing::{Framed, Framer};
 use super::introduction::Introduction;
 use super::{Imap, Offer, Welcome, reply};
-use crate::base::{LoginName, Password};
+use crate::base::{Access, LoginName, Password};
 use crate::protocol::sasl::{Exchange, Progress};
 use crate::protocol::stranger;
 use crate::protocol::{
@@ -186,10 +186,10 @@ impl ServerDialogue<Imap> for Server {
         };
     }
 
-    fn admit(&mut self, welcome: Welcome) {
+    fn admit(&mut self, welcome: Welcome, access: Access) {
         if let State::Judging { tag } = &self.state {
             let tag = tag.clone();
-            let guarded = welcome.is_guarded();
+            let guarded = welcome.is_guarded(access);
             let Welcome { capabilities, untagged, text, .. } = welcome;
             let code = match capabilities.is_empty() {
                 true => String::new(),
@@ -504,12 +504,13 @@ mod tests {
             let bytes = [b'x'; PIPELINE_MAX];
             bytes.chunks(split).for_each(|part| server.receive(part));
             assert!(matches!(server.step(), Step::NeedInput));
-            server.admit(Welcome {
+            let welcome = Welcome {
                 before: super::super::Capabilities::default(),
                 capabilities: super::super::Capabilities::default(),
                 untagged: Vec::new(),
                 text: String::new(),
-            });
+            };
+            server.admit(welcome, Access::Full);
             assert!(matches!(server.step(), Step::Send(_)) && matches!(server.step(), Step::NeedInput));
             assert_eq!(&**server.into_unread(), &bytes);
         }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use crate::base::Access;
 use crate::protocol::input::{Input, Line};
 use crate::protocol::stranger::is_tls;
 use crate::protocol::{
@@ -141,7 +142,7 @@ impl<P: MailProtocol, S: ServerScript<Protocol = P>> ServerDialogue<P> for Serve
         };
     }
 
-    fn admit(&mut self, welcome: P::Welcome) {
+    fn admit(&mut self, welcome: P::Welcome, _: Access) {
         let text = self.script.welcome(welcome);
         self.state = self.say(&text, State::Admitted);
     }

@@ -7,6 +7,7 @@
 mod client;
 mod command;
 mod course;
+mod guard;
 mod offer;
 mod reply;
 mod server;
@@ -17,7 +18,7 @@ pub use offer::Offer;
 pub use server::Server;
 
 use self::course::Answers;
-use super::{Course, Language, MailProtocol};
+use super::{Course, Language, MailProtocol, RelayGuard};
 use crate::base::Protocol;
 
 /// POP3.
@@ -30,6 +31,10 @@ impl MailProtocol for Pop3 {
     type Welcome = Welcome;
     type Server = Server;
     type Client = Client;
+
+    fn read_only_guard(_: &Welcome) -> Box<dyn RelayGuard> {
+        Box::<guard::Guard>::default()
+    }
 
     fn course() -> Option<Box<dyn Course>> {
         Some(Box::<Answers>::default())

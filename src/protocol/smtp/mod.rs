@@ -25,7 +25,7 @@ pub use server::Server;
 
 use std::sync::Arc;
 
-use super::guard::RelayGuard;
+use super::guard::{NothingPasses, RelayGuard};
 use super::{Dismissal, MailProtocol, Wording};
 use crate::base::Protocol;
 
@@ -42,6 +42,11 @@ impl MailProtocol for Smtp {
 
     fn guard(welcome: &Welcome) -> Option<Box<dyn RelayGuard>> {
         Some(Box::new(Guard::new(&welcome.offer)))
+    }
+
+    /// Who may only read is not let in here. If he were, he would send nothing.
+    fn read_only_guard(_: &Welcome) -> Box<dyn RelayGuard> {
+        Box::new(NothingPasses)
     }
 
     fn farewell(wording: &Wording) -> Option<String> {

@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::base::{LoginName, Password, Protocol};
+use crate::base::{Access, LoginName, Password, Protocol};
+use crate::protocol::guard::NothingPasses;
 use crate::protocol::input::{Input, Line};
 use crate::protocol::{
     Attempt, Channel, ClientDialogue, ClientSetup, Credentials, Dialogue, Dismissal, Forwarding,
-    MailProtocol, Mechanism, Offered, Output, Purpose, Refusal, ServerDialogue, ServerSetup, Step, Trouble,
-    UpstreamReply,
+    MailProtocol, Mechanism, Offered, Output, Purpose, Refusal, RelayGuard, ServerDialogue, ServerSetup,
+    Step, Trouble, UpstreamReply,
 };
 
 pub(in crate::proxy) struct Fake;
@@ -26,6 +27,10 @@ impl MailProtocol for Fake {
     type Welcome = String;
     type Server = Server;
     type Client = Client;
+
+    fn read_only_guard(_: &String) -> Box<dyn RelayGuard> {
+        Box::new(NothingPasses)
+    }
 }
 
 /// Words; one that begins with `!` must not be missed.
@@ -79,7 +84,7 @@ impl ServerDialogue<Fake> for Server {
         self.closed = true;
     }
 
-    fn admit(&mut self, welcome: String) {
+    fn admit(&mut self, welcome: String, _: Access) {
         self.sends.push(format!("{welcome}\r\n").into_bytes());
     }
 }

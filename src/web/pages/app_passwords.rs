@@ -90,6 +90,8 @@ pub(in crate::web) struct NewAppPasswordPage {
     pub(in crate::web) limited: bool,
     /// Which protocols.
     pub(in crate::web) protocols: Vec<Choice>,
+    /// Whether it is to read alone.
+    pub(in crate::web) read_only: bool,
     /// How long.
     pub(in crate::web) expiries: Vec<Choice>,
     /// What is wrong with a field.
@@ -134,6 +136,8 @@ pub(in crate::web) struct CreatedAppPasswordPage {
     pub(in crate::web) settings: Settings,
     /// How an Apple device gets all of it at once.
     pub(in crate::web) link: Option<DeviceLink>,
+    /// Whether it may only read.
+    pub(in crate::web) read_only: bool,
     /// Whether it is worth nothing until a factor is bound.
     pub(in crate::web) rests: bool,
 }

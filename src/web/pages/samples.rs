@@ -371,17 +371,19 @@ fn all(words: Words) -> Vec<(String, String)> {
     add("app-password", Box::new(page_of_one));
     add("new", Box::new(app_passwords::new_app_password(words, None)));
     add("new-wrong", Box::new(app_passwords::new_app_password(words, Some("new-bad-name"))));
-    let created = CreatedAppPasswordPage {
+    let created = |read_only: bool| CreatedAppPasswordPage {
         page: signed_in(words).at(Some(Tab::AppPasswords), None),
         id: "0193a1c2".to_owned(),
         name: Shown::new("iPhone"),
         groups: ["h7kq", "m3xw", "9rtd", "pz5n"].map(str::to_owned).into(),
         login: Shown::new("lin.xiaoyue@example.org"),
         settings: settings(),
-        link: Some(DeviceLink { url: LINK.to_owned(), qr: qr::svg(LINK) }),
+        link: (!read_only).then(|| DeviceLink { url: LINK.to_owned(), qr: qr::svg(LINK) }),
+        read_only,
         rests: false,
     };
-    add("created", Box::new(created));
+    add("created", Box::new(created(false)));
+    add("created-read-only", Box::new(created(true)));
     add("apple", Box::new(ProfilePage { page: page(words).at(None, None), whose: Some(Shown::new(NASTY)) }));
     add("apple-gone", Box::new(ProfilePage { page: page(words).at(None, None), whose: None }));
     add("try", Box::new(app_passwords::trying(words, false, true)));

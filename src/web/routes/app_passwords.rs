@@ -10,7 +10,7 @@ use axum::response::IntoResponse;
 use super::enrol::closed;
 use super::{parsed, verify};
 use crate::app_password::Scope;
-use crate::base::{AppPasswordId, NetworkList, Protocol, ProtocolSet, Timestamp, Token};
+use crate::base::{Access, AppPasswordId, NetworkList, Protocol, ProtocolSet, Timestamp, Token};
 use crate::portal::{Fresh, NewAppPassword, NoAppPassword, Visit};
 use crate::store::AppPasswordRecord;
 use crate::web::answer::{Answer, Stop, html, shown, with_cookies};
@@ -24,6 +24,7 @@ use crate::web::pages::app_passwords::{
 };
 use crate::web::pages::confirm::ConfirmPage;
 use crate::web::pages::error::Wrong;
+use crate::web::pages::settings::Settings;
 use crate::web::place::Place;
 use crate::web::qr;
 use crate::web::shown::{Moment, Shown, Typed, day};
@@ -153,7 +154,8 @@ pub(super) async fn form(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer 
     let fresh = desk.fresh(&asked, &visit, Place::NewAppPassword)?;
     closed_elsewhere(&desk, &asked, &visit).await?;
     let name = asked.query.text("name", NAME_MAX);
-    let wanted = Wanted { name, protocols: Protocol::ALL.into(), days: None, networks: "" };
+    let (protocols, access) = (Protocol::ALL.into(), Access::Full);
+    let wanted = Wanted { name, protocols, access, days: None, networks: "" };
     shown(&form_page(&desk, &asked, fresh, &wanted, FieldsWrong::default(), None))
 }
 
@@ -161,6 +163,7 @@ pub(super) async fn form(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer 
 struct Wanted<'f> {
     name: &'f str,
     protocols: Vec<Protocol>,
+    access: Access,
     days: Option<u32>,
     networks: &'f str,
 }
@@ -180,23 +183,30 @@ impl<'f> Wanted<'f> {
         let days = form.text("expires", 10).parse().ok().filter(|days| EXPIRIES.contains(days));
         // A limit that got lost would be none.
         let networks = form.whole_text("networks").map_err(Stop::Wrong)?;
-        Ok(Self { name: form.text("name", NAME_MAX), protocols: protocols.collect(), days, networks })
+        let access = if form.chosen("read-only").next().is_some() { Access::ReadOnly } else { Access::Full };
+        let (name, protocols) = (form.text("name", NAME_MAX), protocols.collect());
+        Ok(Self { name, protocols, access, days, networks })
     }
 
     /// What it may do; or what is wrong with what was typed.
     fn scope(&self, now: Timestamp, words: Words) -> Result<Scope, FieldsWrong> {
-        let protocols: Vec<_> = self.protocols.iter().map(|one| one.as_str()).collect();
-        let protocols = protocols.join(",").parse::<ProtocolSet>();
-        let networks = self.networks(words);
-        let expires_at = self.days.map(|days| now.plus(DAY * days));
-        match (protocols, networks) {
-            (Ok(protocols), Ok(networks)) => Ok(Scope { protocols, networks, expires_at }),
-            (protocols, networks) => Err(FieldsWrong {
-                name: None,
-                protocols: protocols.is_err().then(|| words.say("new-no-protocol")),
-                networks: networks.err(),
-            }),
+        let (networks, wrong_networks) = match self.networks(words) {
+            Ok(networks) => (networks, None),
+            Err(wrong) => (NetworkList::default(), Some(wrong)),
+        };
+        let scope = Scope {
+            protocols: self.protocols.iter().copied().collect::<ProtocolSet>(),
+            networks,
+            access: self.access,
+            expires_at: self.days.map(|days| now.plus(DAY * days)),
+        };
+        let wrong_protocols = scope.covered().next().is_none().then(|| {
+            words.say(if self.protocols.is_empty() { "new-no-protocol" } else { "new-read-only-sends" })
+        });
+        if wrong_networks.is_none() && wrong_protocols.is_none() {
+            return Ok(scope);
         }
+        Err(FieldsWrong { name: None, protocols: wrong_protocols, networks: wrong_networks })
     }
 
     /// Networks, however people separate them.
@@ -281,10 +291,21 @@ async fn create_wanted(desk: &Desk, asked: &Asked, fresh: Fresh<'_>, wanted: &Wa
         name: Shown::new(wanted.name),
         groups: printed.split(' ').map(str::to_owned).collect(),
         login: Shown::new(visit.address()),
-        settings: desk.client_settings(Some(visit)),
+        settings: settings_for(desk, fresh, &new.scope),
+        read_only: new.scope.access == Access::ReadOnly,
         link: link.map(|url| DeviceLink { qr: qr::svg(&url), url }),
         rests: desk.portal.app_passwords_rest(visit),
     })
+}
+
+/// What a client that uses it needs to know; of one that may only read no way to send.
+fn settings_for(desk: &Desk, fresh: Fresh<'_>, scope: &Scope) -> Settings {
+    let mut doors = desk.portal.doors(fresh.inside());
+    match scope.access {
+        Access::Full => {}
+        Access::ReadOnly => doors.retain(|door| scope.covers(door.protocol)),
+    }
+    Settings::of(&doors, &desk.portal.settings().hostname)
 }
 
 fn form_page(
@@ -316,7 +337,9 @@ fn form_page(
         name: words.with("new-expires-days", "count", days),
         chosen: wanted.days == Some(days),
     });
+    let read_only = wanted.access == Access::ReadOnly;
     let limited = wanted.days.is_some()
+        || read_only
         || !wanted.networks.is_empty()
         || wrong.is_limit()
         || protocols.iter().any(|protocol| !protocol.chosen);
@@ -330,6 +353,7 @@ fn form_page(
         suggestions: SUGGESTIONS,
         limited,
         protocols,
+        read_only,
         expiries: std::iter::once(never).chain(days).collect(),
         wrong,
         problem: problem.map(|key| words.say(key)),
@@ -390,11 +414,15 @@ pub(super) fn row(record: &AppPasswordRecord, scope: Option<&Scope>, now: Timest
 }
 
 fn scope_in_words(scope: &Scope, words: Words) -> String {
-    let protocols: Vec<_> = Protocol::ALL.into_iter().filter(|one| scope.protocols.contains(*one)).collect();
+    let protocols: Vec<_> = scope.covered().collect();
     let protocols = if protocols.len() == Protocol::ALL.len() {
         words.say("scope-all")
     } else {
         protocols.iter().map(|one| one.as_str().to_uppercase()).collect::<Vec<_>>().join(", ")
+    };
+    let protocols = match scope.access {
+        Access::Full => protocols,
+        Access::ReadOnly => words.with("scope-read-only", "protocols", protocols),
     };
     if scope.networks.is_empty() {
         return protocols;

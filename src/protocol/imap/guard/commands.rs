@@ -13,6 +13,8 @@
 use std::collections::VecDeque;
 use std::mem;
 
+use super::verbs::{self, Fate, Kind};
+use crate::base::Access;
 use crate::protocol::Violation;
 use crate::protocol::imap::command::is_tag;
 use crate::protocol::imap::framing::{Announcement, Tail};
@@ -34,10 +36,14 @@ const LITERAL_MAX: u64 = i32::MAX as u64;
 /// Reads commands.
 #[derive(Clone, Debug)]
 pub(super) struct Commands {
+    /// What the client may do.
+    access: Access,
     /// The largest literal that the upstream takes unasked; 0 if it takes none, not even an empty one.
     unasked_max: u64,
     /// Of the command under way.
     tag: Vec<u8>,
+    /// What answers it, where it does not pass.
+    answer: &'static str,
     /// The tags of the commands that wait for their answers, oldest first.
     outstanding: VecDeque<Vec<u8>>,
     /// The last of them is of a kind that the guard does not know: what follows it may be its continuation.
@@ -59,21 +65,13 @@ enum State {
     SwallowingLiteral { left: u64 },
 }
 
-/// What a command's verb says about its continuations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// It has none but for literals.
-    Plain,
-    Idle,
-    /// It may have any.
-    Unknown,
-}
-
 /// A line as far as it was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Line {
     tail: Tail,
     quote: Quote,
+    /// It has a brace outside of a quoted string: no more than the announcement of a literal has one there.
+    braced: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,6 +110,7 @@ impl Line {
             _ => {}
         }
         self.tail = self.tail.push(byte);
+        self.braced |= byte == b'{' && self.quote == Quote::Outside;
         self.quote = match (self.quote, byte) {
             (Quote::Outside, b'"') | (Quote::Escape, _) => Quote::Inside,
             (Quote::Inside, b'"') => Quote::Outside,
@@ -123,7 +122,7 @@ impl Line {
 }
 
 impl Commands {
-    pub(super) fn new(capabilities: &Capabilities) -> Self {
+    pub(super) fn new(capabilities: &Capabilities, access: Access) -> Self {
         let unasked_max = if capabilities.has("LITERAL+") {
             LITERAL_MAX
         } else if capabilities.has("LITERAL-") || capabilities.has("IMAP4rev2") {
@@ -132,8 +131,10 @@ impl Commands {
             0
         };
         Self {
+            access,
             unasked_max,
             tag: Vec::new(),
+            answer: verbs::NOT_AVAILABLE,
             outstanding: VecDeque::new(),
             unknown: false,
             opening: Vec::new(),
@@ -247,14 +248,15 @@ impl Commands {
         Ok((bytes.len(), Next::More))
     }
 
-    /// Collects tag and verb. Where blanks go first, or another control character than the CR of the line end
-    /// stands among them, two servers may disagree about which word is the verb; and the answer to a command
-    /// with an invalid tag could be taken for another's, or for a `+`.
+    /// Collects tag and verb, and where that does not tell enough the word behind it. Where blanks go first, or another
+    /// control character than the CR of the line end stands among them, two servers may disagree about which word is
+    /// the verb; and the answer to a command with an invalid tag could be taken for another's, or for a `+`.
     fn open(&mut self, byte: u8, to_upstream: &mut Vec<u8>) -> Result<Next, Violation> {
-        let words = self.opening.split(|b| *b == b' ').filter(|word| !word.is_empty()).count();
+        let words = words(&self.opening).count();
+        let verb = words_of(&self.opening).1;
         match byte {
             b'\r' => {}
-            b' ' if words >= 2 => {}
+            b' ' if words >= verbs::telling_words(verb, self.access) => {}
             b' ' if words == 0 => return Err(Violation::Ambiguous),
             _ if byte.is_ascii_control() || self.opening.len() >= OPENING_MAX => {
                 return Err(Violation::Ambiguous);
@@ -265,34 +267,40 @@ impl Commands {
             }
         }
         let mut opening = mem::take(&mut self.opening);
-        let mut words = opening.split(|b| *b == b' ').filter(|word| !word.is_empty());
-        let (tag, verb) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let (tag, verb, of_uid) = words_of(&opening);
         // A line without any word is nothing that is answered by tag.
         if !tag.is_empty() && !std::str::from_utf8(tag).is_ok_and(is_tag) {
             return Err(Violation::Ambiguous);
         }
-        let is_one_of = |names: &[&[u8]]| names.iter().any(|name| name.eq_ignore_ascii_case(verb));
-        let kind = match verb {
-            _ if is_one_of(&[b"IDLE"]) => Kind::Idle,
-            b"" => Kind::Plain,
-            _ if is_one_of(&KNOWN) => Kind::Plain,
-            _ => Kind::Unknown,
+        let fate = match verb {
+            // A word alone is no command, and nobody knows by which tag it would be answered: the `DONE` of an `IDLE`
+            // that is over already, most likely.
+            b"" if !tag.is_empty() => Fate::Answered(verbs::NOT_AVAILABLE),
+            verb => verbs::fate(verb, of_uid, self.access),
         };
-        // A word alone is no command, and nobody knows by which tag it would be answered: the `DONE` of an `IDLE`
-        // that is over already, most likely.
-        let refused = is_one_of(&REFUSED) || (verb.is_empty() && !tag.is_empty());
         self.tag = tag.to_vec();
+        if let Fate::PassesAs(other, _) = fate {
+            // A line that does not begin with its tag was not read so far.
+            let blanks = opening.iter().skip(tag.len()).take_while(|byte| **byte == b' ').count();
+            let start = tag.len() + blanks;
+            let end = start + verb.len();
+            drop(opening.splice(start..end, other.iter().copied()));
+        }
         opening.push(byte);
         let mut line = Line::default();
         for byte in &opening {
             // No LF among them, and CR at most as the last.
             line.push(*byte);
         }
-        if refused {
-            self.state = State::Swallowing(line);
-        } else {
-            to_upstream.extend_from_slice(&opening);
-            self.state = State::Line { line, kind };
+        match fate {
+            Fate::Answered(answer) => {
+                self.answer = answer;
+                self.state = State::Swallowing(line);
+            }
+            Fate::Passes(kind) | Fate::PassesAs(_, kind) => {
+                to_upstream.extend_from_slice(&opening);
+                self.state = State::Line { line, kind };
+            }
         }
         Ok(Next::More)
     }
@@ -312,6 +320,10 @@ impl Commands {
                 return Ok(Next::More);
             }
             Ended::Ambiguously => return Err(Violation::Ambiguous),
+            // Somebody might take `{5-}` for a literal that comes unasked.
+            Ended::Here(None) if line.braced && self.access == Access::ReadOnly => {
+                return Err(Violation::Ambiguous);
+            }
             Ended::Here(announcement) => announcement,
         };
         let quote = line.quote;
@@ -381,65 +393,21 @@ impl Commands {
         }
         self.state = State::Opening;
         let tag = std::str::from_utf8(&self.tag).ok().filter(|tag| is_tag(tag)).unwrap_or("*");
-        Ok(Next::Answer(format!("{tag} BAD Not available here\r\n").into_bytes()))
+        Ok(Next::Answer(format!("{tag} {}\r\n", self.answer).into_bytes()))
     }
 }
 
-/// What would change who the client is (the second is how it was called before RFC 8437, the third how some of
-/// those servers let an administrator become somebody); what would hide the commands from the guard; and what
-/// is no command once logged in, but would have continuation lines.
-const REFUSED: [&[u8]; 6] =
-    [b"UNAUTHENTICATE", b"X-UNAUTHENTICATE", b"PROXYAUTH", b"COMPRESS", b"STARTTLS", b"AUTHENTICATE"];
+/// The words of an opening: blanks stand between them.
+fn words(opening: &[u8]) -> impl Iterator<Item = &[u8]> {
+    opening.split(|byte| *byte == b' ').filter(|word| !word.is_empty())
+}
 
-/// Commands without continuations but for literals. Behind any other the client has to wait for the answer.
-const KNOWN: [&[u8]; 46] = [
-    b"APPEND",
-    b"CAPABILITY",
-    b"CHECK",
-    b"CLOSE",
-    b"COPY",
-    b"CREATE",
-    b"DELETE",
-    b"DELETEACL",
-    b"ENABLE",
-    b"ESEARCH",
-    b"EXAMINE",
-    b"EXPUNGE",
-    b"FETCH",
-    b"GENURLAUTH",
-    b"GETACL",
-    b"GETMETADATA",
-    b"GETQUOTA",
-    b"GETQUOTAROOT",
-    b"ID",
-    b"LANGUAGE",
-    b"LIST",
-    b"LISTRIGHTS",
-    b"LOGOUT",
-    b"LSUB",
-    b"MOVE",
-    b"MYRIGHTS",
-    b"NAMESPACE",
-    b"NOOP",
-    b"NOTIFY",
-    b"RENAME",
-    b"REPLACE",
-    b"SEARCH",
-    b"SELECT",
-    b"SETACL",
-    b"SETMETADATA",
-    b"SETQUOTA",
-    b"SORT",
-    b"STATUS",
-    b"STORE",
-    b"SUBSCRIBE",
-    b"THREAD",
-    b"UID",
-    b"UNSELECT",
-    b"UNSUBSCRIBE",
-    b"URLFETCH",
-    b"XLIST",
-];
+/// The first three, empty where there are fewer: tag, verb, and what is behind it.
+fn words_of(opening: &[u8]) -> (&[u8], &[u8], &[u8]) {
+    let mut words = words(opening);
+    let mut next = || words.next().unwrap_or_default();
+    (next(), next(), next())
+}
 
 /// The next state where so many bytes of content follow.
 fn literal(length: u64, kind: Kind) -> State {

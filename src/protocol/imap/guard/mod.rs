@@ -1,10 +1,11 @@
 //! Stands in the relay to an upstream that offers `UNAUTHENTICATE` (RFC 8437; `X-UNAUTHENTICATE`), which would let a client leave
-//! the account that the gate admitted it to and log in to another behind the gate's back.
+//! the account that the gate admitted it to and log in to another behind the gate's back; and in every session of a
+//! client that may only read.
 //!
-//! Both sides pass byte for byte, but for three things: a command that is not allowed here is answered by the
-//! gate and never reaches the upstream; capability lists lose what is withheld; and bytes that the client
+//! Both sides pass byte for byte, but for four things: a command that is not allowed here is answered by the
+//! gate and never reaches the upstream; capability lists lose what is withheld; bytes that the client
 //! sends before they can be understood (behind a synchronising literal or `IDLE`, until the upstream has
-//! answered that) stay with the caller.
+//! answered that) stay with the caller; and the `SELECT` of who may only read becomes `EXAMINE`.
 //!
 //! Input is hostile: where client and upstream could disagree about what is a command and what is content,
 //! the session ends rather than letting something slip through. Content is never held, only the beginnings of
@@ -12,18 +13,25 @@
 
 mod commands;
 mod responses;
+mod verbs;
 
 use self::commands::{Commands, Next};
 use self::responses::{Noticed, Responses};
 use super::offer::Capabilities;
+use crate::base::Access;
 use crate::protocol::{Forward, RelayGuard, Violation};
 
 /// The most bytes of answers that await the end of a long response: an honest client needs none.
 const ANSWERS_MAX: usize = 8192;
 
+/// So many, and who may only read is heard no further before that end: a program that does not know that it may not
+/// change anything goes on marking what it has read.
+const ANSWERS_WAITING: usize = 4096;
+
 /// The guard of one session.
 #[derive(Debug)]
 pub(super) struct Guard {
+    access: Access,
     commands: Commands,
     responses: Responses,
     /// The gate's own answers, until no response of the upstream's is under way.
@@ -31,9 +39,17 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// For an upstream that offers `capabilities`: they say which literals it takes.
-    pub(super) fn new(capabilities: &Capabilities) -> Self {
-        Self { commands: Commands::new(capabilities), responses: Responses::default(), answers: Vec::new() }
+    /// For an upstream that offers `capabilities`, which say which literals it takes, and for a client that may do so
+    /// much.
+    pub(super) fn new(capabilities: &Capabilities, access: Access) -> Self {
+        let (commands, responses) = (Commands::new(capabilities, access), Responses::default());
+        Self { access, commands, responses, answers: Vec::new() }
+    }
+
+    /// Whether the client's next command must wait for room for its answer.
+    fn is_full(&self) -> bool {
+        let between = self.responses.between();
+        self.access == Access::ReadOnly && self.answers.len() >= ANSWERS_WAITING && !between
     }
 
     fn answer(&mut self, out: &mut Forward) {
@@ -46,7 +62,7 @@ impl Guard {
 impl RelayGuard for Guard {
     fn client_sent(&mut self, bytes: &[u8], out: &mut Forward) -> Result<usize, Violation> {
         let mut rest = bytes;
-        while !rest.is_empty() {
+        while !rest.is_empty() && !self.is_full() {
             let (used, next) = self.commands.read(rest, &mut out.to_upstream)?;
             rest = rest.get(used..).unwrap_or_default();
             match next {
@@ -81,6 +97,8 @@ impl RelayGuard for Guard {
 
 #[cfg(test)]
 mod tests {
+    mod read_only;
+
     use std::mem;
 
     use proptest::prelude::*;
@@ -100,7 +118,16 @@ mod tests {
 
     impl Relay {
         fn new(capabilities: &str) -> Self {
-            let guard = Guard::new(&Capabilities::parse(capabilities.as_bytes()));
+            Self::of(capabilities, Access::Full)
+        }
+
+        /// The client may only read.
+        fn reading(capabilities: &str) -> Self {
+            Self::of(capabilities, Access::ReadOnly)
+        }
+
+        fn of(capabilities: &str, access: Access) -> Self {
+            let guard = Guard::new(&Capabilities::parse(capabilities.as_bytes()), access);
             Self { guard, out: Forward::default(), held: Vec::new(), ended: false }
         }
 
@@ -472,11 +499,15 @@ mod tests {
             if self.verb.is_none() {
                 let mut words = line.split_ascii_whitespace();
                 self.tag = words.next().unwrap_or_default().to_owned();
-                self.verb = Some(words.next().unwrap_or_default().to_ascii_uppercase());
+                let verb = words.next().unwrap_or_default().to_ascii_uppercase();
+                self.verb = Some(match verb.as_str() {
+                    "UID" => format!("UID {}", words.next().unwrap_or_default().to_ascii_uppercase()),
+                    _ => verb,
+                });
             }
             let announced = line.strip_suffix('}').and_then(|line| line.rsplit_once('{')).map(|(_, n)| n);
             if let Some(number) = announced {
-                let unasked = number.strip_suffix('+');
+                let unasked = number.strip_suffix(['+', '-']);
                 if let Ok(length) = unasked.unwrap_or(number).parse() {
                     if unasked.is_none() && !willing {
                         self.verb = None;
@@ -501,6 +532,34 @@ mod tests {
                 _ => format!("{} OK\r\n", self.tag),
             }
         }
+    }
+
+    /// What such an upstream reads of `text`, which arrives in pieces of these sizes; `willing` says each time whether it
+    /// takes what it may decline.
+    fn executed(mut relay: Relay, text: &str, sizes: &[usize], willing: &[bool]) -> Vec<String> {
+        let mut upstream = Lenient::default();
+        let mut willing = willing.iter().cycle();
+        let mut rest = text;
+        for size in sizes.iter().cycle() {
+            let (piece, behind) = rest.split_at((*size).min(rest.len()));
+            rest = behind;
+            relay.client(piece);
+            while !relay.ended && !relay.out.to_upstream.is_empty() {
+                let read = mem::take(&mut relay.out.to_upstream);
+                let replies: String = read
+                    .iter()
+                    .map(|byte| {
+                        let willing = *byte != b'\n' || *willing.next().unwrap_or(&true);
+                        upstream.read(*byte, willing)
+                    })
+                    .collect();
+                relay.upstream(&replies);
+            }
+            if rest.is_empty() || relay.ended {
+                break;
+            }
+        }
+        upstream.executed
     }
 
     fn client_words() -> impl Strategy<Value = String> {
@@ -542,33 +601,10 @@ mod tests {
             sizes in prop::collection::vec(1usize..60, 1..8),
             willing in prop::collection::vec(any::<bool>(), 1..8),
         ) {
-            let mut relay = Relay::new("UNAUTHENTICATE LITERAL+");
-            let mut upstream = Lenient::default();
-            let mut willing = willing.iter().cycle();
-            let mut rest = text.as_str();
-            for size in sizes.iter().cycle() {
-                let (piece, behind) = rest.split_at((*size).min(rest.len()));
-                rest = behind;
-                relay.client(piece);
-                while !relay.ended && !relay.out.to_upstream.is_empty() {
-                    let read = mem::take(&mut relay.out.to_upstream);
-                    let replies: String = read
-                        .iter()
-                        .map(|byte| {
-                            let willing = *byte != b'\n' || *willing.next().unwrap_or(&true);
-                            upstream.read(*byte, willing)
-                        })
-                        .collect();
-                    relay.upstream(&replies);
-                }
-                if rest.is_empty() || relay.ended {
-                    break;
-                }
-            }
+            let executed = executed(Relay::new("UNAUTHENTICATE LITERAL+"), &text, &sizes, &willing);
             prop_assert!(
-                !upstream.executed.iter().any(|verb| verb == "UNAUTHENTICATE"),
-                "the upstream read {:?} of {text:?}",
-                upstream.executed
+                !executed.iter().any(|verb| verb == "UNAUTHENTICATE"),
+                "the upstream read {executed:?} of {text:?}"
             );
         }
     }

@@ -23,11 +23,14 @@ pub(super) fn row(words: Words, name: &str, used: Option<(&str, &str)>) -> Row {
 }
 
 pub(super) fn rows(words: Words) -> Vec<Row> {
+    let mut scanner = row(words, "扫描仪 Scanner", None);
+    scanner.scope = words.with("scope-read-only", "protocols", "IMAP, POP3".to_owned());
     let mut expired = row(words, NASTY, None);
     expired.state = Some(words.say("app-password-expired"));
     vec![
         row(words, "iPhone", Some(("203.0.113.77", "iPhone Mail 18.2"))),
         row(words, "办公室的 Foxmail", Some(("2001:db8:4:1::2a", "Foxmail 7.2.25"))),
+        scanner,
         expired,
     ]
 }
@@ -56,6 +59,7 @@ pub(super) fn new_app_password(words: Words, problem: Option<&str>) -> NewAppPas
             protocol("pop3", "protocol-pop3"),
             protocol("smtp", "protocol-smtp"),
         ],
+        read_only: problem.is_some(),
         expiries,
         wrong: FieldsWrong {
             name: problem.map(|key| words.say(key)),

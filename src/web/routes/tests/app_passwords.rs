@@ -133,3 +133,68 @@ async fn whoever_has_as_many_as_he_may_have_is_told_so_and_gets_no_other() {
     alice.post(&format!("{one}/delete"), &[], &token).await;
     make(&mut alice, "Foxmail", "").await;
 }
+
+#[tokio::test]
+async fn one_that_may_only_read_says_so_wherever_it_is_shown_and_names_nothing_to_send_with() {
+    let site = Site::open().await;
+    let mut alice = site.signed_in(ALICE).await;
+    const NEW: &str = "/app-passwords/new";
+    assert_told(&mut alice, &[NEW], "May only read", "只读").await;
+    assert_told(
+        &mut alice,
+        &[NEW],
+        "It cannot send, delete, move or mark anything",
+        "不能发送、删除、移动邮件",
+    )
+    .await;
+    let form = alice.get(NEW).await;
+    assert!(form.text.contains(r#"type="checkbox" name="read-only" value="yes""#), "{}", form.text);
+    assert!(!form.text.contains("<details class=\"more\" open"), "as for most people");
+
+    let limited = [("name", "Scanner"), ("read-only", "yes"), ("protocol", "imap"), ("protocol", "smtp")];
+    let once = once(&form);
+    let fields = [&limited[..], &[("once", &*once)]].concat();
+    let made = alice.post(NEW, &fields, &form.form_token()).await;
+    assert_eq!(made.status, StatusCode::OK, "{}", made.text);
+    assert!(made.text.contains("This password may only read") && made.text.contains("Receive (IMAP)"));
+    assert!(!made.text.contains("Send (SMTP)"), "{}", made.text);
+    assert!(!made.text.contains("/apple/profile/"), "Apple's Mail wants to send, too");
+    let one = made.first(r#"(/app-passwords/[0-9a-f-]{36})/try""#);
+    assert_told(&mut alice, &["/app-passwords", &one], "<dd>IMAP, read only</dd>", "<dd>IMAP，只读</dd>")
+        .await;
+    let account =
+        site.store.standing(&ALICE.to_owned().try_into().unwrap()).await.unwrap().unwrap().account.id;
+    let rows = site.store.app_passwords(account).await.unwrap();
+    assert_eq!((&*rows[0].access, &*rows[0].protocols), ("read-only", "imap"));
+    let password = made.first(r#"data-copy="([a-z2-9 ]{19})""#);
+    site.log_in(ALICE, &password, None).await.unwrap();
+
+    let (other, _) = make(&mut alice, "Office", "").await;
+    assert!(!alice.get(&other).await.text.contains("read only"));
+    let rows = site.store.app_passwords(account).await.unwrap();
+    let mut access: Vec<_> = rows.iter().map(|row| row.access.as_str()).collect();
+    access.sort_unstable();
+    assert_eq!(access, ["full", "read-only"]);
+}
+
+#[tokio::test]
+async fn one_that_may_only_read_is_not_made_for_sending_alone() {
+    let site = Site::open().await;
+    let mut alice = site.signed_in(ALICE).await;
+    for (language, words) in [
+        ("en", "A password that may only read sends nothing. Choose a way to receive."),
+        ("zh-CN", "只读密码不能用于发信，请至少选择一种收信方式。"),
+    ] {
+        alice.language = language;
+        let form = alice.get("/app-passwords/new").await;
+        let once = once(&form);
+        let fields = [("name", "Scanner"), ("read-only", "yes"), ("protocol", "smtp"), ("once", &*once)];
+        let refused = alice.post("/app-passwords/new", &fields, &form.form_token()).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
+        assert!(refused.text.contains(words), "{}", refused.text);
+        let kept = r#"name="read-only" value="yes" aria-describedby="read-only-hint" checked"#;
+        assert!(refused.text.contains(kept) && refused.text.contains("<details class=\"more\" open"));
+        assert!(!refused.text.contains("data-copy"));
+    }
+    assert!(alice.get("/app-passwords").await.text.contains("还没有"));
+}
