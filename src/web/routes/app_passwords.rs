@@ -180,10 +180,16 @@ impl<'f> Wanted<'f> {
     fn of(form: &'f Form) -> Result<Self, Stop> {
         let protocols = Protocol::ALL.into_iter();
         let protocols = protocols.filter(|one| form.chosen("protocol").any(|chosen| chosen == one.as_str()));
-        let days = form.text("expires", 10).parse().ok().filter(|days| EXPIRIES.contains(days));
         // A limit that got lost would be none.
+        let days = match form.whole_text("expires").map_err(Stop::Wrong)? {
+            "" => None,
+            days => Some(offered_days(days).ok_or(Stop::Wrong(Wrong::Request))?),
+        };
         let networks = form.whole_text("networks").map_err(Stop::Wrong)?;
-        let access = if form.chosen("read-only").next().is_some() { Access::ReadOnly } else { Access::Full };
+        let access = match form.whole_text("read-only").map_err(Stop::Wrong)? {
+            "" => Access::Full,
+            _ => Access::ReadOnly,
+        };
         let (name, protocols) = (form.text("name", NAME_MAX), protocols.collect());
         Ok(Self { name, protocols, access, days, networks })
     }
@@ -220,6 +226,11 @@ impl<'f> Wanted<'f> {
         NetworkList::parse_items(items)
             .map_err(|bad| words.with("new-bad-network", "network", Shown::new(&bad.0)))
     }
+}
+
+/// A time that the page offers.
+fn offered_days(typed: &str) -> Option<u32> {
+    typed.parse().ok().filter(|days| EXPIRIES.contains(days))
 }
 
 /// Makes it, and shows it once. Whoever has come in without the mailbox password gives it first.

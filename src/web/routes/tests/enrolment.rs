@@ -234,9 +234,17 @@ async fn what_is_wrong_with_an_app_password_is_said_next_to_its_field_and_nothin
     let fields = [("name", "x"), ("protocol", "imap"), ("networks", &*networks), ("once", "2")];
     let many = alice.post("/app-passwords/new", &fields, &token).await;
     assert!(many.text.contains("50 networks are the most"), "{}", many.text);
-    let twice = [("name", "x"), ("protocol", "imap"), ("networks", ""), ("networks", "::1"), ("once", "3")];
-    let twice = alice.post("/app-passwords/new", &twice, &token).await;
-    assert_eq!(twice.status, StatusCode::BAD_REQUEST, "a limit must not get lost");
+    for lost in [
+        [("networks", ""), ("networks", "::1")],
+        [("expires", ""), ("expires", "30")],
+        [("expires", "31"), ("networks", "")],
+        [("expires", "soon"), ("networks", "")],
+        [("read-only", ""), ("read-only", "yes")],
+    ] {
+        let fields = [&[("name", "x"), ("protocol", "imap"), ("once", "3")], &lost[..]].concat();
+        let refused = alice.post("/app-passwords/new", &fields, &token).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "a limit must not get lost: {lost:?}");
+    }
 
     let fields =
         [("name", name), ("protocol", "imap"), ("networks", "192.0.2.7，2001:db8::/32"), ("once", "4")];
