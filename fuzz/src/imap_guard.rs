@@ -11,12 +11,12 @@ use mailward::protocol::imap::{Capabilities, Imap, Welcome};
 use crate::guard::{Relay, assert_same};
 use crate::input::Input;
 
-/// What the upstream says about literals that come unasked, and the largest that it takes.
-const CAPABILITIES: [(&str, u64); 4] = [
-    ("UNAUTHENTICATE", 0),
-    ("UNAUTHENTICATE LITERAL+", u64::MAX),
-    ("UNAUTHENTICATE LITERAL-", 4096),
-    ("IMAP4rev2 UNAUTHENTICATE COMPRESS=DEFLATE", 4096),
+/// What the upstream says about literals that come unasked.
+const CAPABILITIES: [&str; 4] = [
+    "UNAUTHENTICATE",
+    "UNAUTHENTICATE LITERAL+",
+    "UNAUTHENTICATE LITERAL-",
+    "IMAP4rev2 UNAUTHENTICATE COMPRESS=DEFLATE",
 ];
 
 const FORBIDDEN: [&str; 3] = ["UNAUTHENTICATE", "COMPRESS", "AUTHENTICATE"];
@@ -29,7 +29,7 @@ const READING_BY_UID: [&str; 4] = ["FETCH", "SEARCH", "SORT", "THREAD"];
 
 pub(crate) fn check(bytes: &[u8]) {
     let Some(input) = Input::read(bytes) else { return };
-    let (capabilities, unasked_max) = CAPABILITIES[usize::from(input.setup) % CAPABILITIES.len()];
+    let capabilities = CAPABILITIES[usize::from(input.setup) % CAPABILITIES.len()];
     let relay = || {
         let welcome = Welcome {
             before: Capabilities::default(),
@@ -48,7 +48,7 @@ pub(crate) fn check(bytes: &[u8]) {
     let stream = input.all();
     let mut first: Option<Relay> = None;
     for cut in input.cuts() {
-        let mut upstream = Upstream::new(unasked_max, input.kind);
+        let mut upstream = Upstream::new(input.kind);
         let mut relay = relay();
         relay.converse(&cut.pieces(&stream), &mut |bytes| upstream.read(bytes));
         for command in &upstream.commands {
@@ -139,9 +139,10 @@ fn in_order(part: &[u8], whole: &[u8]) -> bool {
     part.iter().all(|byte| whole.any(|other| other == byte))
 }
 
-/// A server, in the words of RFC 9051 sections 2.2 and 4.3.
+/// A server, in the words of RFC 9051 sections 2.2 and 4.3, that takes a literal for one if it has asked for it. What
+/// follows an announcement of one that comes unasked is the next command to it, whatever it has said (Dovecot's way with
+/// lines that it does not understand).
 struct Upstream {
-    unasked_max: u64,
     takes_literals: bool,
     knows_idle: bool,
     late: bool,
@@ -156,9 +157,8 @@ struct Upstream {
 }
 
 impl Upstream {
-    fn new(unasked_max: u64, kind: u8) -> Self {
+    fn new(kind: u8) -> Self {
         Self {
-            unasked_max,
             takes_literals: kind & 1 != 0,
             knows_idle: kind & 2 != 0,
             late: kind & 4 != 0,
@@ -197,10 +197,6 @@ impl Upstream {
         let text = String::from_utf8_lossy(&command).into_owned();
         let tag = command.split(|b| *b == b' ').next().unwrap().to_vec();
         match announced {
-            Some((length, true)) if length <= self.unasked_max && self.unasked_max > 0 => {
-                (self.literal, self.first) = (length, Some(command));
-                return;
-            }
             Some((length, false)) if self.takes_literals => {
                 (self.literal, self.first) = (length, Some(command));
                 replies.append(&mut self.waiting);

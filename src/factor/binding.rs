@@ -91,8 +91,8 @@ impl Factors {
     /// one transaction. App passwords and recovery codes stay.
     ///
     /// # Errors
-    /// [`FactorError`]: [`FactorError::NotFound`] where there is no such factor; after [`FactorError::Undone`] all is as it
-    /// was.
+    /// [`FactorError`]: [`FactorError::NotFound`] where there is no such factor; after [`FactorError::Undone`] what is
+    /// bound is as it was, and browsers are signed out all the same.
     pub async fn replace(
         &self,
         account: &AccountRecord,

@@ -131,6 +131,35 @@ fn over_imap_nothing_is_changed_and_what_is_read_stays_unseen() {
     assert!(after != before && after.contains("\\Seen") && after.contains("MESSAGES 1"), "{after}");
 }
 
+/// Dovecot skips the rest of a line that it does not understand, and reads an announced literal as commands.
+#[test]
+fn behind_a_literal_that_the_server_takes_for_none_no_command_is_hidden() {
+    let legacy = LegacyServer::start(LegacyOptions::default().fast_auth());
+    let mailbox = Mailbox { legacy: &legacy };
+    mailbox.furnish();
+    let before = mailbox.seen();
+    let gate = Gate::start(GateConfig::in_front_of(&legacy));
+    let (user, password) = legacy.user(0);
+    let made = gate.app_password(user, password, &["--read-only"]);
+    let hidden = "b CREATE Other\r\nb SELECT INBOX\r\nb STORE 1 +FLAGS (\\Deleted)\r\nb EXPUNGE\r\n";
+    let announced = format!("{{{}+}}\r\n{hidden}", hidden.len());
+    for command in ["NOOP ", "NOOP ~", "CHECK ", "FETCH ) ", "SEARCH ) ", "LIST \"\" ) ", "NAMESPACE "] {
+        let mut wire = enter(&gate, Mail::Imap, user, &made.password);
+        wire.send(format!("a {command}{announced}\r\nc NOOP\r\nd LOGOUT\r\n"));
+        let heard = wire.rest();
+        assert!(
+            heard.contains("c OK") && heard.contains("d OK") && !heard.contains("b "),
+            "{command}: {heard}"
+        );
+        assert_eq!(mailbox.seen(), before, "{command}");
+    }
+    // So it does without a gate.
+    let mut wire = mailbox.open();
+    wire.send(format!("a NOOP {announced}\r\nc LOGOUT\r\n"));
+    let heard = wire.rest();
+    assert!(heard.contains("b OK Expunge"), "no need to guard against it any more: {heard}");
+}
+
 #[test]
 fn over_pop3_nothing_is_deleted_and_over_smtp_nothing_sent() {
     let legacy = LegacyServer::start(LegacyOptions::default().fast_auth());

@@ -55,6 +55,16 @@ impl Tail {
         }
     }
 
+    /// What there is of the end of a line by which a literal comes unasked: `+}` and CR, or the beginning of that.
+    pub(super) fn unasked(self) -> &'static [u8] {
+        match self {
+            Self::Plus(_) => b"+",
+            Self::Closed(Announcement { synchronising: false, .. }) => b"+}",
+            Self::Return(Some(Announcement { synchronising: false, .. })) => b"+}\r",
+            Self::Text | Self::Brace | Self::Digits(_) | Self::Closed(_) | Self::Return(_) => b"",
+        }
+    }
+
     /// What the line announced, if it ends here.
     pub(super) fn announcement(self) -> Option<Announcement> {
         match self {

@@ -20,6 +20,9 @@ const LINE_MAX: usize = 255;
 /// Commands whose answers are outstanding before the client has to wait.
 const OUTSTANDING_MAX: usize = 1024;
 
+/// The most bytes of answers to what came at once: more than to as many `DELE` as the relay reads in one go.
+const ANSWERS_MAX: usize = 512 * 1024;
+
 const READS_ONLY: &[u8] = b"-ERR This app password may only read\r\n";
 const LINE_TOO_LONG: &[u8] = super::reply::LINE_TOO_LONG.as_bytes();
 
@@ -82,6 +85,9 @@ impl RelayGuard for Guard {
             rest = behind.get(1..).unwrap_or_default();
             if end.is_some() {
                 self.take_line(out);
+            }
+            if out.to_client.len() > ANSWERS_MAX {
+                return Err(Violation::TooManyRefused);
             }
         }
         Ok(bytes.len() - rest.len())
@@ -238,6 +244,14 @@ mod tests {
     }
 
     const NO: &str = "-ERR This app password may only read\r\n";
+
+    #[test]
+    fn whoever_asks_for_answers_without_end_is_heard_no_more() {
+        let at_once = |bytes: &str| Guard::default().client_sent(bytes.as_bytes(), &mut Forward::default());
+        let deleting: String = (1..=9999).map(|number| format!("DELE {number}\r\n")).collect();
+        assert_eq!(at_once(&deleting), Ok(deleting.len()));
+        assert_eq!(at_once(&"\n".repeat(64 * 1024)), Err(Violation::TooManyRefused));
+    }
 
     #[test]
     fn what_reads_passes_as_it_is_and_nothing_else_does() {

@@ -9,6 +9,10 @@
 //! What the upstream answers decides what some bytes of the client's are. So that an answer cannot be taken for
 //! another's, a line that asks for one goes upstream only when every command before it was answered: a client
 //! may use one tag twice.
+//!
+//! A literal that the client sends unasked (RFC 7888) goes upstream as one that asks: there are servers (Dovecot is one)
+//! that skip the rest of a line that they do not understand, and then read the literal as commands. With a `+` they have
+//! said that they read it as a literal; with an answer instead, that they do not, and then it does not reach them.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -29,6 +33,10 @@ const OUTSTANDING_MAX: usize = 256;
 /// The largest literal that `LITERAL-` lets a client send unasked (RFC 7888 section 5).
 const SMALL_LITERAL: u64 = 4096;
 
+/// A longer line of who may only read, between literals, does not pass: an upstream may cut it and take the rest for
+/// a command. Dovecot takes so much, and RFC 7162 section 4 asks servers for an eighth of it.
+const LINE_MAX: usize = 65_536;
+
 /// The largest literal that passes at all. An upstream whose numbers wrap, or that refuses one it cannot hold,
 /// would take content for commands; every server counts this far.
 const LITERAL_MAX: u64 = i32::MAX as u64;
@@ -42,8 +50,8 @@ pub(super) struct Commands {
     unasked_max: u64,
     /// Of the command under way.
     tag: Vec<u8>,
-    /// What answers it, where it does not pass.
-    answer: &'static str,
+    /// What answers it, where it does not pass and the upstream has not answered it.
+    answer: Option<&'static str>,
     /// The tags of the commands that wait for their answers, oldest first.
     outstanding: VecDeque<Vec<u8>>,
     /// The last of them is of a kind that the guard does not know: what follows it may be its continuation.
@@ -56,13 +64,26 @@ pub(super) struct Commands {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Opening,
-    Line { line: Line, kind: Kind },
-    AwaitingLiteral { length: u64, kind: Kind },
-    Literal { left: u64, kind: Kind },
+    Line {
+        line: Line,
+        kind: Kind,
+    },
+    /// The client waits as well, unless it sends the literal unasked.
+    AwaitingLiteral {
+        length: u64,
+        kind: Kind,
+        unasked: bool,
+    },
+    Literal {
+        left: u64,
+        kind: Kind,
+    },
     AwaitingIdle,
     Idling,
     Swallowing(Line),
-    SwallowingLiteral { left: u64 },
+    SwallowingLiteral {
+        left: u64,
+    },
 }
 
 /// A line as far as it was read.
@@ -72,6 +93,7 @@ struct Line {
     quote: Quote,
     /// It has a brace outside of a quoted string: no more than the announcement of a literal has one there.
     braced: bool,
+    length: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,6 +132,7 @@ impl Line {
             _ => {}
         }
         self.tail = self.tail.push(byte);
+        self.length = self.length.saturating_add(1);
         self.braced |= byte == b'{' && self.quote == Quote::Outside;
         self.quote = match (self.quote, byte) {
             (Quote::Outside, b'"') | (Quote::Escape, _) => Quote::Inside,
@@ -118,6 +141,12 @@ impl Line {
             (quote, _) => quote,
         };
         Ended::NotYet
+    }
+
+    /// Whether it ends as a line that is understood does, where no literal follows. Somebody might take `{5-}` for one that
+    /// comes unasked, be it in a quoted string that does not end.
+    fn is_closed(&self) -> bool {
+        !self.braced && self.quote == Quote::Outside
     }
 }
 
@@ -134,7 +163,7 @@ impl Commands {
             access,
             unasked_max,
             tag: Vec::new(),
-            answer: verbs::NOT_AVAILABLE,
+            answer: None,
             outstanding: VecDeque::new(),
             unknown: false,
             opening: Vec::new(),
@@ -142,13 +171,16 @@ impl Commands {
         }
     }
 
-    /// The upstream said `+`.
+    /// The upstream said `+`; whether that is for the client.
     ///
     /// # Errors
     /// [`Violation::UnknownExchange`] where it asks for what only the client could know.
-    pub(super) fn go_ahead(&mut self) -> Result<(), Violation> {
+    pub(super) fn go_ahead(&mut self) -> Result<bool, Violation> {
         self.state = match self.state {
-            State::AwaitingLiteral { length, kind } => literal(length, kind),
+            State::AwaitingLiteral { length, kind, unasked } => {
+                self.state = literal(length, kind);
+                return Ok(!unasked);
+            }
             State::AwaitingIdle => State::Idling,
             State::Opening if self.unknown => return Err(Violation::UnknownExchange),
             state @ (State::Opening
@@ -158,7 +190,7 @@ impl Commands {
             | State::Swallowing(_)
             | State::SwallowingLiteral { .. }) => state,
         };
-        Ok(())
+        Ok(true)
     }
 
     /// The upstream answered the command called `tag`: what that announced will not come.
@@ -174,6 +206,11 @@ impl Commands {
         }
         match self.state {
             _ if tag != self.tag => {}
+            // It is on its way all the same, with the rest of the command.
+            State::AwaitingLiteral { length, unasked: true, .. } => {
+                self.answer = None;
+                self.state = swallowed(length);
+            }
             State::AwaitingLiteral { .. } | State::AwaitingIdle => self.state = State::Opening,
             State::Idling if self.opening.is_empty() => self.state = State::Opening,
             State::Line { .. } | State::Literal { .. } => return Err(Violation::AnsweredEarly),
@@ -205,10 +242,7 @@ impl Commands {
             }
             State::SwallowingLiteral { left } => {
                 let used = front(bytes, left).len();
-                self.state = match left - used as u64 {
-                    0 => State::Swallowing(Line::default()),
-                    left => State::SwallowingLiteral { left },
-                };
+                self.state = swallowed(left - used as u64);
                 Ok((used, Next::More))
             }
             State::Opening => self.each(bytes, |commands, byte| commands.open(byte, to_upstream)),
@@ -294,11 +328,11 @@ impl Commands {
         }
         match fate {
             Fate::Answered(answer) => {
-                self.answer = answer;
+                self.answer = Some(answer);
                 self.state = State::Swallowing(line);
             }
             Fate::Passes(kind) | Fate::PassesAs(_, kind) => {
-                to_upstream.extend_from_slice(&opening);
+                to_upstream.extend_from_slice(opening.strip_suffix(line.tail.unasked()).unwrap_or(&opening));
                 self.state = State::Line { line, kind };
             }
         }
@@ -313,15 +347,23 @@ impl Commands {
         byte: u8,
         to_upstream: &mut Vec<u8>,
     ) -> Result<Next, Violation> {
+        let held = line.tail.unasked();
+        let is_strange = byte.is_ascii_control() && !matches!(byte, b'\r' | b'\n' | b'\t');
         let announcement = match line.push(byte) {
+            // No text has a NUL (RFC 9051 section 9), and a server may end a line at it.
+            _ if (is_strange || line.length > LINE_MAX) && self.access == Access::ReadOnly => {
+                return Err(Violation::Ambiguous);
+            }
             Ended::NotYet => {
-                to_upstream.push(byte);
+                if line.tail.unasked().is_empty() {
+                    to_upstream.extend_from_slice(held);
+                    to_upstream.push(byte);
+                }
                 self.state = State::Line { line: *line, kind };
                 return Ok(Next::More);
             }
             Ended::Ambiguously => return Err(Violation::Ambiguous),
-            // Somebody might take `{5-}` for a literal that comes unasked.
-            Ended::Here(None) if line.braced && self.access == Access::ReadOnly => {
+            Ended::Here(None) if !line.is_closed() && self.access == Access::ReadOnly => {
                 return Err(Violation::Ambiguous);
             }
             Ended::Here(announcement) => announcement,
@@ -331,15 +373,17 @@ impl Commands {
             None if kind == Kind::Idle => State::AwaitingIdle,
             None => State::Opening,
             Some(Announcement { length, .. }) if length > LITERAL_MAX => return Err(Violation::Ambiguous),
-            Some(Announcement { length, synchronising: true }) => State::AwaitingLiteral { length, kind },
-            // An upstream that does not take the literal takes its content for commands, and so may one that
-            // reads an unfinished quoted string.
+            Some(Announcement { length, synchronising: true }) => {
+                State::AwaitingLiteral { length, kind, unasked: false }
+            }
+            // No client sends what it was not told that it may, and an upstream that reads an unfinished quoted string
+            // announces nothing.
             Some(Announcement { length, .. })
                 if length > self.unasked_max || self.unasked_max == 0 || quote != Quote::Outside =>
             {
                 return Err(Violation::Ambiguous);
             }
-            Some(Announcement { length, .. }) => literal(length, kind),
+            Some(Announcement { length, .. }) => State::AwaitingLiteral { length, kind, unasked: true },
         };
         // The answer that this asks for must be the only one that can come.
         let asks = matches!(next, State::AwaitingLiteral { .. } | State::AwaitingIdle);
@@ -352,7 +396,10 @@ impl Commands {
         }
         *line = Line::default();
         self.state = next;
-        to_upstream.push(byte);
+        match held {
+            b"" => to_upstream.push(byte),
+            _ => to_upstream.extend_from_slice(b"}\r\n"),
+        }
         Ok(Next::More)
     }
 
@@ -385,15 +432,13 @@ impl Commands {
         };
         *line = Line::default();
         if let Some(Announcement { length, synchronising: false }) = announcement {
-            self.state = match length {
-                0 => State::Swallowing(Line::default()),
-                left => State::SwallowingLiteral { left },
-            };
+            self.state = swallowed(length);
             return Ok(Next::More);
         }
         self.state = State::Opening;
+        let Some(answer) = self.answer.take() else { return Ok(Next::More) };
         let tag = std::str::from_utf8(&self.tag).ok().filter(|tag| is_tag(tag)).unwrap_or("*");
-        Ok(Next::Answer(format!("{tag} {}\r\n", self.answer).into_bytes()))
+        Ok(Next::Answer(format!("{tag} {answer}\r\n").into_bytes()))
     }
 }
 
@@ -414,6 +459,14 @@ fn literal(length: u64, kind: Kind) -> State {
     match length {
         0 => State::Line { line: Line::default(), kind },
         left => State::Literal { left, kind },
+    }
+}
+
+/// The same of a command that does not pass.
+fn swallowed(length: u64) -> State {
+    match length {
+        0 => State::Swallowing(Line::default()),
+        left => State::SwallowingLiteral { left },
     }
 }
 

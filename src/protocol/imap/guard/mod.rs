@@ -4,8 +4,8 @@
 //!
 //! Both sides pass byte for byte, but for four things: a command that is not allowed here is answered by the
 //! gate and never reaches the upstream; capability lists lose what is withheld; bytes that the client
-//! sends before they can be understood (behind a synchronising literal or `IDLE`, until the upstream has
-//! answered that) stay with the caller; and the `SELECT` of who may only read becomes `EXAMINE`.
+//! sends before they can be understood (behind a literal or `IDLE`, until the upstream has answered that) stay with the
+//! caller, for which a literal that comes unasked is announced as one that does not; and the `SELECT` of who may only read becomes `EXAMINE`.
 //!
 //! Input is hostile: where client and upstream could disagree about what is a command and what is content,
 //! the session ends rather than letting something slip through. Content is never held, only the beginnings of
@@ -82,10 +82,20 @@ impl RelayGuard for Guard {
         let mut rest = bytes;
         while !rest.is_empty() {
             self.answer(out);
+            let before = out.to_client.len();
             let (used, noticed) = self.responses.read(rest, &mut out.to_client);
             rest = rest.get(used..).unwrap_or_default();
             match noticed {
-                Some(Noticed::Continuation) => self.commands.go_ahead()?,
+                Some(Noticed::Continuation) => {
+                    let is_for_client = self.commands.go_ahead()?;
+                    // Where the guard asked, the client did not.
+                    if !is_for_client {
+                        out.to_client.truncate(before);
+                        if !self.responses.between() {
+                            return Err(Violation::Garbage("a `+` without an end"));
+                        }
+                    }
+                }
                 Some(Noticed::Tagged(tag)) => self.commands.answered(&tag)?,
                 None => {}
             }
@@ -161,6 +171,19 @@ mod tests {
         }
     }
 
+    impl Relay {
+        /// What the upstream received that says `+` to whatever asks for it; the client hears nothing of that.
+        fn passed(&mut self) -> String {
+            let (mut upstream, client) = self.got();
+            assert_eq!(client, "");
+            if upstream.ends_with("}\r\n") {
+                self.upstream("+ go\r\n");
+                upstream += &self.passed();
+            }
+            upstream
+        }
+    }
+
     fn got(upstream: &str, client: &str) -> (String, String) {
         (upstream.to_owned(), client.to_owned())
     }
@@ -203,8 +226,34 @@ mod tests {
     fn content_is_no_command() {
         let mut relay = Relay::new("UNAUTHENTICATE LITERAL+");
         let append = "a APPEND x {22+}\r\nb UNAUTHENTICATE\r\nc \r\n {0+}\r\n\r\n";
-        relay.client(append).client("d UNAUTHENTICATE\r\n");
-        assert_eq!(relay.got(), got(append, "d BAD Not available here\r\n"));
+        relay.client(append);
+        assert_eq!(relay.passed(), append.replace("+}", "}"));
+        relay.client("d UNAUTHENTICATE\r\n");
+        assert_eq!(relay.got(), got("", "d BAD Not available here\r\n"));
+    }
+
+    /// Dovecot skips the rest of a line that it does not understand, and what the line announces.
+    #[test]
+    fn what_comes_unasked_passes_if_the_upstream_asks_for_it_and_is_dropped_if_it_has_answered() {
+        for announced in ["{18+}", "~{18+}"] {
+            let mut relay = Relay::new("UNAUTHENTICATE LITERAL+");
+            relay.client(&format!("a NOOP {announced}\r\nb UNAUTHENTICATE\r\n {{3+}}\r\nxyz\r\nc NOOP\r\n"));
+            assert_eq!(relay.got(), got(&format!("a NOOP {}\r\n", announced.replace('+', "")), ""));
+            relay.upstream("a BAD no\r\n");
+            assert_eq!(relay.got(), got("c NOOP\r\n", "a BAD no\r\n"));
+        }
+        // Not all that begins like one is one.
+        let mut relay = Relay::new("UNAUTHENTICATE LITERAL+");
+        for line in ["a SEARCH {5+ x\r\n", "a SEARCH {5+} x\r\n", "a SEARCH {5+{6+x\r\n", "a x{5+\r\n"] {
+            relay.client(line);
+            assert_eq!(relay.got(), got(line, ""));
+            relay.upstream("a OK\r\n").got();
+        }
+        relay.client("a XNOOP{3+}\r\nxyz\r\n");
+        assert_eq!(relay.passed(), "a XNOOP{3}\r\nxyz\r\n");
+        let mut relay = Relay::new("UNAUTHENTICATE LITERAL+");
+        relay.client("a APPEND x {3+}\r\n").upstream(&format!("+ {}", "x".repeat(9000)));
+        assert!(relay.ended);
     }
 
     #[test]
@@ -346,9 +395,9 @@ mod tests {
     fn behind_a_command_that_the_guard_does_not_know_the_client_waits() {
         let mut relay = Relay::new("UNAUTHENTICATE LITERAL+");
         relay.client("a XNEW {1+}\r\nx\r\nb NOOP {30+}\r\n");
-        assert_eq!(relay.got().0, "a XNEW {1+}\r\nx\r\n");
+        assert_eq!(relay.passed(), "a XNEW {1}\r\nx\r\n");
         relay.upstream("a BAD what?\r\n");
-        assert_eq!(relay.got().0, "b NOOP {30+}\r\n");
+        assert_eq!(relay.got().0, "b NOOP {30}\r\n");
         let mut relay = Relay::new("UNAUTHENTICATE LITERAL+");
         relay.client("a XNEW\r\nb NOOP {30+}\r\n").upstream("+ more\r\n");
         assert!(relay.ended);
@@ -357,10 +406,10 @@ mod tests {
     #[test]
     fn an_upstream_that_answers_in_the_middle_of_a_command_gets_no_more_of_it() {
         let mut relay = Relay::new("UNAUTHENTICATE LITERAL+");
-        relay.client("a APPEND x {40+}\r\nhello").upstream("a NO [OVERQUOTA] full\r\n");
+        relay.client("a APPEND x {40+}\r\nhello").upstream("+ go\r\n").upstream("a NO [OVERQUOTA] full\r\n");
         assert!(relay.ended);
         relay.client("b UNAUTHENTICATE\r\n");
-        assert_eq!(relay.got(), got("a APPEND x {40+}\r\nhello", "a NO [OVERQUOTA] full\r\n"));
+        assert_eq!(relay.got(), got("a APPEND x {40}\r\nhello", "a NO [OVERQUOTA] full\r\n"));
     }
 
     #[test]
@@ -509,8 +558,9 @@ mod tests {
             if let Some(number) = announced {
                 let unasked = number.strip_suffix(['+', '-']);
                 if let Ok(length) = unasked.unwrap_or(number).parse() {
-                    if unasked.is_none() && !willing {
-                        self.verb = None;
+                    if !willing {
+                        // Whether it comes unasked or not: what follows is the next command.
+                        self.executed.extend(self.verb.take());
                         return format!("{} NO\r\n", self.tag);
                     }
                     self.literal = length;

@@ -106,7 +106,7 @@ fn what_reads_passes_byte_for_byte() {
     ] {
         let line = format!("b {command}\r\n");
         relay.client(&line);
-        assert_eq!(relay.got(), got(&line, ""));
+        assert_eq!(relay.passed(), line.replace("+}", "}"));
         relay.upstream("b OK\r\n").got();
     }
 }
@@ -121,12 +121,12 @@ fn a_mailbox_is_opened_for_reading_alone_whatever_follows_the_verb() {
         ("a  Select  \"SELECT\"\r\n", "a  EXAMINE  \"SELECT\"\r\n"),
         (
             "a SELECT {6+}\r\nSELECT (QRESYNC (1 2 3:4))\r\n",
-            "a EXAMINE {6+}\r\nSELECT (QRESYNC (1 2 3:4))\r\n",
+            "a EXAMINE {6}\r\nSELECT (QRESYNC (1 2 3:4))\r\n",
         ),
         ("a SELECT\r\n", "a EXAMINE\r\n"),
     ] {
         relay.client(said);
-        assert_eq!(relay.got(), got(heard, ""));
+        assert_eq!(relay.passed(), heard);
         let tag = said.split(' ').next().unwrap();
         let answer = format!("* 3 EXISTS\r\n{tag} OK [READ-ONLY] Examine completed\r\n");
         assert_eq!(relay.upstream(&answer).got().1, answer);
@@ -176,6 +176,12 @@ fn what_two_servers_could_read_differently_ends_the_session() {
         "a SEARCH TEXT {+5}\r\n",
         "a SEARCH TEXT {5} \r\n",
         "a SEARCH TEXT \"x\" {x\r\n",
+        "a SEARCH TEXT \"x {5-}\r\n",
+        "a SEARCH TEXT x\"y {5-}\r\n",
+        "a SEARCH TEXT \"x\r\n",
+        "a SEARCH TEXT x\0b DELETE y\r\n",
+        "a SEARCH TEXT \"x\u{1a}\"\r\n",
+        &format!("a FETCH {} FLAGS\r\n", "1,".repeat(33_000)),
     ] {
         let mut relay = Relay::reading("IMAP4rev1 LITERAL+");
         relay.client(bytes).client("\r\n");
