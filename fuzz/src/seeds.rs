@@ -111,6 +111,7 @@ fn imap_guard() -> Vec<Vec<u8>> {
         "a APPEND x {20}\r\nb EXPUNGE\r\nc SELECT {5}\r\nINBOX\r\nd UID FETCH 1 x\r\n",
         "a APPEND x ~{20+}\r\nb STORE 1 FLAGS ()\r\n \r\nc SEARCH TEXT {12+}\r\nd EXPUNGE\r\n\r\n",
         "a IDLE\r\nDONE\r\nb MOVE 1 x\r\nc SEARCH TEXT {5-}\r\n",
+        "a NOOP {22+}\r\nb STORE 1 +FLAGS x\r\n\r\n\r\nc NOOP\r\n",
         "a UID  STORE 1 x\r\na  UID STORE 1 x\r\nUID STORE 1 x\r\na uid fetch 1 x\r\na CANCELUPDATE \"x\"\r\n",
     ];
     for said in reading {
