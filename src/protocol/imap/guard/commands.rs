@@ -301,7 +301,7 @@ impl Commands {
             }
         }
         let mut opening = mem::take(&mut self.opening);
-        let (tag, verb, of_uid) = words_of(&opening);
+        let (tag, verb, behind) = words_of(&opening);
         // A line without any word is nothing that is answered by tag.
         if !tag.is_empty() && !std::str::from_utf8(tag).is_ok_and(is_tag) {
             return Err(Violation::Ambiguous);
@@ -310,7 +310,7 @@ impl Commands {
             // A word alone is no command, and nobody knows by which tag it would be answered: the `DONE` of an `IDLE`
             // that is over already, most likely.
             b"" if !tag.is_empty() => Fate::Answered(verbs::NOT_AVAILABLE),
-            verb => verbs::fate(verb, of_uid, self.access),
+            verb => verbs::fate(verb, behind, self.access),
         };
         self.tag = tag.to_vec();
         if let Fate::PassesAs(other, _) = fate {

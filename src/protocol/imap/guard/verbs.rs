@@ -39,8 +39,8 @@ pub(super) fn telling_words(verb: &[u8], access: Access) -> usize {
     }
 }
 
-/// What becomes of the command with this verb. `of_uid` is the word behind `UID`, as far as [`telling_words`] asks for it.
-pub(super) fn fate(verb: &[u8], of_uid: &[u8], access: Access) -> Fate {
+/// What becomes of the command with this verb. `behind` is the word behind that, where [`telling_words`] asks for it.
+pub(super) fn fate(verb: &[u8], behind: &[u8], access: Access) -> Fate {
     let kind = match verb {
         b"" => Kind::Plain,
         _ if is_one_of(&[b"IDLE"], verb) => Kind::Idle,
@@ -51,7 +51,7 @@ pub(super) fn fate(verb: &[u8], of_uid: &[u8], access: Access) -> Fate {
         _ if is_one_of(&REFUSED, verb) => Fate::Answered(NOT_AVAILABLE),
         Access::Full => Fate::Passes(kind),
         Access::ReadOnly if is_one_of(&[b"SELECT"], verb) => Fate::PassesAs(b"EXAMINE", kind),
-        Access::ReadOnly if is_one_of(&[b"UID"], verb) => match is_one_of(&READING_BY_UID, of_uid) {
+        Access::ReadOnly if is_one_of(&[b"UID"], verb) => match is_one_of(&READING_BY_UID, behind) {
             true => Fate::Passes(kind),
             false => Fate::Answered(READS_ONLY),
         },
@@ -191,8 +191,8 @@ mod tests {
         let lines = JUDGED.lines().map(str::trim).filter(|line| !line.is_empty());
         for (what, list) in lines.map(|line| line.split_once(' ').unwrap()) {
             for command in list.split(", ").flat_map(|one| [one.to_owned(), one.to_lowercase()]) {
-                let (verb, of_uid) = command.split_once(' ').unwrap_or((&command, ""));
-                let fate = |access| fate(verb.as_bytes(), of_uid.as_bytes(), access);
+                let (verb, behind) = command.split_once(' ').unwrap_or((&command, ""));
+                let fate = |access| fate(verb.as_bytes(), behind.as_bytes(), access);
                 let passes = matches!(fate(Access::ReadOnly), Fate::Passes(_));
                 assert_eq!(passes, what == "reads", "{command}");
                 match what {
