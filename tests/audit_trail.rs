@@ -7,6 +7,9 @@
     reason = "a test says what is wrong by panicking, and talks"
 )]
 
+#[path = "../src/base/scratch.rs"]
+mod scratch;
+
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -20,8 +23,8 @@ use mailward::audit::{Audit, AuditError, Event, Note, Problem, Report, search, v
 use mailward::base::{ClientAddress, Protocol, SessionId, SiteKey, SystemClock, Timestamp, random};
 use mailward::config;
 use mailward::store::{AuditQuery, Store};
+use scratch::Scratch;
 use sha2::{Digest, Sha256};
-use tempfile::TempDir;
 
 // ---- writing ----
 
@@ -484,7 +487,7 @@ async fn the_index_is_made_again_from_the_files_alone() {
     let site = Site::with_ten_records().await;
     let before = site.store.search_audit(&AuditQuery::default()).await.unwrap();
     assert_eq!(before.len(), 12);
-    let empty = tempfile::tempdir().unwrap();
+    let empty = Scratch::new();
     let database = config::Database::Sqlite(empty.path().join("new.db"));
     let store = Store::open(&database).await.unwrap();
     let after = search(&site.settings.directory, &store, &AuditQuery::default()).await.unwrap();
@@ -520,14 +523,14 @@ async fn records_that_were_taken_back_leave_the_index_too() {
 // ---- a site, and another process ----
 
 struct Site {
-    directory: TempDir,
+    directory: Scratch,
     settings: config::Audit,
     store: Store,
 }
 
 impl Site {
     async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = Scratch::new();
         let (settings, store) = at_site(directory.path()).await;
         Self { directory, settings, store }
     }

@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test says what is wrong by panicking")]
 
+#[path = "../src/base/scratch.rs"]
+mod scratch;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,14 +23,14 @@ use mailward::base::{
 use mailward::config::{self, AfterUnbind, Database, FactorKind, TotpParameters, WhenFull};
 use mailward::factor::{FactorError, Factors, TotpEnrolment};
 use mailward::store::{AccountRecord, Added, AppPasswordRecord, Store};
+use scratch::Scratch;
 use sqlx::AssertSqlSafe;
-use tempfile::TempDir;
 
 const MAILBOX: &str = "canary-mailbox-password";
 
 /// A site with a database and a trail of its own.
 struct Site {
-    directory: TempDir,
+    directory: Scratch,
     store: Store,
     key: Arc<SiteKey>,
     clock: Arc<ManualClock>,
@@ -39,7 +42,7 @@ struct Site {
 
 impl Site {
     async fn open() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = Scratch::new();
         let store = Store::open(&Database::Sqlite(directory.path().join("mailward.db"))).await.unwrap();
         let key = Arc::new(SiteKey::from_bytes([7; 32]));
         let clock = Arc::new(ManualClock::default());
@@ -107,7 +110,8 @@ impl Site {
     async fn sql(&self, statement: &str) {
         let Store::Sqlite(pool, _) = &self.store else { unreachable!("these tests run on SQLite") };
         let done = sqlx::query(AssertSqlSafe(statement.to_owned())).execute(pool).await.unwrap();
-        assert!(done.rows_affected() > 0, "{statement}");
+        // For a table that is made, the connection says what it had changed before.
+        assert!(done.rows_affected() > 0 || statement.starts_with("CREATE"), "{statement}");
     }
 
     /// How often `event` stands in the trail.
@@ -132,7 +136,7 @@ impl Site {
     }
 }
 
-async fn audit(directory: &TempDir, store: &Store, key: &Arc<SiteKey>, clock: &Arc<ManualClock>) -> Audit {
+async fn audit(directory: &Scratch, store: &Store, key: &Arc<SiteKey>, clock: &Arc<ManualClock>) -> Audit {
     let settings = config::Audit {
         directory: directory.path().join("audit"),
         when_full: WhenFull::Refuse,

@@ -180,14 +180,14 @@ mod tests {
 
     use super::*;
     use crate::audit::{ChainReport, search, verify};
-    use crate::base::{Clock, ManualClock};
+    use crate::base::{Clock, ManualClock, Scratch};
     use crate::config::{self, Database, WhenFull};
     use crate::store::AuditQuery;
 
     const DAY: Duration = Duration::from_secs(86_400);
 
     struct Site {
-        directory: tempfile::TempDir,
+        directory: Scratch,
         store: Store,
         key: Arc<SiteKey>,
         clock: Arc<ManualClock>,
@@ -195,7 +195,7 @@ mod tests {
 
     impl Site {
         async fn open() -> Self {
-            let directory = tempfile::tempdir().unwrap();
+            let directory = Scratch::new();
             let database = Database::Sqlite(directory.path().join("mailward.db"));
             let store = Store::open(&database).await.unwrap();
             let key = Arc::new(SiteKey::from_bytes([7; 32]));

@@ -183,13 +183,13 @@ pub(super) fn is_genuine(key: &SiteKey, head: &AuditHead) -> bool {
 mod tests {
     use super::*;
     use crate::audit::{Audit, Event, search, search_soon};
-    use crate::base::ManualClock;
+    use crate::base::{ManualClock, Scratch};
     use crate::config::{self, Database};
     use crate::store::AuditQuery;
 
     #[tokio::test]
     async fn no_head_and_no_page_waits_for_the_index_of_other_chains() {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = Scratch::new();
         let store = Store::open(&Database::Sqlite(directory.path().join("mailward.db"))).await.unwrap();
         let settings = config::Audit {
             directory: directory.path().join("audit"),

@@ -29,6 +29,8 @@ pub mod owner;
 pub mod protocol;
 #[cfg(feature = "gate")]
 pub mod random;
+#[cfg(all(test, feature = "gate"))]
+pub(crate) mod scratch;
 pub mod secret;
 #[cfg(feature = "gate")]
 pub mod symbols;
@@ -55,6 +57,8 @@ pub use name::{Address, InvalidName, LoginName};
 #[cfg(feature = "gate")]
 pub use network::{ClientAddress, Network, NetworkList};
 pub use protocol::{Protocol, ProtocolSet};
+#[cfg(all(test, feature = "gate"))]
+pub(crate) use scratch::Scratch;
 pub use secret::{InvalidPassword, Password, Secret};
 #[cfg(feature = "gate")]
 pub use token::Token;

@@ -127,7 +127,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::base::{Address, Clock, ManualClock, UpstreamName, random};
+    use crate::base::{Address, Clock, ManualClock, Scratch, UpstreamName, random};
     use crate::config::Database;
 
     /// A store in `directory`, with the account of `a@example.org`.
@@ -153,7 +153,7 @@ mod tests {
 
     #[tokio::test]
     async fn uses_that_cannot_be_written_wait_unless_a_later_one_came() {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = Scratch::new();
         let (store, database, account) = store_with_account(directory.path()).await;
         let gone = Store::open(&database).await.unwrap();
         gone.close().await;
@@ -174,7 +174,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_written_a_moment_ago_is_written_again_when_half_a_minute_is_over_or_the_gate_stops() {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = Scratch::new();
         let (store, _, account) = store_with_account(directory.path()).await;
         let clock = ManualClock::default();
         let uses = Uses::default();
@@ -214,7 +214,7 @@ mod tests {
     #[tokio::test]
     async fn of_clients_with_one_mailbox_password_each_is_written_and_of_those_with_one_app_password_the_latest()
      {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = Scratch::new();
         let (store, _, account) = store_with_account(directory.path()).await;
         let now = ManualClock::default().now();
         let uses = Uses::default();

@@ -231,7 +231,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::base::{Address, ManualClock, UpstreamName};
+    use crate::base::{Address, ManualClock, Scratch, UpstreamName};
     use crate::config::{Database, EndpointTls, HostPort, Mail};
     use crate::notify::{Courier, Doer, NotSent, Notice, Notices, WAITING_PER_ACCOUNT};
     use crate::store::AccountRecord;
@@ -328,7 +328,7 @@ mod tests {
     }
 
     struct World {
-        directory: tempfile::TempDir,
+        directory: Scratch,
         store: Store,
         clock: Arc<ManualClock>,
         audit: Audit,
@@ -338,7 +338,7 @@ mod tests {
 
     impl World {
         async fn open() -> Self {
-            let directory = tempfile::tempdir().unwrap();
+            let directory = Scratch::new();
             let store = Store::open(&Database::Sqlite(directory.path().join("mailward.db"))).await.unwrap();
             let clock = Arc::new(ManualClock::default());
             clock.advance(Duration::from_secs(1_800_000_000));

@@ -6,13 +6,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tempfile::TempDir;
-
 use super::*;
 use crate::account::{Directory, MailboxVerdict};
 use crate::audit::event::{Credential, Event, Ground, Login, Outcome};
 use crate::base::{
-    ClientAddress, LoginName, ManualClock, Password, Protocol, SessionId, UpstreamName, random,
+    ClientAddress, LoginName, ManualClock, Password, Protocol, Scratch, SessionId, UpstreamName, random,
 };
 use crate::config::Config;
 use crate::gate::{Conclusion, Decision, Led, Origin, Reach, Rules, UpstreamRules, UpstreamSaid};
@@ -83,7 +81,7 @@ pub(crate) struct Site {
     pub(crate) mailboxes: Arc<Mailboxes>,
     pub(crate) mails: Arc<Mails>,
     pub(crate) config: Config,
-    pub(crate) directory: TempDir,
+    pub(crate) directory: Scratch,
 }
 
 const CONFIG: &str = r#"
@@ -131,7 +129,7 @@ impl Site {
 
     /// With `more` behind the configuration, and what `change` makes of it.
     pub(crate) async fn with(more: &str, change: impl FnOnce(&mut Config)) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = Scratch::new();
         let text = format!("{CONFIG}{more}").replace("DIR", directory.path().to_str().unwrap());
         let mut config = Config::parse(&text, &directory.path().join("mailward.toml")).unwrap();
         change(&mut config);

@@ -75,6 +75,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Scratch;
 
     #[test]
     fn each_time_has_parameters_of_its_own() {
@@ -103,7 +104,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_row_has_its_text_and_the_longest_come_first() {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = Scratch::new();
         let database = crate::config::Database::Sqlite(directory.path().join("mailward.db"));
         let sqlite = Store::open(&database).await.unwrap();
         let postgres =

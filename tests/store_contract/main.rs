@@ -10,6 +10,8 @@ mod factors;
 mod notices;
 mod opening;
 mod portal;
+#[path = "../../src/base/scratch.rs"]
+mod scratch;
 mod stale;
 mod statements;
 mod world;
@@ -25,7 +27,7 @@ macro_rules! contract {
         mod sqlite {
             $($(#[test]
             fn $case() {
-                let directory = tempfile::tempdir().unwrap();
+                let directory = super::scratch::Scratch::new();
                 let database = super::Database::Sqlite(directory.path().join("mailward.db"));
                 super::block_on(super::$subject::$case(database));
             })+)+

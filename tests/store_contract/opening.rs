@@ -8,6 +8,7 @@ use mailward::store::{Store, StoreError};
 use sqlx::Executor;
 
 use super::accounts::standing;
+use super::scratch::Scratch;
 use super::world::{add, address, all_at_once, app_password, at, block_on, upstream};
 
 pub(super) async fn what_was_confirmed_is_there_after_reopening(database: Database) {
@@ -67,7 +68,7 @@ pub(super) async fn a_database_of_a_newer_version_is_left_alone_and_told(databas
 
 #[test]
 fn the_sqlite_files_are_nobody_elses() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Scratch::new();
     let path = directory.path().join("made/here/mailward.db");
     let mode =
         |name: &str| std::fs::metadata(path.with_file_name(name)).unwrap().permissions().mode() & 0o777;
@@ -87,7 +88,7 @@ fn the_sqlite_files_are_nobody_elses() {
 
 #[test]
 fn what_root_makes_belongs_to_whom_the_directory_belongs() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Scratch::new();
     if chown(directory.path(), Some(65534), Some(65534)).is_err() {
         return; // only root can make things that are not its own
     }
@@ -103,7 +104,7 @@ fn what_root_makes_belongs_to_whom_the_directory_belongs() {
 
 #[test]
 fn a_sqlite_file_that_cannot_be_used_says_which_and_why() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Scratch::new();
     let garbage = directory.path().join("garbage.db");
     std::fs::write(&garbage, [b'x'; 8192]).unwrap();
     let below_a_file = garbage.join("mailward.db");
@@ -118,7 +119,7 @@ fn a_sqlite_file_that_cannot_be_used_says_which_and_why() {
 
 #[test]
 fn a_locked_sqlite_file_is_unavailable_for_writing_and_still_read() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Scratch::new();
     let database = Database::Sqlite(directory.path().join("mailward.db"));
     block_on(async {
         let store = Store::open(&database).await.unwrap();

@@ -28,7 +28,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
-use tempfile::TempDir;
 
 use super::password_memory::PasswordMemory;
 use super::policy::{Plan, Then};
@@ -39,7 +38,7 @@ use crate::audit::event::Actor;
 use crate::audit::{Audit, Author};
 use crate::base::{
     Access, Address, ClientAddress, Domain, FactorId, LoginName, ManualClock, Password, Protocol,
-    ProtocolSet, Secret, SessionId, SiteKey, UpstreamName, random,
+    ProtocolSet, Scratch, Secret, SessionId, SiteKey, UpstreamName, random,
 };
 use crate::base::{Clock, Timestamp};
 use crate::config::{
@@ -117,7 +116,7 @@ struct Site {
     mailboxes: Mutex<HashMap<String, String>>,
     /// What the upstream was sent.
     heard: Mutex<Vec<(String, Option<String>, String)>>,
-    directory: TempDir,
+    directory: Scratch,
 }
 
 /// How an attempt ended.
@@ -145,7 +144,7 @@ impl Site {
     }
 
     async fn with(settings: Settings) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = Scratch::new();
         let clock = Arc::new(ManualClock::default());
         let key = Arc::new(SiteKey::from_bytes([7; 32]));
         let database = config::Database::Sqlite(directory.path().join("mailward.db"));

@@ -4,12 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::account::Directory;
 use crate::app_password::AppPasswords;
 use crate::audit::Audit;
-use crate::base::{Clock, SiteKey, SystemClock};
+use crate::base::{Clock, Scratch, SiteKey, SystemClock};
 use crate::config::{
     self, AfterUnbind, Database, FactorKind, Limits, Policies, Policy, Requirement, Upstream, WhenFull,
 };
@@ -19,13 +18,13 @@ use crate::store::Store;
 pub(in crate::proxy) struct Site {
     pub(in crate::proxy) gate: Arc<Authenticator>,
     pub(in crate::proxy) clock: Arc<dyn Clock>,
-    directory: TempDir,
+    directory: Scratch,
 }
 
 impl Site {
     /// No account needs a second factor, and `upstream` knows the mailbox passwords.
     pub(in crate::proxy) async fn open(upstream: &Upstream, limits: Limits) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = Scratch::new();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         let key = Arc::new(SiteKey::from_bytes([7; 32]));
         let database = Database::Sqlite(directory.path().join("mailward.db"));
