@@ -194,6 +194,7 @@ impl Create {
             let notice = Notice::AppPasswordCreated {
                 name: self.name.trim().to_owned(),
                 label: made.label.clone(),
+                read_only: scope.access == Access::ReadOnly,
                 by: Doer::Administrator,
             };
             trail.tell(&account, notice).await;

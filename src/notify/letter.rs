@@ -79,8 +79,9 @@ impl Sender {
                 }
                 ("已解除绑定二次验证方式".to_owned(), said)
             }
-            Notice::AppPasswordCreated { .. } => {
-                ("已生成客户端专用密码".to_owned(), "您的邮箱生成了一个新的客户端专用密码。".to_owned())
+            Notice::AppPasswordCreated { read_only, .. } => {
+                let only = if *read_only { "它只能用来读取邮件。" } else { "" };
+                ("已生成客户端专用密码".to_owned(), format!("您的邮箱生成了一个新的客户端专用密码。{only}"))
             }
             Notice::AppPasswordsRevoked { which, .. } => (
                 "客户端专用密码已停用".to_owned(),
@@ -136,8 +137,9 @@ impl Sender {
                 }
                 ("Second factor removed".to_owned(), said)
             }
-            Notice::AppPasswordCreated { .. } => {
-                ("New app password".to_owned(), "A new app password was made for your mailbox.".to_owned())
+            Notice::AppPasswordCreated { read_only, .. } => {
+                let only = if *read_only { " It is good for reading mail alone." } else { "" };
+                ("New app password".to_owned(), format!("A new app password was made for your mailbox.{only}"))
             }
             Notice::AppPasswordsRevoked { which, .. } => (
                 "App passwords revoked".to_owned(),
@@ -236,7 +238,7 @@ fn facts_of(notice: &Notice) -> Vec<(Fact, Option<String>)> {
             facts.extend(reason.as_deref().map(|reason| (Fact::Reason, Some(quoted(reason)))));
             facts.extend(of_doer(by));
         }
-        Notice::AppPasswordCreated { name, label, by } => {
+        Notice::AppPasswordCreated { name, label, by, read_only: _ } => {
             facts.push(named(name, label));
             facts.extend(of_doer(by));
         }

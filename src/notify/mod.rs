@@ -74,6 +74,9 @@ pub enum Notice {
         name: String,
         /// Its visible first group.
         label: String,
+        /// Whether it is for reading alone.
+        #[serde(default)]
+        read_only: bool,
         /// By whom.
         by: Doer,
     },

@@ -249,6 +249,7 @@ mod tests {
         Notice::AppPasswordCreated {
             name: name.to_owned(),
             label: "k7mq".to_owned(),
+            read_only: false,
             by: Doer::Administrator,
         }
     }

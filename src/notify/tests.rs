@@ -18,7 +18,7 @@ fn place(browser: &str) -> Place {
 
 fn created(name: &str) -> Notice {
     let by = Doer::Owner(place("Firefox"));
-    Notice::AppPasswordCreated { name: name.to_owned(), label: "k7mq".to_owned(), by }
+    Notice::AppPasswordCreated { name: name.to_owned(), label: "k7mq".to_owned(), read_only: false, by }
 }
 
 fn bytes_of(letter: &Letter) -> String {
@@ -97,6 +97,23 @@ fn each_kind_has_words_and_comes_back_from_the_outbox_as_it_went() {
         assert_eq!(letter.text.contains("操作者: 管理员"), by_administrator, "{}", letter.text);
         assert_eq!(letter.text.contains("Reason: 手机丢了 lost phone"), by_administrator);
     }
+}
+
+#[test]
+fn the_owner_hears_whether_a_new_app_password_may_do_more_than_read() {
+    for read_only in [false, true] {
+        let mut notice = created("Archive");
+        let Notice::AppPasswordCreated { read_only: told_so, .. } = &mut notice else { unreachable!() };
+        *told_so = read_only;
+        let text = sender().letter("alice@example.org", &told(notice)).text;
+        for words in ["它只能用来读取邮件。", "It is good for reading mail alone."] {
+            assert_eq!(text.contains(words), read_only, "{text}");
+        }
+    }
+    // As it was written down before there were any.
+    let before = r#"{"kind":"app_password_created","name":"Phone","label":"k7mq","by":"administrator"}"#;
+    let notice: Notice = serde_json::from_str(before).unwrap();
+    assert!(matches!(notice, Notice::AppPasswordCreated { read_only: false, .. }));
 }
 
 #[test]

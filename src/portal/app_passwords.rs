@@ -3,7 +3,7 @@
 use super::session::mailbox;
 use super::{Broken, Enrolment, Fresh, Inside, Portal, Visit, doer};
 use crate::app_password::{CreateError, Created, ProvenMailbox, RenameError, RevokeError, Scope};
-use crate::base::AppPasswordId;
+use crate::base::{Access, AppPasswordId};
 use crate::notify::Notice;
 use crate::store::AppPasswordRecord;
 
@@ -88,6 +88,7 @@ impl Portal {
         let notice = Notice::AppPasswordCreated {
             name: wanted.name.trim().to_owned(),
             label: created.label.clone(),
+            read_only: wanted.scope.access == Access::ReadOnly,
             by: doer(&visit.from),
         };
         self.tell(&visit.account, notice).await;

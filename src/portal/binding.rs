@@ -70,13 +70,17 @@ pub enum Refused {
 }
 
 impl Portal {
-    /// Offers an authenticator app; the offer stands in this session until it is confirmed or another one is made.
+    /// Offers an authenticator app, perhaps in the place of a factor; the offer stands in this session until it is confirmed or another one is made.
     ///
     /// # Errors
     /// [`Refused`]
-    pub async fn offer_totp(&self, fresh: Fresh<'_>) -> Result<TotpOffer, Refused> {
+    pub async fn offer_totp(
+        &self,
+        fresh: Fresh<'_>,
+        replaces: Option<FactorId>,
+    ) -> Result<TotpOffer, Refused> {
         let Fresh(visit) = fresh;
-        let _unused = self.may_bind(fresh, FactorKind::Totp).await?;
+        let _unused = self.may_bind(fresh, (FactorKind::Totp, replaces)).await?;
         let settings = self.settings();
         let (site, address) = (&settings.hostname, &visit.account.address);
         // A page that is loaded again shows the same: it may have been scanned already.
@@ -132,7 +136,7 @@ impl Portal {
         answer: &str,
     ) -> Result<Bound, Refused> {
         let Fresh(visit) = fresh;
-        let right = self.may_bind(fresh, kind).await?;
+        let right = self.may_bind(fresh, (kind, old)).await?;
         if !name.trim().is_empty() {
             given_name(name).map_err(|_| Refused::BadName)?;
         }
@@ -227,12 +231,16 @@ impl Portal {
         Ok(Bound { token, recovery_codes })
     }
 
-    /// Whether one more of `kind` may be bound here.
+    /// Whether one of `kind` may be bound here: one more, or in the place of another one.
     ///
     /// # Errors
     /// [`Refused`]
-    pub async fn may_offer(&self, fresh: Fresh<'_>, kind: FactorKind) -> Result<(), Refused> {
-        let _unused = self.may_bind(fresh, kind).await?;
+    pub async fn may_offer(
+        &self,
+        fresh: Fresh<'_>,
+        (kind, replaces): (FactorKind, Option<FactorId>),
+    ) -> Result<(), Refused> {
+        let _unused = self.may_bind(fresh, (kind, replaces)).await?;
         Ok(())
     }
 
@@ -249,13 +257,18 @@ impl Portal {
         }
     }
 
-    /// By what right one more of `kind` may be bound, from where this browser is.
-    pub(super) async fn may_bind(&self, fresh: Fresh<'_>, kind: FactorKind) -> Result<Right, Refused> {
+    /// By what right one of `kind` may be bound, from where this browser is: one more, or in the place of another one.
+    pub(super) async fn may_bind(
+        &self,
+        fresh: Fresh<'_>,
+        (kind, replaces): (FactorKind, Option<FactorId>),
+    ) -> Result<Right, Refused> {
         let Fresh(visit) = fresh;
         if !self.offers(self.settings().policy(&visit.account), kind) {
             return Err(Refused::NotOffered);
         }
         let right = self.right_to_bind(visit).await?;
-        if visit.bound_factors >= FACTORS_MAX { Err(Refused::LimitReached) } else { Ok(right) }
+        let is_full = replaces.is_none() && visit.bound_factors >= FACTORS_MAX;
+        if is_full { Err(Refused::LimitReached) } else { Ok(right) }
     }
 }

@@ -5,6 +5,7 @@
 
 use super::{Broken, Fresh, Portal, Refused, Visit};
 use crate::audit::Event;
+use crate::base::FactorId;
 use crate::config::FactorKind;
 use crate::factor::{NewMailCode, NoMailCode, mail_address, masked, sent_to};
 
@@ -35,13 +36,18 @@ impl From<Broken> for NotSent {
 }
 
 impl Portal {
-    /// Sends a code to a mailbox that is to be bound; from now on this session may confirm it.
+    /// Sends a code to a mailbox that is to be bound, perhaps in the place of a factor; from now on this session may confirm it.
     ///
     /// # Errors
     /// [`NotSent`]
-    pub async fn offer_mailbox(&self, fresh: Fresh<'_>, typed: &str) -> Result<(), NotSent> {
+    pub async fn offer_mailbox(
+        &self,
+        fresh: Fresh<'_>,
+        replaces: Option<FactorId>,
+        typed: &str,
+    ) -> Result<(), NotSent> {
         let Fresh(visit) = fresh;
-        let _unused = self.may_bind(fresh, FactorKind::Mailbox).await?;
+        let _unused = self.may_bind(fresh, (FactorKind::Mailbox, replaces)).await?;
         let address = mail_address(typed).ok_or(NotSent::BadAddress)?;
         if self.on.gate.leads_here(&address) {
             return Err(NotSent::Ours);

@@ -86,7 +86,7 @@ impl Portal {
         replaces: Option<FactorId>,
     ) -> Result<String, Refused> {
         let Fresh(visit) = fresh;
-        self.may_offer(fresh, FactorKind::Passkey).await?;
+        self.may_offer(fresh, (FactorKind::Passkey, replaces)).await?;
         let site = self.relying_party().ok_or(Refused::NotOffered)?;
         let offered = self.on.factors.offer_passkey(&site, &visit.account, replaces).await;
         let Ceremony { options, kept } = offered.map_err(|error| super::broken(&error))?;

@@ -9,6 +9,10 @@ use std::io;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use thread_priority::{
+    NormalThreadSchedulePolicy, ThreadPriority, ThreadPriorityValue, ThreadSchedulePolicy,
+    set_thread_priority_and_policy, thread_native_id,
+};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
 
@@ -22,6 +26,10 @@ const MANY: usize = 16;
 /// So that what comes together is handled together: to sleep and wake for each word of each of many clients is what a lane
 /// spends most on then. Who waits for many others does not see it (docs/decisions/0134-a-lane-rests-among-many.md).
 const REST: Duration = Duration::from_micros(300);
+
+/// Whoever works is not interrupted when a lane has something to do again: that waits until a core is free, or the other's turn is
+/// over. What has come by then is handled together (docs/decisions/0136-lanes-interrupt-nobody.md).
+const POLICY: ThreadSchedulePolicy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);
 
 thread_local! {
     /// How many are being judged in the lane of this thread.
@@ -52,6 +60,20 @@ fn rest_among_many() {
     }
 }
 
+/// Gives this thread [`POLICY`]. It works without, too, where somebody does not let it.
+fn interrupt_nobody() {
+    // The library sets how nice the thread is in the same go, in a measure of its own: to what it is.
+    let nice = rustix::process::getpriority_process(None).unwrap_or(0);
+    let values = (0..=u8::MAX).map_while(|value| ThreadPriorityValue::try_from(value).ok());
+    let mut priorities = values.map(ThreadPriority::Crossplatform);
+    let same = priorities.find(|priority| priority.to_posix(POLICY).is_ok_and(|found| found == nice));
+    if let Some(same) = same
+        && let Err(error) = set_thread_priority_and_policy(thread_native_id(), same, POLICY)
+    {
+        tracing::debug!(%error, "a lane runs under the usual policy of the system");
+    }
+}
+
 /// Threads that serve connections, until this is dropped. What was opened in a lane, such as a connection to the database,
 /// ends with it.
 pub struct Lanes {
@@ -75,7 +97,10 @@ impl Lanes {
             let mut stopped = stopped.clone();
             lanes.handles.push(runtime.handle().clone());
             runtime.spawn(crate::audit::deliver_here());
-            let run = move || drop(runtime.block_on(stopped.wait_for(|stopped| *stopped)));
+            let run = move || {
+                interrupt_nobody();
+                drop(runtime.block_on(stopped.wait_for(|stopped| *stopped)));
+            };
             lanes.threads.push(thread::Builder::new().name("lane".to_owned()).spawn(run)?);
         }
         Ok(lanes)
@@ -126,6 +151,34 @@ mod tests {
         }
         drop(lanes);
         assert_eq!(Arc::strong_count(&held), 1);
+    }
+
+    /// How nice the calling thread is, and under which policy it runs: fields 19 and 41 of proc_pid_stat(5).
+    fn nice_and_policy() -> (i32, i32) {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        let (_, behind_the_name) = stat.rsplit_once(") ").unwrap();
+        let fields: Vec<&str> = behind_the_name.split(' ').collect();
+        (fields[19 - 3].parse().unwrap(), fields[41 - 3].parse().unwrap())
+    }
+
+    #[test]
+    fn a_lane_interrupts_nobody_and_is_as_nice_as_it_was() {
+        const OTHER: i32 = 0;
+        const BATCH: i32 = 3;
+        let (nice, policy) = nice_and_policy();
+        assert_eq!(policy, OTHER);
+        for nicer in [0, 1, 7] {
+            let became = thread::spawn(move || {
+                rustix::process::nice(nicer).unwrap();
+                interrupt_nobody();
+                nice_and_policy()
+            });
+            assert_eq!(became.join().unwrap(), (nice + nicer, BATCH));
+        }
+        let lanes = Lanes::start().unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        lanes.handles()[0].spawn(async move { tell.send(nice_and_policy()) });
+        assert_eq!(told.recv().unwrap(), (nice, BATCH));
     }
 
     #[tokio::test]

@@ -79,7 +79,9 @@ async fn open_sqlite(path: &Path) -> Result<Store, StoreError> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT)
-        .foreign_keys(true);
+        .foreign_keys(true)
+        // What it would put into files of its own elsewhere, parts of the database among them, for as long as a statement runs.
+        .pragma("temp_store", "memory");
     // In a pool of its own, for the patience of the other is a client's: a new file takes longer where the disk is slow.
     let first = SqlitePoolOptions::new().max_connections(1).acquire_timeout(MIGRATION_DEADLINE);
     let first = first.connect_lazy_with(options.clone());

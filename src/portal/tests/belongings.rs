@@ -58,10 +58,10 @@ async fn nothing_of_another_account_can_be_reached_by_its_identifiers() {
 async fn what_is_offered_stays_the_same_until_it_is_bound_and_wrong_codes_bind_nothing() {
     let site = Site::open().await;
     let visit = site.inside(ALICE).await;
-    let first = site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap()).await.unwrap();
+    let first = site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap(), None).await.unwrap();
     let visit = site.again(&visit).await;
     let fresh = visit.inside().unwrap().fresh().unwrap();
-    let second = site.portal.offer_totp(fresh).await.unwrap();
+    let second = site.portal.offer_totp(fresh, None).await.unwrap();
     assert_eq!(text(&first.uri), text(&second.uri), "it may have been scanned already");
     assert_eq!(site.portal.bind(fresh, FactorKind::Totp, "", "000000").await.err(), Some(Refused::WrongCode));
     assert_eq!(site.records("second_factor").await[0]["outcome"], "refused");
@@ -80,11 +80,11 @@ async fn a_first_factor_is_bound_where_the_site_says_and_others_anywhere() {
     let site = Site::with("[policy]\nenrol_from = [\"192.0.2.0/28\"]\n", |_| ()).await;
     let mut visit = site.inside(ALICE).await;
     visit.from.address = ClientAddress::new([198, 51, 100, 1].into());
-    let refused = site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap()).await.err();
+    let refused = site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap(), None).await.err();
     assert_eq!(refused, Some(Refused::Elsewhere));
     let (mut visit, _, _) = site.bind(&site.inside(ALICE).await).await;
     visit.from.address = ClientAddress::new([198, 51, 100, 1].into());
-    assert!(site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap()).await.is_ok());
+    assert!(site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap(), None).await.is_ok());
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn locking_everything_leaves_this_browser_alone() {
 async fn of_fifty_forms_that_confirm_one_authenticator_one_binds_it() {
     let site = Site::open().await;
     let visit = site.inside(ALICE).await;
-    let offer = site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap()).await.unwrap();
+    let offer = site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap(), None).await.unwrap();
     let code = site.code(&raw(&offer));
     let mut visits = Vec::new();
     for _ in 0..50 {
@@ -163,7 +163,7 @@ async fn a_factor_that_is_changed_is_one_change_and_the_other_one_is_good_no_mor
     let (visit, old, _) = site.bind(&site.inside(ALICE).await).await;
     let before = site.portal.on.store.factors(visit.account.id).await.unwrap().remove(0);
     let in_its_place = (FactorKind::Totp, before.id);
-    let offer = site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap()).await.unwrap();
+    let offer = site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap(), None).await.unwrap();
     let visit = site.again(&visit).await;
     let fresh = visit.inside().unwrap().fresh().unwrap();
     let refused = site.portal.change(fresh, in_its_place, "", "000000").await.err();
@@ -192,7 +192,7 @@ async fn a_factor_that_is_changed_is_one_change_and_the_other_one_is_good_no_mor
 
     // Somebody else has unbound it meanwhile.
     let fresh = visit.inside().unwrap().fresh().unwrap();
-    let offer = site.portal.offer_totp(fresh).await.unwrap();
+    let offer = site.portal.offer_totp(fresh, None).await.unwrap();
     let visit = site.again(&visit).await;
     let fresh = visit.inside().unwrap().fresh().unwrap();
     let gone = site.portal.change(fresh, in_its_place, "", &site.code(&raw(&offer))).await.err();
@@ -212,7 +212,7 @@ async fn whoever_is_thrown_out_while_he_makes_something_has_made_nothing() {
     let (thief, _) = site.portal.trust(&asked, false).await.unwrap();
     let thief = site.visit(thief.token).await.unwrap();
     let of_thief = thief.inside().unwrap().fresh().unwrap();
-    let offer = site.portal.offer_totp(of_thief).await.unwrap();
+    let offer = site.portal.offer_totp(of_thief, None).await.unwrap();
     let kept = site.portal.open_offer(&thief, FactorKind::Totp).await.unwrap().unwrap();
 
     site.portal.lock_everything(visit.inside().unwrap().fresh().unwrap()).await.unwrap();
@@ -231,7 +231,7 @@ async fn whoever_is_thrown_out_while_he_makes_something_has_made_nothing() {
 async fn a_factor_is_called_what_its_owner_calls_it_and_there_are_sixteen_at_most() {
     let site = Site::open().await;
     let visit = site.inside(ALICE).await;
-    let offer = site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap()).await.unwrap();
+    let offer = site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap(), None).await.unwrap();
     let code = site.code(&raw(&offer));
     let visit = site.again(&visit).await;
     let fresh = visit.inside().unwrap().fresh().unwrap();
@@ -265,8 +265,18 @@ async fn a_factor_is_called_what_its_owner_calls_it_and_there_are_sixteen_at_mos
     let visit = site.visit(entered.token).await.unwrap();
     let (entered, _) = site.portal.trust(&visit, false).await.unwrap();
     let visit = site.visit(entered.token).await.unwrap();
-    let refused = site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap()).await.err();
+    let refused = site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap(), None).await.err();
     assert_eq!(refused, Some(Refused::LimitReached));
+    // In the place of one of them there is room for another.
+    let inside = visit.inside().unwrap();
+    let offer = site.portal.offer_totp(inside.fresh().unwrap(), Some(factor.id)).await.unwrap();
+    let visit = site.again(&visit).await;
+    let inside = visit.inside().unwrap();
+    let (fresh, code) = (inside.fresh().unwrap(), site.code(&raw(&offer)));
+    let changed = site.portal.change(fresh, (FactorKind::Totp, factor.id), "", &code).await.unwrap();
+    let visit = site.visit(changed.token).await.unwrap();
+    let factors = site.portal.on.store.factors(visit.account.id).await.unwrap();
+    assert!(factors.len() == 16 && factors.iter().all(|left| left.id != factor.id));
     // The store says so, too, to whoever counted too early.
     let enrolment =
         site.portal.on.factors.enrol_totp("x", &visit.account.address, crate::config::TotpParameters::USUAL);
@@ -303,7 +313,7 @@ async fn looking_at_one_way_spoils_no_other() {
     let site = Site::open().await;
     let visit = site.inside(ALICE).await;
     let fresh = visit.inside().unwrap().fresh().unwrap();
-    let scanned = site.portal.offer_totp(fresh).await.unwrap();
+    let scanned = site.portal.offer_totp(fresh, None).await.unwrap();
     site.portal.offer_passkey(fresh, None).await.unwrap();
     let code = site.code(&raw(&scanned));
     let bound = site.portal.bind(fresh, FactorKind::Totp, "", &code).await;

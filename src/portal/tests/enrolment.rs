@@ -29,7 +29,7 @@ async fn enrolment(site: &Site, visit: &Visit) -> Enrolment {
 /// Tries to bind; the token of the session that goes on.
 async fn bind_by(site: &Site, visit: &Visit, link: Option<&Token>) -> Result<Token, Refused> {
     let fresh = visit.inside().unwrap().fresh().unwrap();
-    let offer = site.portal.offer_totp(fresh).await?;
+    let offer = site.portal.offer_totp(fresh, None).await?;
     let again = outside_with(site, visit, link).await;
     let fresh = again.inside().unwrap().fresh().unwrap();
     site.portal.bind(fresh, FactorKind::Totp, "", &site.code(&raw(&offer))).await.map(|bound| bound.token)
@@ -86,7 +86,7 @@ async fn a_link_ends_with_its_time_with_the_next_one_with_any_binding_and_with_t
     site.store().put_enrolment_link(&row).await.unwrap();
     // A wrong code uses nothing up.
     let visit = outside_with(&site, &alice, Some(&second)).await;
-    site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap()).await.unwrap();
+    site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap(), None).await.unwrap();
     let visit = outside_with(&site, &alice, Some(&second)).await;
     let fresh = visit.inside().unwrap().fresh().unwrap();
     assert_eq!(site.portal.bind(fresh, FactorKind::Totp, "", "000000").await.err(), Some(Refused::WrongCode));
@@ -115,7 +115,7 @@ async fn of_fifty_browsers_with_the_same_link_one_binds() {
     let mut visits = Vec::new();
     for _ in 0..50 {
         let visit = outside_with(&site, &site.inside(ALICE).await, Some(&link)).await;
-        let offer = site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap()).await.unwrap();
+        let offer = site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap(), None).await.unwrap();
         visits.push((outside_with(&site, &visit, Some(&link)).await, site.code(&raw(&offer))));
     }
     let bound = join_all(visits.iter().map(|(visit, code)| {
@@ -154,7 +154,7 @@ async fn who_may_not_bind_here_makes_no_app_password_here_before_it_is_done() {
 async fn an_authenticator_is_offered_as_the_policy_says_and_stays_so() {
     let site = Site::with("[policy]\ntotp_period = \"60s\"\ntotp_digits = 8\n", |_| ()).await;
     let visit = site.inside(ALICE).await;
-    let offer = site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap()).await.unwrap();
+    let offer = site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap(), None).await.unwrap();
     assert_eq!((offer.parameters.period, offer.parameters.digits), (60, 8));
     let totp = totp_rs::Totp::from_url(text(&offer.uri)).unwrap();
     let code = |ahead: u64| {
@@ -173,7 +173,7 @@ async fn an_authenticator_is_offered_as_the_policy_says_and_stays_so() {
     assert_eq!(site.portal.answer(&visit, TOTP, &code(0)).await.unwrap_err(), NoAnswer::Wrong, "it was used");
     let answered = site.portal.answer(&visit, TOTP, &code(60)).await.unwrap();
     let visit = site.visit(answered.token).await.unwrap();
-    let again = site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap()).await.unwrap();
+    let again = site.portal.offer_totp(visit.inside().unwrap().fresh().unwrap(), None).await.unwrap();
     assert_eq!((again.parameters.period, again.parameters.digits), (30, 6));
 }
 

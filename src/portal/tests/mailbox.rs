@@ -15,7 +15,7 @@ fn sent(site: &Site) -> (String, String) {
 
 async fn offered(site: &Site, visit: &Visit) -> Visit {
     let fresh = visit.inside().unwrap().fresh().unwrap();
-    site.portal.offer_mailbox(fresh, &format!(" {BACKUP} ")).await.unwrap();
+    site.portal.offer_mailbox(fresh, None, &format!(" {BACKUP} ")).await.unwrap();
     site.again(visit).await
 }
 
@@ -142,15 +142,15 @@ async fn no_mailbox_behind_the_gate_is_a_backup_and_none_where_it_is_not_offered
     let visit = site.inside(ALICE).await;
     let fresh = visit.inside().unwrap().fresh().unwrap();
     for ours in [ALICE, "BOB@Example.ORG", "nobody@example.org", "bob+x@example.org"] {
-        assert_eq!(site.portal.offer_mailbox(fresh, ours).await, Err(NotSent::Ours), "{ours}");
+        assert_eq!(site.portal.offer_mailbox(fresh, None, ours).await, Err(NotSent::Ours), "{ours}");
     }
     for bad in ["", "bob", "b ob@163.com", "a@163.com\r\nbob@example.org", "a@163.com,b@163.com"] {
-        assert_eq!(site.portal.offer_mailbox(fresh, bad).await, Err(NotSent::BadAddress), "{bad}");
+        assert_eq!(site.portal.offer_mailbox(fresh, None, bad).await, Err(NotSent::BadAddress), "{bad}");
     }
     assert!(site.mails.sent.lock().unwrap().is_empty());
     let site = Site::open().await;
     let visit = site.inside(ALICE).await;
-    let refused = site.portal.offer_mailbox(visit.inside().unwrap().fresh().unwrap(), BACKUP).await;
+    let refused = site.portal.offer_mailbox(visit.inside().unwrap().fresh().unwrap(), None, BACKUP).await;
     assert_eq!(refused, Err(NotSent::Refused(Refused::NotOffered)));
 }
 
@@ -159,31 +159,31 @@ async fn a_network_gets_five_codes_an_hour_for_an_account_and_a_relay_that_is_aw
     let site = Site::with(OFFERED, |_| ()).await;
     let visit = site.inside(ALICE).await;
     let fresh = visit.inside().unwrap().fresh().unwrap();
-    let sends = join_all((0..20).map(|_| site.portal.offer_mailbox(fresh, BACKUP))).await;
+    let sends = join_all((0..20).map(|_| site.portal.offer_mailbox(fresh, None, BACKUP))).await;
     assert_eq!(sends.iter().filter(|sent| sent.is_ok()).count(), 5);
     assert!(sends.iter().all(|sent| sent.is_ok() || *sent == Err(NotSent::TooMany)), "{sends:?}");
     assert_eq!(site.mails.sent.lock().unwrap().len(), 5);
     site.clock.advance(Duration::from_secs(1_500));
     let visit = site.inside(ALICE).await;
-    let again = site.portal.offer_mailbox(visit.inside().unwrap().fresh().unwrap(), BACKUP).await;
+    let again = site.portal.offer_mailbox(visit.inside().unwrap().fresh().unwrap(), None, BACKUP).await;
     assert_eq!(again, Err(NotSent::TooMany));
     // Whoever has used them up has not used up those of the owner, who is elsewhere.
     for host in [77, 78, 79] {
         let token = Token::parse(&visit.token.text()).unwrap();
         let elsewhere = site.portal.visit(token, browser(host)).await.unwrap().unwrap();
         let fresh = elsewhere.inside().unwrap().fresh().unwrap();
-        let sends = join_all((0..6).map(|_| site.portal.offer_mailbox(fresh, BACKUP))).await;
+        let sends = join_all((0..6).map(|_| site.portal.offer_mailbox(fresh, None, BACKUP))).await;
         let sent = sends.iter().filter(|sent| sent.is_ok()).count();
         assert_eq!(sent, if host < 79 { 5 } else { 0 }, "fifteen in all");
     }
     let bob = site.inside(BOB).await;
     let of_bob = bob.inside().unwrap().fresh().unwrap();
-    site.portal.offer_mailbox(of_bob, BACKUP).await.unwrap();
+    site.portal.offer_mailbox(of_bob, None, BACKUP).await.unwrap();
     site.mails.down.store(true, std::sync::atomic::Ordering::SeqCst);
-    assert_eq!(site.portal.offer_mailbox(of_bob, BACKUP).await, Err(NotSent::Failed));
+    assert_eq!(site.portal.offer_mailbox(of_bob, None, BACKUP).await, Err(NotSent::Failed));
     site.mails.down.store(false, std::sync::atomic::Ordering::SeqCst);
     site.clock.advance(Duration::from_secs(2_200));
     site.portal.tidy_up().await;
     let alice = site.inside(ALICE).await;
-    site.portal.offer_mailbox(alice.inside().unwrap().fresh().unwrap(), BACKUP).await.unwrap();
+    site.portal.offer_mailbox(alice.inside().unwrap().fresh().unwrap(), None, BACKUP).await.unwrap();
 }

@@ -44,7 +44,7 @@ impl Site {
     /// Binds an authenticator: the visit that goes on, its raw secret and the recovery codes.
     async fn bind(&self, visit: &Visit) -> (Visit, Vec<u8>, Vec<String>) {
         let fresh = visit.inside().unwrap().fresh().unwrap();
-        let offer = self.portal.offer_totp(fresh).await.unwrap();
+        let offer = self.portal.offer_totp(fresh, None).await.unwrap();
         let raw = raw(&offer);
         let bound = self.portal.bind(fresh, FactorKind::Totp, "", &self.code(&raw)).await.unwrap();
         let codes = bound.recovery_codes.unwrap_or_default().iter().map(text).collect();

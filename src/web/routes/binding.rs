@@ -96,7 +96,7 @@ async fn send_code(
 ) -> Answer {
     let typed = form.text("address", ADDRESS_MAX);
     let place = replaces.map_or(Place::Bind(FactorKind::Mailbox), Place::Change);
-    let (status, wrong, problem) = match desk.portal.offer_mailbox(fresh, typed).await {
+    let (status, wrong, problem) = match desk.portal.offer_mailbox(fresh, replaces, typed).await {
         Ok(()) => return Ok(go(&asked.here.to(place))),
         Err(NotSent::BadAddress) => (StatusCode::UNPROCESSABLE_ENTITY, Some("mailbox-bad"), None),
         Err(NotSent::Ours) => (StatusCode::UNPROCESSABLE_ENTITY, Some("mailbox-ours"), None),
@@ -217,7 +217,7 @@ async fn offer_page(
         desk.page(asked, visit, Some(Tab::Factors), Some(replaces.map_or(Place::Bind(kind), Place::Change)));
     match kind {
         FactorKind::Mailbox => {
-            if let Err(refused) = desk.portal.may_offer(fresh, kind).await {
+            if let Err(refused) = desk.portal.may_offer(fresh, (kind, replaces)).await {
                 return cannot_offer(desk, asked, visit, refused).await;
             }
             let sent_to = desk.portal.offered_mailbox(visit).await?.map(|address| Shown::new(&address));
@@ -226,7 +226,7 @@ async fn offer_page(
             html(status, &BindMailboxPage { page, replaces, sent_to, typed, wrong: None, problem })
         }
         FactorKind::Totp => {
-            let offer = match desk.portal.offer_totp(fresh).await {
+            let offer = match desk.portal.offer_totp(fresh, replaces).await {
                 Ok(offer) => offer,
                 Err(refused) => return cannot_offer(desk, asked, visit, refused).await,
             };
