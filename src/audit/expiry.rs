@@ -187,10 +187,10 @@ mod tests {
     const DAY: Duration = Duration::from_secs(86_400);
 
     struct Site {
-        directory: Scratch,
         store: Store,
         key: Arc<SiteKey>,
         clock: Arc<ManualClock>,
+        directory: Scratch,
     }
 
     impl Site {
@@ -199,7 +199,7 @@ mod tests {
             let database = Database::Sqlite(directory.path().join("mailward.db"));
             let store = Store::open(&database).await.unwrap();
             let key = Arc::new(SiteKey::from_bytes([7; 32]));
-            Self { directory, store, key, clock: Arc::default() }
+            Self { store, key, clock: Arc::default(), directory }
         }
 
         fn trail(&self) -> PathBuf {

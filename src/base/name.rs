@@ -69,7 +69,7 @@ impl LoginName {
 /// Case and NFC folding of a local part. Lower-casing can undo normal form (and the reverse), so it ends in NFC.
 #[must_use]
 pub fn fold(local: &str) -> String {
-    // Of each login, and mostly there is nothing more to it.
+    // Asked for each login; ASCII is in normal form already.
     if local.is_ascii() {
         return local.to_ascii_lowercase();
     }

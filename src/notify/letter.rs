@@ -80,8 +80,8 @@ impl Sender {
                 ("已解除绑定二次验证方式".to_owned(), said)
             }
             Notice::AppPasswordCreated { read_only, .. } => {
-                let only = if *read_only { "它只能用来读取邮件。" } else { "" };
-                ("已生成客户端专用密码".to_owned(), format!("您的邮箱生成了一个新的客户端专用密码。{only}"))
+                let limit = if *read_only { "该密码为只读，不能发信，也不能删除或更改邮件。" } else { "" };
+                ("已生成客户端专用密码".to_owned(), format!("您的邮箱生成了一个新的客户端专用密码。{limit}"))
             }
             Notice::AppPasswordsRevoked { which, .. } => (
                 "客户端专用密码已停用".to_owned(),
@@ -138,8 +138,9 @@ impl Sender {
                 ("Second factor removed".to_owned(), said)
             }
             Notice::AppPasswordCreated { read_only, .. } => {
-                let only = if *read_only { " It is good for reading mail alone." } else { "" };
-                ("New app password".to_owned(), format!("A new app password was made for your mailbox.{only}"))
+                let limit =
+                    if *read_only { " It may only read: it cannot send, delete or change anything." } else { "" };
+                ("New app password".to_owned(), format!("A new app password was made for your mailbox.{limit}"))
             }
             Notice::AppPasswordsRevoked { which, .. } => (
                 "App passwords revoked".to_owned(),

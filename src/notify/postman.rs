@@ -329,12 +329,12 @@ mod tests {
     }
 
     struct World {
-        directory: Scratch,
         store: Store,
         clock: Arc<ManualClock>,
         audit: Audit,
         notices: Notices,
         account: AccountRecord,
+        directory: Scratch,
     }
 
     impl World {
@@ -355,7 +355,7 @@ mod tests {
             let address = Address::parse("alice@example.org").unwrap();
             let upstream = UpstreamName("legacy".to_owned());
             let (account, _) = store.add_account(&address, &upstream, clock.now()).await.unwrap();
-            Self { directory, store, clock, audit, notices, account }
+            Self { store, clock, audit, notices, account, directory }
         }
 
         fn postman(&self, relay: &FakeRelay) -> Arc<Postman> {

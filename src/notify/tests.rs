@@ -81,6 +81,12 @@ fn each_kind_has_words_and_comes_back_from_the_outbox_as_it_went() {
             by: Doer::Administrator,
         },
         created("Phone"),
+        Notice::AppPasswordCreated {
+            name: "Archive".to_owned(),
+            label: "m4xt".to_owned(),
+            read_only: true,
+            by: by(),
+        },
         Notice::AppPasswordsRevoked { which: vec![("Phone".to_owned(), "k7mq".to_owned())], by: by() },
         Notice::RecoveryCodesMade { by: by() },
         Notice::NewBrowser { place: place("Firefox") },
@@ -106,7 +112,7 @@ fn the_owner_hears_whether_a_new_app_password_may_do_more_than_read() {
         let Notice::AppPasswordCreated { read_only: told_so, .. } = &mut notice else { unreachable!() };
         *told_so = read_only;
         let text = sender().letter("alice@example.org", &told(notice)).text;
-        for words in ["它只能用来读取邮件。", "It is good for reading mail alone."] {
+        for words in ["该密码为只读，", "It may only read: "] {
             assert_eq!(text.contains(words), read_only, "{text}");
         }
     }

@@ -70,7 +70,8 @@ pub enum Refused {
 }
 
 impl Portal {
-    /// Offers an authenticator app, perhaps in the place of a factor; the offer stands in this session until it is confirmed or another one is made.
+    /// Offers an authenticator app, perhaps in the place of a factor. The offer stands in this session until it is confirmed or
+    /// another one is made.
     ///
     /// # Errors
     /// [`Refused`]

@@ -9,12 +9,9 @@ use std::io;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use thread_priority::{
-    NormalThreadSchedulePolicy, ThreadPriority, ThreadPriorityValue, ThreadSchedulePolicy,
-    set_thread_priority_and_policy, thread_native_id,
-};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
+use uapi::c;
 
 /// Every idle lane looks up when somebody connects: more of them cost more than they bring, and one of them carries
 /// thousands of logins a second.
@@ -26,10 +23,6 @@ const MANY: usize = 16;
 /// So that what comes together is handled together: to sleep and wake for each word of each of many clients is what a lane
 /// spends most on then. Who waits for many others does not see it (docs/decisions/0134-a-lane-rests-among-many.md).
 const REST: Duration = Duration::from_micros(300);
-
-/// Whoever works is not interrupted when a lane has something to do again: that waits until a core is free, or the other's turn is
-/// over. What has come by then is handled together (docs/decisions/0136-lanes-interrupt-nobody.md).
-const POLICY: ThreadSchedulePolicy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);
 
 thread_local! {
     /// How many are being judged in the lane of this thread.
@@ -60,17 +53,17 @@ fn rest_among_many() {
     }
 }
 
-/// Gives this thread [`POLICY`]. It works without, too, where somebody does not let it.
+/// From now on this thread, and those that it starts, wait for a core until whoever works there pauses or has had his turn. What
+/// comes meanwhile is then handled together (docs/decisions/0136-lanes-interrupt-nobody.md). Where an administrator chose another
+/// policy, or the system forbids this one, that stands.
 fn interrupt_nobody() {
-    // The library sets how nice the thread is in the same go, in a measure of its own: to what it is.
-    let nice = rustix::process::getpriority_process(None).unwrap_or(0);
-    let values = (0..=u8::MAX).map_while(|value| ThreadPriorityValue::try_from(value).ok());
-    let mut priorities = values.map(ThreadPriority::Crossplatform);
-    let same = priorities.find(|priority| priority.to_posix(POLICY).is_ok_and(|found| found == nice));
-    if let Some(same) = same
-        && let Err(error) = set_thread_priority_and_policy(thread_native_id(), same, POLICY)
-    {
-        tracing::debug!(%error, "a lane runs under the usual policy of the system");
+    const THIS_THREAD: c::pid_t = 0;
+    if uapi::sched_getscheduler(THIS_THREAD) != Ok(c::SCHED_OTHER) {
+        return;
+    }
+    let parameters = c::sched_param { sched_priority: 0 };
+    if let Err(error) = uapi::sched_setscheduler(THIS_THREAD, c::SCHED_BATCH, &parameters) {
+        tracing::debug!(%error, "lanes run under the usual policy of the system");
     }
 }
 
@@ -163,22 +156,20 @@ mod tests {
 
     #[test]
     fn a_lane_interrupts_nobody_and_is_as_nice_as_it_was() {
-        const OTHER: i32 = 0;
-        const BATCH: i32 = 3;
         let (nice, policy) = nice_and_policy();
-        assert_eq!(policy, OTHER);
-        for nicer in [0, 1, 7] {
-            let became = thread::spawn(move || {
-                rustix::process::nice(nicer).unwrap();
-                interrupt_nobody();
-                nice_and_policy()
-            });
-            assert_eq!(became.join().unwrap(), (nice + nicer, BATCH));
-        }
+        assert_eq!(policy, c::SCHED_OTHER, "as cargo starts it, unless somebody asked for more");
+        let nicer = thread::spawn(|| {
+            rustix::process::nice(1).unwrap();
+            let before = nice_and_policy().0;
+            interrupt_nobody();
+            (before, nice_and_policy())
+        });
+        let (before, after) = nicer.join().unwrap();
+        assert_eq!(after, (before, c::SCHED_BATCH));
         let lanes = Lanes::start().unwrap();
         let (tell, told) = std::sync::mpsc::channel();
         lanes.handles()[0].spawn(async move { tell.send(nice_and_policy()) });
-        assert_eq!(told.recv().unwrap(), (nice, BATCH));
+        assert_eq!(told.recv().unwrap(), (nice, c::SCHED_BATCH));
     }
 
     #[tokio::test]

@@ -79,9 +79,7 @@ async fn open_sqlite(path: &Path) -> Result<Store, StoreError> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT)
-        .foreign_keys(true)
-        // What it would put into files of its own elsewhere, parts of the database among them, for as long as a statement runs.
-        .pragma("temp_store", "memory");
+        .foreign_keys(true);
     // In a pool of its own, for the patience of the other is a client's: a new file takes longer where the disk is slow.
     let first = SqlitePoolOptions::new().max_connections(1).acquire_timeout(MIGRATION_DEADLINE);
     let first = first.connect_lazy_with(options.clone());
@@ -99,7 +97,9 @@ async fn open_sqlite(path: &Path) -> Result<Store, StoreError> {
         .after_release(|connection, _| Box::pin(is_reusable(connection)))
         // A file does not hang up: asking first would be a second question for each one.
         .test_before_acquire(false)
-        .connect_lazy_with(options);
+        // Journals of statements, and sorts: else they are files in the temporary directory, with parts of the database in them.
+        // Migrations may need more for them than there is memory.
+        .connect_lazy_with(options.pragma("temp_store", "memory"));
     drop(lock);
     Ok(Store::Sqlite(pool, opened))
 }

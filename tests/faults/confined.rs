@@ -46,6 +46,16 @@ fn start(gate: &mut Gate) {
     says("Seccomp:\t2\n");
     says("NoNewPrivs:\t1\n");
     says("CapEff:\t0000000000000000\n");
+    let policies = policies_of_lanes(gate);
+    assert!(!policies.is_empty() && policies.iter().all(|policy| policy == "3"), "SCHED_BATCH: {policies:?}");
+}
+
+/// How the threads of connections wait for a core: field 41 of proc_pid_stat(5).
+fn policies_of_lanes(gate: &Gate) -> Vec<String> {
+    let threads = fs::read_dir(format!("/proc/{}/task", gate.pid())).expect("its threads");
+    let stats = threads.flatten().filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok());
+    let lanes = stats.filter_map(|stat| Some(stat.split_once(" (lane) ")?.1.to_owned()));
+    lanes.filter_map(|behind_the_name| behind_the_name.split(' ').nth(41 - 3).map(str::to_owned)).collect()
 }
 
 fn logs_in(gate: &Gate, user: &str, password: &str) {

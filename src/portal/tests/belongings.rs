@@ -273,6 +273,8 @@ async fn a_factor_is_called_what_its_owner_calls_it_and_there_are_sixteen_at_mos
     let visit = site.again(&visit).await;
     let inside = visit.inside().unwrap();
     let (fresh, code) = (inside.fresh().unwrap(), site.code(&raw(&offer)));
+    let refused = site.portal.bind(fresh, FactorKind::Totp, "", &code).await.err();
+    assert_eq!(refused, Some(Refused::LimitReached), "the offer was for a change");
     let changed = site.portal.change(fresh, (FactorKind::Totp, factor.id), "", &code).await.unwrap();
     let visit = site.visit(changed.token).await.unwrap();
     let factors = site.portal.on.store.factors(visit.account.id).await.unwrap();
