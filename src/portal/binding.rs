@@ -132,12 +132,12 @@ impl Portal {
     async fn bind_offered(
         &self,
         fresh: Fresh<'_>,
-        (kind, old): (FactorKind, Option<FactorId>),
+        (kind, replaces): (FactorKind, Option<FactorId>),
         name: &str,
         answer: &str,
     ) -> Result<Bound, Refused> {
         let Fresh(visit) = fresh;
-        let right = self.may_bind(fresh, (kind, old)).await?;
+        let right = self.may_bind(fresh, (kind, replaces)).await?;
         if !name.trim().is_empty() {
             given_name(name).map_err(|_| Refused::BadName)?;
         }
@@ -178,7 +178,7 @@ impl Portal {
             return Err(refused);
         }
         let by = self.owner(&visit.from);
-        let bound = match old {
+        let bound = match replaces {
             None => self.on.factors.bind(&visit.account, kind, name, confirmed, &by).await,
             Some(old) => self.on.factors.replace(&visit.account, (kind, old), name, confirmed, &by).await,
         };
@@ -205,7 +205,7 @@ impl Portal {
         let factor = kind.as_str().to_owned();
         self.tell(&visit.account, Notice::FactorBound { factor: factor.clone(), by: doer(&visit.from) })
             .await;
-        if old.is_some() {
+        if replaces.is_some() {
             let notice = Notice::FactorUnbound {
                 factors: vec![factor],
                 app_passwords_revoked: 0,
@@ -227,7 +227,7 @@ impl Portal {
             }
         };
         let now = self.on.clock.now();
-        let bound = visit.bound_factors.saturating_add(u32::from(old.is_none()));
+        let bound = visit.bound_factors.saturating_add(u32::from(replaces.is_none()));
         let token = self.renew(visit, Some(bound), |record, _| record.verified_at = Some(now)).await?;
         Ok(Bound { token, recovery_codes })
     }

@@ -79,6 +79,9 @@ fn the_sqlite_files_are_nobody_elses() {
             assert_eq!(mode(name), 0o600, "{name}");
         }
         assert_eq!(mode("."), 0o700);
+        let Store::Sqlite(pool, _) = &store else { unreachable!() };
+        let kept_in: i64 = sqlx::query_scalar("PRAGMA temp_store").fetch_one(pool).await.unwrap();
+        assert_eq!(kept_in, 2, "no file elsewhere has parts of it: they are in memory");
         store.close().await;
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
         Store::open(&Database::Sqlite(path.clone())).await.unwrap();
