@@ -137,7 +137,7 @@ impl Follower {
         indexed.retain(|chain, _| named(chain));
         for tip in &tips {
             let mark = indexed.remove(&tip.chain).unwrap_or_else(|| index::beginning(&tip.chain));
-            let mark = index::follow(&self.directory, mark, &self.store).await?;
+            let mark = index::follow(&self.directory, mark, &self.store, index::at_once(&self.store)).await?;
             indexed.insert(tip.chain.clone(), mark);
         }
         // All but the last have ended.

@@ -12,12 +12,20 @@ use std::path::{Path, PathBuf};
 use tokio::sync::Mutex;
 
 use super::file;
-use crate::store::{AuditMark, AuditRow, Store, StoreError};
+use crate::store::{AuditBatch, AuditMark, Store, StoreError};
 
-/// Records and bytes of one batch, at most (a single longer line is one, too): it is one transaction, and whoever
-/// logs in meanwhile waits behind it.
-const BATCH_RECORDS: usize = 4000;
-const BATCH_BYTES: usize = 4 << 20;
+/// What is indexed at once, at most (a single longer line is, too): it is one transaction, and whoever writes meanwhile waits
+/// behind it. Where there is much to catch up with, one follows the other.
+const SHORT: Size = Size { records: 4_000, bytes: 4 << 20 };
+
+/// The same for whoever does it every few seconds: each page of the keys is written once for all records of a transaction.
+const LONG: Size = Size { records: 32_000, bytes: 10 << 20 };
+
+#[derive(Clone, Copy)]
+pub(super) struct Size {
+    records: usize,
+    bytes: usize,
+}
 
 /// How many of the last bytes before a mark are remembered: they hold the hash of the last record.
 const TAIL: usize = 67;
@@ -57,7 +65,7 @@ pub(super) async fn catch_up(directory: &Path, store: &Store) -> Result<(), Foll
         if u64::try_from(mark.position) == Ok(found.len) {
             continue;
         }
-        match follow(directory, mark, store).await {
+        match follow(directory, mark, store, SHORT).await {
             Ok(_) => {}
             Err(error @ FollowError::Store(_)) => return Err(error),
             Err(error @ FollowError::Read { .. }) => unread = Err(error),
@@ -77,19 +85,25 @@ pub(super) fn beginning(chain: &str) -> AuditMark {
     AuditMark { chain: chain.to_owned(), position: 0, tail: Vec::new() }
 }
 
+/// How much is indexed at once by who does it every few seconds. Over a network each block is a question and an answer.
+pub(super) fn at_once(store: &Store) -> Size {
+    if store.is_shared() { SHORT } else { LONG }
+}
+
 /// Indexes what the chain's file has behind `mark`, and returns how far that is.
 pub(super) async fn follow(
     directory: &Path,
     mut mark: AuditMark,
     store: &Store,
+    at_once: Size,
 ) -> Result<AuditMark, FollowError> {
     let path = file::path(directory, &mark.chain);
     loop {
         let (file, from) = (path.clone(), mark.clone());
-        match off_thread(&path, move || read_batch(&file, &from)).await? {
+        match off_thread(&path, move || read_batch(&file, &from, at_once)).await? {
             Batch::Nothing => return Ok(mark),
-            Batch::Rows(rows, next) => {
-                mark = if store.index_audit(mark.position, &next, &rows).await? {
+            Batch::Records(records, next) => {
+                mark = if store.index_audit(mark.position, &next, records).await? {
                     next
                 } else {
                     // Somebody else moved it meanwhile: go on from there.
@@ -110,13 +124,13 @@ enum Batch {
     /// No whole line behind the mark.
     Nothing,
     /// Some, and where they end.
-    Rows(Vec<AuditRow>, AuditMark),
+    Records(AuditBatch, AuditMark),
     /// What stands before the mark is not what was indexed: records that were never confirmed were taken back
     /// after a failed write, or somebody changed the file.
     AnotherFile,
 }
 
-fn read_batch(path: &Path, mark: &AuditMark) -> io::Result<Batch> {
+fn read_batch(path: &Path, mark: &AuditMark, at_most: Size) -> io::Result<Batch> {
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Batch::Nothing),
         file => file?,
@@ -133,23 +147,26 @@ fn read_batch(path: &Path, mark: &AuditMark) -> io::Result<Batch> {
 
     let mut lines = BufReader::new(file);
     lines.seek(SeekFrom::Start(start))?;
-    let (mut rows, mut read, mut line) = (Vec::new(), 0, Vec::new());
-    while rows.len() < BATCH_RECORDS && read < BATCH_BYTES {
+    let (mut records, mut read, mut line) =
+        (AuditBatch::default(), Size { records: 0, bytes: 0 }, Vec::new());
+    while read.records < at_most.records && read.bytes < at_most.bytes {
         line.clear();
         lines.read_until(b'\n', &mut line)?;
-        if line.last() != Some(&b'\n') {
+        let Some(record) = line.strip_suffix(b"\n") else {
             break; // it is being written, or a crash cut it off
+        };
+        if let Ok(record) = std::str::from_utf8(record) {
+            records.add(record);
         }
-        read += line.len();
-        tail = line.iter().copied().skip(line.len().saturating_sub(TAIL)).collect();
-        let record = std::str::from_utf8(line.strip_suffix(b"\n").unwrap_or(&line));
-        rows.extend(record.ok().and_then(|record| AuditRow::read(&mark.chain, record)));
+        read = Size { records: read.records + 1, bytes: read.bytes + line.len() };
+        tail.clear();
+        tail.extend(line.iter().skip(line.len().saturating_sub(TAIL)));
     }
-    if read == 0 {
+    if read.records == 0 {
         return Ok(Batch::Nothing);
     }
-    let position = mark.position.saturating_add(i64::try_from(read).unwrap_or(i64::MAX));
-    Ok(Batch::Rows(rows, AuditMark { chain: mark.chain.clone(), position, tail }))
+    let position = mark.position.saturating_add(i64::try_from(read.bytes).unwrap_or(i64::MAX));
+    Ok(Batch::Records(records, AuditMark { chain: mark.chain.clone(), position, tail }))
 }
 
 /// Runs what waits for the disk where it holds up nobody.

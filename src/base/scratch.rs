@@ -54,7 +54,9 @@ fn a_directory_in_which_somebody_makes_files_meanwhile_is_gone_in_the_end() {
     let mut made = 0..3;
     until_gone(|| match made.next() {
         // Between the last file's removal and the directory's, another comes to be.
-        Some(number) => fs::write(path.join(format!("{number}-wal")), b"").and_then(|()| fs::remove_dir(&path)),
+        Some(number) => {
+            fs::write(path.join(format!("{number}-wal")), b"").and_then(|()| fs::remove_dir(&path))
+        }
         None => fs::remove_dir_all(&path),
     })
     .unwrap();

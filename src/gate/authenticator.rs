@@ -78,11 +78,11 @@ impl Authenticator {
         let clock = on.clock;
         let gate = Gate {
             accounts: Accounts::new(on.store.clone(), Arc::clone(&clock)),
+            ear: tokio::sync::Mutex::new(Ear::new(&on.store)),
             store: on.store,
             app_passwords: on.app_passwords,
             registry: Arc::new(Registry::new(limits.sessions_per_account)),
             hearing: Hearing::default(),
-            ear: tokio::sync::Mutex::default(),
             to_judge: Mutex::default(),
             listing: tokio::sync::Mutex::new(Listing::new()),
             proofs: Mutex::new(ProofCache::new(process_key(), limits.proof_cache)),

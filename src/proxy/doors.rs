@@ -13,13 +13,12 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::listener::accept_all;
 use super::permits::{ConnectionPermit, Permits};
-use crate::base::ClientAddress;
 
 /// The life of one connection.
 pub type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// How the connections of one door are served.
-pub(super) type Serve = dyn Fn(TcpStream, ClientAddress, ConnectionPermit) -> Served + Send + Sync;
+pub(super) type Serve = dyn Fn(TcpStream, SocketAddr, ConnectionPermit) -> Served + Send + Sync;
 
 /// A door as it shall be.
 pub(super) struct Wanted {
@@ -134,9 +133,9 @@ impl Doors {
             let served = served.clone();
             let (permits, closing) = (self.permits.clone(), self.closing.clone());
             let accept = async move {
-                let serve = move |tcp, client, place| {
+                let serve = move |tcp, peer, place| {
                     let serve = Arc::clone(&behind.read().unwrap_or_else(PoisonError::into_inner));
-                    served.serve(serve(tcp, client, place));
+                    served.serve(serve(tcp, peer, place));
                 };
                 match TcpListener::from_std(socket) {
                     Ok(socket) => accept_all(socket, permits, closing, serve).await,

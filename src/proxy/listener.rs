@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::permits::{ConnectionPermit, Permits};
-use crate::base::{ClientAddress, is_exhausted};
+use crate::base::is_exhausted;
 
 /// Connections that the kernel completes while the loop is busy; it allows 4,096 at most by default.
 const BACKLOG: i32 = 4096;
@@ -87,7 +87,7 @@ pub async fn accept_all(
     listener: TcpListener,
     permits: Permits,
     mut closing: watch::Receiver<bool>,
-    serve: impl Fn(TcpStream, ClientAddress, ConnectionPermit),
+    serve: impl Fn(TcpStream, SocketAddr, ConnectionPermit),
 ) {
     // Once more, for a socket that somebody else opened.
     if let Err(error) = prepare_listener(&SockRef::from(&listener)) {
@@ -100,9 +100,9 @@ pub async fn accept_all(
             admitted = admit(&listener, &permits) => admitted,
         };
         match admitted {
-            Ok((tcp, client, permit)) => {
+            Ok((tcp, peer, permit)) => {
                 permits.note_exhausted(false);
-                serve(tcp, client, permit);
+                serve(tcp, peer, permit);
             }
             Err(error) if is_exhausted(&error) => {
                 if !permits.note_exhausted(true) {
@@ -120,19 +120,19 @@ pub async fn accept_all(
 async fn admit(
     listener: &TcpListener,
     permits: &Permits,
-) -> io::Result<(TcpStream, ClientAddress, ConnectionPermit)> {
+) -> io::Result<(TcpStream, SocketAddr, ConnectionPermit)> {
     let (tcp, peer) = listener.accept().await?;
     let permit = permits.connection().await.ok_or(io::ErrorKind::ConnectionAborted)?;
-    Ok((tcp, ClientAddress::new(peer.ip()), permit))
+    Ok((tcp, peer, permit))
 }
 
-/// What every connection of the gate needs: small replies leave at once, and dead peers are noticed.
-pub(super) fn prepare(tcp: &TcpStream) -> io::Result<()> {
-    tcp.set_nodelay(true)?;
+/// From now on it is noticed when the peer is dead.
+pub(super) fn keep_alive(tcp: &TcpStream) -> io::Result<()> {
     SockRef::from(tcp).set_tcp_keepalive(&KEEPALIVE)
 }
 
-/// The same for all that will be accepted there: Linux hands it on to each, which spares five calls of the system.
+/// What every connection that will be accepted there needs: small replies leave at once, and dead peers are noticed. Linux
+/// hands it on to each, which spares five calls of the system.
 fn prepare_listener(socket: &SockRef<'_>) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&KEEPALIVE)
@@ -143,6 +143,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+    use crate::base::ClientAddress;
     use crate::proxy::testing::eventually;
 
     #[tokio::test]
@@ -153,9 +154,9 @@ mod tests {
         let (close, closing) = watch::channel(false);
         let serve = {
             let seen = Arc::clone(&seen);
-            move |tcp: TcpStream, client: ClientAddress, _: ConnectionPermit| {
+            move |tcp: TcpStream, peer: SocketAddr, _: ConnectionPermit| {
                 assert!(tcp.nodelay().unwrap() && SockRef::from(&tcp).keepalive().unwrap());
-                seen.lock().unwrap().push(client.to_string());
+                seen.lock().unwrap().push(ClientAddress::new(peer.ip()).to_string());
             }
         };
         let accepting = tokio::spawn(accept_all(listener, Permits::new(100, 100), closing, serve));

@@ -251,7 +251,7 @@ impl Proxy {
             clock: Arc::clone(clock),
             closing: closing.clone(),
         });
-        Arc::new(move |tcp, client, place| Box::pin(session::serve(Arc::clone(&door), tcp, client, place)))
+        Arc::new(move |tcp, peer, place| Box::pin(session::serve(Arc::clone(&door), tcp, peer, place)))
     }
 
     /// The upstreams of the configuration that is in force, now and later.

@@ -47,6 +47,10 @@ const ENDED_LINGER_MAX: Duration = Duration::from_millis(200);
 /// What a guard may make wait for the side that is being read, before reading pauses.
 const ANSWERS_MAX: usize = 64 * 1024;
 
+/// For a session that lasts so long the system is asked to notice when its server is dead. Clients that look for mail and go
+/// need not pay for it; they themselves are asked after from the beginning.
+const LASTING: Duration = Duration::from_secs(60);
+
 /// How long silence may last.
 #[derive(Clone, Copy)]
 pub(super) struct Patience {
@@ -56,6 +60,8 @@ pub(super) struct Patience {
     half_closed: Duration,
     /// While the gate drains: longer than the pauses within a message.
     draining: Duration,
+    /// Not silence: how old a session grows before its server is looked after.
+    lasting: Duration,
     /// Not silence: all the time that is left once the gate drains.
     drain: Duration,
 }
@@ -63,7 +69,7 @@ pub(super) struct Patience {
 impl Patience {
     pub(super) fn new(idle: Duration, drain: Duration) -> Self {
         let half_closed = idle.min(Duration::from_secs(60));
-        Self { idle, half_closed, draining: drain::PAUSE, drain }
+        Self { idle, half_closed, draining: drain::PAUSE, lasting: LASTING, drain }
     }
 }
 
@@ -144,7 +150,8 @@ impl Relay {
     ) -> Reason {
         let mut ended = pin!(ended);
         let mut draining = None;
-        let mut silence = pin!(tokio::time::sleep_until(self.due(patience, draining)));
+        let first_look = self.due(patience, draining).min(Instant::now() + patience.lasting);
+        let mut silence = pin!(tokio::time::sleep_until(first_look));
         let reason = loop {
             tokio::select! {
                 biased;
@@ -161,6 +168,8 @@ impl Relay {
                 }
                 // Not set again with every byte: when it fires, it looks how long the silence really is.
                 () = &mut silence => {
+                    // Where the system cannot, the silence that ends it all is noticed still.
+                    let _ = self.upstream.stream.keep_alive();
                     let due = self.due(patience, draining);
                     self.leaving = draining.is_some_and(|since| since.elapsed() >= patience.draining);
                     if due <= Instant::now() {
@@ -474,6 +483,7 @@ mod tests {
             idle: millis(idle_millis),
             half_closed: millis(300),
             draining: millis(200),
+            lasting: LASTING,
             drain: millis(900),
         }
     }
@@ -531,6 +541,29 @@ mod tests {
         let mut bytes = Vec::new();
         from.read_to_end(&mut bytes).await.unwrap();
         bytes
+    }
+
+    #[tokio::test]
+    async fn once_a_session_has_lasted_the_system_asks_whether_its_server_still_stands() {
+        let (_client, near) = tcp_pair().await;
+        let (_upstream, far) = tcp_pair().await;
+        let far_too = socket2::SockRef::from(&far).try_clone().unwrap();
+        let legs = [near, far].map(|tcp| (Stream::plain(tcp), Output::default()));
+        let [client, upstream] = legs;
+        let readers = Readers { guard: None, course: None };
+        let mut relay = Relay::new(client, upstream, readers, Buffers::default(), Arc::default());
+        let (_drain, mut told) = watch::channel(false);
+        let drain = Drain { told: &mut told, farewell: &|| None };
+        let lasting = Duration::from_millis(100);
+        let silence = Patience { lasting, ..patience(400) };
+        let (begun, mut running) = (Instant::now(), pin!(relay.run(silence, drain, std::future::pending())));
+        while !far_too.keepalive().unwrap() {
+            assert!(tokio::time::timeout(Duration::from_millis(1), &mut running).await.is_err());
+        }
+        assert!(begun.elapsed() >= lasting);
+        // Which is no reason to end it sooner.
+        assert_eq!(running.await, Reason::Idle);
+        assert!(begun.elapsed() >= silence.idle);
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 //! gate has not concluded.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +66,7 @@ pub(super) struct Door<P: MailProtocol> {
 pub(super) async fn serve<P: MailProtocol>(
     door: Arc<Door<P>>,
     tcp: TcpStream,
-    peer: ClientAddress,
+    peer: SocketAddr,
     _place: ConnectionPermit,
 ) {
     let _counted = door.gate.meters().connected(P::PROTOCOL);
@@ -87,7 +88,7 @@ pub(super) async fn serve<P: MailProtocol>(
 async fn until_admitted<P: MailProtocol>(
     door: &Door<P>,
     mut tcp: TcpStream,
-    peer: ClientAddress,
+    peer: SocketAddr,
 ) -> Option<Admitted> {
     // Nobody's time begins anew because a balancer took its own.
     let deadline = Instant::now() + door.limits.auth_deadline;
@@ -98,7 +99,7 @@ async fn until_admitted<P: MailProtocol>(
 }
 
 /// Where it comes from; `None` if it is over already, or the gate stops.
-async fn arrive<P: MailProtocol>(door: &Door<P>, tcp: &mut TcpStream, peer: ClientAddress) -> Option<Ends> {
+async fn arrive<P: MailProtocol>(door: &Door<P>, tcp: &mut TcpStream, peer: SocketAddr) -> Option<Ends> {
     let leaving = Leaving::new(door.closing.clone());
     let patience = door.limits.tls_deadline.min(door.limits.auth_deadline);
     tokio::select! {

@@ -37,12 +37,19 @@ const CHAIN_EVENTS: [&str; 2] = ["chain_started", "chain_ended"];
 const ATTEMPTS: [&str; 4] = [LOGIN, "refused_logins", "sign_in", "second_factor"];
 const LOGIN: &str = "login";
 
+/// Lines of one chain, packed as the search index keeps them.
+#[derive(Clone, Debug, Default)]
+pub struct AuditBatch(Vec<Block>);
+
 /// Records that follow each other in a chain and lie in one hour.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Block {
-    /// When its latest record was made.
+    count: usize,
+    /// When its earliest and its latest record were made.
+    earliest: Timestamp,
     latest: Timestamp,
-    /// Sequence number of its last record.
+    /// Sequence numbers of its first and its last record.
+    first: i64,
     pub(super) last: i64,
     /// The records, each with a line end behind it.
     pub(super) lines: String,
@@ -50,40 +57,67 @@ pub(super) struct Block {
     pub(super) keys: BTreeSet<i64>,
 }
 
-impl Block {
-    /// All rows, in order.
-    pub(super) fn pack(rows: &[AuditRow]) -> Vec<Self> {
-        let mut blocks: Vec<Self> = Vec::new();
-        let (mut count, mut earliest) = (0, None);
-        for row in rows {
-            let room = blocks.last_mut().filter(|block| {
-                let earliest = earliest.unwrap_or(row.at).min(row.at);
-                count < RECORDS_MAX
-                    && block.lines.len() + row.json.len() < BYTES_MAX
-                    && block.latest.max(row.at).since(earliest) <= SPAN_MAX
-            });
-            let keys = keys(row.account.as_deref(), row.ip.as_deref(), &row.event, row.outcome.as_deref());
-            if let Some(block) = room {
-                block.latest = block.latest.max(row.at);
-                block.last = row.sequence;
-                block.add(&row.json);
-                block.keys.extend(keys);
-                (count, earliest) = (count + 1, earliest.min(Some(row.at)));
-            } else {
-                let room = RECORDS_MAX * (row.json.len() + 1);
-                let lines = String::with_capacity(room.min(BYTES_MAX).max(row.json.len() + 1));
-                let mut block = Self { latest: row.at, last: row.sequence, lines, keys: keys.collect() };
-                block.add(&row.json);
-                blocks.push(block);
-                (count, earliest) = (1, Some(row.at));
-            }
+impl AuditBatch {
+    /// Takes one more line, without its end. What is no record is left out: there is nothing to find.
+    pub fn add(&mut self, line: &str) {
+        let Some(fields) = Fields::read(line) else { return };
+        match self.0.last_mut().filter(|block| block.has_room_for(&fields, line)) {
+            Some(block) => block.add(&fields, line),
+            None => self.0.push(Block::of(&fields, line)),
         }
-        blocks
     }
 
-    fn add(&mut self, line: &str) {
+    /// The blocks, without the records at the front that have been indexed up to number `known`.
+    pub(super) fn behind(self, known: Option<i64>) -> Vec<Block> {
+        let Some(known) = known.filter(|known| self.0.first().is_some_and(|block| block.first <= *known))
+        else {
+            return self.0;
+        };
+        let mut rest = Self::default();
+        let lines = self.0.iter().flat_map(|block| block.lines.lines());
+        let is_known = |line: &&str| Fields::read(line).is_some_and(|fields| fields.seq <= known);
+        lines.skip_while(is_known).for_each(|line| rest.add(line));
+        rest.0
+    }
+}
+
+impl<'l> FromIterator<&'l str> for AuditBatch {
+    fn from_iter<L: IntoIterator<Item = &'l str>>(lines: L) -> Self {
+        let mut batch = Self::default();
+        lines.into_iter().for_each(|line| batch.add(line));
+        batch
+    }
+}
+
+impl Block {
+    fn of(fields: &Fields<'_>, line: &str) -> Self {
+        let room = RECORDS_MAX * (line.len() + 1);
+        let mut block = Self {
+            count: 0,
+            earliest: fields.at,
+            latest: fields.at,
+            first: fields.seq,
+            last: fields.seq,
+            lines: String::with_capacity(room.min(BYTES_MAX).max(line.len() + 1)),
+            keys: BTreeSet::new(),
+        };
+        block.add(fields, line);
+        block
+    }
+
+    fn has_room_for(&self, fields: &Fields<'_>, line: &str) -> bool {
+        self.count < RECORDS_MAX
+            && self.lines.len() + line.len() < BYTES_MAX
+            && self.latest.max(fields.at).since(self.earliest.min(fields.at)) <= SPAN_MAX
+    }
+
+    fn add(&mut self, fields: &Fields<'_>, line: &str) {
+        self.count += 1;
+        (self.earliest, self.latest) = (self.earliest.min(fields.at), self.latest.max(fields.at));
+        self.last = fields.seq;
         self.lines.push_str(line);
         self.lines.push('\n');
+        self.keys.extend(fields.keys());
     }
 
     /// A number for it, which sorts by its latest record. Another block may have it already.
@@ -123,24 +157,7 @@ pub(super) fn narrowest_key(query: &AuditQuery) -> Option<i64> {
 
 /// All keys of the records in `lines`.
 pub(super) fn keys_of(lines: &str) -> BTreeSet<i64> {
-    let fields = lines.lines().filter_map(Fields::read);
-    let keys = fields.flat_map(|fields| {
-        let (account, ip, event) = (storable(fields.account), storable(fields.ip), clean(fields.event));
-        keys(account.as_deref(), ip.as_deref(), &event, fields.outcome.as_deref()).collect::<Vec<_>>()
-    });
-    keys.collect()
-}
-
-fn keys(
-    account: Option<&str>,
-    ip: Option<&str>,
-    event: &str,
-    outcome: Option<&str>,
-) -> impl Iterator<Item = i64> + use<> {
-    let rare = account.filter(|_| is_rare(event, outcome)).map(|account| key(RARE, account));
-    let account = account.map(|account| key("account", account));
-    let ip = ip.map(|ip| key("ip", ip));
-    [account, rare, ip, Some(key("event", event))].into_iter().flatten()
+    lines.lines().filter_map(Fields::read).flat_map(|fields| fields.keys()).collect()
 }
 
 /// Whether it is an attempt, and none as clients make them all day.
@@ -184,6 +201,20 @@ impl<'l> Fields<'l> {
         serde_json::from_str(line).ok()
     }
 
+    /// What it is found under.
+    fn keys(&self) -> impl Iterator<Item = i64> + use<> {
+        let of = |field, value: Option<&str>| value.map(|value| key(field, &clean(value.into())));
+        let account = self.account.as_deref();
+        let rare = account.filter(|_| is_rare(&self.event, self.outcome.as_deref()));
+        let keys = [
+            of("account", account),
+            of(RARE, rare),
+            of("ip", self.ip.as_deref()),
+            of("event", Some(&self.event)),
+        ];
+        keys.into_iter().flatten()
+    }
+
     fn fit(&self, query: &AuditQuery) -> bool {
         let is = |asked: &Option<String>, said: Option<&Cow<'_, str>>| {
             asked.as_ref().is_none_or(|asked| said.is_some_and(|said| clean(said.as_ref().into()) == *asked))
@@ -202,7 +233,7 @@ impl<'l> Fields<'l> {
     }
 
     fn into_row(self, chain: &str, line: &str) -> AuditRow {
-        let owned = |text: Option<Cow<'_, str>>| storable(text).map(Cow::into_owned);
+        let owned = |text: Option<Cow<'_, str>>| text.map(|text| clean(text).into_owned());
         AuditRow {
             chain: chain.to_owned(),
             sequence: self.seq,
@@ -221,16 +252,6 @@ impl AuditRow {
     pub(super) fn place_in_time(&self) -> (Timestamp, &str, i64) {
         (self.at, &self.chain, self.sequence)
     }
-
-    /// What `line`, one record of `chain`, says; `None` where it is no record: there is nothing to find then.
-    #[must_use]
-    pub fn read(chain: &str, line: &str) -> Option<Self> {
-        Fields::read(line).map(|fields| fields.into_row(chain, line))
-    }
-}
-
-fn storable(text: Option<Cow<'_, str>>) -> Option<Cow<'_, str>> {
-    text.map(clean)
 }
 
 /// JSON can say NUL, which is shown as what it is not by terminals and was never kept by PostgreSQL.
@@ -248,7 +269,15 @@ mod tests {
             "seq": sequence, "at": at, "event": "login", "account": format!("user{sequence}@example.org"),
             "ip": "192.0.2.1", "reason": "x".repeat(padding),
         });
-        AuditRow::read("one", &line.to_string()).unwrap()
+        read(&line.to_string()).unwrap()
+    }
+
+    fn read(line: &str) -> Option<AuditRow> {
+        Fields::read(line).map(|fields| fields.into_row("one", line))
+    }
+
+    fn pack(rows: &[AuditRow]) -> Vec<Block> {
+        rows.iter().map(|row| row.json.as_str()).collect::<AuditBatch>().behind(None)
     }
 
     /// How many records are in each.
@@ -259,20 +288,39 @@ mod tests {
     #[test]
     fn a_block_has_so_many_records_bytes_and_minutes_and_no_more() {
         let many: Vec<_> = (1..=70).map(|n| row(n, n, 0)).collect();
-        assert_eq!(sizes(&Block::pack(&many)), [32, 32, 6]);
+        assert_eq!(sizes(&pack(&many)), [32, 32, 6]);
         let long: Vec<_> = (1..=3).map(|n| row(n, n, BYTES_MAX / 2)).collect();
-        assert_eq!(sizes(&Block::pack(&long)), [1, 1, 1]);
+        assert_eq!(sizes(&pack(&long)), [1, 1, 1]);
         let seldom = [row(1, 0, 0), row(2, 3_600, 0), row(3, 3_601, 0), row(4, 1, 0), row(5, 1, 0)];
-        assert_eq!(sizes(&Block::pack(&seldom)), [2, 3], "a clock that was set back is no reason");
+        assert_eq!(sizes(&pack(&seldom)), [2, 3], "a clock that was set back is no reason");
         let back = [row(1, 9_000, 0), row(2, 5_399, 0), row(3, 8_999, 0)];
-        assert_eq!(sizes(&Block::pack(&back)), [1, 2], "unless it was by more");
-        assert_eq!(Block::pack(&[]), []);
+        assert_eq!(sizes(&pack(&back)), [1, 2], "unless it was by more");
+        assert_eq!(pack(&[]), []);
+    }
+
+    #[test]
+    fn what_has_been_indexed_is_left_out_at_the_front_and_nowhere_else() {
+        let batch: AuditBatch = (1..=40)
+            .chain([2])
+            .map(|n| row(n, n, 0).json)
+            .collect::<Vec<_>>()
+            .iter()
+            .map(String::as_str)
+            .collect();
+        let behind = |known| {
+            let blocks = batch.clone().behind(known);
+            (sizes(&blocks), blocks.first().map(|block| block.first))
+        };
+        assert_eq!(behind(None), (vec![32, 9], Some(1)));
+        assert_eq!(behind(Some(0)), (vec![32, 9], Some(1)));
+        assert_eq!(behind(Some(33)), (vec![8], Some(34)));
+        assert_eq!(behind(Some(40)), (vec![], None));
     }
 
     #[test]
     fn a_block_is_found_under_all_that_it_names_and_its_lines_say_the_same() {
         let rows = [row(1, 5, 0), row(2, 4, 0)];
-        let blocks = Block::pack(&rows);
+        let blocks = pack(&rows);
         let [block] = &blocks[..] else { panic!("{blocks:?}") };
         assert_eq!((block.latest, block.last), (Timestamp::from_unix_seconds(5), 2));
         assert_eq!(block.keys.len(), 6, "two accounts, each let in by none of these, one address, one event");
@@ -300,7 +348,7 @@ mod tests {
 
     #[test]
     fn numbers_sort_by_time_and_say_it() {
-        let block = |seconds| Block::pack(&[row(1, seconds, 0)]).remove(0).draw_number();
+        let block = |seconds| pack(&[row(1, seconds, 0)]).remove(0).draw_number();
         let (early, late) = (block(1_000_000), block(1_000_001));
         assert!(early < late);
         let moment = Timestamp::from_unix_seconds;
@@ -316,9 +364,9 @@ mod tests {
     #[test]
     fn what_is_no_record_is_nothing_to_find() {
         for line in ["", "{}", "{\"seq\":1,\"at\":\"2026-01-01T00:00:00Z\"}", "[1]", "{\"seq\":1"] {
-            assert_eq!(AuditRow::read("one", line), None, "{line}");
+            assert_eq!(read(line), None, "{line}");
         }
         let line = r#"{"seq":1,"at":"2026-01-01T00:00:00Z","event":"login","account":"a\u0000\"b"}"#;
-        assert_eq!(AuditRow::read("one", line).unwrap().account.as_deref(), Some("a\u{fffd}\"b"));
+        assert_eq!(read(line).unwrap().account.as_deref(), Some("a\u{fffd}\"b"));
     }
 }

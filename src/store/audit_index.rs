@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use super::audit_block::{Block, all_before, keys_of, matches, narrowest_key, numbers};
+use super::audit_block::{AuditBatch, all_before, keys_of, matches, narrowest_key, numbers};
 use super::several::{Together, one_for};
 use super::{AuditMark, AuditQuery, AuditRow, Store, StoreError};
 use super::{in_transaction, name_statements, on_pool};
@@ -72,7 +72,7 @@ impl Store {
         &self,
         position: i64,
         mark: &AuditMark,
-        rows: &[AuditRow],
+        records: AuditBatch,
     ) -> Result<bool, StoreError> {
         in_transaction!(self, |connection| {
             sqlx::query(NEW_MARK).bind(&mark.chain).bind(&b""[..]).execute(&mut *connection).await?;
@@ -88,9 +88,8 @@ impl Store {
             }
             let last = sqlx::query_scalar(LAST_INDEXED).bind(&mark.chain).fetch_one(&mut *connection);
             let last: Option<i64> = last.await?;
-            let known = rows.iter().take_while(|row| Some(row.sequence) <= last).count();
             let mut keys = Vec::new();
-            for block in Block::pack(rows.get(known..).unwrap_or_default()) {
+            for block in records.behind(last) {
                 let number: i64 = loop {
                     let add = sqlx::query_scalar(ADD_BLOCK).bind(block.draw_number()).bind(&mark.chain);
                     let add = add.bind(block.last).bind(&block.lines).fetch_optional(&mut *connection);

@@ -41,6 +41,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use audit_block::AuditBatch;
 pub use enrolment_links::{EnrolmentLinkRecord, LinkKept};
 pub use known_browsers::KnownBrowserRecord;
 pub use look::{Look, look, look_at_key_check};

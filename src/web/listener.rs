@@ -135,7 +135,7 @@ struct Visitor {
 
 impl Visitor {
     /// From the first byte to the last. `None` for who is not served.
-    async fn converse(self, mut tcp: TcpStream, peer: ClientAddress) -> Option<()> {
+    async fn converse(self, mut tcp: TcpStream, peer: SocketAddr) -> Option<()> {
         let ends = self.entrance.arrivals.arrive(&mut tcp, peer, HANDSHAKE_MAX).await?;
         let client = ClientAddress::new(ends.client().ip());
         // A network that holds too many connections already is not worth a word.

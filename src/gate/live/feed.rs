@@ -16,13 +16,10 @@ use std::time::Duration;
 use crate::base::Monotonic;
 use crate::store::{Change, Store};
 
-/// A number is drawn within a transaction, and no statement or transaction of the gate lasts longer than 10 s: what
-/// was drawn before a row that has been there for so long is visible, or never will be.
-const SETTLED_AFTER: Duration = Duration::from_secs(30);
-
 /// The rows that were read so far, as far as that matters.
-#[derive(Default)]
 pub(super) struct Feed {
+    /// See [`Store::changes_settle_in`].
+    settle_in: Duration,
     begun: bool,
     anchor: Option<i64>,
     /// When each was first seen: the anchor, and all after it.
@@ -41,6 +38,11 @@ pub(super) enum News {
 }
 
 impl Feed {
+    /// Of nothing yet. `settle_in`: how long after a row others before it may come to be seen.
+    pub(super) fn new(settle_in: Duration) -> Self {
+        Self { settle_in, begun: false, anchor: None, recent: BTreeMap::new() }
+    }
+
     /// From which row on to read.
     pub(super) fn from(&self) -> i64 {
         self.anchor.unwrap_or(0)
@@ -49,13 +51,13 @@ impl Feed {
     /// Takes all rows from [`Feed::from`] on, in order.
     pub(super) fn take(&mut self, rows: Vec<Change>, now: Monotonic) -> News {
         if self.has_missed_some(&rows) {
-            *self = Self::default();
+            *self = Self::new(self.settle_in);
             return News::Lost;
         }
         let mut news = rows;
         news.retain(|row| !self.recent.contains_key(&row.seq));
         self.recent.extend(news.iter().map(|row| (row.seq, now)));
-        let settled = self.recent.iter().rev().find(|(_, seen)| now.since(**seen) >= SETTLED_AFTER);
+        let settled = self.recent.iter().rev().find(|(_, seen)| now.since(**seen) >= self.settle_in);
         if let Some(anchor) = settled.map(|(seq, _)| *seq) {
             self.anchor = Some(anchor);
             self.recent = self.recent.split_off(&anchor);
@@ -83,15 +85,19 @@ mod tests {
     use crate::base::AccountId;
 
     /// A table, and a reader of it.
-    #[derive(Default)]
     struct Reader {
         feed: Feed,
         rows: Vec<i64>,
     }
 
     impl Reader {
+        /// Of a database in which rows settle in half a minute.
+        fn new() -> Self {
+            Self { feed: Feed::new(Duration::from_secs(30)), rows: Vec::new() }
+        }
+
         fn begun() -> Self {
-            let mut reader = Self::default();
+            let mut reader = Self::new();
             assert_eq!(reader.look(0), News::Unheard);
             reader
         }
@@ -114,7 +120,7 @@ mod tests {
 
     #[test]
     fn what_happened_before_the_first_look_is_no_news() {
-        let mut reader = Reader { rows: vec![3, 4], ..Reader::default() };
+        let mut reader = Reader { rows: vec![3, 4], ..Reader::new() };
         assert_eq!(reader.look(0), News::Unheard);
         assert_eq!(reader.look(1), news(&[]));
         reader.rows.push(5);
@@ -138,6 +144,19 @@ mod tests {
         assert_eq!(reader.look(32), news(&[6]));
         reader.rows.push(5);
         assert_eq!(reader.look(40), news(&[5]));
+    }
+
+    #[test]
+    fn where_rows_are_seen_in_order_none_is_read_again_but_the_last() {
+        let mut reader = Reader { feed: Feed::new(Duration::ZERO), rows: (1..=1000).collect() };
+        assert_eq!(reader.look(0), News::Unheard);
+        assert_eq!(reader.feed.from(), 1000);
+        reader.rows.extend([1001, 1002]);
+        assert_eq!(reader.look(0), news(&[1001, 1002]));
+        assert_eq!((reader.feed.from(), reader.feed.recent.len()), (1002, 1));
+        assert_eq!(reader.look(0), news(&[]));
+        reader.rows = vec![5000];
+        assert_eq!(reader.look(1), News::Lost);
     }
 
     #[test]

@@ -14,13 +14,12 @@ use super::over::why_over;
 use super::{Cause, Session};
 use crate::base::{AccountId, Address, Monotonic, Timestamp};
 use crate::gate::authenticator::Gate;
-use crate::store::{AppPasswordRecord, Change, Standing, StoreError};
+use crate::store::{AppPasswordRecord, Change, Standing, Store, StoreError};
 
 /// How often old changes are deleted.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 
 /// What is left to do, from one look to the next.
-#[derive(Default)]
 pub(in crate::gate) struct Ear {
     feed: Feed,
     /// Accounts whose sessions are still to be judged.
@@ -36,6 +35,14 @@ pub(in crate::gate) struct Ear {
 struct Ground {
     standing: Option<Standing>,
     app_passwords: Vec<AppPasswordRecord>,
+}
+
+impl Ear {
+    /// That has heard nothing of `store` yet.
+    pub(in crate::gate) fn new(store: &Store) -> Self {
+        let feed = Feed::new(store.changes_settle_in());
+        Self { feed, unjudged: HashSet::new(), moves_unread: false, deaf: false, pruned_at: None }
+    }
 }
 
 impl Gate {

@@ -18,7 +18,7 @@ const LOGIN: &[u8] = b"LOGIN ann@example.org canary\r\n";
 
 /// A listener, the gate and a fake upstream.
 struct Stage {
-    address: std::net::SocketAddr,
+    address: SocketAddr,
     site: Site,
     upstream: FakeUpstream,
     connector: Connector,
@@ -308,7 +308,7 @@ fn a_relayed_session_is_small() {
     fn size_of<T, R>(_: impl FnOnce(T) -> R) -> usize {
         std::mem::size_of::<R>()
     }
-    type Arguments = (Arc<Door<Fake>>, TcpStream, ClientAddress, ConnectionPermit);
+    type Arguments = (Arc<Door<Fake>>, TcpStream, SocketAddr, ConnectionPermit);
     let size = size_of(|(door, tcp, client, place): Arguments| serve(door, tcp, client, place));
     assert!(size <= 1536, "{size} bytes");
 }

@@ -32,6 +32,8 @@ pub use connector::{Connector, known_to_the_public};
 use secured::Secured;
 pub use verifier::RefusedCertificate;
 
+use crate::proxy::listener::keep_alive;
+
 /// A connection to a client or an upstream, protected or not.
 pub struct Stream(Kind);
 
@@ -94,6 +96,15 @@ impl Stream {
             Kind::Client(tls) => tls.poll_goodbye(cx),
             Kind::Upstream(tls) => tls.poll_goodbye(cx),
         }
+    }
+
+    /// From now on it is noticed when the peer is dead.
+    pub(in crate::proxy) fn keep_alive(&self) -> io::Result<()> {
+        keep_alive(match &self.0 {
+            Kind::Plain(tcp) => tcp,
+            Kind::Client(tls) => &tls.tcp,
+            Kind::Upstream(tls) => &tls.tcp,
+        })
     }
 
     /// The socket under a stream that has no TLS yet.

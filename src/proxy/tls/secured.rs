@@ -56,7 +56,7 @@ struct Scratch {
 
 /// A socket and its TLS.
 pub(super) struct Secured<R> {
-    tcp: TcpStream,
+    pub(super) tcp: TcpStream,
     tls: R,
     /// Ciphertext: the beginning of a record.
     incoming: Vec<u8>,

@@ -8,8 +8,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Failure;
 use crate::config::HostPort;
-use crate::proxy::listener::prepare;
 
+/// Small words leave at once on it; whether a server that is silent still stands is asked once somebody is in.
+///
 /// Tries the addresses of the name one after the other, so that a dead one costs its share of the time only.
 pub(in crate::proxy) async fn dial(server: &HostPort, by: Instant) -> Result<TcpStream, Failure> {
     let resolving = timeout_at(by, lookup_host((server.host.as_str(), server.port)));
@@ -22,7 +23,7 @@ pub(in crate::proxy) async fn dial(server: &HostPort, by: Instant) -> Result<Tcp
         left = left.saturating_sub(1);
         match timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(tcp)) => {
-                prepare(&tcp).map_err(Failure::Connect)?;
+                tcp.set_nodelay(true).map_err(Failure::Connect)?;
                 return Ok(tcp);
             }
             Ok(Err(error)) => last = Failure::Connect(error),
