@@ -71,6 +71,10 @@ impl Sender {
                     factor_zh(factor)
                 ),
             ),
+            Notice::FactorReplaced { factor, .. } => (
+                "已更换二次验证方式".to_owned(),
+                format!("您的邮箱已更换二次验证方式：{}。旧的不能再用，客户端专用密码照常有效。", factor_zh(factor)),
+            ),
             Notice::FactorUnbound { factors, app_passwords_revoked, .. } => {
                 let kinds: Vec<_> = factors.iter().map(|kind| factor_zh(kind)).collect();
                 let mut said = format!("您的邮箱已解除绑定二次验证方式：{}。", kinds.join("、"));
@@ -124,6 +128,13 @@ impl Sender {
                 "Second factor added".to_owned(),
                 format!(
                     "A second factor was added to your mailbox: {}. From now on mail clients need app passwords.",
+                    factor_en(factor)
+                ),
+            ),
+            Notice::FactorReplaced { factor, .. } => (
+                "Second factor replaced".to_owned(),
+                format!(
+                    "A second factor of your mailbox was replaced by a new one: {}. The old one counts no more; app passwords stay as they are.",
                     factor_en(factor)
                 ),
             ),
@@ -234,7 +245,11 @@ fn facts_of(notice: &Notice) -> Vec<(Fact, Option<String>)> {
     let named = |name: &str, label: &str| (Fact::Name, Some(format!("{} ({})", quoted(name), quoted(label))));
     let mut facts = Vec::new();
     match notice {
-        Notice::FactorBound { by, .. } | Notice::RecoveryCodesMade { by } => facts.extend(of_doer(by)),
+        Notice::FactorBound { by, .. }
+        | Notice::FactorReplaced { by, .. }
+        | Notice::RecoveryCodesMade { by } => {
+            facts.extend(of_doer(by));
+        }
         Notice::FactorUnbound { reason, by, .. } => {
             facts.extend(reason.as_deref().map(|reason| (Fact::Reason, Some(quoted(reason)))));
             facts.extend(of_doer(by));

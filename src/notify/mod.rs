@@ -57,6 +57,13 @@ pub enum Notice {
         /// By whom.
         by: Doer,
     },
+    /// A second factor was bound in the place of another of its kind.
+    FactorReplaced {
+        /// Which kind, as in the trail.
+        factor: String,
+        /// By whom.
+        by: Doer,
+    },
     /// Second factors were unbound.
     FactorUnbound {
         /// Which kinds.
@@ -129,6 +136,7 @@ impl Notice {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::FactorBound { .. } => "factor_bound",
+            Self::FactorReplaced { .. } => "factor_replaced",
             Self::FactorUnbound { .. } => "factor_unbound",
             Self::AppPasswordCreated { .. } => "app_password_created",
             Self::AppPasswordsRevoked { .. } => "app_passwords_revoked",
@@ -143,6 +151,7 @@ impl Notice {
         match self {
             Self::SecondFactorNotCompleted { .. } => true,
             Self::FactorBound { .. }
+            | Self::FactorReplaced { .. }
             | Self::FactorUnbound { .. }
             | Self::AppPasswordCreated { .. }
             | Self::AppPasswordsRevoked { .. }

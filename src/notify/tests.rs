@@ -74,6 +74,7 @@ fn each_kind_has_words_and_comes_back_from_the_outbox_as_it_went() {
     let by = || Doer::Owner(place("Firefox"));
     let all = [
         Notice::FactorBound { factor: "totp".to_owned(), by: by() },
+        Notice::FactorReplaced { factor: "passkey".to_owned(), by: by() },
         Notice::FactorUnbound {
             factors: vec!["totp".to_owned()],
             app_passwords_revoked: 2,

@@ -202,18 +202,12 @@ impl Portal {
                 });
             }
         }
-        let factor = kind.as_str().to_owned();
-        self.tell(&visit.account, Notice::FactorBound { factor: factor.clone(), by: doer(&visit.from) })
-            .await;
-        if replaces.is_some() {
-            let notice = Notice::FactorUnbound {
-                factors: vec![factor],
-                app_passwords_revoked: 0,
-                reason: None,
-                by: doer(&visit.from),
-            };
-            self.tell(&visit.account, notice).await;
-        }
+        let (factor, by_owner) = (kind.as_str().to_owned(), doer(&visit.from));
+        let notice = match replaces {
+            None => Notice::FactorBound { factor, by: by_owner },
+            Some(_) => Notice::FactorReplaced { factor, by: by_owner },
+        };
+        self.tell(&visit.account, notice).await;
         let recovery_codes = if visit.is_bound() {
             None
         } else {

@@ -30,6 +30,22 @@ async fn app_passwords(language: Language) {
     let phone = world.make_app_password("iPhone").await;
     let desk = world.make_app_password("Foxmail").await;
 
+    // One for reading alone: who has it reads, and changes nothing.
+    let archive = world.make_read_only_app_password("Archive").await;
+    assert!(browser.read(".notice").await.contains(said("只读", "may only read")));
+    let mut of_archive = world.stays_with(&archive);
+    assert!(of_archive.wire.imap("look", "SELECT INBOX").contains("look OK"));
+    for (changes, answer) in [("CREATE Other", "NO"), ("NOOP", "OK")] {
+        let said = of_archive.wire.imap("try", changes);
+        assert!(said.contains(&format!("try {answer}")), "{said}");
+    }
+    browser.go("/app-passwords").await;
+    browser.press("a.row-link").await;
+    assert_eq!(browser.read("h1").await, "Archive");
+    browser.picture("read-only-app-password").await;
+    browser.press("form[action$='/delete'] button").await;
+    is_out(&mut of_archive);
+
     // Another name.
     browser.go("/app-passwords").await;
     browser.press("a.row-link").await;

@@ -124,8 +124,21 @@ impl World {
         self.browser.go("/app-passwords/new").await;
         self.browser.fill("name", name).await;
         self.browser.picture("new-app-password").await;
+        self.take_app_password("created-app-password").await
+    }
+
+    /// One for reading alone.
+    pub(crate) async fn make_read_only_app_password(&self, name: &str) -> String {
+        self.browser.go("/app-passwords/new").await;
+        self.browser.fill("name", name).await;
+        self.browser.click("details.more summary").await;
+        self.browser.click("[name=read-only]").await;
+        self.take_app_password("created-read-only-app-password").await
+    }
+
+    async fn take_app_password(&self, picture: &str) -> String {
         self.browser.submit().await;
-        self.browser.picture("created-app-password").await;
+        self.browser.picture(picture).await;
         let groups = self.browser.read_all(".secret span").await;
         assert_eq!(groups.iter().map(|group| group.chars().count()).collect::<Vec<_>>(), [4; 4]);
         groups.join(" ")

@@ -170,8 +170,10 @@ async fn a_factor_that_is_changed_is_one_change_and_the_other_one_is_good_no_mor
     assert_eq!(refused, Some(Refused::WrongCode));
     assert_eq!(site.portal.on.store.factors(visit.account.id).await.unwrap(), [before]);
 
+    site.told(&visit).await;
     let code = site.code(&raw(&offer));
     let changed = site.portal.change(fresh, in_its_place, "New phone", &code).await.unwrap();
+    assert_eq!(site.told(&visit).await, ["factor_replaced"], "one letter");
     assert!(changed.recovery_codes.is_none(), "those that there are stay good");
     assert!(
         site.portal.visit(Token::parse(&visit.token.text()).unwrap(), browser(1)).await.unwrap().is_none()

@@ -568,4 +568,4 @@ error-429-lead = Nothing was changed. Wait a minute, then go on; nobody is locke
 error-500-title = Something went wrong here
 error-500-lead = It is not your fault. Try again in a minute; if it stays, tell your administrator when it happened.
 error-503-title = Not available right now
-error-503-lead = Nothing was changed. Try again in a minute; your mail clients go on meanwhile.
+error-503-lead = What you asked for last may not have been done. Come back in a minute and look; your mail clients go on meanwhile.

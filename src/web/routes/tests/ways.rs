@@ -318,7 +318,7 @@ async fn a_database_that_is_gone_is_told_and_nobody_is_signed_out() {
     site.store.close().await;
     let seen = browser.get("/").await;
     assert_eq!(seen.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(seen.text.contains("Nothing was changed.") && browser.cookies.len() == 1);
+    assert!(seen.text.contains("may not have been done.") && browser.cookies.len() == 1);
 }
 
 #[tokio::test]
