@@ -13,11 +13,11 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::file::Tip;
-use super::index::{self, FollowError};
+use super::index::{self, FollowError, Size};
 use super::writer::Counters;
 use crate::base::key::Purpose;
 use crate::base::{Clock, SiteKey};
-use crate::store::{AuditHead, AuditMark, Store};
+use crate::store::{AuditHead, Store};
 
 /// The least time between two passes: under load one write to the database serves all records of so long.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -67,12 +67,13 @@ impl Follower {
     /// Until the writer is gone and all that it wrote is in the database, as far as that answers.
     pub(super) async fn run(mut self) {
         let mut anchored = HashMap::new();
-        let mut indexed = HashMap::new();
         let mut failing = false;
         // By itself: it may take minutes, and no head waits for it. It ends with this.
         let mut others = JoinSet::new();
         others.spawn(catch_up_with_others(self.directory.clone(), self.store.clone()));
         let (mut indexed_at, mut indexed_to) = (None, 0);
+        let usual = index::usual_size(&self.store);
+        let mut at_most = usual;
         loop {
             // Asked before the pass, so that a pass follows the last record in any case.
             let writer_is_gone = self.tips.has_changed().is_err();
@@ -81,7 +82,9 @@ impl Follower {
             let index = writer_is_gone
                 || last - indexed_to <= FEW
                 || indexed_at.is_none_or(|at: Instant| at.elapsed() >= INDEX_PAUSE);
-            let passed = self.pass(&mut anchored, index.then_some(&mut indexed)).await;
+            let passed = self.pass(&mut anchored, index.then_some(at_most)).await;
+            // A disk that takes too long for much may have the time for less.
+            at_most = if passed.is_ok() { usual } else { index::SHORT };
             if index && passed.is_ok() {
                 (indexed_at, indexed_to) = (Some(Instant::now()), last);
                 self.counters.behind_since.set(None);
@@ -121,7 +124,7 @@ impl Follower {
     async fn pass(
         &mut self,
         anchored: &mut HashMap<String, i64>,
-        indexed: Option<&mut HashMap<String, AuditMark>>,
+        index: Option<Size>,
     ) -> Result<(), FollowError> {
         let tips = self.tips.borrow_and_update().clone();
         let named = |chain: &str| tips.iter().any(|tip| tip.chain == chain);
@@ -133,12 +136,13 @@ impl Follower {
                 anchored.insert(tip.chain.clone(), tip.sequence);
             }
         }
-        let Some(indexed) = indexed else { return Ok(()) };
-        indexed.retain(|chain, _| named(chain));
+        let Some(at_most) = index else { return Ok(()) };
+        // Whoever searches has indexed some of it meanwhile.
+        let mut marks = self.store.audit_marks().await?;
         for tip in &tips {
-            let mark = indexed.remove(&tip.chain).unwrap_or_else(|| index::beginning(&tip.chain));
-            let mark = index::follow(&self.directory, mark, &self.store, index::at_once(&self.store)).await?;
-            indexed.insert(tip.chain.clone(), mark);
+            let known = marks.iter().position(|mark| mark.chain == tip.chain);
+            let mark = known.map_or_else(|| index::beginning(&tip.chain), |known| marks.swap_remove(known));
+            index::follow(&self.directory, mark, &self.store, at_most).await?;
         }
         // All but the last have ended.
         for tip in tips.iter().rev().skip(1) {

@@ -16,11 +16,13 @@ use crate::store::{AuditBatch, AuditMark, Store, StoreError};
 
 /// What is indexed at once, at most (a single longer line is, too): it is one transaction, and whoever writes meanwhile waits
 /// behind it. Where there is much to catch up with, one follows the other.
-const SHORT: Size = Size { records: 4_000, bytes: 4 << 20 };
+pub(super) const SHORT: Size = Size { records: 4_000, bytes: 4 << 20 };
 
-/// The same for whoever does it every few seconds: each page of the keys is written once for all records of a transaction.
+/// The same for whoever does it every few seconds: in a file each page of the keys is written once for all records of a
+/// transaction. Over a network each block is a question and an answer.
 const LONG: Size = Size { records: 32_000, bytes: 10 << 20 };
 
+/// Of a part of a chain's file.
 #[derive(Clone, Copy)]
 pub(super) struct Size {
     records: usize,
@@ -85,8 +87,8 @@ pub(super) fn beginning(chain: &str) -> AuditMark {
     AuditMark { chain: chain.to_owned(), position: 0, tail: Vec::new() }
 }
 
-/// How much is indexed at once by who does it every few seconds. Over a network each block is a question and an answer.
-pub(super) fn at_once(store: &Store) -> Size {
+/// How much is indexed at once by whoever does it every few seconds.
+pub(super) fn usual_size(store: &Store) -> Size {
     if store.is_shared() { SHORT } else { LONG }
 }
 
@@ -95,12 +97,12 @@ pub(super) async fn follow(
     directory: &Path,
     mut mark: AuditMark,
     store: &Store,
-    at_once: Size,
+    at_most: Size,
 ) -> Result<AuditMark, FollowError> {
     let path = file::path(directory, &mark.chain);
     loop {
         let (file, from) = (path.clone(), mark.clone());
-        match off_thread(&path, move || read_batch(&file, &from, at_once)).await? {
+        match off_thread(&path, move || read_batch(&file, &from, at_most)).await? {
             Batch::Nothing => return Ok(mark),
             Batch::Records(records, next) => {
                 mark = if store.index_audit(mark.position, &next, records).await? {
@@ -176,4 +178,48 @@ pub(super) async fn off_thread<T: Send + 'static>(
 ) -> Result<T, FollowError> {
     let done = tokio::task::spawn_blocking(work).await.map_err(io::Error::other);
     done.and_then(|result| result).map_err(|source| FollowError::Read { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Scratch;
+    use crate::config::Database;
+    use crate::store::AuditQuery;
+
+    /// Twenty records, a line that is none and one that is no text; the last line is still being written.
+    fn file() -> (Vec<u8>, usize) {
+        let record = |n: u8| {
+            let hash = format!("{n:02x}").repeat(32);
+            let at = format!("2026-01-01T00:00:{n:02}Z");
+            format!("{{\"seq\":{n},\"at\":\"{at}\",\"event\":\"stopped\",\"hash\":\"{hash}\"}}\n")
+        };
+        let mut lines: Vec<Vec<u8>> = (1..=20).map(|n| record(n).into_bytes()).collect();
+        lines.insert(7, b"{}\n".to_vec());
+        lines.insert(14, b"\xff\n".to_vec());
+        let whole = lines.concat();
+        let len = whole.len();
+        ([whole, b"{\"seq\":21".to_vec()].concat(), len)
+    }
+
+    #[tokio::test]
+    async fn a_file_is_indexed_to_its_last_whole_line_however_much_is_taken_at_once() {
+        let (bytes, whole) = file();
+        for (records, at_once) in [(1, 1 << 20), (7, 1 << 20), (100, 1), (100, 150), (100, 1 << 20)] {
+            let directory = Scratch::new();
+            let store = Store::open(&Database::Sqlite(directory.path().join("mailward.db"))).await.unwrap();
+            std::fs::write(file::path(directory.path(), "one"), &bytes).unwrap();
+            let at_most = Size { records, bytes: at_once };
+            let mark = follow(directory.path(), beginning("one"), &store, at_most).await.unwrap();
+            assert_eq!(usize::try_from(mark.position).unwrap(), whole);
+            assert_eq!(mark.tail, bytes[whole - TAIL..whole]);
+            assert_eq!(store.audit_marks().await.unwrap(), std::slice::from_ref(&mark));
+            let found = store.search_audit(&AuditQuery::default()).await.unwrap();
+            let found: Vec<_> = found.iter().map(|row| row.sequence).collect();
+            assert_eq!(found, (1..=20).collect::<Vec<_>>(), "{records} records or {at_once} bytes at once");
+            // It knows its own place again.
+            assert_eq!(follow(directory.path(), mark.clone(), &store, at_most).await.unwrap(), mark);
+            store.close().await;
+        }
+    }
 }

@@ -100,7 +100,8 @@ pub struct Portal {
     pace: Pace,
 }
 
-/// Something behind the portal does not work: nothing was decided, and trying again may help. What it was is in the log.
+/// Something behind the portal does not work, and trying again may help. What it was is in the log; what was asked for may
+/// have been done all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("something behind the portal does not work")]
 pub struct Broken;

@@ -45,8 +45,8 @@ impl Arrivals {
         Self { balancers, silent: Seldom::default() }
     }
 
-    /// The ends of the client's connection, whose peer is `peer`; `None` where it is over already. A balancer has
-    /// `at_most` so long to say it.
+    /// The ends of the client's connection, whose peer is `peer`; `None` where it is of no use. A balancer has `at_most` so
+    /// long to say whom it passes on.
     pub async fn arrive(&self, tcp: &mut TcpStream, peer: SocketAddr, at_most: Duration) -> Option<Ends> {
         let here = tcp.local_addr().ok()?;
         let own = Ends::new(peer, here);

@@ -7,11 +7,12 @@ use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::permits::{ConnectionPermit, Permits};
+use super::socket::prepare_listener;
 use crate::base::is_exhausted;
 
 /// Connections that the kernel completes while the loop is busy; it allows 4,096 at most by default.
@@ -19,13 +20,6 @@ const BACKLOG: i32 = 4096;
 
 /// How long the loop rests when the system has no descriptor or memory left.
 const EXHAUSTED_REST: Duration = Duration::from_millis(200);
-
-/// A silent connection is asked whether it still stands: often enough for the NATs of mobile networks, whose
-/// mappings last from 2 to 30 minutes (RFC 5382 section 5 asks for two hours, few keep to it).
-const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
-    .with_time(Duration::from_secs(120))
-    .with_interval(Duration::from_secs(30))
-    .with_retries(4);
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -124,18 +118,6 @@ async fn admit(
     let (tcp, peer) = listener.accept().await?;
     let permit = permits.connection().await.ok_or(io::ErrorKind::ConnectionAborted)?;
     Ok((tcp, peer, permit))
-}
-
-/// From now on it is noticed when the peer is dead.
-pub(super) fn keep_alive(tcp: &TcpStream) -> io::Result<()> {
-    SockRef::from(tcp).set_tcp_keepalive(&KEEPALIVE)
-}
-
-/// What every connection that will be accepted there needs: small replies leave at once, and dead peers are noticed. Linux
-/// hands it on to each, which spares five calls of the system.
-fn prepare_listener(socket: &SockRef<'_>) -> io::Result<()> {
-    socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&KEEPALIVE)
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod reason;
 pub mod relay;
 mod seldom;
 pub mod session;
+mod socket;
 #[cfg(test)]
 mod testing;
 pub mod tls;

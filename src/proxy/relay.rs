@@ -168,13 +168,15 @@ impl Relay {
                 }
                 // Not set again with every byte: when it fires, it looks how long the silence really is.
                 () = &mut silence => {
-                    // Where the system cannot, the silence that ends it all is noticed still.
-                    let _ = self.upstream.stream.keep_alive();
                     let due = self.due(patience, draining);
                     self.leaving = draining.is_some_and(|since| since.elapsed() >= patience.draining);
                     if due <= Instant::now() {
                         let silent = if draining.is_some() { Reason::Drained } else { Reason::Idle };
                         break self.first_closed.unwrap_or(silent);
+                    }
+                    if draining.is_none() {
+                        // Where the system cannot, silence ends it all the same.
+                        let _ = self.upstream.stream.keep_alive();
                     }
                     // While it drains, what was under way may have ended long before.
                     let soon = draining.map_or(due, |_| due.min(Instant::now() + patience.draining));
@@ -543,27 +545,41 @@ mod tests {
         bytes
     }
 
+    /// A relay whose server is looked after when it is 100 ms old, and the upstream's socket once more.
+    async fn run_for_long(
+        idle_millis: u64,
+    ) -> (impl Future<Output = Reason>, socket2::Socket, [TcpStream; 2]) {
+        let ((client, near), (upstream, far)) = (tcp_pair().await, tcp_pair().await);
+        let far_too = socket2::SockRef::from(&far).try_clone().unwrap();
+        let [near, far] = [near, far].map(|tcp| (Stream::plain(tcp), Output::default()));
+        let readers = Readers { guard: None, course: None };
+        let running = async move {
+            let mut relay = Relay::new(near, far, readers, Buffers::default(), Arc::default());
+            let (_drain, mut told) = watch::channel(false);
+            let drain = Drain { told: &mut told, farewell: &|| None };
+            let patience = Patience { lasting: Duration::from_millis(100), ..patience(idle_millis) };
+            relay.run(patience, drain, std::future::pending()).await
+        };
+        (running, far_too, [client, upstream])
+    }
+
     #[tokio::test]
     async fn once_a_session_has_lasted_the_system_asks_whether_its_server_still_stands() {
-        let (_client, near) = tcp_pair().await;
-        let (_upstream, far) = tcp_pair().await;
-        let far_too = socket2::SockRef::from(&far).try_clone().unwrap();
-        let legs = [near, far].map(|tcp| (Stream::plain(tcp), Output::default()));
-        let [client, upstream] = legs;
-        let readers = Readers { guard: None, course: None };
-        let mut relay = Relay::new(client, upstream, readers, Buffers::default(), Arc::default());
-        let (_drain, mut told) = watch::channel(false);
-        let drain = Drain { told: &mut told, farewell: &|| None };
-        let lasting = Duration::from_millis(100);
-        let silence = Patience { lasting, ..patience(400) };
-        let (begun, mut running) = (Instant::now(), pin!(relay.run(silence, drain, std::future::pending())));
-        while !far_too.keepalive().unwrap() {
+        let (running, upstream, _peers) = run_for_long(60_000).await;
+        let begun = Instant::now();
+        let mut running = pin!(running);
+        while !upstream.keepalive().unwrap() {
             assert!(tokio::time::timeout(Duration::from_millis(1), &mut running).await.is_err());
         }
-        assert!(begun.elapsed() >= lasting);
-        // Which is no reason to end it sooner.
+        assert!(begun.elapsed() >= Duration::from_millis(100));
+    }
+
+    #[tokio::test]
+    async fn that_is_no_reason_to_end_it_sooner() {
+        let begun = Instant::now();
+        let (running, _, _peers) = run_for_long(400).await;
         assert_eq!(running.await, Reason::Idle);
-        assert!(begun.elapsed() >= silence.idle);
+        assert!(begun.elapsed() >= Duration::from_millis(400));
     }
 
     #[tokio::test]

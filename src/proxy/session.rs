@@ -98,7 +98,7 @@ async fn until_admitted<P: MailProtocol>(
     Stranger::new(door, ends, permit, deadline).until_admitted(tcp).await
 }
 
-/// Where it comes from; `None` if it is over already, or the gate stops.
+/// Where it comes from; `None` if it is of no use, or the gate stops.
 async fn arrive<P: MailProtocol>(door: &Door<P>, tcp: &mut TcpStream, peer: SocketAddr) -> Option<Ends> {
     let leaving = Leaving::new(door.closing.clone());
     let patience = door.limits.tls_deadline.min(door.limits.auth_deadline);

@@ -62,8 +62,8 @@ impl Stage {
         });
         let listener: TcpListener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
-        let serve = move |tcp, client, place| {
-            tokio::spawn(serve(Arc::clone(&door), tcp, client, place));
+        let serve = move |tcp, peer, place| {
+            tokio::spawn(serve(Arc::clone(&door), tcp, peer, place));
         };
         tokio::spawn(accept_all(listener, permits, closing, serve));
         let trusted = Endpoint {
@@ -309,6 +309,6 @@ fn a_relayed_session_is_small() {
         std::mem::size_of::<R>()
     }
     type Arguments = (Arc<Door<Fake>>, TcpStream, SocketAddr, ConnectionPermit);
-    let size = size_of(|(door, tcp, client, place): Arguments| serve(door, tcp, client, place));
+    let size = size_of(|(door, tcp, peer, place): Arguments| serve(door, tcp, peer, place));
     assert!(size <= 1536, "{size} bytes");
 }

@@ -32,7 +32,7 @@ pub use connector::{Connector, known_to_the_public};
 use secured::Secured;
 pub use verifier::RefusedCertificate;
 
-use crate::proxy::listener::keep_alive;
+use crate::proxy::socket::keep_alive;
 
 /// A connection to a client or an upstream, protected or not.
 pub struct Stream(Kind);

@@ -9,9 +9,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::Failure;
 use crate::config::HostPort;
 
-/// Small words leave at once on it; whether a server that is silent still stands is asked once somebody is in.
-///
 /// Tries the addresses of the name one after the other, so that a dead one costs its share of the time only.
+///
+/// Small words leave at once. Whether a silent server still stands is asked once a session has lasted, by its relay.
 pub(in crate::proxy) async fn dial(server: &HostPort, by: Instant) -> Result<TcpStream, Failure> {
     let resolving = timeout_at(by, lookup_host((server.host.as_str(), server.port)));
     let resolved = resolving.await.map_err(|_| Failure::Resolve(io::ErrorKind::TimedOut.into()))?;
