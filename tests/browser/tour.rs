@@ -165,8 +165,15 @@ async fn more_often_than_people_do(browser: &Browser) {
     let cookies = cookies.collect::<Vec<_>>().join("; ");
     let pages = format!("{}/guides?[1-400]", browser.portal());
     let nowhere = ["--silent", "--show-error", "--insecure", "--output", "/dev/null"];
-    run("curl", &[&nowhere[..], &["--cookie", &cookies, &pages]].concat(), "").success();
-    browser.go("/app-passwords").await;
+    // Where the machine is busy, the browser may come so late that it may ask again.
+    for tries_left in (0..10).rev() {
+        run("curl", &[&nowhere[..], &["--cookie", &cookies, &pages]].concat(), "").success();
+        browser.go("/app-passwords").await;
+        if browser.read("main").await.contains("429") {
+            break;
+        }
+        assert!(tries_left > 0, "it is let through each time");
+    }
     assert!(browser.read(".hint").await.contains("429"));
     browser.picture("error-429").await;
     tokio::time::sleep(Duration::from_secs(2)).await;
