@@ -439,6 +439,19 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn what_a_later_version_wrote_is_left_to_it() {
+        let (world, relay) = (World::open().await, FakeRelay::start().await);
+        world.notices.tell(&world.account, created("Phone")).await;
+        let mut row = world.store.waiting_notices(world.account.id).await.unwrap().remove(0);
+        world.store.forget_notice(row.id).await.unwrap();
+        row.notice = row.notice.replace("app_password_created", "not_known_yet");
+        row.mac = with_parts(&row, |parts| SiteKey::from_bytes([7; 32]).mac(Purpose::Notice, parts)).to_vec();
+        world.store.post_notice(&row, WAITING_PER_ACCOUNT, None, None).await.unwrap();
+        assert_eq!(world.postman(&relay).round().await, ONE_PUT_OFF);
+        assert_eq!((relay.taken(), world.waiting().await), (0, 1));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn what_is_refused_too_old_or_changed_is_given_up_on_record() {
         let (world, relay) = (World::open().await, FakeRelay::start().await);
         let postman = world.postman(&relay);

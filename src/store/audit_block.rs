@@ -38,11 +38,11 @@ const ATTEMPTS: [&str; 4] = [LOGIN, "refused_logins", "sign_in", "second_factor"
 const LOGIN: &str = "login";
 
 /// Lines of one chain, packed as the search index keeps them.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct AuditBatch(Vec<Block>);
 
 /// Records that follow each other in a chain and lie in one hour.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Block {
     count: usize,
     /// When its earliest and its latest record were made.
@@ -276,8 +276,12 @@ mod tests {
         Fields::read(line).map(|fields| fields.into_row("one", line))
     }
 
+    fn batch(rows: &[AuditRow]) -> AuditBatch {
+        rows.iter().map(|row| row.json.as_str()).collect()
+    }
+
     fn pack(rows: &[AuditRow]) -> Vec<Block> {
-        rows.iter().map(|row| row.json.as_str()).collect::<AuditBatch>().behind(None)
+        batch(rows).behind(None)
     }
 
     /// How many records are in each.
@@ -300,15 +304,9 @@ mod tests {
 
     #[test]
     fn what_has_been_indexed_is_left_out_at_the_front_and_nowhere_else() {
-        let batch: AuditBatch = (1..=40)
-            .chain([2])
-            .map(|n| row(n, n, 0).json)
-            .collect::<Vec<_>>()
-            .iter()
-            .map(String::as_str)
-            .collect();
+        let rows: Vec<_> = (1..=40).chain([2]).map(|n| row(n, n, 0)).collect();
         let behind = |known| {
-            let blocks = batch.clone().behind(known);
+            let blocks = batch(&rows).behind(known);
             (sizes(&blocks), blocks.first().map(|block| block.first))
         };
         assert_eq!(behind(None), (vec![32, 9], Some(1)));
