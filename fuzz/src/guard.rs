@@ -17,13 +17,16 @@ pub(crate) struct Relay {
     pub(crate) held: Vec<u8>,
     pub(crate) to_upstream: Vec<u8>,
     pub(crate) to_client: Vec<u8>,
+    /// The most that the guard itself answered to what it was given at once, in bytes.
+    pub(crate) answered: usize,
     pub(crate) ended: Option<Violation>,
 }
 
 impl Relay {
     /// `guard` makes the guard, so that what it holds can be weighed.
     pub(crate) fn new(guard: Box<dyn RelayGuard>) -> Self {
-        Self { guard, held: Vec::new(), to_upstream: Vec::new(), to_client: Vec::new(), ended: None }
+        let (to_upstream, to_client) = (Vec::new(), Vec::new());
+        Self { guard, held: Vec::new(), to_upstream, to_client, answered: 0, ended: None }
     }
 
     pub(crate) fn client_says(&mut self, bytes: &[u8]) {
@@ -66,7 +69,9 @@ impl Relay {
         if self.ended.is_none() && !self.held.is_empty() {
             let mut out = Forward::default();
             let before = heap();
-            match self.guard.client_sent(&self.held, &mut out) {
+            let result = self.guard.client_sent(&self.held, &mut out);
+            self.answered = self.answered.max(out.to_client.len());
+            match result {
                 Ok(taken) => {
                     self.take(&out, None, before);
                     self.held.drain(..taken);

@@ -4,8 +4,8 @@
 //! `kind`: 1 the upstream says no to whatever has a long answer, 8 it is no server at all, and what it says is every other
 //! flight.
 
-use mailward::protocol::MailProtocol;
 use mailward::protocol::pop3::{Pop3, Welcome};
+use mailward::protocol::{MailProtocol, Violation};
 
 use crate::guard::{Relay, assert_same};
 use crate::input::Input;
@@ -15,6 +15,9 @@ const LINE_TOO_LONG: &[u8] = b"-ERR Line too long\r\n";
 
 /// With its line end.
 const LINE_MAX: usize = 255;
+
+/// The most that the gate answers to what came at once, in bytes: whoever is to be answered more is heard no more.
+const ANSWERS_MAX: usize = 512 * 1024;
 
 /// Commands that pass.
 const READING: [&str; 11] =
@@ -43,10 +46,9 @@ pub(crate) fn check(bytes: &[u8]) {
             }
             said
         });
-        assert!(relay.ended.is_none());
-        let seen = (relay.to_upstream.escape_ascii().to_string(), relay.to_client.escape_ascii().to_string());
-        let model = (to_upstream.escape_ascii().to_string(), to_client.escape_ascii().to_string());
-        assert_eq!(seen, model, "under {cut:?}");
+        ends_where_it_must(&relay);
+        agrees(relay.ended, &relay.to_upstream, &to_upstream, &format!("to the upstream, under {cut:?}"));
+        agrees(relay.ended, &relay.to_client, &to_client, &format!("to the client, under {cut:?}"));
     }
     only_reads(&to_upstream);
 }
@@ -63,17 +65,40 @@ fn with_any_upstream(input: &Input, relay: impl Fn() -> Relay) {
             }
         }
         only_reads(&relay.to_upstream);
+        ends_where_it_must(&relay);
         match &first {
             None => first = Some(relay),
             Some(first) => {
                 assert_same(first, &relay, &format!("under {cut:?}"));
-                assert_eq!(
-                    first.to_client.escape_ascii().to_string(),
-                    relay.to_client.escape_ascii().to_string()
+                let (less, more) = match first.to_client.len() <= relay.to_client.len() {
+                    true => (first, &relay),
+                    false => (&relay, first),
+                };
+                agrees(
+                    less.ended,
+                    &less.to_client,
+                    &more.to_client,
+                    &format!("to the client, under {cut:?}"),
                 );
             }
         }
     }
+}
+
+/// Too much to answer at once ends the session, which is no more than one answer late, and nothing else does.
+fn ends_where_it_must(relay: &Relay) {
+    assert_eq!(relay.ended, (relay.answered > ANSWERS_MAX).then_some(Violation::TooManyRefused));
+    assert!(relay.answered <= ANSWERS_MAX + NO.len(), "{} bytes answered at once", relay.answered);
+}
+
+/// What was passed is all that was to pass or, where the session ended, what came before that.
+fn agrees(ended: Option<Violation>, passed: &[u8], expected: &[u8], what: &str) {
+    assert!(
+        expected.starts_with(passed) && (ended.is_some() || passed == expected),
+        "{what}:\n{}\n{}",
+        passed.escape_ascii(),
+        expected.escape_ascii()
+    );
 }
 
 /// Whatever a server takes for the end of a line, and for a blank.

@@ -142,6 +142,12 @@ fn pop3_guard() -> Vec<Vec<u8>> {
         }
     }
     seeds.push(write([0, 0, 0, 5], &["NOOP\r\nDELE 1\r\n".repeat(1100).into_bytes()]));
+    // More answers than the gate gives at once.
+    let flood = "\n".repeat(16 * 1024);
+    for kind in [0, 8] {
+        seeds.push(write([0, 0, kind, 5], &[flood.clone().into_bytes(), b"+OK\r\n".to_vec()]));
+    }
+    seeds.push(write([0, 0, 0, 5], &[format!("NOOP\r\n{flood}").into_bytes()]));
     let any = ["RETR 1\r\nDELE 1\r\n", "-ERR discon", "NOOP\r\n", "nected\r\n+OK\r\n..\r\n.\r\n+OK"];
     seeds.push(write([0, 0, 8, 5], &any.map(|said| said.as_bytes().to_vec())));
     seeds
