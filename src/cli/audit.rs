@@ -1,6 +1,6 @@
 //! `mailward audit …`
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
@@ -102,7 +102,7 @@ pub(super) struct Search {
     /// At most so many, the newest
     #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
-    /// Go on and print new records as they come
+    /// Go on and print new records as they come, if they come within a minute
     #[arg(short, long)]
     follow: bool,
     #[command(flatten)]
@@ -134,10 +134,13 @@ impl Search {
     /// Runs until it is interrupted, or nobody reads any more.
     async fn follow(&self, context: &Context) -> anyhow::Result<()> {
         let mut query = self.query(context)?;
-        let mut shown: HashSet<(String, i64)> = HashSet::new();
+        let mut shown = Shown::default();
         loop {
-            let mut rows = find(context, &query).await?;
-            rows.retain(|row| !shown.contains(&(row.chain.clone(), row.sequence)));
+            // Before it looks: what is written meanwhile, however long that takes, is for the next look.
+            let horizon = context.site.clock.now().minus(LOOK_BACK);
+            let found = find(context, &query).await?;
+            let oldest = found.first().filter(|_| found.len() == query.limit as usize).map(|row| row.at);
+            let rows = shown.new_of(found, horizon);
             for row in &rows {
                 if self.format.json {
                     output::json_line(&record(row)?)?;
@@ -146,10 +149,8 @@ impl Search {
             if !self.format.json {
                 output::print(&self.table(&rows).without_headings().render())?;
             }
-            let horizon = context.site.clock.now().minus(LOOK_BACK);
-            // what the next look cannot find again need not be remembered
-            shown.extend(rows.into_iter().map(|row| (row.chain, row.sequence)));
-            query.from = query.from.max(Some(horizon));
+            // What `--limit` left out of the first look stays out.
+            query.from = query.from.max(Some(horizon)).max(oldest);
             query.limit = u32::MAX;
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -189,6 +190,19 @@ impl Search {
             among: Among::All,
             limit: self.limit,
         })
+    }
+}
+
+/// What `--follow` has printed, as far as the next look can find it again: chain, sequence number, and when it happened.
+#[derive(Default)]
+struct Shown(HashMap<(String, i64), Timestamp>);
+
+impl Shown {
+    /// Those of `found` that are new; they are shown from now on. The next look finds nothing older than `horizon`.
+    fn new_of(&mut self, mut found: Vec<AuditRow>, horizon: Timestamp) -> Vec<AuditRow> {
+        found.retain(|row| self.0.insert((row.chain.clone(), row.sequence), row.at).is_none());
+        self.0.retain(|_, at| *at >= horizon);
+        found
     }
 }
 
@@ -419,5 +433,30 @@ mod tests {
         let unknown = serde_json::from_str::<Event>(r#"{"event":"?"}"#).unwrap_err().to_string();
         let known: Vec<&str> = unknown.split('`').skip(3).step_by(2).collect();
         assert_eq!(known, EVENTS, "{unknown}");
+    }
+
+    #[test]
+    fn what_is_followed_is_shown_once_and_forgotten_when_it_is_out_of_sight() {
+        let at = |second| Timestamp::from_unix_seconds(second);
+        let row = |sequence, second| AuditRow {
+            chain: "a".into(),
+            sequence,
+            at: at(second),
+            event: "started".into(),
+            account: None,
+            ip: None,
+            outcome: None,
+            json: String::new(),
+        };
+        let mut shown = Shown::default();
+        let mut look = |rows: &[(i64, i64)], horizon| {
+            let found = rows.iter().map(|(sequence, second)| row(*sequence, *second)).collect();
+            let new: Vec<i64> = shown.new_of(found, at(horizon)).iter().map(|row| row.sequence).collect();
+            (new, shown.0.len())
+        };
+        assert_eq!(look(&[(1, 10), (2, 100)], 40), (vec![1, 2], 1));
+        assert_eq!(look(&[(2, 100), (3, 90)], 41), (vec![3], 2), "one came late");
+        assert_eq!(look(&[(2, 100), (3, 90), (4, 150)], 100), (vec![4], 2));
+        assert_eq!(look(&[(2, 100)], 101), (vec![], 1));
     }
 }

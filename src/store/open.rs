@@ -11,7 +11,7 @@ use std::time::Duration;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, Executor, SqliteConnection};
 
 use super::look::is_current;
 use super::{Opened, Store, StoreError};
@@ -38,6 +38,10 @@ const SQLITE_READERS_MAX: usize = 8;
 
 /// Per node: PostgreSQL allows 100 to all nodes together unless told otherwise.
 const POSTGRES_CONNECTIONS: u32 = 16;
+
+/// A transaction that the gate has given up ([`super::DEADLINE`]), its last words lost on the way, is not to be committed by
+/// words that arrive later: the feed of changes rests on it (`changes_settle_in`).
+const ENDS_WHAT_IS_LEFT_OPEN: &str = "SET idle_in_transaction_session_timeout = '10s'";
 
 impl Store {
     /// Opens, creates (SQLite, mode 0600) and migrates the database.
@@ -169,6 +173,9 @@ async fn open_postgres(url: &str) -> Result<Store, StoreError> {
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
         .acquire_timeout(ACQUIRE_DEADLINE)
+        .after_connect(|connection, _| {
+            Box::pin(async { connection.execute(ENDS_WHAT_IS_LEFT_OPEN).await.map(drop) })
+        })
         .connect_lazy_with(options);
     if !current {
         POSTGRES_MIGRATIONS.run(&pool).await.map_err(classify_migration)?;

@@ -18,13 +18,15 @@ use crate::world::Browser;
 /// Nobody's user and group: the confinement forbids to become another, as root could want to.
 const NOBODY: &str = "65534";
 
-/// Confines what follows.
+/// Confines what follows, which sees of `/proc` nothing but processes.
 fn confined(unit: &str) -> Vec<String> {
+    let mounts = "mount -t proc -o subset=pid proc /proc && exec \"$@\"";
+    let apart = ["unshare", "--mount", "sh", "-c", mounts, "sh"].map(str::to_owned);
     let script = in_repository("tests/faults/world/confine.py").display().to_string();
     let unprivileged =
         ["setpriv", &format!("--reuid={NOBODY}"), &format!("--regid={NOBODY}"), "--clear-groups"]
             .map(str::to_owned);
-    [&unprivileged[..], &["/usr/bin/python3".into(), "-B".into(), script, unit.into()]].concat()
+    [&apart[..], &unprivileged[..], &["/usr/bin/python3".into(), "-B".into(), script, unit.into()]].concat()
 }
 
 fn unit() -> String {
@@ -56,6 +58,14 @@ fn policies_of_lanes(gate: &Gate) -> Vec<String> {
     let stats = threads.flatten().filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok());
     let lanes = stats.filter_map(|stat| Some(stat.split_once(" (lane) ")?.1.to_owned()));
     lanes.filter_map(|behind_the_name| behind_the_name.split(' ').nth(41 - 3).map(str::to_owned)).collect()
+}
+
+/// Where the trail's chains are said to be kept.
+fn places(gate: &Gate) -> Vec<String> {
+    let asks = "import sqlite3, sys; \
+                [print(*row) for row in sqlite3.connect(sys.argv[1]).execute('SELECT DISTINCT place FROM audit_heads')]";
+    let database = gate.directory().join("data/mailward.db").display().to_string();
+    run("python3", &["-c", asks, &database], "").stdout.lines().map(str::to_owned).collect()
 }
 
 fn logs_in(gate: &Gate, user: &str, password: &str) {
@@ -116,6 +126,9 @@ fn under_the_units_filter_of_system_calls_everything_works() {
     assert!(watch.number("process_open_fds") > 1.0);
     gate.cli(&["audit", "verify"]).success();
     assert_eq!(gate.stop(), Some(0), "an orderly end");
+    let trail = gate.directory().join("data/audit");
+    let here = format!("{}:{}", run("uname", &["-n"], "").stdout.trim(), trail.display());
+    assert_eq!(places(&gate), [here], "whoever runs `audit verify` outside finds the same place");
     start(&mut gate);
     assert_eq!(gate.stop(), Some(0), "and another");
     gate.cli(&["audit", "verify"]).success();
