@@ -277,13 +277,26 @@ pub struct ClientSetup<I> {
     pub own_name: String,
 }
 
+/// How much an upstream was shown of the client that a login is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Shown {
+    /// What it hears from anybody.
+    #[default]
+    Nothing,
+    /// Something of the client's own: its name, where it comes from, what it asks for, whose mailbox it wants. A refusal may be
+    /// about that.
+    Client,
+    /// Also some of the password. From then on silence is no longer free.
+    Credential,
+}
+
 /// The side of the gate that an upstream talks to.
 pub trait ClientDialogue<P: MailProtocol>: Dialogue<Event = UpstreamReply<P>> {
     /// Begins by awaiting the upstream's greeting.
     fn new(setup: ClientSetup<P::Introduction>) -> Self;
 
-    /// Whether any byte of the password was handed out by `step`: from then on silence is no longer free.
-    fn credential_sent(&self) -> bool;
+    /// The most that was handed out by `step` of what concerns the client.
+    fn shown(&self) -> Shown;
 
     /// What became so far of telling the upstream where the client comes from.
     fn forwarding(&self) -> Forwarding;

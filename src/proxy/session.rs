@@ -32,7 +32,7 @@ use crate::gate::{
 use crate::meters::{Handshake, UpstreamLogin};
 use crate::protocol::{
     Attempt, Channel, ClientOrigin, Dialogue, Dismissal, Ends, MailProtocol, Output, Refusal, ServerDialogue,
-    ServerSetup, Step, Wording,
+    ServerSetup, Shown, Step, Wording,
 };
 
 /// How long before the deadline a client that has the word hears that its time is up: so that nobody stays longer for the
@@ -328,7 +328,7 @@ async fn judge<P: MailProtocol>(
         answer = door.legs.log_in(grant.upstream(), login, attempt.introduction, Some(client), deadline) => answer,
         // How far it came nobody knows.
         () = Leaving::new(door.closing.clone()).after(door.drain) => {
-            Answer::Unavailable { failure: Failure::Stopping, credential_sent: true }
+            Answer::Unavailable { failure: Failure::Stopping, shown: Shown::Credential }
         }
     };
     let how = match &answer {
@@ -340,12 +340,12 @@ async fn judge<P: MailProtocol>(
     let (said, entered) = match answer {
         Answer::Yes(entered) => (UpstreamSaid::Yes, Some(entered)),
         Answer::No => (UpstreamSaid::No, None),
-        Answer::Unavailable { failure, credential_sent } => {
+        Answer::Unavailable { failure, shown } => {
             let said = UpstreamSaid::Unavailable {
                 refusal: failure.refusal(),
                 reason: failure.to_string(),
-                credential_sent,
-                concerns: failure.concerns(credential_sent),
+                credential_sent: shown == Shown::Credential,
+                concerns: failure.concerns(shown),
             };
             (said, None)
         }

@@ -121,7 +121,7 @@ fn bracketed(event: &str) -> Act {
         "close" => Act::Close,
         "unread" => Act::Unread(text::bytes(rest)),
         "refuse" | "admit" => Act::Answer(event.to_owned()),
-        "introduces" | "program" | "forwarding" => Act::Fact(event.to_owned()),
+        "introduces" | "program" | "forwarding" | "shown" => Act::Fact(event.to_owned()),
         _ => Act::Event(String::from_utf8_lossy(&text::bytes(event)).into_owned()),
     }
 }

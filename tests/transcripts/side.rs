@@ -5,7 +5,8 @@ use std::sync::Arc;
 use mailward::base::{Access, LoginName, Password};
 use mailward::protocol::{
     Attempt, Channel, ClientDialogue, ClientOrigin, ClientSetup, Dialogue, Ends, Forwarding, Language,
-    MailProtocol, Purpose, Refusal, ServerDialogue, ServerSetup, Step, UpstreamLogin, UpstreamReply, Wording,
+    MailProtocol, Purpose, Refusal, ServerDialogue, ServerSetup, Shown, Step, UpstreamLogin, UpstreamReply,
+    Wording,
 };
 
 use crate::script::{Header, Side};
@@ -283,6 +284,11 @@ impl<P: Written> Player for Speaking<P> {
             Step::Event(UpstreamReply::Refused) => ("refused".to_owned(), true),
             Step::Event(UpstreamReply::Unavailable(trouble)) => {
                 facts.push(format!("{trouble:?}"));
+                facts.push(match self.0.shown() {
+                    Shown::Nothing => "shown nothing".to_owned(),
+                    Shown::Client => "shown the client".to_owned(),
+                    Shown::Credential => "shown the credential".to_owned(),
+                });
                 (format!("unavailable {trouble}"), true)
             }
         };
@@ -290,7 +296,7 @@ impl<P: Written> Player for Speaking<P> {
     }
 
     fn credential_sent(&self) -> bool {
-        self.0.credential_sent()
+        self.0.shown() == Shown::Credential
     }
 
     fn answer(&mut self, text: &str) {

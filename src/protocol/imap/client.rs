@@ -23,7 +23,7 @@ use super::offer::Capabilities;
 use super::response::{self, Kind, Response, Status};
 use super::{Imap, Introduction, Offer, Welcome};
 use crate::protocol::{
-    ClientDialogue, ClientSetup, Dialogue, Forwarding, Output, Purpose, Step, Trouble, UpstreamLogin,
+    ClientDialogue, ClientSetup, Dialogue, Forwarding, Output, Purpose, Shown, Step, Trouble, UpstreamLogin,
     UpstreamReply,
 };
 
@@ -53,7 +53,7 @@ pub struct Client {
     before_login: Capabilities,
     /// Untagged lines for the client, since the login began.
     untagged: Vec<u8>,
-    credential_sent: bool,
+    shown: Shown,
     forwarding: Forwarding,
     state: State,
 }
@@ -180,14 +180,14 @@ impl ClientDialogue<Imap> for Client {
             capabilities: None,
             before_login: Capabilities::default(),
             untagged: Vec::new(),
-            credential_sent: false,
+            shown: Shown::Nothing,
             forwarding: Forwarding::NotTried,
             state: State::Greeting(setup.purpose),
         }
     }
 
-    fn credential_sent(&self) -> bool {
-        self.credential_sent
+    fn shown(&self) -> Shown {
+        self.shown
     }
 
     fn forwarding(&self) -> Forwarding {
@@ -275,6 +275,7 @@ impl Client {
                 self.capabilities = Some(capabilities);
                 match command {
                     Some(command) => {
+                        self.shown = Shown::Client;
                         (State::Introducing(login, introduction), Some(Step::Send(Output::new(command))))
                     }
                     None => self.log_in(&login, introduction),
@@ -323,7 +324,7 @@ impl Client {
     ) -> Turn {
         match pieces.pop_front() {
             Some(piece) => {
-                self.credential_sent |= piece.secret;
+                self.shown = self.shown.max(piece.shown);
                 (State::LoggingIn(tag, pieces, introduction), Some(Step::Send(piece.bytes)))
             }
             None => trouble(UNASKED),
@@ -491,7 +492,7 @@ mod tests {
     use crate::base::{LoginName, Password};
 
     /// A client that logs in, stepped until it waits; what it sent and how it ended.
-    fn play(chunks: &[&[u8]]) -> (String, Option<UpstreamReply<Imap>>, bool) {
+    fn play(chunks: &[&[u8]]) -> (String, Option<UpstreamReply<Imap>>, Shown) {
         let login = UpstreamLogin {
             user: LoginName::from_bytes(b"tim").unwrap(),
             authorize_as: None,
@@ -512,19 +513,20 @@ mod tests {
                 }
             }
         }
-        (sent, reply, client.credential_sent())
+        (sent, reply, client.shown())
     }
 
     const GREETING: &[u8] = b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] ready\r\n";
 
     #[test]
     fn a_credential_counts_as_sent_from_the_step_that_hands_it_out() {
-        assert!(!play(&[GREETING]).2);
-        assert!(play(&[GREETING, b"+\r\n"]).2);
-        let (sent, _, credential_sent) = play(&[GREETING, b"g4 NO [UNAVAILABLE]\r\n"]);
-        assert_eq!((sent.as_str(), credential_sent), ("g4 AUTHENTICATE PLAIN\r\n", false));
-        let (sent, _, credential_sent) = play(&[GREETING, b"g4 NO\r\n"]);
-        assert!(sent.ends_with("\r\ng8 LOGIN \"tim\" \"secret\"\r\n") && credential_sent);
+        assert_eq!(play(&[GREETING]).2, Shown::Nothing);
+        assert_eq!(play(&[GREETING, b"+\r\n"]).2, Shown::Credential);
+        let (sent, _, shown) = play(&[GREETING, b"g4 NO [UNAVAILABLE]\r\n"]);
+        assert_eq!((sent.as_str(), shown), ("g4 AUTHENTICATE PLAIN\r\n", Shown::Nothing));
+        let (sent, _, shown) = play(&[GREETING, b"g4 NO\r\n"]);
+        assert!(sent.ends_with("\r\ng8 LOGIN \"tim\" \"secret\"\r\n"), "{sent}");
+        assert_eq!(shown, Shown::Credential);
     }
 
     #[test]

@@ -10,13 +10,13 @@ use zeroize::Zeroizing;
 
 use super::offer::Capabilities;
 use crate::protocol::output::secret_line;
-use crate::protocol::{Mechanism, Output, UpstreamLogin, sasl};
+use crate::protocol::{Mechanism, Output, Shown, UpstreamLogin, sasl};
 
 /// A part of the command.
 pub(super) struct Piece {
     pub(super) bytes: Output,
-    /// Whether a byte of the password is in it.
-    pub(super) secret: bool,
+    /// What is in it.
+    pub(super) shown: Shown,
 }
 
 /// How to log in to one upstream.
@@ -46,7 +46,7 @@ pub(super) fn ways(
     } else {
         return None;
     };
-    let nothing_said = first.front().is_some_and(|piece| !piece.secret);
+    let nothing_said = first.front().is_some_and(|piece| piece.shown == Shown::Nothing);
     let instead = (possible && nothing_said).then(|| command(tag_instead, login));
     Some(Ways { first, instead })
 }
@@ -57,16 +57,21 @@ fn plain(tag: &str, login: &UpstreamLogin, initial: bool) -> VecDeque<Piece> {
     let message = sasl::plain_message(authzid, login.user.as_str(), &login.password);
     let command = format!("{tag} AUTHENTICATE PLAIN");
     if initial {
-        return [piece(&[command.as_bytes(), b" ", &message], true)].into();
+        return [piece(&[command.as_bytes(), b" ", &message], Shown::Credential)].into();
     }
-    [piece(&[command.as_bytes()], false), piece(&[&message], true)].into()
+    [piece(&[command.as_bytes()], Shown::Nothing), piece(&[&message], Shown::Credential)].into()
 }
 
 fn sasl_login(tag: &str, login: &UpstreamLogin) -> VecDeque<Piece> {
     let command = format!("{tag} AUTHENTICATE LOGIN");
     let user = sasl::base64(login.user.as_str().as_bytes());
     let password = sasl::base64(login.password.expose());
-    [piece(&[command.as_bytes()], false), piece(&[&user], false), piece(&[&password], true)].into()
+    [
+        piece(&[command.as_bytes()], Shown::Nothing),
+        piece(&[&user], Shown::Client),
+        piece(&[&password], Shown::Credential),
+    ]
+    .into()
 }
 
 /// RFC 9051 section 6.2.3. What is not ASCII goes as a synchronising literal, which every server takes.
@@ -74,17 +79,18 @@ fn command(tag: &str, login: &UpstreamLogin) -> VecDeque<Piece> {
     let user = Argument::new(login.user.as_str().as_bytes());
     let password = Argument::new(login.password.expose());
     let opening = format!("{tag} LOGIN ");
-    let mut parts: Vec<(Vec<&[u8]>, bool)> = vec![(vec![opening.as_bytes()], false)];
-    for (argument, secret, behind) in [(&user, false, &b" "[..]), (&password, true, b"")] {
+    let mut parts: Vec<(Vec<&[u8]>, Shown)> = vec![(vec![opening.as_bytes()], Shown::Nothing)];
+    for (argument, shown, behind) in [(&user, Shown::Client, &b" "[..]), (&password, Shown::Credential, b"")]
+    {
         match argument {
-            Argument::Quoted(text) => extend(&mut parts, &[text, behind], secret),
+            Argument::Quoted(text) => extend(&mut parts, &[text, behind], shown),
             Argument::Literal(announcement, content) => {
-                extend(&mut parts, &[announcement.as_bytes()], false);
-                parts.push((vec![content, behind], secret));
+                extend(&mut parts, &[announcement.as_bytes()], Shown::Nothing);
+                parts.push((vec![content, behind], shown));
             }
         }
     }
-    parts.into_iter().map(|(parts, secret)| piece(&parts, secret)).collect()
+    parts.into_iter().map(|(parts, shown)| piece(&parts, shown)).collect()
 }
 
 enum Argument<'a> {
@@ -112,15 +118,15 @@ impl<'a> Argument<'a> {
 }
 
 /// Goes on in the last piece.
-fn extend<'a>(parts: &mut [(Vec<&'a [u8]>, bool)], more: &[&'a [u8]], secret: bool) {
-    if let Some((last, is_secret)) = parts.last_mut() {
+fn extend<'a>(parts: &mut [(Vec<&'a [u8]>, Shown)], more: &[&'a [u8]], shown: Shown) {
+    if let Some((last, shows)) = parts.last_mut() {
         last.extend_from_slice(more);
-        *is_secret |= secret;
+        *shows = shown.max(*shows);
     }
 }
 
-fn piece(parts: &[&[u8]], secret: bool) -> Piece {
-    Piece { bytes: secret_line(parts), secret }
+fn piece(parts: &[&[u8]], shown: Shown) -> Piece {
+    Piece { bytes: secret_line(parts), shown }
 }
 
 #[cfg(test)]
@@ -142,7 +148,7 @@ mod tests {
         };
         let ways = ways("g4", "g8", &login, &Capabilities::parse(capabilities.as_bytes()))?;
         let show = |piece: Piece| {
-            let mark = if piece.secret { "!" } else { "" };
+            let mark = if piece.shown == Shown::Credential { "!" } else { "" };
             format!("{mark}{}", String::from_utf8(piece.bytes.to_vec()).unwrap())
         };
         let instead =

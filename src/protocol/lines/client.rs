@@ -11,7 +11,8 @@ use zeroize::Zeroizing;
 
 use crate::protocol::input::{Input, LINE_MAX, Line};
 use crate::protocol::{
-    ClientDialogue, ClientSetup, Dialogue, Forwarding, MailProtocol, Output, Step, Trouble, UpstreamReply,
+    ClientDialogue, ClientSetup, Dialogue, Forwarding, MailProtocol, Output, Shown, Step, Trouble,
+    UpstreamReply,
 };
 
 /// What a protocol says to an upstream's lines.
@@ -38,10 +39,8 @@ pub trait ClientScript: Sized {
 pub enum Reaction<S: ClientScript> {
     /// Another line, this.
     Listen(S::Awaited),
-    /// These words, and then this is awaited.
-    Say(Output, S::Awaited),
-    /// The same, and the words hold the password.
-    SaySecret(Output, S::Awaited),
+    /// These words, which show so much of the client, and then this is awaited.
+    Say(Output, Shown, S::Awaited),
     /// A handshake.
     StartTls,
     /// The conversation ended like this.
@@ -51,8 +50,8 @@ pub enum Reaction<S: ClientScript> {
 impl<S: ClientScript> Reaction<S> {
     /// A command without secrets.
     #[must_use]
-    pub fn ask(command: &[&[u8]], awaited: S::Awaited) -> Self {
-        Self::Say(Output::new([&command.concat()[..], b"\r\n"].concat()), awaited)
+    pub fn ask(command: &[&[u8]], shown: Shown, awaited: S::Awaited) -> Self {
+        Self::Say(Output::new([&command.concat()[..], b"\r\n"].concat()), shown, awaited)
     }
 
     /// Nobody may be told that a password is wrong.
@@ -68,9 +67,9 @@ pub struct Client<S: ClientScript> {
     input: Input,
     input_ended: bool,
     output: Output,
-    /// `output` holds the password.
-    secret_waits: bool,
-    secret_sent: bool,
+    /// What `output` shows.
+    shows: Shown,
+    shown: Shown,
     state: State<S>,
 }
 
@@ -95,14 +94,14 @@ impl<P: MailProtocol, S: ClientScript<Protocol = P>> ClientDialogue<P> for Clien
             input: Input::default(),
             input_ended: false,
             output: Output::default(),
-            secret_waits: false,
-            secret_sent: false,
+            shows: Shown::Nothing,
+            shown: Shown::Nothing,
             state: State::Listening(S::Awaited::default()),
         }
     }
 
-    fn credential_sent(&self) -> bool {
-        self.secret_sent
+    fn shown(&self) -> Shown {
+        self.shown
     }
 
     fn forwarding(&self) -> Forwarding {
@@ -124,7 +123,7 @@ impl<S: ClientScript> Dialogue for Client<S> {
     fn step(&mut self) -> Step<Self::Event> {
         loop {
             if !self.output.is_empty() {
-                self.secret_sent |= mem::take(&mut self.secret_waits);
+                self.shown = self.shown.max(mem::take(&mut self.shows));
                 return Step::Send(mem::take(&mut self.output));
             }
             self.state = match mem::replace(&mut self.state, State::Over) {
@@ -180,13 +179,9 @@ impl<S: ClientScript> Client<S> {
     fn react(&mut self, reaction: Reaction<S>) -> State<S> {
         match reaction {
             Reaction::Listen(awaited) => State::Listening(awaited),
-            Reaction::Say(words, awaited) => {
+            Reaction::Say(words, shows, awaited) => {
                 self.output = words;
-                State::Listening(awaited)
-            }
-            Reaction::SaySecret(words, awaited) => {
-                self.output = words;
-                self.secret_waits = true;
+                self.shows = shows;
                 State::Listening(awaited)
             }
             Reaction::StartTls => State::StartTls,

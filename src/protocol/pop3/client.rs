@@ -21,7 +21,9 @@ use crate::protocol::lines::{self, ClientScript, Reaction};
 use crate::protocol::origin::{XCLIENT_USUAL, XclientStyle, xclient};
 use crate::protocol::output::secret_line;
 use crate::protocol::sasl::plain_message;
-use crate::protocol::{ClientSetup, Forwarding, Output, Purpose, Trouble, UpstreamLogin, UpstreamReply};
+use crate::protocol::{
+    ClientSetup, Forwarding, Output, Purpose, Shown, Trouble, UpstreamLogin, UpstreamReply,
+};
 
 /// The longest CAPA reply, in bytes: those met in the wild have a few hundred, the rest is an upstream that
 /// does not end.
@@ -177,7 +179,7 @@ impl Script {
         let usual = self.greeted_xclient.then_some(XCLIENT_USUAL);
         let listed = list.lines().find_map(xclient_attributes).or(usual);
         match listed.and_then(|listed| xclient(listed, XclientStyle::Plain, client)) {
-            Some(command) => ask(&command, Awaited::Xclient(capabilities)),
+            Some(command) => show(&command, Awaited::Xclient(capabilities)),
             None => {
                 self.forwarding = Forwarding::NotOffered;
                 self.begin(capabilities)
@@ -208,7 +210,7 @@ impl Script {
                     Wish::Utf8 => "UTF8".to_owned(),
                     Wish::Lang(tag) => format!("LANG {tag}"),
                 };
-                ask(&command, Awaited::Preface(wish, wishes, capabilities))
+                show(&command, Awaited::Preface(wish, wishes, capabilities))
             }
             None => self.log_in(capabilities),
         }
@@ -223,7 +225,7 @@ impl Script {
             // USER and PASS cannot carry an authorisation identity.
             Purpose::LogIn { login: UpstreamLogin { authorize_as: None, user, .. }, .. } => {
                 let command = format!("USER {}", user.as_str());
-                ask(&command, Awaited::User)
+                show(&command, Awaited::User)
             }
             Purpose::LogIn { .. } | Purpose::Learn => Reaction::fail(Trouble::NoMechanism),
         }
@@ -232,14 +234,19 @@ impl Script {
     /// Hands out the password, in this form.
     fn give(&self, form: impl FnOnce(&UpstreamLogin) -> Output) -> Reaction<Self> {
         match &self.purpose {
-            Purpose::LogIn { login, .. } => Reaction::SaySecret(form(login), Awaited::Secret),
+            Purpose::LogIn { login, .. } => Reaction::Say(form(login), Shown::Credential, Awaited::Secret),
             Purpose::Learn => Reaction::fail(Trouble::NoMechanism),
         }
     }
 }
 
 fn ask(command: &str, awaited: Awaited) -> Reaction<Script> {
-    Reaction::ask(&[command.as_bytes()], awaited)
+    Reaction::ask(&[command.as_bytes()], Shown::Nothing, awaited)
+}
+
+/// The same with a command that tells something of the client.
+fn show(command: &str, awaited: Awaited) -> Reaction<Script> {
+    Reaction::ask(&[command.as_bytes()], Shown::Client, awaited)
 }
 
 /// What is behind `XCLIENT` in a line of CAPA; the usual attributes where it is alone.

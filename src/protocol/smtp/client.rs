@@ -23,7 +23,8 @@ use crate::protocol::origin::{XclientStyle, xclient};
 use crate::protocol::output::secret_line;
 use crate::protocol::sasl::{base64, plain_message};
 use crate::protocol::{
-    ClientSetup, Forwarding, Mechanism, Offered, Output, Purpose, Trouble, UpstreamLogin, UpstreamReply,
+    ClientSetup, Forwarding, Mechanism, Offered, Output, Purpose, Shown, Trouble, UpstreamLogin,
+    UpstreamReply,
 };
 
 /// The upstream-facing side.
@@ -155,11 +156,13 @@ impl Script {
     }
 
     fn greet_as(&self, whose: Name) -> Reaction<Self> {
-        let name = match &self.purpose {
-            Purpose::LogIn { introduction, .. } if whose == Name::Clients => introduction.name.as_bytes(),
-            Purpose::LogIn { .. } | Purpose::Learn => self.own_name.as_bytes(),
+        let (name, shown) = match &self.purpose {
+            Purpose::LogIn { introduction, .. } if whose == Name::Clients => {
+                (introduction.name.as_bytes(), Shown::Client)
+            }
+            Purpose::LogIn { .. } | Purpose::Learn => (self.own_name.as_bytes(), Shown::Nothing),
         };
-        Reaction::ask(&[b"EHLO ", name], answering(Question::Hello(whose)))
+        Reaction::ask(&[b"EHLO ", name], shown, answering(Question::Hello(whose)))
     }
 
     /// The reply to EHLO is known.
@@ -173,7 +176,9 @@ impl Script {
         };
         let listed = reply.keywords().find_map(xclient_attributes);
         match listed.and_then(|listed| xclient(listed, XclientStyle::Smtp, client)) {
-            Some(command) => ask(&command, Question::Xclient(reply)),
+            Some(command) => {
+                Reaction::ask(&[command.as_bytes()], Shown::Client, answering(Question::Xclient(reply)))
+            }
             None => {
                 self.forwarding = Forwarding::NotOffered;
                 self.log_in(&reply)
@@ -212,7 +217,7 @@ impl Script {
             }
             Exchange::Name => {
                 let line = secret_line(&[&base64(login.user.as_str().as_bytes())]);
-                Reaction::Say(line, answering(Question::Auth(Exchange::Password, offer)))
+                Reaction::Say(line, Shown::Client, answering(Question::Auth(Exchange::Password, offer)))
             }
             Exchange::Password => {
                 let line = secret_line(&[&base64(login.password.expose())]);
@@ -224,11 +229,11 @@ impl Script {
 }
 
 fn ask(command: &str, question: Question) -> Reaction<Script> {
-    Reaction::ask(&[command.as_bytes()], answering(question))
+    Reaction::ask(&[command.as_bytes()], Shown::Nothing, answering(question))
 }
 
 fn say_secret(line: Output, exchange: Exchange, offer: Offer) -> Reaction<Script> {
-    Reaction::SaySecret(line, answering(Question::Auth(exchange, offer)))
+    Reaction::Say(line, Shown::Credential, answering(Question::Auth(exchange, offer)))
 }
 
 fn answering(question: Question) -> Awaited {

@@ -15,7 +15,7 @@ use crate::protocol::input::{Input, Line};
 use crate::protocol::{
     Attempt, Channel, ClientDialogue, ClientSetup, Credentials, Dialogue, Dismissal, Forwarding,
     MailProtocol, Mechanism, Offered, Output, Purpose, Refusal, RelayGuard, ServerDialogue, ServerSetup,
-    Step, Trouble, UpstreamReply,
+    Shown, Step, Trouble, UpstreamReply,
 };
 
 pub(in crate::proxy) struct Fake;
@@ -158,7 +158,7 @@ pub(in crate::proxy) struct Client {
     purpose: Option<Purpose<()>>,
     sends: Vec<Vec<u8>>,
     state: State,
-    credential_sent: bool,
+    shown: Shown,
     forwarding: Forwarding,
 }
 
@@ -175,12 +175,12 @@ impl ClientDialogue<Fake> for Client {
     fn new(setup: ClientSetup<()>) -> Self {
         let (input, sends, state) = (Input::default(), Vec::new(), State::Greeting);
         let purpose = Some(setup.purpose);
-        let (credential_sent, forwarding) = (false, Forwarding::NotTried);
-        Self { input, starttls: setup.starttls, purpose, sends, state, credential_sent, forwarding }
+        let (shown, forwarding) = (Shown::Nothing, Forwarding::NotTried);
+        Self { input, starttls: setup.starttls, purpose, sends, state, shown, forwarding }
     }
 
-    fn credential_sent(&self) -> bool {
-        self.credential_sent
+    fn shown(&self) -> Shown {
+        self.shown
     }
 
     fn forwarding(&self) -> Forwarding {
@@ -203,7 +203,7 @@ impl Client {
                 }
                 let password = String::from_utf8_lossy(login.password.expose()).into_owned();
                 self.sends.push(format!("LOGIN {} {password}\r\n", login.user.as_str()).into_bytes());
-                self.credential_sent = true;
+                self.shown = Shown::Credential;
                 self.state = State::LoggingIn;
                 None
             }

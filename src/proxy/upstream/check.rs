@@ -13,7 +13,7 @@ use crate::account::{MailboxCheck, MailboxVerdict};
 use crate::base::{LoginName, Password, Protocol, UpstreamName};
 use crate::gate::Concerns;
 use crate::protocol::smtp::ClientName;
-use crate::protocol::{MailProtocol, UpstreamLogin, imap, pop3, smtp};
+use crate::protocol::{MailProtocol, Shown, UpstreamLogin, imap, pop3, smtp};
 
 /// For the goodbye to an upstream that may not read it.
 const GOODBYE_MAX: Duration = Duration::from_secs(1);
@@ -66,10 +66,10 @@ async fn check<P: MailProtocol>(
             MailboxVerdict::Right
         }
         Answer::No => MailboxVerdict::Wrong,
-        Answer::Unavailable { failure, credential_sent: sent } => MailboxVerdict::Unavailable {
+        Answer::Unavailable { failure, shown } => MailboxVerdict::Unavailable {
             why: failure.to_string(),
-            sent,
-            everybody: failure.concerns(sent) == Concerns::Everybody,
+            sent: shown == Shown::Credential,
+            everybody: failure.concerns(shown) == Concerns::Everybody,
         },
     }
 }

@@ -3,6 +3,7 @@
 //! Servers are asked in the order of the configuration: the first that is well, then the next. Once a byte of a
 //! credential went out nothing is tried again, anywhere.
 
+use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -15,13 +16,13 @@ use super::forwarding::Forwarder;
 use super::health::Health;
 use super::seats::Seats;
 use super::server::{News, Server};
-use super::{Answer, Entered, Failure};
+use super::{Answer, Entered, Failure, Fault};
 use crate::audit::Event;
 use crate::base::UpstreamName;
 use crate::config::{self, show_pin};
 use crate::gate::Flag;
 use crate::protocol::{
-    ClientDialogue, ClientOrigin, Dialogue, MailProtocol, Offered, Purpose, Trouble, UpstreamLogin,
+    ClientDialogue, ClientOrigin, Dialogue, MailProtocol, Offered, Purpose, Shown, Trouble, UpstreamLogin,
     UpstreamReply,
 };
 use crate::proxy::tls::{RefusedCertificate, TlsError};
@@ -145,10 +146,11 @@ impl<P: MailProtocol> Leg<P> {
         client: Option<ClientOrigin>,
         by: Instant,
     ) -> Answer<P> {
-        let unasked = |failure| Answer::Unavailable { failure, credential_sent: false };
+        let unasked = |failure| Answer::Unavailable { failure, shown: Shown::Nothing };
         let Some(seat) = self.seats.take() else { return unasked(Failure::Full) };
         let forwarder = &self.reach.forwarder;
         let header = forwarder.header(client);
+        let by_header = if client.is_some() && header.is_some() { Shown::Client } else { Shown::Nothing };
         let client = forwarder.in_dialogue(P::PROTOCOL, client);
         let connect_by = Instant::now() + self.reach.connect_deadline;
         // Its share of what the client has left may be less than a server that is well needs to greet.
@@ -156,7 +158,7 @@ impl<P: MailProtocol> Leg<P> {
         let connect_by = by.min(connect_by);
         let servers = self.in_order();
         let mut left = u32::try_from(servers.len()).unwrap_or(u32::MAX);
-        let mut last = Failure::Down(self.why_down());
+        let mut last = (Failure::Down(self.why_down()), Shown::Nothing);
         for server in servers {
             let now = Instant::now();
             let share = connect_by.saturating_duration_since(now) / left.max(1);
@@ -174,7 +176,7 @@ impl<P: MailProtocol> Leg<P> {
             );
             let answered = conversation.await;
             forwarder.note(&self.reach.upstream, P::PROTOCOL, dialogue.forwarding());
-            let credential_sent = dialogue.credential_sent();
+            let shown = by_header.max(dialogue.shown());
             let failure = match answered {
                 Ok(Answered { stream, reply: UpstreamReply::LoggedIn(welcome), connected_in }) => {
                     self.note(server, server.succeeded(Asked::ForAClient, connected_in));
@@ -190,7 +192,7 @@ impl<P: MailProtocol> Leg<P> {
                         server.look_now();
                     }
                     let failure = Failure::Said(trouble);
-                    if !failure.is_the_servers(credential_sent) {
+                    if failure.fault(shown) == Fault::NotTheServers {
                         self.note(server, server.succeeded(Asked::ForAClient, connected_in));
                     }
                     failure
@@ -199,19 +201,25 @@ impl<P: MailProtocol> Leg<P> {
                     Failure::Said(Trouble::Garbage("an answer to no question"))
                 }
                 Err(Failure::Silent(_)) if hurried => Failure::ClientsTime,
+                Err(Failure::Resolve(error)) if hurried && error.kind() == ErrorKind::TimedOut => {
+                    Failure::ClientsTime
+                }
                 Err(Failure::Slow) if Instant::now() >= by => Failure::ClientsTime,
                 Err(failure) => failure,
             };
-            let is_the_servers = failure.is_the_servers(credential_sent);
-            if is_the_servers {
-                self.note(server, server.failed(Asked::ForAClient, &failure));
+            let fault = failure.fault(shown);
+            match fault {
+                Fault::TheServers => self.note(server, server.failed(Asked::ForAClient, &failure)),
+                Fault::Unclear => server.look_now(),
+                Fault::NotTheServers => {}
             }
-            if credential_sent || !is_the_servers || Instant::now() >= connect_by {
-                return Answer::Unavailable { failure, credential_sent };
+            last = (failure, shown);
+            if fault == Fault::NotTheServers || shown == Shown::Credential || Instant::now() >= connect_by {
+                break;
             }
-            last = failure;
         }
-        unasked(last)
+        let (failure, shown) = last;
+        Answer::Unavailable { failure, shown }
     }
 
     /// Those that may be asked, the best first.
@@ -358,13 +366,13 @@ mod tests {
     }
 
     /// The failure, which must come within both deadlines (and a little for the machine).
-    async fn failure(leg: &Leg<Fake>) -> (Failure, bool) {
+    async fn failure(leg: &Leg<Fake>) -> (Failure, Shown) {
         let began = Instant::now();
-        let Answer::Unavailable { failure, credential_sent } = log_in(leg).await else {
+        let Answer::Unavailable { failure, shown } = log_in(leg).await else {
             panic!("the upstream answered");
         };
         assert!(began.elapsed() < leg.patience() + Duration::from_millis(300), "{failure}");
-        (failure, credential_sent)
+        (failure, shown)
     }
 
     fn trusting(authority: &Authority, port: u16, tls: EndpointTls) -> Endpoint {
@@ -419,7 +427,7 @@ mod tests {
         }
         let before = server.heard();
         let (found, sent) = failure(&leg(pinned(&[[7; 32]]))).await;
-        assert!(matches!(found, Failure::Certificate { .. }) && !sent, "{found}");
+        assert!(matches!(found, Failure::Certificate { .. }) && sent == Shown::Nothing, "{found}");
         assert_eq!(server.heard(), before);
     }
 
@@ -448,12 +456,12 @@ mod tests {
         for (case, tls, script) in cases {
             let server = FakeUpstream::play(script).await;
             let (found, sent) = failure(&leg(trusting(&authority, server.port, tls))).await;
-            assert!(!sent, "{case}: {found}");
+            assert_eq!(sent, Shown::Nothing, "{case}: {found}");
             assert!(!server.heard().contains("canary"), "{case}");
         }
         let unused = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
         let (found, sent) = failure(&leg(endpoint(unused, EndpointTls::None))).await;
-        assert!(matches!(found, Failure::Connect(_)) && !sent, "{found}");
+        assert!(matches!(found, Failure::Connect(_)) && sent == Shown::Nothing, "{found}");
     }
 
     #[tokio::test]
@@ -466,10 +474,10 @@ mod tests {
         };
         assert!(matches!(answer(&[Play::Say("no\r\n")]).await, Answer::No));
         for says in [vec![Play::Say("busy\r\n")], vec![Play::Say("???\r\n")], vec![], vec![Play::Wait]] {
-            let Answer::Unavailable { credential_sent, .. } = answer(&says).await else {
+            let Answer::Unavailable { shown, .. } = answer(&says).await else {
                 panic!("taken for an answer");
             };
-            assert!(credential_sent);
+            assert_eq!(shown, Shown::Credential);
         }
     }
 
@@ -483,21 +491,74 @@ mod tests {
             assert!(leg.patience() > Duration::from_millis(200));
             for _ in 0..5 {
                 let answer = leg.log_in(testing::login(), (), None, by).await;
-                let Answer::Unavailable { failure, credential_sent } = answer else { panic!("it answered") };
+                let Answer::Unavailable { failure, shown } = answer else { panic!("it answered") };
                 assert!(matches!(failure, Failure::ClientsTime), "{failure}");
-                assert_eq!(failure.concerns(credential_sent), Concerns::Client);
+                assert_eq!(failure.concerns(shown), Concerns::Client);
             }
             assert_eq!(leg.health().next().unwrap().last_failure, None);
+        }
+    }
+
+    /// Else anybody whom the server does not like could make it look as if it were down for everybody.
+    #[tokio::test]
+    async fn what_may_be_about_the_client_is_asked_for_nobody_and_at_the_next_server() {
+        for refuses in [vec![], vec![Play::Say("go away\r\n")], vec![Play::Wait]] {
+            let (picky, other) = (FakeUpstream::play(refuses).await, FakeUpstream::play(welcoming()).await);
+            let endpoint = several(&[picky.port, other.port]);
+            let upstream =
+                config::Upstream { forward_client: config::ForwardClient::ProxyV2, ..upstream(endpoint) };
+            let leg = leg_and_trail(&upstream).0;
+            for _ in 0..3 {
+                assert!(enters(&leg).await);
+                let health = leg.health().next().unwrap();
+                assert_eq!((health.state, health.last_failure), (HealthState::Up, None));
+            }
+            // Which it is to be soon: the usual time is an hour.
+            tokio::time::timeout(Duration::from_secs(5), leg.due(0)).await.unwrap();
+            // Who asks for nobody hears the same here, so that it is down.
+            for _ in 0..3 {
+                assert!(!leg.look(0).await);
+            }
+            assert_eq!(leg.health().next().unwrap().state, HealthState::Down);
+        }
+    }
+
+    /// It is for whoever may be meant; a second account makes an outage of it.
+    #[test]
+    fn what_may_be_about_the_client_concerns_one_mailbox() {
+        for failure in [
+            Failure::Slow,
+            Failure::Silent("greet"),
+            Failure::Handshake(ErrorKind::UnexpectedEof.into()),
+            Failure::Broken(ErrorKind::ConnectionReset.into()),
+            Failure::Said(Trouble::Closed),
+            Failure::Said(Trouble::Garbage("what is no answer")),
+            Failure::Said(Trouble::Said("421 4.7.0 too many connections".to_owned())),
+        ] {
+            assert_eq!(failure.fault(Shown::Nothing), Fault::TheServers, "{failure}");
+            assert_eq!(failure.concerns(Shown::Nothing), Concerns::Everybody, "{failure}");
+            assert_eq!(failure.fault(Shown::Client), Fault::Unclear, "{failure}");
+            assert_eq!(failure.concerns(Shown::Client), Concerns::Mailbox, "{failure}");
+            assert_eq!(failure.fault(Shown::Credential), Fault::NotTheServers, "{failure}");
+        }
+        for failure in [
+            Failure::Connect(ErrorKind::ConnectionRefused.into()),
+            Failure::Resolve(ErrorKind::NotFound.into()),
+            Failure::Said(Trouble::StartTls),
+            Failure::Said(Trouble::PreAuthenticated),
+        ] {
+            assert_eq!(failure.fault(Shown::Client), Fault::TheServers, "{failure}");
+            assert_eq!(failure.concerns(Shown::Client), Concerns::Everybody, "{failure}");
         }
     }
 
     #[test]
     fn a_temporary_answer_to_a_password_is_about_its_mailbox_and_all_else_about_the_server() {
         let said = || Failure::Said(Trouble::Said("454 4.7.0 later".to_owned()));
-        assert_eq!(said().concerns(true), Concerns::Mailbox);
-        assert_eq!(said().concerns(false), Concerns::Everybody);
+        assert_eq!(said().concerns(Shown::Credential), Concerns::Mailbox);
+        assert_eq!(said().concerns(Shown::Nothing), Concerns::Everybody);
         for failure in [Failure::Slow, Failure::Silent("greet"), Failure::Said(Trouble::Closed)] {
-            assert_eq!(failure.concerns(true), Concerns::Everybody, "{failure}");
+            assert_eq!(failure.concerns(Shown::Credential), Concerns::Everybody, "{failure}");
         }
     }
 
@@ -587,7 +648,7 @@ mod tests {
             let (first, second) = (FakeUpstream::play(taker).await, FakeUpstream::play(welcoming()).await);
             let leg = leg(several(&[first.port, second.port]));
             let (found, sent) = failure(&leg).await;
-            assert!(sent, "{found}");
+            assert_eq!(sent, Shown::Credential, "{found}");
             assert_eq!(first.heard().matches("canary").count(), 1);
             assert_eq!(second.heard(), "", "{found}");
         }
@@ -626,7 +687,7 @@ mod tests {
         }
         assert!(leg.down.is_set());
         let (found, sent) = failure(&leg).await;
-        assert!(matches!(found, Failure::Down(_)) && !sent, "{found}");
+        assert!(matches!(found, Failure::Down(_)) && sent == Shown::Nothing, "{found}");
         assert!(found.to_string().contains("refused"), "and says why: {found}");
         for health in leg.health() {
             assert_eq!((health.state, health.heard), (HealthState::Down, false));
@@ -672,7 +733,7 @@ mod tests {
         let (leg, mut events) = leg_and_trail(&settings);
         for _ in 0..3 {
             let (found, sent) = failure(&leg).await;
-            assert!(!sent, "{found}");
+            assert_eq!(sent, Shown::Nothing, "{found}");
             assert!(leg.down.is_set(), "at once");
         }
         assert!(!leg.look(0).await);
@@ -701,7 +762,7 @@ mod tests {
         let (leg, _) = leg_and_trail(&settings);
         let Answer::Yes(entered) = log_in(&leg).await else { panic!("not let in") };
         let (found, sent) = failure(&leg).await;
-        assert!(matches!(found, Failure::Full) && !sent, "{found}");
+        assert!(matches!(found, Failure::Full) && sent == Shown::Nothing, "{found}");
         drop(entered);
         assert!(enters(&leg).await);
         assert_eq!(server.heard().matches("LOGIN").count(), 2);

@@ -34,7 +34,7 @@ use crate::gate::Concerns;
 use crate::protocol::imap::Imap;
 use crate::protocol::pop3::Pop3;
 use crate::protocol::smtp::Smtp;
-use crate::protocol::{ClientOrigin, MailProtocol, Output, Refusal, Trouble, UpstreamLogin};
+use crate::protocol::{ClientOrigin, MailProtocol, Output, Refusal, Shown, Trouble, UpstreamLogin};
 
 use crate::proxy::tls::{RefusedCertificate, Stream, TlsError};
 pub(super) use dial::dial;
@@ -179,8 +179,8 @@ pub(super) enum Answer<P: MailProtocol> {
     No,
     Unavailable {
         failure: Failure,
-        /// Whether any byte of the password went out.
-        credential_sent: bool,
+        /// The most that went out.
+        shown: Shown,
     },
 }
 
@@ -243,20 +243,38 @@ pub enum Failure {
     NotServed,
 }
 
+/// Whose fault a failure is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// It is in trouble itself.
+    TheServers,
+    /// It has heard whom this is about, and may want nothing of that one: a client must not make it look as if it were down
+    /// for everybody. Who asks for nobody finds out.
+    Unclear,
+    /// This login's, or the gate's.
+    NotTheServers,
+}
+
 impl Failure {
-    /// Whether the server itself is in trouble, and not just this login. Once it has heard a credential, a silence or a
-    /// hang-up may be its answer to that.
-    fn is_the_servers(&self, credential_sent: bool) -> bool {
+    /// What it says about the server, which was shown so much. Once it has heard a credential, a silence or a hang-up may be
+    /// its answer to that.
+    fn fault(&self, shown: Shown) -> Fault {
         match self {
             // A gate that has no descriptor left knows nothing about the server.
-            Self::Resolve(error) | Self::Connect(error) => !is_exhausted(error),
-            Self::Handshake(_)
+            Self::Resolve(error) | Self::Connect(error) if is_exhausted(error) => Fault::NotTheServers,
+            Self::Resolve(_)
+            | Self::Connect(_)
             | Self::Certificate { .. }
+            | Self::Said(Trouble::StartTls | Trouble::PreAuthenticated) => Fault::TheServers,
+            Self::Handshake(_)
             | Self::Silent(_)
-            | Self::Said(Trouble::StartTls | Trouble::PreAuthenticated) => true,
-            Self::Broken(_)
+            | Self::Broken(_)
             | Self::Slow
-            | Self::Said(Trouble::Closed | Trouble::Garbage(_) | Trouble::Said(_)) => !credential_sent,
+            | Self::Said(Trouble::Closed | Trouble::Garbage(_) | Trouble::Said(_)) => match shown {
+                Shown::Nothing => Fault::TheServers,
+                Shown::Client => Fault::Unclear,
+                Shown::Credential => Fault::NotTheServers,
+            },
             Self::Down(_)
             | Self::Full
             | Self::ClientsTime
@@ -264,16 +282,17 @@ impl Failure {
             | Self::NotServed
             | Self::Said(
                 Trouble::InUse | Trouble::LoginDelay | Trouble::OfferChanged | Trouble::NoMechanism,
-            ) => false,
+            ) => Fault::NotTheServers,
         }
     }
 
-    /// Whom it concerns; `credential_sent`: it came behind the password.
-    pub(super) fn concerns(&self, credential_sent: bool) -> Concerns {
+    /// Whom it concerns, of those whom a server may know that was shown so much.
+    pub(super) fn concerns(&self, shown: Shown) -> Concerns {
         match self {
+            _ if self.fault(shown) == Fault::Unclear => Concerns::Mailbox,
             Self::ClientsTime | Self::Stopping => Concerns::Client,
             Self::Said(Trouble::InUse | Trouble::LoginDelay) => Concerns::Mailbox,
-            Self::Said(Trouble::Said(_)) if credential_sent => Concerns::Mailbox,
+            Self::Said(Trouble::Said(_)) if shown == Shown::Credential => Concerns::Mailbox,
             Self::Resolve(_)
             | Self::Connect(_)
             | Self::Handshake(_)
@@ -415,7 +434,7 @@ impl<P: MailProtocol> Legs<P> {
     ) -> Answer<P> {
         match self.leg(upstream) {
             Some(leg) => leg.log_in(login, introduction, client, by).await,
-            None => Answer::Unavailable { failure: Failure::NotServed, credential_sent: false },
+            None => Answer::Unavailable { failure: Failure::NotServed, shown: Shown::Nothing },
         }
     }
 }
