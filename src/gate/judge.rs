@@ -296,7 +296,8 @@ impl Gate {
         // Before any proof, because a row that somebody changed proves nothing.
         let scope = read.scope(&self.app_passwords).map_err(|why| tampered(case, row, why))?;
         let presented = case.presented(candidate);
-        let cached = self.proofs().look_up(presented, row, self.now());
+        let mut cached = self.proofs().look_up(presented, row, self.now());
+        cached = cached.filter(|proof| proof.serves(&case.rules.style, row.sealed.is_some()));
         let meters = &self.desk.meters;
         if cached.is_some() { &meters.proofs_found } else { &meters.proofs_missed }.add(1);
         let barred = then != Then::Enter || scope.is_over(self.desk.clock.now());
@@ -394,7 +395,7 @@ impl Gate {
     ) -> Result<Leave, No> {
         let presented = case.candidate.map(|candidate| case.presented(candidate));
         let proof = presented.and_then(|presented| self.proofs().look_up_alone(presented, self.now()));
-        match proof {
+        match proof.filter(|proof| proof.serves(&case.rules.style, true)) {
             Some(proof) => {
                 self.desk.meters.proofs_found.add(1);
                 attempt.account_exists = true;

@@ -28,6 +28,7 @@ use zeroize::Zeroizing;
 
 use super::known::Known;
 use super::live::Moment;
+use super::upstream_login::Style;
 use crate::app_password::{Candidate, Scope};
 use crate::base::key::HashKey;
 use crate::base::{AccountId, AppPasswordId, Monotonic, Password, Secret, UpstreamName, random};
@@ -63,6 +64,17 @@ pub(super) struct Proof {
     pub(super) mailbox: Option<Password>,
     /// It lets nobody in, and says no more than that it is right.
     pub(super) barred: bool,
+}
+
+impl Proof {
+    /// Whether it is of use where accounts are logged in by `style`. One from when the administrator had the gate log in as a
+    /// master user holds no mailbox password, whether or not one `is_sealed`: it says nothing about that.
+    pub(super) fn serves(&self, style: &Style, is_sealed: bool) -> bool {
+        match style {
+            Style::Master(_) => true,
+            Style::Sealed => self.barred || self.mailbox.is_some() || !is_sealed,
+        }
+    }
 }
 
 /// What was presented: the folded address of the account, and the symbols of the app password.

@@ -134,6 +134,37 @@ async fn charges_proofs_and_places_outlive_other_rules() {
     assert_eq!(site.argon2_runs(), 2, "proofs are not kept any more");
 }
 
+/// A proof from when a master user logged in knows of no mailbox password.
+#[tokio::test]
+async fn who_got_in_by_the_master_user_gets_in_by_the_seal_afterwards() {
+    let by_master = || Settings { credential: master(MasterStyle::Authzid), ..Settings::default() };
+    let site = Site::open().await;
+    let (_, printed) = site.bound_with_app_password(ALICE).await;
+    site.mailboxes.lock().unwrap().insert("proxy".to_owned(), "master-secret".to_owned());
+    site.gate.adopt(rules(by_master()));
+    drop(enter_by(&site, ALICE, &printed).await);
+    site.gate.adopt(rules(Settings::default()));
+    for _ in 0..2 {
+        drop(enter_by(&site, ALICE, &printed).await);
+        assert_eq!(site.heard.lock().unwrap().last().unwrap().2, MAILBOX);
+    }
+    assert_eq!(site.argon2_runs(), 2, "the seal opens with the proof");
+    site.gate.adopt(rules(by_master()));
+    drop(enter_by(&site, ALICE, &printed).await);
+    assert_eq!(site.argon2_runs(), 2, "and is of no use to a master user");
+
+    let (_, printed) = site.bound_with_app_password(BOB).await;
+    drop(enter_by(&site, BOB, &printed).await);
+    site.gates_store.close().await;
+    drop(enter_by(&site, BOB, &printed).await);
+    site.gate.adopt(rules(Settings::default()));
+    assert_eq!(
+        site.try_in(1, BOB, &printed).await.refusal(),
+        Some(Refusal::Unavailable),
+        "whether one is sealed nobody can say"
+    );
+}
+
 #[tokio::test]
 async fn refusals_take_as_long_as_the_rules_of_the_moment_say() {
     let site = Site::open().await;
