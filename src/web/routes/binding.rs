@@ -104,10 +104,12 @@ async fn send_code(
         Err(NotSent::Failed) => (StatusCode::SERVICE_UNAVAILABLE, None, Some("mailbox-failed")),
         Err(NotSent::Refused(refused)) => return cannot_offer(desk, asked, visit, refused).await,
     };
+    // An earlier code is as good as it was.
+    let sent_to = desk.portal.offered_mailbox(visit).await?.map(|address| Shown::new(&address));
     let page = BindMailboxPage {
         page: desk.page(asked, visit, Some(Tab::Factors), Some(place)),
         replaces: replaces.map(|id| id.to_string()),
-        sent_to: None,
+        sent_to,
         typed: Typed::new(typed),
         wrong: wrong.map(|key| asked.words.say(key)),
         problem: problem.map(|key| asked.words.say(key)),
