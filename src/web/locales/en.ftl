@@ -416,6 +416,7 @@ done-signed-out = You are signed out.
 done-locked = Everything is locked. Change your mailbox password now; then make new app passwords.
 done-renamed = Renamed.
 done-already-made = This form was sent before, so that nothing more was made. What it made was shown once; if it is lost, delete that app password and make another.
+done-codes-already-made = This form was sent before, so that no other codes were made. The recovery codes that you were shown last are good; if you have not kept them, make new ones.
 done-deleted = Deleted. The client was disconnected.
 done-deleted-all = All app passwords were deleted.
 done-session-ended = The session was ended.

@@ -377,6 +377,7 @@ done-signed-out = 您已退出。
 done-locked = 已全部锁定。请立即修改邮箱密码，然后重新生成客户端专用密码。
 done-renamed = 已重命名。
 done-already-made = 此表单已提交过，未重复生成。生成的密码只显示一次；如未记下，请删除后重新生成。
+done-codes-already-made = 此表单已提交过，未重复生成。最近一次显示的恢复码仍然有效；如未保存，请重新生成。
 done-deleted = 已删除，使用它的客户端已断开。
 done-deleted-all = 已清除所有客户端专用密码。
 done-session-ended = 已断开连接。

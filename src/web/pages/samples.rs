@@ -293,6 +293,7 @@ fn all(words: Words) -> Vec<(String, String)> {
         factors,
         closed,
         recovery_left,
+        once: "once".to_owned(),
     };
     add("factors", Box::new(factors(bound(words), Some(7), None)));
     add("factors-none", Box::new(factors(vec![], None, None)));
