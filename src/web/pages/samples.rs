@@ -326,7 +326,7 @@ fn all(words: Words) -> Vec<(String, String)> {
         page: tab(Tab::Factors, Place::Bind(FactorKind::Passkey)),
         replaces,
         options: OPTIONS.to_owned(),
-        name: Shown::new(NASTY),
+        name: Typed::new(NASTY),
         problem: problem.map(|key| words.say(key)),
     };
     add("passkey", Box::new(passkey(None, None)));

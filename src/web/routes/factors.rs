@@ -71,12 +71,13 @@ async fn rename_page(
     asked: &Asked,
     visit: &Visit,
     id: FactorId,
-    problem: Option<&str>,
+    refused: Option<(&str, &str)>,
 ) -> Result<RenameFactorPage, Stop> {
+    let (typed, problem) = refused.unzip();
     let factor = find(desk, visit, id).await?;
     Ok(RenameFactorPage {
         page: desk.page(asked, visit, Some(Tab::Factors), Some(Place::Rename(id))),
-        typed: Typed::new(&factor.name),
+        typed: Typed::new(typed.unwrap_or(&factor.name)),
         factor: bound(&factor, desk.clock.now(), asked.words),
         problem: problem.map(|key| asked.words.say(key)),
     })
@@ -92,10 +93,11 @@ pub(super) async fn rename(
     let id = parsed(&id)?;
     let visit = desk.acting(&asked, &form, Place::Rename(id)).await?;
     let fresh = desk.adding(&asked, &visit, Place::Rename(id))?;
-    match desk.portal.rename(fresh, id, form.text("name", NAME_MAX)).await {
+    let name = form.text("name", NAME_MAX);
+    match desk.portal.rename(fresh, id, name).await {
         Ok(()) => Ok(done(&asked, Place::Factors, "renamed")),
         Err(Refused::BadName) => {
-            let page = rename_page(&desk, &asked, &visit, id, Some("rename-bad")).await?;
+            let page = rename_page(&desk, &asked, &visit, id, Some((name, "rename-bad"))).await?;
             html(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
         Err(refused) => Err(stop(refused)),
