@@ -18,6 +18,7 @@ use crate::base::{Clock, SiteKey, SystemClock};
 use crate::config::{Config, Database, WhenFull};
 use crate::factor::Factors;
 use crate::gate::LiveSessions;
+use crate::meters::Meters;
 use crate::notify::Notices;
 use crate::portal::SignedIn;
 use crate::store::Store;
@@ -95,11 +96,13 @@ impl Site {
         SignedIn::new(self.store.clone(), Arc::clone(&self.clock))
     }
 
-    /// Where what users are told by mail is written down; `audit` is where it is recorded that they were not.
+    /// Where what users are told by mail is written down; `audit` is where it is recorded that they were not, and `meters` where
+    /// that is counted.
     #[must_use]
-    pub fn notices(&self, audit: &Audit) -> Notices {
+    pub fn notices(&self, audit: &Audit, meters: &Arc<Meters>) -> Notices {
         let (store, key, clock) = (self.store.clone(), Arc::clone(&self.key), Arc::clone(&self.clock));
-        Notices::new(store, key, clock, audit.clone(), self.config.mail.is_some())
+        let watched = (audit.clone(), Arc::clone(meters));
+        Notices::new(store, key, clock, watched, self.config.mail.is_some())
     }
 
     /// Begins this process's chain in the trail.

@@ -26,6 +26,7 @@ const SAME_FLOOR: &[(&str, &str, &str)] = &[
     ("factor", "audit", "every change leaves a record"),
     ("meters", "audit", "an outcome is called the same everywhere"),
     ("notify", "audit", "what nobody was told leaves a record"),
+    ("notify", "meters", "what nobody was told is counted"),
     ("web", "portal", "pages show what people may do by themselves"),
     ("web", "proxy", "browsers come in by a door like those of mail clients"),
     ("server", "site", "a gate serves a site"),

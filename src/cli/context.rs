@@ -11,6 +11,7 @@ use crate::audit::{Audit, Author};
 use crate::base::{Address, LoginName, UpstreamName};
 use crate::config::Config;
 use crate::gate::HEARD_WITHIN;
+use crate::meters::Meters;
 use crate::notify::{Notice, Notices};
 use crate::proxy::upstream::Upstreams;
 use crate::site::Site;
@@ -36,7 +37,8 @@ impl Context {
     /// The trail that this command's changes are recorded in. It is there before anything is changed.
     pub(super) async fn trail(&self) -> anyhow::Result<Trail> {
         let audit = self.site.audit().await?;
-        let notices = self.site.notices(&audit);
+        // Nobody asks a command for its metrics.
+        let notices = self.site.notices(&audit, &Meters::new([]));
         Ok(Trail { audit, notices, store: self.site.store.clone() })
     }
 

@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use crate::audit::{Audit, Event};
 use crate::base::key::Purpose;
 use crate::base::{ClientAddress, Clock, NoticeId, SiteKey, Timestamp, random};
+use crate::meters::Meters;
 use crate::store::{AccountRecord, Instead, KnownBrowserRecord, NoticeRecord, Posted, Store, StoreError};
 
 pub use courier::{Courier, NotSent};
@@ -176,15 +177,22 @@ pub struct Notices {
     key: Arc<SiteKey>,
     clock: Arc<dyn Clock>,
     audit: Audit,
+    meters: Arc<Meters>,
     /// Whether there is a relay to take them.
     on: AtomicBool,
 }
 
 impl Notices {
-    /// Those of this site; nothing is written down unless it is `on`.
+    /// Those of this site; nothing is written down unless it is `on`. What others crowd out is recorded and counted.
     #[must_use]
-    pub fn new(store: Store, key: Arc<SiteKey>, clock: Arc<dyn Clock>, audit: Audit, on: bool) -> Self {
-        Self { store, key, clock, audit, on: AtomicBool::new(on) }
+    pub fn new(
+        store: Store,
+        key: Arc<SiteKey>,
+        clock: Arc<dyn Clock>,
+        (audit, meters): (Audit, Arc<Meters>),
+        on: bool,
+    ) -> Self {
+        Self { store, key, clock, audit, meters, on: AtomicBool::new(on) }
     }
 
     /// From now on, whether there is a relay.
@@ -277,6 +285,7 @@ impl Notices {
         match posted.await {
             Ok(Posted::Waiting(dropped)) => {
                 for notice in dropped {
+                    self.meters.notices.given_up.add(1);
                     let why = "more wait for this account than may";
                     give_up(&self.audit, &notice, why).await;
                 }

@@ -234,6 +234,7 @@ mod tests {
     use super::*;
     use crate::base::{Address, ManualClock, Scratch, UpstreamName};
     use crate::config::{Database, EndpointTls, HostPort, Mail};
+    use crate::meters::Meters;
     use crate::notify::{Courier, Doer, NotSent, Notice, Notices, WAITING_PER_ACCOUNT};
     use crate::store::AccountRecord;
 
@@ -333,6 +334,7 @@ mod tests {
         store: Store,
         clock: Arc<ManualClock>,
         audit: Audit,
+        meters: Arc<Meters>,
         notices: Notices,
         account: AccountRecord,
         directory: Scratch,
@@ -352,11 +354,13 @@ mod tests {
             };
             let key = Arc::new(SiteKey::from_bytes([7; 32]));
             let audit = Audit::open(&config, store.clone(), Arc::clone(&key), clock.clone()).await.unwrap();
-            let notices = Notices::new(store.clone(), key, clock.clone(), audit.clone(), true);
+            let meters = Meters::new([]);
+            let watched = (audit.clone(), Arc::clone(&meters));
+            let notices = Notices::new(store.clone(), key, clock.clone(), watched, true);
             let address = Address::parse("alice@example.org").unwrap();
             let upstream = UpstreamName("legacy".to_owned());
             let (account, _) = store.add_account(&address, &upstream, clock.now()).await.unwrap();
-            Self { store, clock, audit, notices, account, directory }
+            Self { store, clock, audit, meters, notices, account, directory }
         }
 
         fn postman(&self, relay: &FakeRelay) -> Arc<Postman> {
@@ -484,7 +488,7 @@ mod tests {
         let waiting = world.store.waiting_notices(world.account.id).await.unwrap();
         assert_eq!(waiting.len(), 50);
         assert!(waiting[0].notice.contains("\"Phone 2\""), "{}", waiting[0].notice);
-        assert_eq!(world.given_up().await.len(), 2);
+        assert_eq!((world.given_up().await.len(), world.meters.notices.given_up.so_far()), (2, 2));
         world.notices.turn(false);
         world.notices.tell(&world.account, created("Tablet")).await;
         assert_eq!(world.waiting().await, 50);

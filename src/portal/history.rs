@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::passkeys::WENT_BACK;
 use super::{Broken, Inside, Portal};
 use crate::audit::event::{Event, Ground, Outcome, RefusedLogins, SecondFactor, SignIn};
 use crate::base::{AppPasswordId, ClientAddress, Protocol, Timestamp};
@@ -57,6 +58,8 @@ pub enum Way {
     Portal,
     /// The portal, with a second factor of this kind.
     SecondFactor(String),
+    /// The portal, with a security key that may have been copied.
+    CopiedKey,
     /// Whichever: nobody looked, and they were only counted.
     Counted,
 }
@@ -140,8 +143,9 @@ fn attempt(at: Timestamp, event: Event) -> Option<Attempt> {
         one(login.ip, login.program, way, login.outcome, login.ground)
     } else if let Event::SignIn(SignIn { ip, browser, outcome, ground, .. }) = event {
         one(ip, browser, Way::Portal, outcome, ground)
-    } else if let Event::SecondFactor(SecondFactor { ip, browser, kind, outcome, .. }) = event {
-        one(ip, browser, Way::SecondFactor(kind), outcome, None)
+    } else if let Event::SecondFactor(SecondFactor { ip, browser, kind, outcome, reason, .. }) = event {
+        let way = if reason == WENT_BACK { Way::CopiedKey } else { Way::SecondFactor(kind) };
+        one(ip, browser, way, outcome, None)
     } else if let Event::RefusedLogins(RefusedLogins { ip, network, outcome, count, .. }) = event {
         let from = network.or(ip.map(|ip| ip.to_string()));
         let count = u32::try_from(count).unwrap_or(u32::MAX);

@@ -1,7 +1,8 @@
 //! Codes by mail: to a mailbox that is being bound, or to one that is.
 //!
-//! Each send is counted before anything is sent, for the account, the browser's network and everybody; what is sent is kept
-//! by the session that asked for it, and nowhere else.
+//! Each send is counted before anything is sent, for the account, the browser's network and everybody; what was sent is kept
+//! by the session that asked for it, and nowhere else. Only once the relay has taken it: until then an earlier one is good,
+//! and a code that nobody was sent never is, whenever the process ends.
 
 use super::{Broken, Fresh, Portal, Refused, Visit};
 use crate::audit::Event;
@@ -52,9 +53,8 @@ impl Portal {
         if self.on.gate.leads_here(&address) {
             return Err(NotSent::Ours);
         }
-        let code = self.new_code(visit, &address).await?;
-        self.keep_offer(visit, FactorKind::Mailbox, &code.kept).await?;
-        self.bring(visit, &code).await
+        let code = self.bring(visit, &address).await?;
+        Ok(self.keep_offer(visit, FactorKind::Mailbox, &code.kept).await?)
     }
 
     /// To which mailbox a code was sent that this session may bind it with; masked.
@@ -76,9 +76,8 @@ impl Portal {
             Err(NoMailCode::Store(error)) => return Err(Broken::from(error).into()),
             Err(NoMailCode::NotFound | NoMailCode::TooMany) => return Err(Refused::NotFound.into()),
         };
-        let code = self.new_code(visit, &address).await?;
-        self.keep_challenge(visit, FactorKind::Mailbox, &code.kept).await?;
-        self.bring(visit, &code).await
+        let code = self.bring(visit, &address).await?;
+        Ok(self.keep_challenge(visit, FactorKind::Mailbox, &code.kept).await?)
     }
 
     /// To which mailbox a code was sent that this session may answer with; masked.
@@ -99,12 +98,19 @@ impl Portal {
         })
     }
 
-    async fn bring(&self, visit: &Visit, code: &NewMailCode) -> Result<(), NotSent> {
+    /// Sends a new code to `address`.
+    async fn bring(&self, visit: &Visit, address: &str) -> Result<NewMailCode, NotSent> {
+        let code = self.new_code(visit, address).await?;
+        // In the name of whoever was thrown out nothing is sent.
+        if !self.lives(&visit.record.token).await? {
+            return Err(Broken.into());
+        }
         let account = visit.account.address.to_string();
         let to = masked(&code.address);
         let recorded = self.owner(&visit.from).record(|by| Event::MailCodeSent { account, to, by }).await;
         recorded.map_err(|error| super::broken(&error))?;
         let brought = self.on.courier.bring(&code.address, visit.address(), &code.code).await;
-        brought.map_err(|_| NotSent::Failed)
+        brought.map_err(|_| NotSent::Failed)?;
+        Ok(code)
     }
 }

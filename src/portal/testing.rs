@@ -161,6 +161,7 @@ impl Site {
             mailboxes.passwords.lock().unwrap().insert(name.to_owned(), MAILBOX.to_owned());
         }
         let mails = Arc::new(Mails::default());
+        let watched = (audit.clone(), Arc::clone(gate.meters()));
         let portal = Portal::new(
             Dependencies {
                 gate,
@@ -173,7 +174,7 @@ impl Site {
                     store.clone(),
                     Arc::clone(&key),
                     Arc::clone(&clock),
-                    audit.clone(),
+                    watched,
                     true,
                 )),
                 courier: mails.clone(),

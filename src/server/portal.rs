@@ -68,7 +68,7 @@ impl ServedPortal {
         let Shared { site, gate, app_passwords, audit, proxy, postman } = shared;
         let courier: Arc<dyn Courier> = Arc::<Postman>::clone(postman);
         let settings = Settings::of(&site.config)?;
-        let notices = Arc::new(site.notices(audit));
+        let notices = Arc::new(site.notices(audit, gate.meters()));
         let portal = Arc::new(Portal::new(
             Dependencies {
                 gate: Arc::clone(gate),

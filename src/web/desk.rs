@@ -92,10 +92,11 @@ fn without_default_port(origin: &str) -> &str {
 
 /// Something that was done, for the page that comes afterwards. It is named in that page's address, where anybody may
 /// write it: it says nothing that could mislead.
-const DONE: [(&str, &str); 14] = [
+const DONE: [(&str, &str); 15] = [
     ("signed-out", "done-signed-out"),
     ("locked", "done-locked"),
     ("already-made", "done-already-made"),
+    ("codes-already-made", "done-codes-already-made"),
     ("renamed", "done-renamed"),
     ("deleted", "done-deleted"),
     ("deleted-all", "done-deleted-all"),

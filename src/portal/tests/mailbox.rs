@@ -187,3 +187,35 @@ async fn a_network_gets_five_codes_an_hour_for_an_account_and_a_relay_that_is_aw
     let alice = site.inside(ALICE).await;
     site.portal.offer_mailbox(alice.inside().unwrap().fresh().unwrap(), None, BACKUP).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_that_was_not_sent_takes_no_place_of_one_that_was() {
+    let site = Site::with(OFFERED, |_| ()).await;
+    let relay_is_down = |down| site.mails.down.store(down, std::sync::atomic::Ordering::SeqCst);
+    let visit = offered(&site, &site.inside(ALICE).await).await;
+    let fresh = visit.inside().unwrap().fresh().unwrap();
+    relay_is_down(true);
+    assert_eq!(site.portal.offer_mailbox(fresh, None, "other@163.com").await, Err(NotSent::Failed));
+    let waiting = site.portal.offered_mailbox(&visit).await.unwrap();
+    assert_eq!(waiting.as_deref(), Some("CaoS****@163.com"), "the one that has a code");
+    confirm(&site, &visit, &sent(&site).1).await.unwrap();
+
+    let visit = site.visit(site.sign_in(ALICE, MAILBOX, None).await.unwrap().token).await.unwrap();
+    assert_eq!(site.portal.send_mail_code(&visit).await, Err(NotSent::Failed));
+    assert_eq!(site.portal.asked_mailbox(&visit).await.unwrap(), None, "there is nothing to type");
+    relay_is_down(false);
+    site.portal.send_mail_code(&visit).await.unwrap();
+    relay_is_down(true);
+    assert_eq!(site.portal.send_mail_code(&visit).await, Err(NotSent::Failed));
+    site.portal.answer(&visit, MAIL, &sent(&site).1).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_session_that_has_ended_no_code_is_sent() {
+    let site = Site::with(OFFERED, |_| ()).await;
+    let visit = site.inside(ALICE).await;
+    site.portal.sign_out(&visit).await.unwrap();
+    let refused = site.portal.offer_mailbox(visit.inside().unwrap().fresh().unwrap(), None, BACKUP).await;
+    assert!(matches!(refused, Err(NotSent::Refused(Refused::Broken(_)))), "{refused:?}");
+    assert!(site.mails.sent.lock().unwrap().is_empty());
+}

@@ -96,6 +96,10 @@ trust-lead = { $days ->
     [one] For 1 day, this browser will not be asked for a second factor.
    *[other] For { $days } days, this browser will not be asked for a second factor.
 }
+trust-lead-hours = { $hours ->
+    [one] For 1 hour, this browser will not be asked for a second factor.
+   *[other] For { $hours } hours, this browser will not be asked for a second factor.
+}
 trust-yes = Trust
 trust-no = Not now
 trust-hint = Trust only a device of your own. You can withdraw it at any time.
@@ -114,7 +118,7 @@ live-end-named = End the session of { $name }
 devices-title = Trusted devices
 devices-lead = These browsers are not asked for a second factor when they sign in.
 devices-empty = You trust no device yet. You are asked after signing in with a second factor.
-device-until = Trusted until { $when }
+device-until = Trusted until { $day }
 device-remove = Withdraw
 device-remove-named = Withdraw the trust in { $name }
 browsers-title = Browsers
@@ -416,6 +420,7 @@ done-signed-out = You are signed out.
 done-locked = Everything is locked. Change your mailbox password now; then make new app passwords.
 done-renamed = Renamed.
 done-already-made = This form was sent before, so that nothing more was made. What it made was shown once; if it is lost, delete that app password and make another.
+done-codes-already-made = This form was sent before, so that no other codes were made. The recovery codes that you were shown last are good; if you have not kept them, make new ones.
 done-deleted = Deleted. The client was disconnected.
 done-deleted-all = All app passwords were deleted.
 done-session-ended = The session was ended.
@@ -441,7 +446,9 @@ attempt-portal-unavailable = Sign-in here failed: mail server not reachable
 attempt-trusted = Signed in here from a trusted device
 attempt-code = Second factor confirmed
 attempt-code-refused = Second factor refused: wrong code
-attempt-code-limited = Second factor held back: too many wrong codes
+attempt-key-refused = Second factor refused: passkey not accepted
+attempt-key-copied = Security key refused: it may have been copied
+attempt-code-limited = Second factor held back: too many failures
 attempt-code-unavailable = Second factor could not be checked
 attempt-counted = More attempts refused
 attempt-counted-unavailable = More attempts came to nothing

@@ -67,7 +67,7 @@ pub(in crate::web) struct BindPasskeyPage {
     /// For our script.
     pub(in crate::web) options: String,
     /// What stands in the field for its name.
-    pub(in crate::web) name: Shown,
+    pub(in crate::web) name: Typed,
     /// Why it did not work.
     pub(in crate::web) problem: Option<String>,
 }

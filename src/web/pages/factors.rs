@@ -36,6 +36,8 @@ pub(in crate::web) struct FactorsPage {
     pub(in crate::web) closed: Option<&'static str>,
     /// Recovery codes that are still good; none where there never were any.
     pub(in crate::web) recovery_left: Option<u32>,
+    /// What shows that new ones are asked for for the first time.
+    pub(in crate::web) once: String,
 }
 
 impl FactorsPage {

@@ -6,6 +6,7 @@ mod fields;
 mod mailbox;
 
 use std::path::Path;
+use std::time::Duration;
 
 use askama::Template;
 
@@ -160,7 +161,7 @@ fn home(words: Words, full: bool, closed: Option<&'static str>) -> HomePage {
         devices: vec![Device {
             id: "d1".to_owned(),
             browser: Shown::new("Safari · iPhone"),
-            detail: words.with("device-until", "when", words.with("when-in-days", "count", 5_u32)),
+            detail: words.with("device-until", "day", "2026-12-02"),
             current: false,
         }],
         browsers: vec![
@@ -281,7 +282,7 @@ fn all(words: Words) -> Vec<(String, String)> {
         Box::new(TrustPage {
             page: entering(words),
             action: "/trust".to_owned(),
-            days: 7,
+            lasts: Duration::from_secs(7 * 86_400),
             browser: Shown::new("Chrome 142 · Windows"),
         }),
     );
@@ -293,6 +294,7 @@ fn all(words: Words) -> Vec<(String, String)> {
         factors,
         closed,
         recovery_left,
+        once: "once".to_owned(),
     };
     add("factors", Box::new(factors(bound(words), Some(7), None)));
     add("factors-none", Box::new(factors(vec![], None, None)));
@@ -325,7 +327,7 @@ fn all(words: Words) -> Vec<(String, String)> {
         page: tab(Tab::Factors, Place::Bind(FactorKind::Passkey)),
         replaces,
         options: OPTIONS.to_owned(),
-        name: Shown::new(NASTY),
+        name: Typed::new(NASTY),
         problem: problem.map(|key| words.say(key)),
     };
     add("passkey", Box::new(passkey(None, None)));

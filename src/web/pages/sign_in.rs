@@ -1,5 +1,7 @@
 //! The steps of signing in, and the fresh verification that uses the second of them again.
 
+use std::time::Duration;
+
 use askama::Template;
 
 use crate::config::FactorKind;
@@ -144,7 +146,18 @@ pub(in crate::web) struct TrustPage {
     /// Where the form goes.
     pub(in crate::web) action: String,
     /// How long it would be trusted.
-    pub(in crate::web) days: u32,
+    pub(in crate::web) lasts: Duration,
     /// What it calls itself.
     pub(in crate::web) browser: Shown,
+}
+
+impl TrustPage {
+    /// For how many whole days, or hours where those are few: a day and a half is not *1 day*.
+    fn lead(&self) -> String {
+        let hours = u32::try_from(self.lasts.as_secs() / 3600).unwrap_or(u32::MAX).max(1);
+        match hours {
+            ..48 => self.page.with("trust-lead-hours", "hours", hours),
+            48.. => self.page.with("trust-lead", "days", hours / 24),
+        }
+    }
 }

@@ -34,7 +34,7 @@ use crate::web::words::Words;
 const NAME_MAX: usize = 1024;
 
 /// More than what shows that a form is sent for the first time.
-const ONCE_MAX: usize = 100;
+pub(super) const ONCE_MAX: usize = 100;
 
 /// How many networks one app password may be good in: more make each login slower, and nobody keeps them in mind.
 const NETWORKS_MAX: usize = 50;

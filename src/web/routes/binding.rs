@@ -104,10 +104,12 @@ async fn send_code(
         Err(NotSent::Failed) => (StatusCode::SERVICE_UNAVAILABLE, None, Some("mailbox-failed")),
         Err(NotSent::Refused(refused)) => return cannot_offer(desk, asked, visit, refused).await,
     };
+    // An earlier code is as good as it was.
+    let sent_to = desk.portal.offered_mailbox(visit).await?.map(|address| Shown::new(&address));
     let page = BindMailboxPage {
         page: desk.page(asked, visit, Some(Tab::Factors), Some(place)),
         replaces: replaces.map(|id| id.to_string()),
-        sent_to: None,
+        sent_to,
         typed: Typed::new(typed),
         wrong: wrong.map(|key| asked.words.say(key)),
         problem: problem.map(|key| asked.words.say(key)),
@@ -131,7 +133,7 @@ async fn bind(desk: &Desk, asked: &Asked, form: &Form, kind: FactorKind) -> Answ
     }
     let made = match confirm(desk, fresh, (kind, None), form).await {
         Ok(made) => made,
-        Err(refused) => return offer_again(desk, asked, &visit, fresh, (kind, None), refused).await,
+        Err(refused) => return offer_again(desk, asked, &visit, fresh, (kind, None), form, refused).await,
     };
     let (visit, cookie) = desk.renewed(asked, made.token).await?;
     // It is used up, or of no use any more.
@@ -198,21 +200,22 @@ pub(super) async fn change(
             let cookie = asked.session_cookie(&made.token);
             Ok(with_cookies(done(&asked, Place::Factors, "changed"), [cookie]))
         }
-        Err(refused) => offer_again(&desk, &asked, &visit, fresh, (kind, Some(id)), refused).await,
+        Err(refused) => offer_again(&desk, &asked, &visit, fresh, (kind, Some(id)), &form, refused).await,
     }
 }
 
-/// The page that offers one of a kind, perhaps in the place of another; `told` says why it comes again.
+/// The page that offers one of a kind, perhaps in the place of another; `told` says why it comes again, and
+/// which name was typed.
 async fn offer_page(
     desk: &Desk,
     asked: &Asked,
     visit: &Visit,
     fresh: Fresh<'_>,
     (kind, replaces): (FactorKind, Option<FactorId>),
-    told: Option<(StatusCode, &'static str)>,
+    told: Option<(StatusCode, &'static str, &str)>,
 ) -> Answer {
-    let status = told.map_or(StatusCode::OK, |(status, _)| status);
-    let problem = told.map(|(_, key)| asked.words.say(key));
+    let status = told.map_or(StatusCode::OK, |(status, ..)| status);
+    let problem = told.map(|(_, key, _)| asked.words.say(key));
     let page =
         desk.page(asked, visit, Some(Tab::Factors), Some(replaces.map_or(Place::Bind(kind), Place::Change)));
     match kind {
@@ -243,8 +246,11 @@ async fn offer_page(
                 Ok(options) => options,
                 Err(refused) => return cannot_offer(desk, asked, visit, refused).await,
             };
-            // Where it is made says most about where it will be.
-            let name = user_agent::named(asked.browser.name.as_deref(), asked.words);
+            let name = match told {
+                Some((.., typed)) if !typed.is_empty() => Typed::new(typed),
+                // Where it is made says most about where it will be.
+                _ => Typed::new(user_agent::named(asked.browser.name.as_deref(), asked.words).as_str()),
+            };
             let replaces = replaces.map(|id| id.to_string());
             html(status, &BindPasskeyPage { page, replaces, options, name, problem })
         }
@@ -279,6 +285,7 @@ async fn offer_again(
     visit: &Visit,
     fresh: Fresh<'_>,
     what: (FactorKind, Option<FactorId>),
+    form: &Form,
     refused: Refused,
 ) -> Answer {
     let (wrong, expired) = match what.0 {
@@ -286,7 +293,7 @@ async fn offer_again(
         FactorKind::Mailbox => ("mailbox-wrong", "mailbox-expired"),
         FactorKind::Passkey => ("passkey-wrong", "passkey-expired"),
     };
-    let told = match refused {
+    let (status, said) = match refused {
         Refused::WrongCode => (StatusCode::UNPROCESSABLE_ENTITY, wrong),
         Refused::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "code-too-many"),
         Refused::NoOffer => (StatusCode::UNPROCESSABLE_ENTITY, expired),
@@ -298,5 +305,5 @@ async fn offer_again(
         | Refused::Required
         | Refused::NotFound => return cannot_offer(desk, asked, visit, refused).await,
     };
-    offer_page(desk, asked, visit, fresh, what, Some(told)).await
+    offer_page(desk, asked, visit, fresh, what, Some((status, said, form.text("name", NAME_MAX)))).await
 }

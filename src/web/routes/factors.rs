@@ -5,10 +5,11 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 
+use super::app_passwords::ONCE_MAX;
 use super::binding::NAME_MAX;
 use super::enrol::closed;
 use super::parsed;
-use crate::base::{FactorId, Secret, Timestamp};
+use crate::base::{FactorId, Secret, Timestamp, Token};
 use crate::config::AfterUnbind;
 use crate::portal::{self, Fresh, Refused, Visit};
 use crate::web::answer::{Answer, Stop, go, html, shown, with_cookies};
@@ -34,6 +35,7 @@ pub(super) async fn show(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer 
         page: desk.page(&asked, &visit, Some(Tab::Factors), Some(Place::Factors)),
         closed: closed(&desk, &visit).await?,
         recovery_left: visit.is_bound().then_some(overview.recovery_codes),
+        once: Token::fresh().text().to_string(),
         factors: overview.factors.iter().map(|factor| bound(factor, now, asked.words)).collect(),
     })
 }
@@ -69,12 +71,13 @@ async fn rename_page(
     asked: &Asked,
     visit: &Visit,
     id: FactorId,
-    problem: Option<&str>,
+    refused: Option<(&str, &str)>,
 ) -> Result<RenameFactorPage, Stop> {
+    let (typed, problem) = refused.unzip();
     let factor = find(desk, visit, id).await?;
     Ok(RenameFactorPage {
         page: desk.page(asked, visit, Some(Tab::Factors), Some(Place::Rename(id))),
-        typed: Typed::new(&factor.name),
+        typed: Typed::new(typed.unwrap_or(&factor.name)),
         factor: bound(&factor, desk.clock.now(), asked.words),
         problem: problem.map(|key| asked.words.say(key)),
     })
@@ -90,10 +93,11 @@ pub(super) async fn rename(
     let id = parsed(&id)?;
     let visit = desk.acting(&asked, &form, Place::Rename(id)).await?;
     let fresh = desk.adding(&asked, &visit, Place::Rename(id))?;
-    match desk.portal.rename(fresh, id, form.text("name", NAME_MAX)).await {
+    let name = form.text("name", NAME_MAX);
+    match desk.portal.rename(fresh, id, name).await {
         Ok(()) => Ok(done(&asked, Place::Factors, "renamed")),
         Err(Refused::BadName) => {
-            let page = rename_page(&desk, &asked, &visit, id, Some("rename-bad")).await?;
+            let page = rename_page(&desk, &asked, &visit, id, Some((name, "rename-bad"))).await?;
             html(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
         Err(refused) => Err(stop(refused)),
@@ -106,6 +110,14 @@ pub(super) async fn renew_codes(State(desk): State<Arc<Desk>>, asked: Asked, for
     let fresh = desk.adding(&asked, &visit, Place::Factors)?;
     if !visit.is_bound() {
         return Err(Stop::Wrong(Wrong::Missing));
+    }
+    let once = form.text("once", ONCE_MAX);
+    if once.is_empty() {
+        return Err(Stop::Wrong(Wrong::Request));
+    }
+    // Others would void those that were just kept, by a page that is loaded again.
+    if !desk.portal.is_first_time(&visit, once).await? {
+        return Ok(done(&asked, Place::Factors, "codes-already-made"));
     }
     let codes = desk.portal.make_recovery_codes(fresh).await?;
     codes_page(&desk, &asked, &visit, false, &codes)

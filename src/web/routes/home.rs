@@ -9,6 +9,7 @@ use super::enrol::closed;
 use super::factors::bound;
 use crate::audit::event::{Ground, Outcome};
 use crate::base::{AppPasswordId, Timestamp};
+use crate::config::FactorKind;
 use crate::portal::{self, Overview, PASSKEY_SIGN_IN, TRUSTED_DEVICE};
 use crate::web::answer::{Answer, shown};
 use crate::web::asked::Asked;
@@ -16,7 +17,7 @@ use crate::web::desk::{Desk, inside};
 use crate::web::page::Tab;
 use crate::web::pages::home::{Attempt, Device, HomePage, Live, SignedIn};
 use crate::web::place::Place;
-use crate::web::shown::{Moment, Shown};
+use crate::web::shown::{Moment, Shown, day};
 use crate::web::user_agent;
 use crate::web::words::Words;
 
@@ -33,7 +34,7 @@ pub(super) async fn show(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer 
         browser: user_agent::named(device.browser.as_deref(), seen.words),
         detail: format!(
             "{} · {}",
-            seen.words.with("device-until", "when", seen.when(device.expires_at)),
+            seen.words.with("device-until", "day", day(device.expires_at, seen.words)),
             seen.words.with("from", "from", Shown::new(&device.address)),
         ),
         current: current.is_some_and(|current| current[..] == device.token[..]),
@@ -96,14 +97,18 @@ impl Seen {
         let words = self.words;
         let name = match &attempt.way {
             portal::Way::Mail { app_password, .. } => names.iter().find(|(id, _)| Some(*id) == *app_password),
-            portal::Way::Portal | portal::Way::SecondFactor(_) | portal::Way::Counted => None,
+            portal::Way::Portal
+            | portal::Way::SecondFactor(_)
+            | portal::Way::CopiedKey
+            | portal::Way::Counted => None,
         };
         let name = name.map(|(_, name)| words.with("attempt-named", "name", Shown::new(name)));
         let program = attempt.program.as_deref().map(|program| match &attempt.way {
             portal::Way::Mail { .. } => Shown::new(program),
-            portal::Way::Portal | portal::Way::SecondFactor(_) | portal::Way::Counted => {
-                user_agent::named(Some(program), words)
-            }
+            portal::Way::Portal
+            | portal::Way::SecondFactor(_)
+            | portal::Way::CopiedKey
+            | portal::Way::Counted => user_agent::named(Some(program), words),
         });
         let from = attempt.from.as_deref().map(Shown::new);
         let from = match (from, program) {
@@ -152,10 +157,14 @@ impl Seen {
             (portal::Way::SecondFactor(kind), Outcome::Refused) if kind == PASSKEY_SIGN_IN => {
                 words.say("attempt-passkey-refused")
             }
+            (portal::Way::SecondFactor(kind), Outcome::Refused) if kind == FactorKind::Passkey.as_str() => {
+                words.say("attempt-key-refused")
+            }
             (portal::Way::SecondFactor(_), Outcome::Admitted) => words.say("attempt-code"),
             (portal::Way::SecondFactor(_), Outcome::Refused) => words.say("attempt-code-refused"),
             (portal::Way::SecondFactor(_), Outcome::Limited) => words.say("attempt-code-limited"),
             (portal::Way::SecondFactor(_), Outcome::Unavailable) => words.say("attempt-code-unavailable"),
+            (portal::Way::CopiedKey, _) => words.say("attempt-key-copied"),
             (portal::Way::Counted, Outcome::Unavailable) => words.say("attempt-counted-unavailable"),
             (portal::Way::Counted, Outcome::Admitted | Outcome::Refused | Outcome::Limited) => {
                 words.say("attempt-counted")

@@ -25,8 +25,6 @@ const LOGIN_MAX: usize = 320;
 /// Clear Site Data, section 3.1.
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
-const SECONDS_OF_A_DAY: u64 = 86_400;
-
 /// The first step. Whoever is in already has no need of it.
 pub(super) async fn show(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
     let visit = desk.visit(&asked).await?;
@@ -115,12 +113,11 @@ pub(super) async fn take_factor(State(desk): State<Arc<Desk>>, asked: Asked, for
 /// The third step.
 pub(super) async fn ask_trust(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer {
     let visit = desk.entering(&asked, Step::TrustDevice).await?;
-    let days = desk.portal.trusted_for(&visit).as_secs() / SECONDS_OF_A_DAY;
     let place = Some(Place::Trust);
     shown(&TrustPage {
         page: desk.page(&asked, &visit, None, place),
         action: asked.here.to_and_on(Place::Trust, asked.onward()),
-        days: u32::try_from(days.max(1)).unwrap_or(u32::MAX),
+        lasts: desk.portal.trusted_for(&visit),
         browser: user_agent::named(asked.browser.name.as_deref(), asked.words),
     })
 }

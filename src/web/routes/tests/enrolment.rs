@@ -206,6 +206,30 @@ async fn a_form_for_an_app_password_that_is_sent_again_makes_none() {
 }
 
 #[tokio::test]
+async fn a_form_for_recovery_codes_that_is_sent_again_makes_none_and_those_that_were_shown_are_good() {
+    const RENEW: &str = "/second-factors/recovery";
+    let site = Site::open().await;
+    let (mut alice, ..) = site.bound(ALICE).await;
+    let list = alice.get("/second-factors").await;
+    let (token, once) = (list.form_token(), once(&list));
+    let made = alice.post(RENEW, &[("once", &*once)], &token).await;
+    let codes = made.all(r"<li>([a-z2-9 ]+)</li>");
+    assert_eq!((made.status, codes.len()), (StatusCode::OK, 10), "{}", made.text);
+    let again = alice.post(RENEW, &[("once", &*once)], &token).await;
+    assert_eq!(again.leads_to(), Some("/second-factors?done=codes-already-made"), "{}", again.text);
+    let list = alice.get("/second-factors?done=codes-already-made").await;
+    assert!(list.text.contains("The recovery codes that you were shown last"), "{}", list.text);
+    assert_ne!(super::enrolment::once(&list), once);
+    assert_eq!(alice.post(RENEW, &[], &token).await.status, StatusCode::BAD_REQUEST);
+
+    let mut other = site.browser();
+    other.sign_in(ALICE, MAILBOX).await;
+    let token = other.token().await;
+    let recovered = [("use", "recovery"), ("code", &*codes[9])];
+    assert_eq!(other.post("/second-factor", &recovered, &token).await.leads_to(), Some("/trust"));
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_an_app_password_is_said_next_to_its_field_and_nothing_typed_is_lost() {
     let site = Site::open().await;
     let mut alice = site.signed_in(ALICE).await;

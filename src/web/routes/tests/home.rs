@@ -1,6 +1,7 @@
 //! My security: the past in words, and what concerns the account alone.
 
 use super::harness::{ALICE, MAILBOX, Site};
+use super::passkeys;
 use crate::audit::event::Ground;
 
 /// An upstream that is not Alice's, and a door that leads there alone.
@@ -90,4 +91,69 @@ async fn people_are_shown_the_doors_to_their_own_mailbox_and_strangers_all() {
         assert!(own.iter().all(|port| page.text.contains(port)), "{}", page.text);
         assert!(!others.iter().any(|port| page.text.contains(port)), "{}", page.text);
     }
+}
+
+#[tokio::test]
+async fn a_passkey_that_was_refused_is_not_called_a_wrong_code_and_a_copied_one_is_named() {
+    let site = Site::open().await;
+    let mut alice = site.signed_in(ALICE).await;
+    let (mut key, _) = passkeys::bind(&mut alice, 9).await;
+    let mut thief = site.browser();
+    thief.sign_in(ALICE, MAILBOX).await;
+    let page = thief.get("/second-factor").await;
+    thief.post("/second-factor", &[("use", "passkey"), ("answer", "{}")], &page.form_token()).await;
+    let (refused, refused_in_chinese) =
+        ("Second factor refused: passkey not accepted", "二次验证未通过：通行密钥未被接受");
+    let (copied, copied_in_chinese) =
+        ("Security key refused: it may have been copied", "安全密钥被拒：可能已被复制");
+    let home = alice.get("/").await.text;
+    assert!(home.contains(refused) && !home.contains(copied), "{home}");
+    key.counter = 1;
+    let page = thief.get("/second-factor").await;
+    let answer = key.used(&passkeys::options(&page));
+    thief.post("/second-factor", &[("use", "passkey"), ("answer", &answer)], &page.form_token()).await;
+    for (language, refused, copied, wrong_code) in [
+        ("en", refused, copied, "wrong code"),
+        ("zh-CN", refused_in_chinese, copied_in_chinese, "验证码错误"),
+    ] {
+        alice.language = language;
+        let home = alice.get("/").await.text;
+        assert!(home.contains(refused) && home.contains(copied) && !home.contains(wrong_code), "{home}");
+    }
+
+    let mut thief = site.browser();
+    let page = thief.get("/sign-in/passkey").await;
+    key.counter = 1;
+    let answer = key.used(&passkeys::options(&page));
+    thief.post_bare("/sign-in/passkey", &[("answer", &answer)], Some("same-origin")).await;
+    let home = alice.get("/").await.text;
+    assert!(home.contains("Windows · 2 次") && !home.contains("使用通行密钥登录此页面被拒"), "{home}");
+}
+
+#[tokio::test]
+async fn how_long_a_browser_is_trusted_is_said_in_hours_below_two_days() {
+    let site = Site::open().await;
+    let (_, key, _) = site.bound(ALICE).await;
+    let mut browser = site.browser();
+    browser.sign_in(ALICE, MAILBOX).await;
+    let (code, token) = (site.next_code(&key), browser.token().await);
+    let seen = browser.post("/second-factor", &[("use", "totp"), ("code", &code)], &token).await;
+    assert_eq!(seen.leads_to(), Some("/trust"), "{}", seen.text);
+    for (trust, english, chinese) in [
+        ("1h", "For 1 hour, this browser", "信任后 1 小时内"),
+        ("12h", "For 12 hours, this browser", "信任后 12 小时内"),
+        ("36h", "For 36 hours, this browser", "信任后 36 小时内"),
+        ("2d", "For 2 days, this browser", "信任后 2 天内"),
+    ] {
+        site.adopt(&format!("[policy]\ntrusted_device = \"{trust}\"\n"));
+        for (language, said) in [("en", english), ("zh-CN", chinese)] {
+            browser.language = language;
+            let page = browser.get("/trust").await.text;
+            assert!(page.contains(said), "{trust}: {page}");
+        }
+    }
+    let token = browser.token().await;
+    browser.post("/trust", &[("trust", "yes")], &token).await;
+    browser.language = "zh-CN";
+    browser.get("/").await.first("信任至 [0-9]{4}年[0-9]{1,2}月([0-9]{1,2})日");
 }

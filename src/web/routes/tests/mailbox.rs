@@ -114,3 +114,42 @@ async fn too_many_codes_and_a_relay_that_is_away_are_told_in_words() {
     assert_eq!(failed.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(failed.text.contains("could not be sent right now"), "{}", failed.text);
 }
+
+#[tokio::test]
+async fn a_page_asks_for_the_code_that_is_good_and_for_none_that_was_not_sent() {
+    const BIND: &str = "/second-factors/mailbox";
+    let site = Site::with(OFFERED).await;
+    let mut alice = site.signed_in(ALICE).await;
+    let token = alice.token().await;
+    let sent = [("address", "caoshuai@163.com")];
+    for _ in 0..5 {
+        assert_eq!(alice.post(BIND, &sent, &token).await.status, StatusCode::SEE_OTHER);
+    }
+    for (address, status) in [("caoshuai@163.com", 429), ("nobody", 422), (ALICE, 422)] {
+        let refused = alice.post(BIND, &[("address", address)], &token).await;
+        assert_eq!(refused.status.as_u16(), status);
+        let asks =
+            refused.text.contains("sent to caos****@163.com") && refused.text.contains("name=\"code\"");
+        assert!(asks, "{address}: {}", refused.text);
+        let begins_at = if status == 422 { "address" } else { "code" };
+        assert_eq!(refused.all(r#"name="([a-z]+)"[^>]* autofocus"#), [begins_at], "{}", refused.text);
+    }
+    let bound = alice.post(BIND, &[("code", &site.mailed())], &token).await;
+    assert_eq!(bound.status, StatusCode::OK, "{}", bound.text);
+
+    site.later(3_601);
+    site.relay_goes_down();
+    let mut other = site.browser();
+    other.sign_in(ALICE, MAILBOX).await;
+    let token = other.token().await;
+    let failed = other.post("/second-factor", &[("use", "mailbox"), ("send", "yes")], &token).await;
+    assert_eq!(failed.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(failed.text.contains("could not be sent right now"), "{}", failed.text);
+    for page in [failed, other.get("/second-factor?use=mailbox").await] {
+        assert!(
+            page.text.contains("A code will be sent") && !page.text.contains("name=\"code\""),
+            "{}",
+            page.text
+        );
+    }
+}

@@ -139,3 +139,30 @@ async fn where_no_passkeys_are_offered_nobody_is_asked_for_one() {
     let mut browser = site.signed_in(ALICE).await;
     assert_eq!(browser.get("/second-factors/passkey").await.status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn a_name_that_was_typed_comes_back_with_the_form() {
+    const BIND: &str = "/second-factors/passkey";
+    let site = Site::open().await;
+    let mut alice = site.signed_in(ALICE).await;
+    let token = alice.token().await;
+    let typed = [
+        ("YubiKey, office <b>\u{202e}", "YubiKey, office &#60;b&#62;&#8238;"),
+        ("a\tb", "a&#9;b"),
+        ("", "Chrome 142 · Windows"),
+    ];
+    for (name, comes_back) in typed {
+        let refused = alice.post(BIND, &[("answer", "{}"), ("name", name)], &token).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(refused.text.contains(&format!("value=\"{comes_back}\"")), "{name:?}: {}", refused.text);
+    }
+    bind(&mut alice, 0).await;
+    let id = alice.get("/second-factors").await.first(r#"/second-factors/([0-9a-f-]{36})/rename"#);
+    let token = alice.token().await;
+    for what in ["change", "rename"] {
+        let path = format!("/second-factors/{id}/{what}");
+        let refused = alice.post(&path, &[("answer", "{}"), ("name", "a\tb")], &token).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{what}");
+        assert!(refused.text.contains("value=\"a&#9;b\""), "{what}: {}", refused.text);
+    }
+}
