@@ -23,6 +23,8 @@ use crate::site::Site;
 pub(super) struct Reloader {
     path: PathBuf,
     running: Config,
+    /// What the last reading names, if nothing came of it: to be put right, perhaps without another word in its own file.
+    refused: Vec<PathBuf>,
     /// Looks for accounts that are out of reach now; ends with this.
     looking: JoinSet<()>,
 }
@@ -38,7 +40,7 @@ pub(super) struct Reloaded {
 impl Reloader {
     /// `running`, which was read from the file at `path`, is in force.
     pub(super) fn new(path: &Path, running: Config) -> Self {
-        Self { path: path.to_owned(), running, looking: JoinSet::new() }
+        Self { path: path.to_owned(), running, refused: Vec::new(), looking: JoinSet::new() }
     }
 
     /// The configuration in force.
@@ -49,7 +51,10 @@ impl Reloader {
     /// Every file whose change is a reason to reload.
     pub(super) fn files(&self) -> Vec<PathBuf> {
         let named = self.running.files().into_iter().map(Path::to_owned);
-        std::iter::once(self.path.clone()).chain(named).collect()
+        let mut files: Vec<PathBuf> = std::iter::once(self.path.clone()).chain(named).collect();
+        let others = self.refused.iter().filter(|file| !files.contains(file)).cloned().collect::<Vec<_>>();
+        files.extend(others);
+        files
     }
 
     /// Reads everything anew; log and trail say what came of it. Returns the same in one line. May be dropped: then all of
@@ -103,9 +108,10 @@ impl Reloader {
         proxy: &mut Proxy,
         postman: &Postman,
     ) -> anyhow::Result<Reloaded> {
-        let running = &self.running;
+        let (running, refused) = (&self.running, &mut self.refused);
         let (config, needing_restart, rules, relay) = tokio::task::block_in_place(|| {
             let mut config = Config::load(&self.path)?;
+            *refused = config.files().into_iter().map(Path::to_owned).collect();
             let needing_restart = config.keep_what_needs_a_restart(running);
             let rules = rules(&config, Arc::new(Directory::new(&config.upstreams)?))?;
             let relay = mail::of(&config)?;
@@ -124,6 +130,7 @@ impl Reloader {
             tracing::info!(%address, "listening no more");
         }
         self.running = config;
+        self.refused.clear();
         // Not to wait for a database that may be away.
         let accounts = site.accounts();
         self.looking = JoinSet::new();

@@ -169,6 +169,28 @@ fn a_bad_certificate_that_nobody_told_of_is_refused_as_loudly() {
     goes_on(&mut session, Mail::Imap);
 }
 
+/// Its configuration does not change when what it names is put right.
+#[test]
+fn what_a_refused_configuration_names_is_watched_until_it_can_be_used() {
+    let scene = Scene::set();
+    let Scene { gate, other, .. } = &scene;
+    let place = |name: &str| gate.directory().join("new").join(name);
+    fs::create_dir(gate.directory().join("new")).expect("a directory");
+    fs::copy(other.path().join("cert.pem"), place("cert.pem")).expect("a copy");
+    let own = |name: &str| gate.directory().join(name).display().to_string();
+    let log = scene.notices(|| {
+        let text = fs::read_to_string(gate.config_file()).expect("its configuration");
+        let named = |text: String, name| text.replace(&own(name), &place(name).display().to_string());
+        gate.configure(&named(named(text, "cert.pem"), "key.pem"));
+    });
+    assert!(log.contains("nothing was reloaded") && log.contains("cannot read"), "{log}");
+    let log = scene.notices(|| {
+        fs::copy(other.path().join("key.pem"), place("key.pem")).expect("a copy");
+    });
+    assert!(!log.contains("nothing was reloaded"), "{log}");
+    assert!(scene.presents_what_is_in(other.path()));
+}
+
 /// As certbot lays them down: the files of each certificate stay, and links are turned.
 #[test]
 fn a_renewal_behind_links_is_taken() {
