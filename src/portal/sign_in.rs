@@ -340,12 +340,7 @@ impl Portal {
     /// # Errors
     /// [`Broken`]
     pub async fn sign_out(&self, visit: &Visit) -> Result<(), Broken> {
-        if visit.step() == Step::SecondFactor {
-            self.end_unfinished_of(&visit.account, &visit.record).await?;
-        } else {
-            self.on.store.end_portal_session(&visit.record.token).await?;
-        }
-        Ok(())
+        Ok(self.end(&visit.account, &visit.record).await?)
     }
 
     pub(super) async fn record(
