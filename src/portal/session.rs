@@ -310,8 +310,24 @@ impl Portal {
         Ok(())
     }
 
-    /// The session under another token, changed by `change`; what was being bound or asked is forgotten with the old one. Where a change that `visit`
-    /// made has ended it, it begins again, if the account has as many factors as there are after that change.
+    /// The session of somebody inside who has shown again who he is, as `change` writes it down, under another token. He goes on
+    /// with what he was binding.
+    ///
+    /// # Errors
+    /// [`Broken`]
+    pub(super) async fn verified(
+        &self,
+        inside: Inside<'_>,
+        change: impl FnOnce(&mut PortalSessionRecord, &Token),
+    ) -> Result<Token, Broken> {
+        let going_on = self.going_on(inside).await?;
+        let token = self.renew(inside.0, None, change).await?;
+        self.go_on(inside.0.record.id, &token, going_on).await;
+        Ok(token)
+    }
+
+    /// The session under another token, changed by `change`; what it kept is forgotten with the old one. Where a change that
+    /// `visit` made has ended it, it begins again, if the account has as many factors as there are after that change.
     ///
     /// # Errors
     /// [`Broken`], also where somebody else has ended it.

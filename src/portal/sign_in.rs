@@ -239,7 +239,11 @@ impl Portal {
             Step::SecondFactor | Step::In => Step::In,
             Step::TrustDevice => Step::TrustDevice,
         };
-        let token = self.step_to(visit, step, Some(self.on.clock.now())).await?;
+        let now = Some(self.on.clock.now());
+        let token = match visit.inside() {
+            Some(inside) => self.verified(inside, |record, _| record.verified_at = now).await?,
+            None => self.step_to(visit, step, now).await?,
+        };
         if visit.step() == Step::SecondFactor && self.is_new_browser(account, from).await {
             self.tell(account, Notice::NewBrowser { place: place(from) }).await;
         }
