@@ -198,3 +198,16 @@ async fn one_that_may_only_read_is_not_made_for_sending_alone() {
     }
     assert!(alice.get("/app-passwords").await.text.contains("还没有"));
 }
+
+#[tokio::test]
+async fn a_name_that_is_suggested_leads_nowhere_and_sends_nothing() {
+    let site = Site::open().await;
+    let mut alice = site.signed_in(ALICE).await;
+    let form = alice.get("/app-passwords/new").await;
+    for name in ["Foxmail", "iPhone", "华为邮箱", "Outlook", "Thunderbird"] {
+        let option = format!("<option value=\"{name}\">");
+        let chip = format!("<button type=\"button\" class=\"chip\">{name}</button>");
+        assert!(form.text.contains(&option) && form.text.contains(&chip), "{name}: {}", form.text);
+    }
+    assert!(!form.text.contains("/app-passwords/new?"), "it would empty the form: {}", form.text);
+}
