@@ -16,7 +16,8 @@ pub(super) async fn of_many_who_take_what_a_portal_session_keeps_one_does(databa
     let token = portal_session(ada, 1).token;
     let id = store.portal_session(&token).await.unwrap().unwrap().id;
     let place = KeptFor { purpose: "challenge", kind: "passkey" };
-    let others = [KeptFor { purpose: "offer", ..place }, KeptFor { kind: "totp", ..place }];
+    let typed = KeptFor { purpose: "typed", kind: "" };
+    let others = [KeptFor { purpose: "offer", ..place }, KeptFor { kind: "totp", ..place }, typed];
     assert_eq!(store.kept_in_portal(id, place).await.unwrap(), None);
     assert!(!store.take_from_portal((id, &token), place, b"none").await.unwrap(), "nothing was asked");
     for kept in [b"first", b"other"] {
