@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::session::Step;
+use super::session::{Step, is_unfinished};
 use super::signed_in::sign_out;
 use super::{Broken, Fresh, Portal};
 use crate::base::{DeviceId, PortalSessionId, SessionId, Token};
@@ -86,9 +86,14 @@ impl Portal {
         let by = self.owner(&visit.from);
         // Browsers first: what they are making at this moment, they give up when they find their session gone.
         for session in self.on.store.portal_sessions(visit.account.id).await? {
-            if session.id != visit.record.id {
-                self.end_portal_session(fresh, session.id).await?;
+            if session.id == visit.record.id {
+                continue;
             }
+            if is_unfinished(&session) {
+                self.end(&visit.account, &session).await?;
+            }
+            // Also one that was unfinished: it may have come further meanwhile, under another token.
+            self.end_portal_session(fresh, session.id).await?;
         }
         let withdrawn = self.on.devices.withdraw_all(&visit.account, &by).await;
         withdrawn.map_err(|error| super::broken(&error))?;

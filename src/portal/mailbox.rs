@@ -33,7 +33,7 @@ impl Portal {
             return Err(NoSignIn::Unavailable);
         }
         self.seal_again(&signed_in, &visit.from).await;
-        let renewed = self.renew(visit, None, |record, token| hold(record, token, &signed_in)).await;
+        let renewed = self.verified(inside, |record, token| hold(record, token, &signed_in)).await;
         renewed.map_err(|Broken| NoSignIn::Unavailable)
     }
 }

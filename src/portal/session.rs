@@ -217,22 +217,24 @@ impl Portal {
         for record in self.on.store.unfinished_sign_ins(step, before, UNFINISHED_MAX).await? {
             let account = self.on.store.standing_of(record.account).await?.map(|standing| standing.account);
             if let Some(account) = account {
-                self.end_unfinished_of(&account, &record).await?;
+                self.end(&account, &record).await?;
             }
         }
         Ok(())
     }
 
-    /// Ends one that stands at the second factor, with a notice to its owner.
-    pub(super) async fn end_unfinished_of(
+    /// Ends a session; of one that stands at the second factor its owner is told by that.
+    pub(super) async fn end(
         &self,
         account: &AccountRecord,
         record: &PortalSessionRecord,
     ) -> Result<(), StoreError> {
         let place = Place { address: record.address.clone(), browser: record.browser.clone() };
         let instead = Instead { token: &record.token, step: Step::SecondFactor.as_str() };
-        if !self.on.notices.tell_of_unfinished(account, place, record.began_at, instead).await {
-            // Nothing is told here, or it has ended already.
+        if !is_unfinished(record)
+            || !self.on.notices.tell_of_unfinished(account, place, record.began_at, instead).await
+        {
+            // There is nothing to tell, nothing is told here, or it has ended already.
             self.on.store.end_portal_session(&record.token).await?;
         }
         Ok(())
@@ -291,8 +293,13 @@ impl Portal {
         if !self.on.store.begin_portal_session(&record, bound_factors).await? {
             return Err(Broken);
         }
-        // Whoever knows the password could begin one after the other. Who is in goes on before who is at the door.
-        self.on.store.keep_portal_sessions(account.id, Step::In.as_str(), SESSIONS_MAX).await?;
+        // Whoever knows the password could begin one after the other. Who is in goes on before who is at the door; and whom that
+        // pushes out is told of like everybody who leaves it, or a thief would keep the notice of himself back.
+        for beyond in
+            self.on.store.portal_sessions_beyond(account.id, Step::In.as_str(), SESSIONS_MAX).await?
+        {
+            self.end(account, &beyond).await?;
+        }
         Ok(token)
     }
 
@@ -303,8 +310,24 @@ impl Portal {
         Ok(())
     }
 
-    /// The session under another token, changed by `change`; what was being bound or asked is forgotten with the old one. Where a change that `visit`
-    /// made has ended it, it begins again, if the account has as many factors as there are after that change.
+    /// The session of somebody inside who has shown again who he is, as `change` writes it down, under another token. He goes on
+    /// with what he was binding.
+    ///
+    /// # Errors
+    /// [`Broken`]
+    pub(super) async fn verified(
+        &self,
+        inside: Inside<'_>,
+        change: impl FnOnce(&mut PortalSessionRecord, &Token),
+    ) -> Result<Token, Broken> {
+        let going_on = self.going_on(inside).await?;
+        let token = self.renew(inside.0, None, change).await?;
+        self.go_on(inside.0.record.id, &token, going_on).await;
+        Ok(token)
+    }
+
+    /// The session under another token, changed by `change`; what it kept is forgotten with the old one. Where a change that
+    /// `visit` made has ended it, it begins again, if the account has as many factors as there are after that change.
     ///
     /// # Errors
     /// [`Broken`], also where somebody else has ended it.
@@ -362,6 +385,11 @@ impl Portal {
 /// Whether somebody is in with it at that moment.
 pub(super) fn is_in(record: &PortalSessionRecord, now: Timestamp) -> bool {
     Step::parse(&record.step) == Some(Step::In) && now < record.expires_at.min(record.seen_at.plus(IDLE_MAX))
+}
+
+/// Whether it came no further than the password.
+pub(super) fn is_unfinished(record: &PortalSessionRecord) -> bool {
+    Step::parse(&record.step) == Some(Step::SecondFactor)
 }
 
 /// The mailbox password that the session holds, and who took it when.

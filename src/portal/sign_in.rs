@@ -239,7 +239,11 @@ impl Portal {
             Step::SecondFactor | Step::In => Step::In,
             Step::TrustDevice => Step::TrustDevice,
         };
-        let token = self.step_to(visit, step, Some(self.on.clock.now())).await?;
+        let now = Some(self.on.clock.now());
+        let token = match visit.inside() {
+            Some(inside) => self.verified(inside, |record, _| record.verified_at = now).await?,
+            None => self.step_to(visit, step, now).await?,
+        };
         if visit.step() == Step::SecondFactor && self.is_new_browser(account, from).await {
             self.tell(account, Notice::NewBrowser { place: place(from) }).await;
         }
@@ -340,12 +344,7 @@ impl Portal {
     /// # Errors
     /// [`Broken`]
     pub async fn sign_out(&self, visit: &Visit) -> Result<(), Broken> {
-        if visit.step() == Step::SecondFactor {
-            self.end_unfinished_of(&visit.account, &visit.record).await?;
-        } else {
-            self.on.store.end_portal_session(&visit.record.token).await?;
-        }
-        Ok(())
+        Ok(self.end(&visit.account, &visit.record).await?)
     }
 
     pub(super) async fn record(

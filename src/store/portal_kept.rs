@@ -19,7 +19,7 @@ name_statements! {
 pub struct KeptFor<'a> {
     /// What for; the portal knows the words.
     pub purpose: &'a str,
-    /// Which kind of second factor it is about.
+    /// Which kind of second factor it is about; empty where it is about none.
     pub kind: &'a str,
 }
 

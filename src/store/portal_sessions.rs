@@ -32,8 +32,12 @@ name_statements! {
     /// None was used last before it began: that is what the index knows.
     PRUNE_IDLE = "DELETE FROM portal_sessions WHERE step = $1 AND began_at <= $2 AND seen_at <= $2";
     /// Those that came as far as `$2` stay before the others, the latest before those that were used before it.
-    KEEP = "DELETE FROM portal_sessions WHERE account = $1 AND id NOT IN (SELECT id FROM portal_sessions \
-            WHERE account = $1 ORDER BY CASE WHEN step = $2 THEN 0 ELSE 1 END, seen_at DESC, id DESC LIMIT $3)";
+    BEYOND = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM portal_sessions WHERE account = $1 \
+         ORDER BY CASE WHEN step = $2 THEN 0 ELSE 1 END, seen_at DESC, id DESC LIMIT 1000 OFFSET $3"
+    );
 }
 
 /// A row of `portal_sessions`.
@@ -206,20 +210,20 @@ impl Store {
         })
     }
 
-    /// Ends what the account has beyond `at_most`: first those that have not come as far as `step`, then those that were
-    /// used longest ago.
+    /// What the account has beyond `at_most`: those that have not come as far as `step` go before those that have, and of either
+    /// those that were used longest ago.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub async fn keep_portal_sessions(
+    pub async fn portal_sessions_beyond(
         &self,
         account: AccountId,
         step: &str,
         at_most: u32,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<Vec<PortalSessionRecord>, StoreError> {
         on_pool!(self, |pool| {
-            let keep = sqlx::query(KEEP).bind(account).bind(step).bind(i64::from(at_most));
-            keep.execute(pool).await?.rows_affected()
+            let beyond = sqlx::query_as(BEYOND).bind(account).bind(step).bind(i64::from(at_most));
+            beyond.fetch_all(pool).await?
         })
     }
 }

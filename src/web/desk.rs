@@ -16,7 +16,7 @@ use super::place::Place;
 use super::routes::BY_LINK;
 use super::shown::Shown;
 use super::words::Words;
-use crate::base::{Clock, Token};
+use crate::base::{Clock, Secret, Token};
 use crate::config::Help;
 use crate::portal::{Fresh, Inside, Portal, Step, TooOften, Visit};
 
@@ -110,6 +110,9 @@ const DONE: [(&str, &str); 15] = [
     ("verified", "done-verified"),
 ];
 
+/// How much of what was typed is kept across a verification, in bytes: more than fifty networks have, three for each of theirs.
+const TYPED_MAX: usize = 16 * 1024;
+
 impl Desk {
     /// Where the portal is.
     pub(super) fn here(&self) -> Here {
@@ -191,6 +194,33 @@ impl Desk {
         let fresh = self.fresh(asked, visit, place)?;
         self.portal.count_change(fresh).map_err(|TooOften| Stop::Wrong(Wrong::TooOften))?;
         Ok(fresh)
+    }
+
+    /// The same, by `form`. Where a verification comes first, what was typed into `fields`, none of which holds a secret, stands
+    /// in the page at `place` after it.
+    pub(super) async fn adding_typed<'v>(
+        &self,
+        asked: &Asked,
+        visit: &'v Visit,
+        place: Place,
+        (form, fields): (&Form, &[&str]),
+    ) -> Result<Fresh<'v>, Stop> {
+        let inside = inside(visit)?;
+        let typed = inside.fresh().is_none().then(|| format!("{}?{}", place.path(), form.only(fields)));
+        match typed.filter(|typed| typed.len() <= TYPED_MAX) {
+            Some(typed) => self.portal.keep_typed(inside, &Secret::new(typed.into_bytes())).await?,
+            // He sends it now, or more than is kept: what he typed before is not to come back.
+            None if self.typed(visit, place).await?.is_some() => self.portal.forget_typed(inside).await?,
+            None => {}
+        }
+        self.adding(asked, visit, place)
+    }
+
+    /// What was typed into a form of the page at `place` before a verification, until it is sent.
+    pub(super) async fn typed(&self, visit: &Visit, place: Place) -> Result<Option<Form>, Stop> {
+        let Some(typed) = self.portal.typed(inside(visit)?).await? else { return Ok(None) };
+        let of_place = typed.expose().strip_prefix(place.path().as_bytes());
+        Ok(of_place.and_then(|typed| Form::parse(typed.strip_prefix(b"?")?)))
     }
 
     /// The session under the token that a step gave it, and the cookie that tells the browser.

@@ -43,7 +43,7 @@ impl Form {
     }
 
     /// `application/x-www-form-urlencoded` (URL Standard, section 5.1).
-    fn parse(body: &[u8]) -> Option<Self> {
+    pub(super) fn parse(body: &[u8]) -> Option<Self> {
         let mut fields = Vec::new();
         for pair in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
             if fields.len() == FIELDS_MAX {
@@ -84,6 +84,13 @@ impl Form {
     /// A password, byte for byte.
     pub(super) fn password(&self, name: &str) -> Option<Password> {
         Password::new(self.one(name)?.expose().to_vec()).ok()
+    }
+
+    /// The fields with these names as they were sent, for [`Form::parse`]; nothing else that was sent is in it.
+    pub(super) fn only(&self, names: &[&str]) -> String {
+        let fields = self.0.iter().filter(|(field, _)| names.contains(&&**field));
+        let fields = fields.map(|(field, value)| format!("{field}={}", encoded(value.expose())));
+        fields.collect::<Vec<_>>().join("&")
     }
 
     fn one(&self, name: &str) -> Option<&Secret> {
@@ -128,6 +135,11 @@ fn decoded(text: &[u8]) -> Option<Vec<u8>> {
         });
     }
     Some(bytes)
+}
+
+/// Its inverse.
+fn encoded(text: &[u8]) -> String {
+    text.iter().fold(String::new(), |encoded, byte| encoded + &format!("%{byte:02x}"))
 }
 
 fn digit(byte: u8) -> Option<u8> {
@@ -178,6 +190,14 @@ mod tests {
         assert_eq!(form.text("p", 9), "", "twice is not once");
         assert_eq!(form.text("login", 5), "", "too long");
         assert!(form.password("empty").is_none() && form.password("missing").is_none());
+    }
+
+    #[test]
+    fn chosen_fields_are_written_as_they_were_sent_and_no_other() {
+        let sent = form("name=+%e5%af%86%26%3D%2b&password=secret&p=1&p=2&empty=&once=1");
+        let kept = sent.only(&["name", "p", "empty", "missing"]);
+        assert_eq!(kept, "name=%20%e5%af%86%26%3d%2b&p=%31&p=%32&empty=");
+        assert_eq!(form(&kept).only(&["name", "p", "empty"]), kept);
     }
 
     #[test]

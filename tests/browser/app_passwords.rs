@@ -46,6 +46,14 @@ async fn app_passwords(language: Language) {
     browser.press("form[action$='/delete'] button").await;
     is_out(&mut of_archive);
 
+    // A name that is suggested is typed by a press; the limits that were set stay.
+    browser.go("/app-passwords/new").await;
+    browser.click("details.more summary").await;
+    browser.fill("networks", "192.0.2.0/24").await;
+    browser.click(".chip").await;
+    assert_eq!(browser.property("#name", "value").await, "Foxmail");
+    assert_eq!(browser.property("#networks", "value").await, "192.0.2.0/24");
+
     // Another name.
     browser.go("/app-passwords").await;
     browser.press("a.row-link").await;

@@ -16,7 +16,8 @@ pub(super) async fn of_many_who_take_what_a_portal_session_keeps_one_does(databa
     let token = portal_session(ada, 1).token;
     let id = store.portal_session(&token).await.unwrap().unwrap().id;
     let place = KeptFor { purpose: "challenge", kind: "passkey" };
-    let others = [KeptFor { purpose: "offer", ..place }, KeptFor { kind: "totp", ..place }];
+    let typed = KeptFor { purpose: "typed", kind: "" };
+    let others = [KeptFor { purpose: "offer", ..place }, KeptFor { kind: "totp", ..place }, typed];
     assert_eq!(store.kept_in_portal(id, place).await.unwrap(), None);
     assert!(!store.take_from_portal((id, &token), place, b"none").await.unwrap(), "nothing was asked");
     for kept in [b"first", b"other"] {
@@ -245,10 +246,12 @@ pub(super) async fn a_portal_session_is_replaced_only_while_it_lives(database: D
     }
     let at_the_door = PortalSessionRecord { step: "second_factor".to_owned(), ..portal_session(ada, 20) };
     assert!(store.begin_portal_session(&at_the_door, 0).await.unwrap());
-    assert_eq!(store.keep_portal_sessions(ada, "in", 3).await.unwrap(), 3);
-    let kept = store.portal_sessions(ada).await.unwrap();
-    assert_eq!(kept.iter().map(|kept| kept.token[0]).collect::<Vec<_>>(), [14, 13, 12]);
-    assert!(store.portal_session(&elsewhere.token).await.unwrap().is_some(), "another account's");
+    let beyond = async |account| {
+        let beyond = store.portal_sessions_beyond(account, "in", 3).await.unwrap();
+        beyond.iter().map(|beyond| beyond.token[0]).collect::<Vec<_>>()
+    };
+    assert_eq!(beyond(ada).await, [11, 10, 20], "who stands at the door is the last");
+    assert!(beyond(elsewhere.account).await.is_empty(), "another account's");
     assert!(!begin(&store, AccountId(random::uuid(at(1))), 4).await);
 }
 

@@ -171,3 +171,26 @@ async fn a_right_password_without_a_second_factor_is_told_once_an_hour() {
     let sessions = site.portal.on.store.portal_sessions(visit.account.id).await.unwrap();
     assert!(sessions.iter().all(|session| session.step == "in"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_that_is_pushed_out_or_locked_out_at_the_second_factor_is_told_as_well() {
+    let site = Site::open().await;
+    let (visit, _) = bound(&site).await;
+    for _ in 0..63 {
+        at_the_second_factor(&site, 8).await;
+        site.clock.advance(Duration::from_secs(1));
+    }
+    assert!(site.told(&visit).await.is_empty(), "there was room");
+    for told in [vec!["second_factor_not_completed"], vec![]] {
+        at_the_second_factor(&site, 8).await;
+        assert_eq!(site.told(&visit).await, told, "once an hour, however many make room");
+    }
+
+    let site = Site::open().await;
+    let (visit, _) = bound(&site).await;
+    at_the_second_factor(&site, 8).await;
+    let token = site.portal.lock_everything(visit.inside().unwrap().fresh().unwrap()).await.unwrap();
+    assert_eq!(site.told(&visit).await, ["second_factor_not_completed"]);
+    let sessions = site.portal.on.store.portal_sessions(visit.account.id).await.unwrap();
+    assert_eq!(sessions.iter().map(|session| &session.token[..]).collect::<Vec<_>>(), [token.hash()]);
+}

@@ -66,6 +66,52 @@ async fn without_a_second_factor_a_change_wants_a_mailbox_password_no_older_than
 }
 
 #[tokio::test]
+async fn what_is_being_bound_goes_on_under_the_token_of_a_new_verification_and_of_nothing_else() {
+    let site = Site::with("", |config| config.policies.default.factors.push(FactorKind::Mailbox)).await;
+    let unbound = site.inside(ALICE).await;
+    let offer = async |visit: &Visit| {
+        let fresh = visit.inside().unwrap().fresh().unwrap();
+        raw(&site.portal.offer_totp(fresh, None).await.unwrap())
+    };
+    let scanned = offer(&unbound).await;
+    site.clock.advance(Duration::from_secs(11 * 60));
+    let inside = site.again(&unbound).await;
+    let token = site.portal.give_mailbox_password(inside.inside().unwrap(), secret(MAILBOX)).await.unwrap();
+    let verified = site.visit(token).await.unwrap();
+    assert_eq!(offer(&verified).await, scanned, "by the mailbox password");
+    let fresh = verified.inside().unwrap().fresh().unwrap();
+    let bound = site.portal.bind(fresh, FactorKind::Totp, "", &site.code(&scanned)).await.unwrap();
+    let visit = site.visit(bound.token).await.unwrap();
+    assert_ne!(offer(&visit).await, scanned, "it is bound");
+
+    let again = offer(&visit).await;
+    let to = "alice@elsewhere.example";
+    site.portal.offer_mailbox(visit.inside().unwrap().fresh().unwrap(), None, to).await.unwrap();
+    site.portal
+        .keep_challenge(&visit, FactorKind::Mailbox, &crate::base::Secret::new(vec![1]))
+        .await
+        .unwrap();
+    let answered = site.portal.answer(&visit, TOTP, &site.next_code(&scanned)).await.unwrap();
+    let verified = site.visit(answered.token).await.unwrap();
+    assert_eq!(offer(&verified).await, again, "by a second factor");
+    assert!(site.portal.offered_mailbox(&verified).await.unwrap().is_some());
+    let asked = site.portal.open_challenge(&verified, FactorKind::Mailbox).await.unwrap();
+    assert!(asked.is_none(), "what was asked before it is answered no more");
+    assert!(site.visit(visit.token).await.is_none());
+
+    site.clock.advance(Duration::from_secs(10 * 60));
+    let late = site.again(&verified).await;
+    site.clock.advance(Duration::from_secs(20 * 60));
+    let answered = site.portal.answer(&late, TOTP, &site.next_code(&scanned)).await.unwrap();
+    let verified = site.visit(answered.token).await.unwrap();
+    assert_ne!(offer(&verified).await, again, "half an hour old");
+
+    let seen = offer(&verified).await;
+    let token = site.portal.lock_everything(verified.inside().unwrap().fresh().unwrap()).await.unwrap();
+    assert_ne!(offer(&site.visit(token).await.unwrap()).await, seen, "somebody else may have seen it");
+}
+
+#[tokio::test]
 async fn a_session_ends_when_it_is_left_alone_and_after_twelve_hours() {
     let site = Site::open().await;
     let idle = site.inside(ALICE).await;

@@ -1,4 +1,5 @@
-// Everything works without this: it copies, prints, stops a second tap, and tells moments in the visitor's own time zone.
+// Everything works without this: it copies, prints, types what is suggested, stops a second tap, and tells moments in the
+// visitor's own time zone.
 "use strict";
 
 // For those who listen: what stands in a button is its name, and nobody is told that a name has changed.
@@ -33,7 +34,17 @@ for (const button of document.querySelectorAll("button.copy")) {
 
 // What is good once must not be asked for twice by a hasty finger.
 for (const form of document.querySelectorAll("form.once")) {
-  form.addEventListener("submit", () => { form.querySelector("button").disabled = true; });
+  form.addEventListener("submit", () => { form.querySelector("button:not([type])").disabled = true; });
+}
+
+// A field's list offers the same, but not on every telephone. What else was typed stays as it is.
+for (const chip of document.querySelectorAll("button.chip")) {
+  chip.parentElement.hidden = false;
+  chip.addEventListener("click", () => {
+    const field = chip.closest(".field").querySelector("input");
+    field.value = chip.textContent;
+    field.focus();
+  });
 }
 
 for (const button of document.querySelectorAll("button.print")) {

@@ -77,7 +77,9 @@ async fn one(
 pub(super) async fn show(State(desk): State<Arc<Desk>>, asked: Asked, Path(id): Path<String>) -> Answer {
     let id = parsed(&id)?;
     let visit = desk.inside(&asked, Place::AppPassword(id)).await?;
-    shown(&page_of_one(&desk, &asked, &visit, id, None).await?)
+    let typed = desk.typed(&visit, Place::AppPassword(id)).await?;
+    let typed = typed.as_ref().map(|form| form.text("name", NAME_MAX));
+    shown(&page_of_one(&desk, &asked, &visit, id, (typed, None)).await?)
 }
 
 async fn page_of_one(
@@ -85,9 +87,8 @@ async fn page_of_one(
     asked: &Asked,
     visit: &Visit,
     id: AppPasswordId,
-    refused: Option<(&str, &str)>,
+    (typed, problem): (Option<&str>, Option<&str>),
 ) -> Result<AppPasswordPage, Stop> {
-    let (typed, problem) = refused.unzip();
     let (record, row) = one(desk, asked, visit, id).await?;
     Ok(AppPasswordPage {
         page: desk.page(asked, visit, Some(Tab::AppPasswords), Some(Place::AppPassword(id))),
@@ -106,11 +107,12 @@ pub(super) async fn rename(
 ) -> Answer {
     let id = parsed(&id)?;
     let visit = desk.acting(&asked, &form, Place::AppPassword(id)).await?;
-    let fresh = desk.adding(&asked, &visit, Place::AppPassword(id))?;
-    match desk.portal.rename_app_password(fresh, id, form.text("name", NAME_MAX)).await {
+    let fresh = desk.adding_typed(&asked, &visit, Place::AppPassword(id), (&form, &["name"])).await?;
+    let name = form.text("name", NAME_MAX);
+    match desk.portal.rename_app_password(fresh, id, name).await {
         Ok(()) => Ok(done(&asked, Place::AppPassword(id), "renamed")),
         Err(NoAppPassword::Invalid(_)) => {
-            let refused = Some((form.text("name", NAME_MAX), "rename-bad"));
+            let refused = (Some(name), Some("rename-bad"));
             let page = page_of_one(&desk, &asked, &visit, id, refused).await?;
             html(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
@@ -154,8 +156,13 @@ pub(super) async fn form(State(desk): State<Arc<Desk>>, asked: Asked) -> Answer 
     let fresh = desk.fresh(&asked, &visit, Place::NewAppPassword)?;
     closed_elsewhere(&desk, &asked, &visit).await?;
     let name = asked.query.text("name", NAME_MAX);
+    // Who comes by a link that names it begins anew.
+    let typed = if name.is_empty() { desk.typed(&visit, Place::NewAppPassword).await? } else { None };
     let (protocols, access) = (Protocol::ALL.into(), Access::Full);
-    let wanted = Wanted { name, protocols, access, days: None, networks: "" };
+    let wanted = match &typed {
+        Some(form) => Wanted::of(form)?,
+        None => Wanted { name, protocols, access, days: None, networks: "" },
+    };
     shown(&form_page(&desk, &asked, fresh, &wanted, FieldsWrong::default(), None))
 }
 
@@ -175,6 +182,9 @@ async fn closed_elsewhere(desk: &Desk, asked: &Asked, visit: &Visit) -> Result<(
         Some(_) => Err(Stop::Go(asked.here.to(Place::FirstBinding))),
     }
 }
+
+/// The fields that say it.
+const WANTED: [&str; 5] = ["name", "protocol", "read-only", "expires", "networks"];
 
 impl<'f> Wanted<'f> {
     fn of(form: &'f Form) -> Result<Self, Stop> {
@@ -236,8 +246,9 @@ fn offered_days(typed: &str) -> Option<u32> {
 /// Makes it, and shows it once. Whoever has come in without the mailbox password gives it first.
 pub(super) async fn create(State(desk): State<Arc<Desk>>, asked: Asked, form: Form) -> Answer {
     let visit = desk.acting(&asked, &form, Place::NewAppPassword).await?;
-    let fresh = desk.adding(&asked, &visit, Place::NewAppPassword)?;
+    // First: what cannot be shown again is not kept either.
     let wanted = Wanted::of(&form)?;
+    let fresh = desk.adding_typed(&asked, &visit, Place::NewAppPassword, (&form, &WANTED)).await?;
     let once = form.text("once", ONCE_MAX);
     if once.is_empty() {
         return Err(Stop::Wrong(Wrong::Request));

@@ -198,3 +198,107 @@ async fn one_that_may_only_read_is_not_made_for_sending_alone() {
     }
     assert!(alice.get("/app-passwords").await.text.contains("还没有"));
 }
+
+#[tokio::test]
+async fn a_name_that_is_suggested_leads_nowhere_and_sends_nothing() {
+    let site = Site::open().await;
+    let mut alice = site.signed_in(ALICE).await;
+    let form = alice.get("/app-passwords/new").await;
+    for name in ["Foxmail", "iPhone", "华为邮箱", "Outlook", "Thunderbird"] {
+        let option = format!("<option value=\"{name}\">");
+        let chip = format!("<button type=\"button\" class=\"chip\">{name}</button>");
+        assert!(form.text.contains(&option) && form.text.contains(&chip), "{name}: {}", form.text);
+    }
+    assert!(!form.text.contains("/app-passwords/new?"), "it would empty the form: {}", form.text);
+}
+
+#[tokio::test]
+async fn what_was_typed_before_a_verification_stands_there_after_it_until_it_is_sent() {
+    const NEW: &str = "/app-passwords/new";
+    let site = Site::open().await;
+    let (mut alice, key, _) = site.bound(ALICE).await;
+    let (one, _) = make(&mut alice, "Office", "").await;
+    let verify = async |alice: &mut Browser<'_>, to: String| {
+        let page = alice.get(&to).await;
+        let code = site.next_code(&key);
+        alice.post(&to, &[("code", &code)], &page.form_token()).await.leads_to().unwrap().to_owned()
+    };
+    let form = alice.get(NEW).await;
+    let once = once(&form);
+    let mut fields = [
+        ("name", "Scanner <b>"),
+        ("protocol", "imap"),
+        ("read-only", "yes"),
+        ("expires", "30"),
+        ("networks", "192.0.2.0/24, 2001:db8::/32"),
+        ("password", "never kept"),
+        ("once", &*once),
+    ];
+    site.later(601);
+    let late = alice.post(NEW, &fields, &form.form_token()).await;
+    let back = verify(&mut alice, late.leads_to().unwrap().to_owned()).await;
+    assert_eq!(back, "/app-passwords/new?done=verified");
+    // Loaded again, in another language perhaps, it is still there.
+    for address in [&*back, NEW] {
+        let page = alice.get(address).await;
+        for typed in [
+            "value=\"Scanner &#60;b&#62;\"",
+            "<details class=\"more\" open",
+            "value=\"imap\" checked",
+            "name=\"read-only\" value=\"yes\" aria-describedby=\"read-only-hint\" checked",
+            "value=\"30\" selected",
+            ">192.0.2.0/24, 2001:db8::/32</textarea>",
+        ] {
+            assert!(page.text.contains(typed), "{typed}: {}", page.text);
+        }
+        assert!(!page.text.contains("value=\"smtp\" checked") && !page.text.contains("never kept"));
+    }
+    let named = alice.get("/app-passwords/new?name=Foxmail").await;
+    assert!(named.text.contains("value=\"Foxmail\"") && !named.text.contains("<details class=\"more\" open"));
+
+    let token = alice.token().await;
+    assert!(
+        alice.get(&one).await.text.contains("value=\"Office\""),
+        "what was typed elsewhere is not for this"
+    );
+    let made = alice.post(NEW, &fields, &token).await;
+    assert_eq!(made.status, StatusCode::OK, "{}", made.text);
+    let page = alice.get(NEW).await;
+    assert!(
+        !page.text.contains("Scanner") && !page.text.contains("<details class=\"more\" open"),
+        "{}",
+        page.text
+    );
+
+    site.later(601);
+    let rename = format!("{one}/rename");
+    let late = alice.post(&rename, &[("name", "Desk <i>")], &token).await;
+    let back = verify(&mut alice, late.leads_to().unwrap().to_owned()).await;
+    assert_eq!(back, format!("{one}?done=verified"));
+    let page = alice.get(&back).await;
+    assert!(
+        page.text.contains("<h1>Office</h1>") && page.text.contains("value=\"Desk &#60;i&#62;\""),
+        "{}",
+        page.text
+    );
+    assert!(!alice.get(NEW).await.text.contains("Desk"));
+    let token = alice.token().await;
+    assert_eq!(
+        alice.post(&rename, &[("name", "Desk")], &token).await.leads_to(),
+        Some(&*format!("{one}?done=renamed"))
+    );
+    assert!(alice.get(&one).await.text.contains("value=\"Desk\""), "sent, and forgotten");
+
+    // What could not be shown again is refused at once; and of what is too long to be kept nothing stands there, nor what was
+    // typed before.
+    site.later(601);
+    fields[3].1 = "31";
+    assert_eq!(alice.post(NEW, &fields, &token).await.status, StatusCode::BAD_REQUEST);
+    fields[3].1 = "30";
+    assert!(alice.post(NEW, &fields, &token).await.leads_to().is_some());
+    let long = "192.0.2.0/24 ".repeat(1_000);
+    fields[4].1 = &long;
+    let late = alice.post(NEW, &fields, &token).await;
+    let back = verify(&mut alice, late.leads_to().unwrap().to_owned()).await;
+    assert!(!alice.get(&back).await.text.contains("Scanner"));
+}
