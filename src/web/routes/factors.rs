@@ -63,7 +63,9 @@ pub(super) async fn ask_name(State(desk): State<Arc<Desk>>, asked: Asked, Path(i
     let id = parsed(&id)?;
     let visit = desk.inside(&asked, Place::Rename(id)).await?;
     desk.fresh(&asked, &visit, Place::Rename(id))?;
-    shown(&rename_page(&desk, &asked, &visit, id, None).await?)
+    let typed = desk.typed(&visit, Place::Rename(id)).await?;
+    let typed = typed.as_ref().map(|form| form.text("name", NAME_MAX));
+    shown(&rename_page(&desk, &asked, &visit, id, (typed, None)).await?)
 }
 
 async fn rename_page(
@@ -71,9 +73,8 @@ async fn rename_page(
     asked: &Asked,
     visit: &Visit,
     id: FactorId,
-    refused: Option<(&str, &str)>,
+    (typed, problem): (Option<&str>, Option<&str>),
 ) -> Result<RenameFactorPage, Stop> {
-    let (typed, problem) = refused.unzip();
     let factor = find(desk, visit, id).await?;
     Ok(RenameFactorPage {
         page: desk.page(asked, visit, Some(Tab::Factors), Some(Place::Rename(id))),
@@ -92,12 +93,12 @@ pub(super) async fn rename(
 ) -> Answer {
     let id = parsed(&id)?;
     let visit = desk.acting(&asked, &form, Place::Rename(id)).await?;
-    let fresh = desk.adding(&asked, &visit, Place::Rename(id))?;
+    let fresh = desk.adding_typed(&asked, &visit, Place::Rename(id), (&form, &["name"])).await?;
     let name = form.text("name", NAME_MAX);
     match desk.portal.rename(fresh, id, name).await {
         Ok(()) => Ok(done(&asked, Place::Factors, "renamed")),
         Err(Refused::BadName) => {
-            let page = rename_page(&desk, &asked, &visit, id, Some((name, "rename-bad"))).await?;
+            let page = rename_page(&desk, &asked, &visit, id, (Some(name), Some("rename-bad"))).await?;
             html(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
         Err(refused) => Err(stop(refused)),

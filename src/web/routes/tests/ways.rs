@@ -222,7 +222,7 @@ async fn a_factor_is_changed_to_another_phone_and_unbound() {
 #[tokio::test]
 async fn a_kind_is_chosen_and_a_factor_gets_a_name_of_its_own() {
     let site = Site::open().await;
-    let (mut browser, _, _) = site.bound(ALICE).await;
+    let (mut browser, key, _) = site.bound(ALICE).await;
     let list = browser.get("/second-factors").await;
     assert!(list.text.contains("<strong>Authenticator app</strong>"), "it has no name yet");
     let id = list.first(r#"/second-factors/([0-9a-f-]{36})/rename"#);
@@ -250,10 +250,14 @@ async fn a_kind_is_chosen_and_a_factor_gets_a_name_of_its_own() {
         );
     }
     site.later(601);
-    assert_eq!(
-        browser.get(&rename).await.leads_to(),
-        Some(&*format!("/verify?to={}", rename.replace('/', "%2F")))
-    );
+    let verify = format!("/verify?to={}", rename.replace('/', "%2F"));
+    assert_eq!(browser.get(&rename).await.leads_to(), Some(&*verify));
+    let late = browser.post(&rename, &[("name", "Desk <i>")], &page.form_token()).await;
+    assert_eq!(late.leads_to(), Some(&*verify));
+    let page = browser.get(&verify).await;
+    let verified = browser.post(&verify, &[("code", &site.next_code(&key))], &page.form_token()).await;
+    let page = browser.get(verified.leads_to().unwrap()).await;
+    assert!(page.text.contains("value=\"Desk &#60;i&#62;\""), "as it was typed: {}", page.text);
 }
 
 #[tokio::test]
