@@ -96,7 +96,8 @@ fn the_rules_in_force_are_shown_for_all_and_for_one_domain() {
 
     for name in ["bücher.example", "XN--bcher-kva.example."] {
         let text = site.run(&["policy", "show", name]).succeeded();
-        assert!(text.starts_with("# accounts of xn--bcher-kva.example\n"), "{text}");
+        let head = "# accounts of xn--bcher-kva.example\n# `[[upstream]]`: accounts = \"listed\"\n";
+        assert!(text.starts_with(head), "{text}");
         assert_eq!(&toml::Value::from(text.parse::<toml::Table>().unwrap()), of_one);
     }
     let alias = site.json(&["policy", "show", "mail.example.org", "--json"]);
