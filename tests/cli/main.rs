@@ -32,6 +32,10 @@ fn a_wrong_call_exits_with_2_and_says_what_was_expected() {
     site.run(&["audit", "search", "--event", "logn"]).failed(2, "error: invalid value 'logn'");
     site.run(&["app-password", "create", "a", "--name", " "]).failed(2, "error: ");
     site.run(&["factor", "unbind", "a", "--reason", ""]).failed(2, "error: the reason is empty");
+    let told = site
+        .run(&["session", "end", "xyz"])
+        .failed(2, "error: invalid value 'xyz' for '[ID]': `xyz` is no session's ID");
+    assert!(told.contains("hint: `mailward session list` shows them"), "{told}");
 }
 
 #[test]
