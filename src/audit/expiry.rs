@@ -106,7 +106,8 @@ impl Expiry {
             if locked(&self.damaged).insert(chain.clone()) {
                 tracing::warn!(
                     chain,
-                    "a chain of the audit trail is older than `audit.retention` and stays, because it is damaged\nhint: see `mailward audit verify`"
+                    hint = "see `mailward audit verify`",
+                    "a chain of the audit trail is older than `audit.retention` and stays, because it is damaged"
                 );
             }
             return Ok(false);

@@ -307,7 +307,8 @@ impl Audit {
     }
 }
 
-fn unknown_name(key: &SiteKey, login: &LoginName, known_domain: Option<&str>) -> String {
+/// See [`Audit::unknown_name`].
+pub(crate) fn unknown_name(key: &SiteKey, login: &LoginName, known_domain: Option<&str>) -> String {
     let folded = match Address::parse(login.as_str()) {
         Ok(address) => address.as_str().to_owned(),
         Err(_) => login.as_str().trim().to_lowercase(),

@@ -199,7 +199,8 @@ impl Ground {
             Ok(true) => {}
             Ok(false) => tracing::warn!(
                 directory = %self.directory.display(),
-                "the disk has too little room for `audit.reserve`\nhint: a flood of refused logins may keep others off the trail once it is full"
+                hint = "make room: a flood of refused logins may keep others off the trail once it is full",
+                "the disk has too little room for `audit.reserve`"
             ),
             Err(error) => tracing::warn!(%error, "the reserve of the audit trail cannot be kept"),
         }
@@ -353,7 +354,8 @@ impl Writer {
         if self.rationed.replace(self.clock.monotonic()).is_none() {
             tracing::error!(
                 directory = %self.ground.directory.display(),
-                "the disk of the audit trail is full: refused logins are not recorded, successes and changes are as long as `audit.reserve` lasts\nhint: make room"
+                hint = "make room",
+                "the disk of the audit trail is full: refused logins are not recorded, successes and changes are as long as `audit.reserve` lasts"
             );
         }
     }

@@ -188,6 +188,7 @@ async fn show(context: &Context, name: &str, format: Format) -> anyhow::Result<(
 
     let rule = match context.site.config.policies.of(record.address.domain()).second_factor {
         Requirement::Optional => "optional".to_owned(),
+        at_once if at_once == Requirement::at_once() => "required".to_owned(),
         Requirement::Required { since, grace } => {
             format!("required, from {} on", when::show(since.plus(grace)))
         }

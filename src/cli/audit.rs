@@ -13,7 +13,7 @@ use super::output::{self, Table};
 use super::{Format, when};
 use crate::audit::event::{Actor, Credential, Event, Guessing, Login, Outcome, Pattern, SessionEnd};
 use crate::audit::{self, Note, Report};
-use crate::base::{ClientAddress, Timestamp};
+use crate::base::{ClientAddress, LoginName, Timestamp};
 use crate::config::format_duration;
 use crate::store::{Among, AuditQuery, AuditRow};
 
@@ -81,7 +81,7 @@ pub(super) enum AuditCommand {
 
 #[derive(Args)]
 pub(super) struct Search {
-    /// Of this account
+    /// Of this account, or of a name that has none: that is recorded as `#` and a keyed hash, and found by either
     #[arg(long, value_name = "ADDRESS")]
     account: Option<String>,
     /// At or after this time: `2026-11-21`, `2026-11-21 08:00`, RFC 3339 (all UTC), or `2h` for two hours ago
@@ -173,7 +173,7 @@ impl Search {
         let moment = |text: &Option<String>| -> anyhow::Result<Option<Timestamp>> {
             text.as_ref().map(|text| when::parse(text, now).map_err(Failure::usage)).transpose()
         };
-        // what belongs to no account is recorded as `#hash@domain`, and found under that
+        // what belongs to no account is recorded as `#hash@domain`, and found under that, too
         let account = self.account.as_ref().map(|name| match context.address(name) {
             Ok(address) if !name.starts_with('#') => address.to_string(),
             Ok(_) | Err(_) => name.clone(),
@@ -206,9 +206,33 @@ impl Shown {
     }
 }
 
-/// The newest records that fit, oldest first, whichever process wrote them.
+/// The newest records that fit, oldest first, whichever process wrote them; with those of the time when the account was not
+/// there.
 pub(super) async fn find(context: &Context, query: &AuditQuery) -> anyhow::Result<Vec<AuditRow>> {
-    Ok(audit::search(&context.site.config.audit.directory, &context.site.store, query).await?)
+    let site = &context.site;
+    let mut rows = audit::search(&site.config.audit.directory, &site.store, query).await?;
+    let known = rows.len();
+    for name in query.account.iter().flat_map(|account| unknown(context, account)) {
+        rows.extend(site.store.search_audit(&AuditQuery { account: Some(name), ..query.clone() }).await?);
+    }
+    if rows.len() > known {
+        rows.sort_by(|one, other| {
+            (one.at, &one.chain, one.sequence).cmp(&(other.at, &other.chain, other.sequence))
+        });
+        let more = rows.len().saturating_sub(usize::try_from(query.limit).unwrap_or(usize::MAX));
+        rows.drain(..more);
+    }
+    Ok(rows)
+}
+
+/// As what `name` is recorded where it has no account, behind doors that lead to its domain and behind others.
+fn unknown(context: &Context, name: &str) -> Vec<String> {
+    let Some(login) = LoginName::from_bytes(name.as_bytes()).ok().filter(|_| !name.starts_with('#')) else {
+        return vec![];
+    };
+    let domain = name.rsplit_once('@').map(|(_, domain)| domain);
+    let recorded = |domain| audit::unknown_name(&context.site.key, &login, domain);
+    domain.into_iter().map(|domain| recorded(Some(domain))).chain([recorded(None)]).collect()
 }
 
 /// The record as it stands in the file, and in which.
@@ -427,6 +451,49 @@ fn findings(report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const FILE: &str = r#"
+        server = { hostname = "mail.example.org", data_dir = "data" }
+        tls.certificate = [{ cert = "cert.pem", key = "key.pem" }]
+        listener = [{ protocol = "imap", address = "[::]:993", tls = "implicit" }]
+        [[upstream]]
+        name = "legacy"
+        domains = ["example.org"]
+        imap = { address = ["127.0.0.1:9"], tls = "none" }
+    "#;
+
+    #[tokio::test]
+    async fn what_was_refused_before_there_was_an_account_is_found_by_its_address_and_by_what_stands_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mailward.toml");
+        std::fs::write(&file, FILE).unwrap();
+        let context = Context::open(&file).await.unwrap();
+        let audit = context.site.audit().await.unwrap();
+        let login = LoginName::from_bytes(b"Bob@example.org").unwrap();
+        let hashed = audit.unknown_name(&login, Some("example.org"));
+        let names = [
+            &*hashed,
+            &*audit.unknown_name(&login, None),
+            "bob@example.org",
+            "#0123456789abcdef@example.org",
+        ];
+        for (number, account) in names.iter().enumerate() {
+            let account = Some((*account).to_owned());
+            let (pattern, count) = (Pattern::ManyPasswords, u64::try_from(number).unwrap());
+            let guessing = Guessing { pattern, ip: None, network: None, account, count, within_s: 60 };
+            audit.append(Event::GuessingNoticed(guessing)).await.unwrap();
+        }
+        audit.close().await;
+        let found = async |account: &str, limit| {
+            let query = AuditQuery { account: Some(account.to_owned()), limit, ..AuditQuery::default() };
+            let rows = find(&context, &query).await.unwrap();
+            rows.into_iter().map(|row| row.account.unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(found("bob@example.org", 10).await, names[..3]);
+        assert_eq!(found("bob@example.org", 2).await, names[1..3], "the newest");
+        assert_eq!(found(&hashed, 10).await, names[..1]);
+        assert_eq!(found("anna@example.org", 10).await, [""; 0]);
+    }
 
     #[test]
     fn every_event_of_the_trail_can_be_searched_for() {

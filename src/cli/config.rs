@@ -7,11 +7,12 @@ use clap::Subcommand;
 use super::output;
 use crate::account::Directory;
 use crate::config::{Config, schema, show};
+use crate::server::check_files;
 
 /// The configuration file
 #[derive(Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Say whether the file is right; name every mistake with its line and what to do
+    /// Say whether the file, and each that it names, is right; name every mistake in it with its line and what to do
     Check,
     /// Print what is in force, defaults included, as a file; secrets are masked
     Show,
@@ -23,7 +24,9 @@ impl ConfigCommand {
     pub(super) fn run(&self, path: &Path) -> anyhow::Result<()> {
         match self {
             Self::Check => {
-                let summary = summary(&load(path)?);
+                let config = load(path)?;
+                check_files(&config)?;
+                let summary = summary(&config);
                 output::line(&format!("{} is right: {summary}", path.display()))
             }
             Self::Show => output::print(&show::to_toml(&load(path)?)?),

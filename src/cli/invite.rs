@@ -9,7 +9,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::{Format, output, when};
 use crate::base::Timestamp;
-use crate::config::{InvalidDuration, parse_duration};
+use crate::config::parse_duration;
 use crate::factor::LinkError;
 
 /// A link that is over before it is read helps nobody.
@@ -19,9 +19,12 @@ const SHORTEST: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(30 * 86_400);
 
 /// Reads `--expires`.
-pub(super) fn expiry(text: &str) -> Result<Duration, InvalidDuration> {
-    let within = |time: &Duration| (SHORTEST..=LONGEST).contains(time);
-    parse_duration(text).ok().filter(within).ok_or_else(|| InvalidDuration(text.to_owned()))
+pub(super) fn expiry(text: &str) -> Result<Duration, String> {
+    match parse_duration(text) {
+        Ok(time) if (SHORTEST..=LONGEST).contains(&time) => Ok(time),
+        Ok(_) => Err(format!("`{text}` is out of range\nhint: write from `1m` to `30d`")),
+        Err(_) => Err(format!("`{text}` is no duration\nhint: write from `1m` to `30d`, such as `24h`")),
+    }
 }
 
 /// The link, for programs.
@@ -77,6 +80,12 @@ mod tests {
             [("1m", true), ("24h", true), ("30d", true), ("59s", false), ("31d", false), ("x", false)]
         {
             assert_eq!(expiry(text).is_ok(), good, "{text}");
+        }
+        for (text, told) in
+            [("31d", "`31d` is out of range"), ("30s", "`30s` is out of range"), ("x", "`x` is no duration")]
+        {
+            let why = expiry(text).unwrap_err();
+            assert!(why.starts_with(told) && why.contains("hint: write from `1m` to `30d`"), "{why}");
         }
     }
 }

@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::{Format, output};
 use crate::account::Directory;
 use crate::base::Domain;
-use crate::config::{Config, Policy, show};
+use crate::config::{AccountAdmission, Config, Policy, show};
 
 /// The rules: who must bind a second factor, and what is allowed
 #[derive(Subcommand)]
@@ -51,7 +51,14 @@ fn show_one(config: &Config, name: &str, format: Format) -> anyhow::Result<()> {
     if format.json {
         return output::json(&as_json(Some(&domain), policy)?);
     }
-    output::print(&format!("# accounts of {domain}\n{}", show::rules_to_toml(policy)?))
+    let name = directory.upstream_of(&domain);
+    let upstream = config.upstreams.iter().find(|one| Some(&one.name) == name);
+    let accounts = AccountAdmission::in_force(upstream.and_then(|one| one.accounts), policy);
+    output::print(&format!(
+        "# accounts of {domain}\n# `[[upstream]]`: accounts = {}\n{}",
+        toml::Value::try_from(accounts)?,
+        show::rules_to_toml(policy)?
+    ))
 }
 
 /// `[policy]`, and each section for a domain.

@@ -14,6 +14,8 @@ use crate::store::AccountState;
 #[derive(Subcommand)]
 pub(super) enum ReportCommand {
     /// Show who would be refused if a second factor were required: accounts that have none, and since when or from when on
+    ///
+    /// APP PASSWORDS says what becomes of theirs, if they have any: they `rest` until a factor is bound, or `go on`.
     Enforcement {
         #[command(flatten)]
         format: Format,

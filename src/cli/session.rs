@@ -35,12 +35,21 @@ pub(super) enum SessionCommand {
     /// End a live session, or sign a browser out; whoever it was may log in again
     End {
         /// The session's ID, as `list` shows it with or without `--browsers`
-        #[arg(required_unless_present = "browsers")]
+        #[arg(required_unless_present = "browsers", value_parser = identifier)]
         id: Option<SessionId>,
         /// Sign every browser of this account out instead; those that it trusts stay trusted
         #[arg(long, value_name = "ADDRESS", conflicts_with = "id")]
         browsers: Option<String>,
     },
+}
+
+/// Reads an ID.
+fn identifier(text: &str) -> Result<SessionId, String> {
+    text.parse().map_err(|_| {
+        format!(
+            "`{text}` is no session's ID\nhint: `mailward session list` shows them, and `mailward session list --browsers` those of browsers"
+        )
+    })
 }
 
 impl SessionCommand {

@@ -75,13 +75,17 @@ fn reachable(context: &Context, home: &Located, there: &Located) -> anyhow::Resu
         find(name).and_then(|upstream: &Upstream| upstream.endpoint(protocol)).is_some()
     };
     for listener in config.listeners.iter().filter(|one| leads(one, &home.upstream)) {
-        let (address, protocol) = (listener.address, listener.protocol);
+        let address = listener.address;
         if !leads(listener, &there.upstream) {
             return Err(Failure::usage(format!(
-                "the `[[listener]]` at `{address}` leads to `{}` and not to `{}`: {} would not be let in there\nhint: add `{}` to its `upstreams`, and restart the gate",
+                "the `[[listener]]` at `{address}` leads to `{}` and not to `{}`: {} would not be let in there\nhint: add `{}` to its `upstreams`",
                 home.upstream, there.upstream, home.address, there.upstream
             )));
         }
+    }
+    let has_door =
+        |protocol| config.listeners.iter().any(|one| one.protocol == protocol && leads(one, &home.upstream));
+    for protocol in Protocol::ALL.into_iter().filter(|protocol| has_door(*protocol)) {
         if speaks(&home.upstream, protocol) && !speaks(&there.upstream, protocol) {
             failure::complain(&format!(
                 "warning: `{}` does not speak {protocol}, which {} could use at `{}`",

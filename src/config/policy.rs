@@ -146,11 +146,19 @@ pub enum Requirement {
     Optional,
     /// It must; until `since + grace` the mailbox password still passes.
     Required {
-        /// `required_since`, midnight UTC; the beginning of time where the file says nothing.
+        /// `required_since`, midnight UTC.
         since: Timestamp,
         /// `grace_period`
         grace: Duration,
     },
+}
+
+impl Requirement {
+    /// At once and without grace: since before any day that a file names.
+    #[must_use]
+    pub fn at_once() -> Self {
+        Self::Required { since: Timestamp::from_unix_seconds(-1), grace: Duration::ZERO }
+    }
 }
 
 /// A kind of second factor that is built.
@@ -285,18 +293,12 @@ impl Policies {
                 document.problem(&section.span, &format!("`{domain}` has two sections\nhint: join them"));
             }
             if let (Some(own), Some(default)) = (own, &default) {
-                let policy = own.or(default).check();
-                if let Some(text) = problem_of(&policy) {
-                    document.problem(&section.span, &text);
-                }
+                let policy = own.or(default).checked(&section, document);
                 domains.insert(domain.clone(), policy);
             }
             ruled.push(Spanned::new(section.span, domain));
         }
-        let default = default?.check();
-        if let Some(text) = problem_of(&default) {
-            document.problem(&section.span, &text);
-        }
+        let default = default?.checked(&section, document);
         Some((Self { default, domains }, ruled))
     }
 }
@@ -331,14 +333,29 @@ impl RawPolicy {
         }
     }
 
+    /// What does not fit together is told where it stands.
+    fn checked(self, section: &Section<'_>, document: &mut Document<'_>) -> Policy {
+        let grace = self.grace_period.filter(|grace| !grace.0.is_zero());
+        let policy = self.check();
+        if grace.is_some() && policy.second_factor == Requirement::at_once() {
+            document.problem(
+                &section.span,
+                "`grace_period` without `required_since` is no grace: a second factor is required at once\nhint: add the day from which on it is required, such as `required_since = 2027-01-01`, or remove `grace_period`",
+            );
+        }
+        if let Some(text) = problem_of(&policy) {
+            document.problem(&section.span, &text);
+        }
+        policy
+    }
+
     fn check(self) -> Policy {
-        let second_factor = match self.second_factor {
-            None | Some(RawRequirement::Optional) => Requirement::Optional,
-            Some(RawRequirement::Required) => Requirement::Required {
-                since: self
-                    .required_since
-                    .and_then(|day| midnight(day.date?))
-                    .unwrap_or_else(|| Timestamp::from_unix_seconds(0)),
+        let since = self.required_since.and_then(|day| midnight(day.date?));
+        let second_factor = match (self.second_factor, since) {
+            (None | Some(RawRequirement::Optional), _) => Requirement::Optional,
+            (Some(RawRequirement::Required), None) => Requirement::at_once(),
+            (Some(RawRequirement::Required), Some(since)) => Requirement::Required {
+                since,
                 grace: self.grace_period.map_or(DEFAULT_GRACE, |grace| grace.0),
             },
         };
@@ -368,6 +385,7 @@ impl From<&Policy> for RawPolicy {
     fn from(policy: &Policy) -> Self {
         let (second_factor, required_since, grace_period) = match policy.second_factor {
             Requirement::Optional => (RawRequirement::Optional, None, None),
+            at_once if at_once == Requirement::at_once() => (RawRequirement::Required, None, None),
             Requirement::Required { since, grace } => {
                 (RawRequirement::Required, Some(day_of(since)), Some(DurationText(grace)))
             }

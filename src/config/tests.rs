@@ -455,7 +455,8 @@ fn mistakes_of_several_sections_are_told_together() {
 #[test]
 fn a_domain_overrides_only_what_its_section_names() {
     let config = parse(&format!(
-        "{SHORTEST}[policy]\nsecond_factor = \"required\"\ngrace_period = \"3d\"\napp_passwords_per_account = 5\n\
+        "{SHORTEST}[policy]\nsecond_factor = \"required\"\nrequired_since = 2027-01-01\ngrace_period = \"3d\"\n\
+         app_passwords_per_account = 5\n\
          [policy.\"Example.org\"]\napp_passwords_after_unbind = \"keep\"\n"
     ));
     let rules = config.policies.of("example.org");

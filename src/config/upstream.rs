@@ -18,6 +18,7 @@ use super::forward_client::ForwardClient;
 use super::limits::{Rate, RawRate};
 use super::login::LoginRewrite;
 use super::master::{Master, RawMaster};
+use super::policy::{Policy, Requirement};
 use super::schema;
 use super::server::is_hostname;
 use super::sub_address::SubAddressDelimiter;
@@ -92,6 +93,17 @@ pub enum AccountAdmission {
     FirstLogin,
     /// Only accounts added by an administrator (or by making an app password).
     Listed,
+}
+
+impl AccountAdmission {
+    /// What holds for accounts under `policy` at an upstream whose section says `written`.
+    #[must_use]
+    pub fn in_force(written: Option<Self>, policy: &Policy) -> Self {
+        written.unwrap_or(match policy.second_factor {
+            Requirement::Optional => Self::FirstLogin,
+            Requirement::Required { .. } => Self::Listed,
+        })
+    }
 }
 
 /// How the gate logs in upstream for a client that used an app password.

@@ -348,7 +348,8 @@ impl Gate {
                 ?pattern,
                 network,
                 account,
-                "somebody seems to guess\nhint: see `mailward audit search`; put a network that you know into `exempt` of `[limits]`"
+                hint = "see `mailward audit search`; put a network that you know into `exempt` of `[limits]`",
+                "somebody seems to guess"
             );
             let guessing = Guessing {
                 pattern,

@@ -333,7 +333,8 @@ impl Strangers {
             self.exhausted = true;
             tracing::warn!(
                 upstream = %of.upstream,
-                "as many failed logins were sent upstream as it may see: for now, unproven passwords are not sent\nhint: somebody guesses, see `mailward audit search`; or raise `failures_in_all`"
+                hint = "somebody guesses, see `mailward audit search`; or raise `failures_in_all`",
+                "as many failed logins were sent upstream as it may see: for now, unproven passwords are not sent"
             );
         }
         self.exhausted

@@ -326,7 +326,8 @@ fn refused_by_upstream(located: &Located, basis: &Basis) -> No {
         Basis::AppPassword { sealed: None, .. } => {
             tracing::error!(
                 upstream = %located.upstream,
-                "the upstream refuses the master user\nhint: check `[upstream.master]` and the master user on the server"
+                hint = "check `[upstream.master]` and the master user on the server",
+                "the upstream refuses the master user"
             );
             No::proven(Refusal::Unavailable, "the upstream refused the master user")
         }

@@ -5,7 +5,7 @@
 
 use super::verdict::No;
 use crate::base::Timestamp;
-use crate::config::{AccountAdmission, Policy, Requirement};
+use crate::config::{AccountAdmission, Policy};
 use crate::protocol::Refusal;
 use crate::store::{AccountState, Standing};
 
@@ -106,19 +106,11 @@ pub(super) fn plan_sign_in(
     match standing.map(|standing| standing.account.state) {
         Some(AccountState::Active) => Plan::PassThrough(Then::Enter),
         Some(AccountState::Suspended) => Plan::PassThrough(Then::TellSuspended),
-        None | Some(AccountState::Removed) => match admission(policy, accounts) {
+        None | Some(AccountState::Removed) => match AccountAdmission::in_force(accounts, policy) {
             AccountAdmission::FirstLogin => Plan::PassThrough(Then::Enter),
             AccountAdmission::Listed => Plan::Refuse(Because::NotListed),
         },
     }
-}
-
-/// Who may appear.
-fn admission(policy: &Policy, accounts: Option<AccountAdmission>) -> AccountAdmission {
-    accounts.unwrap_or(match policy.second_factor {
-        Requirement::Optional => AccountAdmission::FirstLogin,
-        Requirement::Required { .. } => AccountAdmission::Listed,
-    })
 }
 
 /// An address that has no account, or had one.
@@ -131,7 +123,7 @@ fn newcomer(
     if tombstone.is_some_and(app_passwords_only) {
         return Plan::Refuse(Because::AppPasswordsOnly);
     }
-    match admission(policy, accounts) {
+    match AccountAdmission::in_force(accounts, policy) {
         AccountAdmission::FirstLogin => Plan::PassThrough(unless_overdue(policy, now)),
         AccountAdmission::Listed => Plan::Refuse(Because::NotListed),
     }
@@ -152,7 +144,7 @@ mod tests {
 
     use super::*;
     use crate::base::{AccountId, Address, UpstreamName};
-    use crate::config::{AfterUnbind, FactorKind, WithoutFactor};
+    use crate::config::{AfterUnbind, FactorKind, Requirement, WithoutFactor};
 
     const DAY: u64 = 24 * 3600;
 

@@ -23,7 +23,8 @@ pub fn fit(connections: u32, others: u64) -> u32 {
             configured = connections,
             served = fitting,
             descriptors = granted,
-            "the system gives fewer descriptors than `limits.connections` needs\nhint: raise `LimitNOFILE` of the unit to {wanted}, or lower the limit"
+            hint = format!("raise `LimitNOFILE` of the unit to {wanted}, or lower the limit"),
+            "the system gives fewer descriptors than `limits.connections` needs"
         );
     }
     fitting

@@ -5,7 +5,7 @@ use tokio::net::TcpStream;
 
 use super::testing::{Authority, FakeUpstream, Play, Site, endpoint, limits};
 use super::tls::{Acceptor, Connector, Stream};
-use super::upstream::{Probe, ProbeError, probe};
+use super::upstream::{KnownBy, Probe, ProbeError, probe};
 use super::*;
 use crate::account::{Directory, MailboxCheck, MailboxVerdict};
 use crate::base::{LoginName, Password, UpstreamName};
@@ -369,12 +369,12 @@ async fn a_look_at_a_server_finds_the_best_protection_and_the_key_to_pin() {
     };
     let talk = [Play::Say("+OK hello\r\n"), Play::Converse(pop3)];
     let found = look(talk.to_vec()).await.unwrap();
-    assert_eq!(found, Probe { tls: EndpointTls::None, pin_sha256: None });
+    assert_eq!(found, Probe { tls: EndpointTls::None, known_by: None });
 
     let mut script = vec![Play::Handshake(acceptor.clone())];
     script.extend(talk.clone());
     let found = look(script).await.unwrap();
-    assert_eq!(found, Probe { tls: EndpointTls::Implicit, pin_sha256: Some(pin) });
+    assert_eq!(found, Probe { tls: EndpointTls::Implicit, known_by: Some(KnownBy::Key(pin)) });
 
     let error = look(vec![Play::Say("SSH-2.0-OpenSSH\r\n"), Play::Wait]).await.unwrap_err();
     assert!(matches!(error, ProbeError::Failed { .. }), "{error}");

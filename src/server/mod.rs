@@ -39,6 +39,7 @@ use chores::{Watches, write_uses};
 use notify::ServiceManager;
 use orders::{Order, Orders};
 use portal::{ServedPortal, Shared};
+pub use reload::check_files;
 use reload::{Reloader, rules};
 use strays::warn_of_strays;
 

@@ -17,6 +17,8 @@ use crate::config::{Config, UpstreamCredential, secret_file};
 use crate::gate::{Authenticator, Rules, UpstreamRules};
 use crate::notify::Postman;
 use crate::proxy::Proxy;
+use crate::proxy::tls::Certificates;
+use crate::proxy::upstream::Upstreams;
 use crate::site::Site;
 
 /// The configuration in force, and how to get at the next.
@@ -141,6 +143,18 @@ impl Reloader {
         });
         Ok(Reloaded { needing_restart, sessions_ended })
     }
+}
+
+/// Reads every file that `config` names as a start would, and opens no door.
+///
+/// # Errors
+/// Which of them cannot be used.
+pub fn check_files(config: &Config) -> anyhow::Result<()> {
+    Certificates::load(&config.certificates)?;
+    Upstreams::new(config)?;
+    rules(config, Arc::new(Directory::new(&config.upstreams)?))?;
+    mail::of(config)?;
+    Ok(())
 }
 
 /// What `config` says about who gets in, the master passwords that it names included.

@@ -12,13 +12,13 @@ mod upstream;
 
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use site::{MASTER, Site, imap_server, keys, mode, run, sealed};
+use site::{MASTER, Site, imap_server, keys, mode, run, sealed, self_signed};
 
 #[test]
 fn a_wrong_call_exits_with_2_and_says_what_was_expected() {
@@ -32,6 +32,10 @@ fn a_wrong_call_exits_with_2_and_says_what_was_expected() {
     site.run(&["audit", "search", "--event", "logn"]).failed(2, "error: invalid value 'logn'");
     site.run(&["app-password", "create", "a", "--name", " "]).failed(2, "error: ");
     site.run(&["factor", "unbind", "a", "--reason", ""]).failed(2, "error: the reason is empty");
+    let told = site
+        .run(&["session", "end", "xyz"])
+        .failed(2, "error: invalid value 'xyz' for '[ID]': `xyz` is no session's ID");
+    assert!(told.contains("hint: `mailward session list` shows them"), "{told}");
 }
 
 #[test]
@@ -67,11 +71,21 @@ fn a_mistake_in_the_file_is_named_with_file_line_and_key() {
 #[test]
 fn a_right_file_is_checked_and_shown() {
     let site = Site::new(MASTER);
-    assert!(
-        site.run(&["config", "check"])
-            .succeeded()
-            .ends_with("is right: 1 listener, 1 certificate, 1 upstream\n")
-    );
+    let check = || site.run(&["config", "check"]);
+    check().failed(1, "error: cannot read `");
+    fs::create_dir(site.file("certs")).unwrap();
+    let (certificate, key) = self_signed("mail.example.org");
+    fs::write(site.file("certs/fullchain.pem"), certificate).unwrap();
+    fs::write(site.file("certs/privkey.pem"), key).unwrap();
+    let told = check().failed(1, "error: upstream `legacy` cannot be used");
+    assert!(told.contains("cannot read the secret file"), "{told}");
+    fs::write(site.file("master.secret"), "s3cret\n").unwrap();
+    let told = check().failed(1, "error: upstream `legacy` cannot be used");
+    assert!(told.contains("can be read by everybody"), "{told}");
+    fs::set_permissions(site.file("master.secret"), fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(check().succeeded().ends_with("is right: 1 listener, 1 certificate, 1 upstream\n"));
+    fs::write(site.file("certs/privkey.pem"), self_signed("mail.example.org").1).unwrap();
+    check().failed(1, "error: the key `");
     let shown = site.run(&["config", "show"]).succeeded();
     let again = Site::new(&shown);
     assert_eq!(again.run(&["config", "show"]).succeeded(), shown);
@@ -96,7 +110,8 @@ fn the_rules_in_force_are_shown_for_all_and_for_one_domain() {
 
     for name in ["bücher.example", "XN--bcher-kva.example."] {
         let text = site.run(&["policy", "show", name]).succeeded();
-        assert!(text.starts_with("# accounts of xn--bcher-kva.example\n"), "{text}");
+        let head = "# accounts of xn--bcher-kva.example\n# `[[upstream]]`: accounts = \"listed\"\n";
+        assert!(text.starts_with(head), "{text}");
         assert_eq!(&toml::Value::from(text.parse::<toml::Table>().unwrap()), of_one);
     }
     let alias = site.json(&["policy", "show", "mail.example.org", "--json"]);

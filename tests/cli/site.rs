@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use rcgen::{CertificateParams, KeyPair};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -76,6 +77,13 @@ impl Site {
     pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         serde_json::from_str(&self.run(arguments).succeeded()).unwrap()
     }
+}
+
+/// A certificate for `name` that vouches for itself, and its key; PEM.
+pub(crate) fn self_signed(name: &str) -> (String, String) {
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new([name.to_owned()]).unwrap().self_signed(&key).unwrap();
+    (certificate.pem(), key.serialize_pem())
 }
 
 pub(crate) fn run(arguments: &[&str], input: &str) -> Outcome {

@@ -78,4 +78,15 @@ fn what_could_not_work_is_refused_and_said() {
         "error: the `[[listener]]` at `[::]:993` leads to `legacy` and not to `new`: anna@example.org would not be let in",
     );
     assert!(told.contains("hint: add `new` to its `upstreams`"), "{told}");
+
+    // Two doors, one protocol: told once.
+    let door = "[[listener]]\nprotocol = \"imap\"\naddress = \"[::]:143\"\ntls = \"starttls\"\n[[upstream]]";
+    let mute = two("").replace(
+        "imap = { address = [\"127.0.0.1:10\", \"127.0.0.1:11\"]",
+        "pop3 = { address = [\"127.0.0.1:10\"]",
+    );
+    let mute = Site::new(&mute.replacen("[[upstream]]", door, 1));
+    mute.run(&["account", "add", "anna"]).succeeded();
+    let told = mute.run(&["account", "upstream", "anna", "new"]);
+    assert_eq!((told.code, told.err.matches("does not speak imap").count()), (0, 1), "{}", told.err);
 }

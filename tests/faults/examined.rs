@@ -2,12 +2,10 @@
 //! says it closes.
 
 use std::fs;
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::Value;
-use socket2::{Domain, Socket, Type};
 
 use crate::support::gate::BINARY;
 use crate::support::{Gate, GateConfig, Mail, UpstreamTls, eventually, in_repository, run};
@@ -97,52 +95,63 @@ fn doors_are_told_as_a_firewall_leaves_them_and_a_name_server_that_is_lost_holds
     });
 }
 
-/// Whether a client of that address gets through to a server's.
-fn gets_through(from: IpAddr, to: SocketAddr) -> bool {
-    let domain = if from.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
-    let socket = Socket::new(domain, Type::STREAM, None).expect("a socket");
-    socket.bind(&SocketAddr::new(from, 0).into()).expect("the client's address");
-    let connected = socket.connect_timeout(&to.into(), Duration::from_secs(1)).is_ok();
-    if connected {
-        let stream = TcpStream::from(socket);
-        assert_eq!(stream.peer_addr().expect("the server's address"), to);
-    }
-    connected
+/// On the machine behind the wire.
+const ELSEWHERE: [&str; 4] = ["ip", "netns", "exec", "elsewhere"];
+
+/// Whether a client of that address gets through to a server's; it is started by those words, where they lead.
+fn gets_through(place: &[&str], from: &str, to: SocketAddr) -> bool {
+    let connect =
+        "import socket, sys; socket.create_connection((sys.argv[2], int(sys.argv[3])), 1, (sys.argv[1], 0))";
+    let (host, port) = (to.ip().to_string(), to.port().to_string());
+    let words = [place, &["/usr/bin/python3", "-c", connect, from, &host, &port]].concat();
+    run(words[0], &words[1..], "").status == 0
 }
 
-/// The block of `docs/admin/first-day.md`, loaded as it stands there, on a machine that has its addresses.
+/// The block of `docs/admin/first-day.md`, loaded as it stands there, on an old server of that address: the gate and a stranger
+/// come to it by a wire, and its own webmail over loopback.
 #[test]
-fn what_the_page_has_for_nftables_closes_the_old_doors_to_everybody_but_the_gate() {
+fn what_the_page_has_for_nftables_closes_the_old_doors_to_everybody_but_the_gate_and_the_server_itself() {
     const CLOSED: [u16; 6] = [110, 143, 465, 587, 993, 995];
     let page = fs::read_to_string(in_repository("docs/admin/first-day.md")).expect("the page");
     let begin = page.find("table inet mailward {").expect("the block");
     let block = page[begin..].split("```").next().expect("its end").to_owned();
     apart(|| {
-        let address = |text: &str| text.parse::<IpAddr>().expect("an address");
-        let (gate, stranger, server) = (address("10.0.0.9"), address("10.0.0.10"), address("10.0.0.1"));
-        let (stranger6, server6) = (address("fd00::9"), address("fd00::1"));
-        for own in [gate, stranger, server, stranger6, server6] {
-            let own = if own.is_ipv4() { format!("{own}/32") } else { format!("{own}/128") };
-            run("ip", &["address", "add", &own, "dev", "lo", "nodad"].map(str::to_owned), "").success();
+        let (gate, stranger, stranger6) = ("10.0.0.10", "10.0.0.9", "fd00::9");
+        let (server, server6) = ("10.0.0.1", "fd00::1");
+        // Where `ip` keeps names of networks: of this world's own.
+        run("mount", &["-t", "tmpfs", "none", "/run"], "").success();
+        let ip = |words: &str| run("ip", &words.split(' ').collect::<Vec<_>>(), "").success();
+        ip("netns add elsewhere");
+        ip("link add wire type veth peer name wire netns elsewhere");
+        for (at, own) in [
+            ("", server),
+            ("", server6),
+            ("-n elsewhere ", gate),
+            ("-n elsewhere ", stranger),
+            ("-n elsewhere ", stranger6),
+        ] {
+            ip(&format!("{at}link set wire up"));
+            let (length, nodad) = if own.contains(':') { (64, " nodad") } else { (24, "") };
+            ip(&format!("{at}address add {own}/{length} dev wire{nodad}"));
         }
-        let mail = CLOSED.into_iter().chain([25, 22]);
-        let listen =
-            |at: IpAddr| move |port| TcpListener::bind((at, port)).expect("a port of the old server");
-        let doors = mail.clone().map(listen(server)).chain(mail.map(listen(server6))).collect::<Vec<_>>();
+        let doors = CLOSED.into_iter().chain([25, 22]).flat_map(|port| {
+            [server, server6].map(|at| TcpListener::bind((at, port)).expect("a port of the old server"))
+        });
+        let doors = doors.collect::<Vec<_>>();
         for door in &doors {
             let at = door.local_addr().expect("its address");
             let client = if at.is_ipv4() { stranger } else { stranger6 };
-            eventually(&format!("{at} is open to everybody before"), || gets_through(client, at));
+            eventually(&format!("{at} is open to everybody before"), || gets_through(&ELSEWHERE, client, at));
         }
         run("nft", &["-f", "-"], &block).success();
         for door in &doors {
             let at = door.local_addr().expect("its address");
             let stays_open = !CLOSED.contains(&at.port());
+            let (client, itself) = if at.is_ipv4() { (stranger, server) } else { (stranger6, server6) };
+            assert_eq!(gets_through(&ELSEWHERE, client, at), stays_open, "{at} for strangers");
+            assert!(gets_through(&["env"], itself, at), "{at} for the server itself");
             if at.is_ipv4() {
-                eventually(&format!("{at} is open to the gate"), || gets_through(gate, at));
-                assert_eq!(gets_through(stranger, at), stays_open, "{at} for strangers");
-            } else {
-                assert_eq!(gets_through(stranger6, at), stays_open, "{at} for strangers");
+                eventually(&format!("{at} is open to the gate"), || gets_through(&ELSEWHERE, gate, at));
             }
         }
     });

@@ -21,7 +21,7 @@ use super::users::{self, User};
 use crate::base::{Clock, Protocol, SystemClock, new_file};
 use crate::config::server::DEFAULT_DATA_DIR;
 use crate::config::{Config, DEFAULT_PATH, EndpointTls};
-use crate::proxy::upstream::{Probe, probe};
+use crate::proxy::upstream::{KnownBy, Probe, probe};
 use crate::site::Site;
 use answers::Answers;
 use template::{Server, Template};
@@ -191,13 +191,22 @@ fn report(
 }
 
 /// What was seen, for whoever runs this.
-fn describe(seen: &Probe) -> &'static str {
-    match (seen.tls, seen.pin_sha256) {
-        (EndpointTls::None, _) => "no TLS! Passwords will cross the wire to it in clear",
-        (EndpointTls::Starttls, None) => "STARTTLS with a trusted certificate",
-        (EndpointTls::Implicit, None) => "TLS with a trusted certificate",
-        (EndpointTls::Starttls, Some(_)) => "STARTTLS with a certificate of its own; its key is pinned",
-        (EndpointTls::Implicit, Some(_)) => "TLS with a certificate of its own; its key is pinned",
+fn describe(seen: &Probe) -> String {
+    let tls = match seen.tls {
+        EndpointTls::None => return "no TLS! Passwords will cross the wire to it in clear".to_owned(),
+        EndpointTls::Starttls => "STARTTLS",
+        EndpointTls::Implicit => "TLS",
+    };
+    match &seen.known_by {
+        None | Some(KnownBy::Host) => format!("{tls} with a trusted certificate"),
+        Some(KnownBy::Name(name)) => {
+            format!("{tls} with a trusted certificate for `{name}`, which is its `server_name`")
+        }
+        Some(KnownBy::Key(_)) => {
+            format!(
+                "{tls} with a certificate that is not trusted; its key is pinned: logins stop when it comes to another key"
+            )
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::doors;
 use crate::base::{Domain, Protocol};
 use crate::config::{EndpointTls, HostPort};
-use crate::proxy::upstream::Probe;
+use crate::proxy::upstream::{KnownBy, Probe};
 
 /// What goes into it.
 pub(super) struct Template<'a> {
@@ -81,19 +81,22 @@ fn endpoint(Server { protocol, place, seen }: &Server) -> String {
         EndpointTls::Starttls => "starttls",
         EndpointTls::Implicit => "implicit",
     };
-    let pin = seen
-        .pin_sha256
-        .map_or_else(String::new, |hash| format!(", pin_sha256 = \"{}\"", STANDARD.encode(hash)));
-    let remark = match (seen.tls, seen.pin_sha256) {
-        (EndpointTls::None, _) => {
-            "# It offers no TLS: passwords cross the wire to it in clear. Loopback or a trusted wire only.\n"
-        }
-        (EndpointTls::Starttls | EndpointTls::Implicit, Some(_)) => {
-            "# Its certificate is not publicly trusted, so its key is pinned: compare it on the server itself.\n"
-        }
-        (EndpointTls::Starttls | EndpointTls::Implicit, None) => "",
+    let (remark, who) = match &seen.known_by {
+        None => (
+            "# It offers no TLS: passwords cross the wire to it in clear. Loopback or a trusted wire only.\n",
+            String::new(),
+        ),
+        Some(KnownBy::Host) => ("", String::new()),
+        Some(KnownBy::Name(name)) => (
+            "# Its certificate is trusted for this name: is it the server's?\n",
+            format!(", server_name = \"{name}\""),
+        ),
+        Some(KnownBy::Key(hash)) => (
+            "# Its certificate is not trusted, so its key is pinned: compare it on the server itself. Logins stop when it comes to another.\n",
+            format!(", pin_sha256 = \"{}\"", STANDARD.encode(hash)),
+        ),
     };
-    format!("{remark}{protocol} = {{ address = [\"{place}\"], tls = \"{tls}\"{pin} }}\n")
+    format!("{remark}{protocol} = {{ address = [\"{place}\"], tls = \"{tls}\"{who} }}\n")
 }
 
 #[cfg(test)]
@@ -105,13 +108,15 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_as_what_was_seen() {
-        let server = |protocol, place: &str, tls, pin_sha256| Server {
+        let server = |protocol, place: &str, tls, known_by| Server {
             protocol,
             place: place.parse().unwrap(),
-            seen: Probe { tls, pin_sha256 },
+            seen: Probe { tls, known_by },
         };
+        let named = Some(KnownBy::Name("mail.example.org".to_owned()));
         let servers = [
-            server(Protocol::Imap, "10.0.0.5:143", EndpointTls::Starttls, Some([7; 32])),
+            server(Protocol::Imap, "10.0.0.5:143", EndpointTls::Starttls, Some(KnownBy::Key([7; 32]))),
+            server(Protocol::Pop3, "10.0.0.5:995", EndpointTls::Implicit, named),
             server(Protocol::Smtp, "[2001:db8::5]:25", EndpointTls::None, None),
         ];
         let domain = Domain::parse("example.org").unwrap();
@@ -128,6 +133,8 @@ mod tests {
             [
                 (Protocol::Imap, 993, true),
                 (Protocol::Imap, 143, false),
+                (Protocol::Pop3, 995, true),
+                (Protocol::Pop3, 110, false),
                 (Protocol::Smtp, 465, true),
                 (Protocol::Smtp, 994, true),
                 (Protocol::Smtp, 587, false)
@@ -136,7 +143,8 @@ mod tests {
         let upstream = &config.upstreams[0];
         assert_eq!(upstream.imap.as_ref().unwrap().pin_sha256, [[7; 32]]);
         assert_eq!(upstream.smtp.as_ref().unwrap().tls, EndpointTls::None);
-        assert!(upstream.pop3.is_none());
+        let pop3 = upstream.pop3.as_ref().unwrap();
+        assert_eq!((pop3.server_name.as_deref(), pop3.pin_sha256.len()), (Some("mail.example.org"), 0));
         assert_eq!(config.certificates[0].key, Path::new("/etc/mailward/certs/privkey.pem"));
     }
 }

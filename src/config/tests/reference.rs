@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::document::{Raw, keys_of};
 use super::super::policy::RawPolicy;
+use super::super::reference::Reference;
 use super::*;
 
 #[test]
@@ -33,6 +34,18 @@ fn the_reference_parses_and_shows_the_defaults() {
     let Requirement::Required { since, grace } = shown.second_factor else { panic!("{shown:?}") };
     assert_eq!((since.to_string().as_str(), grace.as_secs()), ("2027-01-01T00:00:00Z", 14 * 86_400));
     assert_eq!(reference.policies.of("example.org").second_factor, Requirement::Optional);
+}
+
+#[test]
+fn the_words_on_each_rule_say_its_default() {
+    let reference = Reference::read();
+    let defaults: toml::Table = show::rules_to_toml(&Policy::default()).unwrap().parse().unwrap();
+    for (key, value) in defaults {
+        let told = reference.describe("policy", &key).unwrap();
+        let (_, default) =
+            told.split_once("Default: ").unwrap_or_else(|| panic!("`{key}` has no default: {told}"));
+        assert!(default.contains(&value.to_string()), "`{key}` is {value}: {told}");
+    }
 }
 
 #[test]

@@ -77,6 +77,32 @@ fn what_is_shown_reads_as_the_same_rules() {
 }
 
 #[test]
+fn a_grace_that_begins_on_no_day_is_a_mistake_and_none_is_shown() {
+    let grace = "grace_period = \"14d\"";
+    for bad in [
+        format!("[policy]\nsecond_factor = \"required\"\n{grace}\n"),
+        format!("[policy]\n{grace}\n[policy.\"example.org\"]\nsecond_factor = \"required\"\n"),
+        format!("[policy]\nsecond_factor = \"required\"\n[policy.\"example.org\"]\n{grace}\n"),
+    ] {
+        let told = problem_with(&bad);
+        assert!(told.contains("`grace_period` without `required_since` is no grace"), "{bad}: {told}");
+    }
+    let day = "required_since = 2027-01-01";
+    for good in [
+        format!("second_factor = \"optional\"\n{grace}"),
+        format!("second_factor = \"optional\"\n{day}\n{grace}"),
+        format!("second_factor = \"required\"\n{day}\n{grace}"),
+        "second_factor = \"required\"\ngrace_period = \"0\"".to_owned(),
+    ] {
+        rules(&good);
+    }
+    let at_once = rules("second_factor = \"required\"");
+    assert_eq!(at_once.second_factor, Requirement::at_once());
+    let shown = show::rules_to_toml(&at_once).unwrap();
+    assert!(!shown.contains("required_since") && !shown.contains("grace_period"), "{shown}");
+}
+
+#[test]
 fn app_passwords_rest_once_the_grace_is_over_unless_they_are_kept() {
     let since = |text: &str| Timestamp::parse(text).unwrap();
     let required = rules("second_factor = \"required\"\nrequired_since = 2027-01-01\ngrace_period = \"1d\"");

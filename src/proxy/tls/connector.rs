@@ -14,7 +14,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::certificates::read_certificates;
 use super::secured::Secured;
-use super::verifier::{Expected, KeyVerifier, Noting, RefusedCertificate, in_words};
+use super::verifier::{Expected, KeyVerifier, Noting, RefusedCertificate, Shown, in_words};
 use super::{Kind, Stream, TlsError, provider};
 use crate::config::{Endpoint, show_pin};
 use crate::protocol::Output;
@@ -31,8 +31,8 @@ pub struct Connector {
     refused: Arc<Mutex<Option<RefusedCertificate>>>,
 }
 
-/// What a [`Connector::observing`] saw: SHA-256 over the peer's SubjectPublicKeyInfo.
-pub(in crate::proxy) type Observed = Arc<Mutex<Option<[u8; 32]>>>;
+/// What a [`Connector::observing`] saw.
+pub(in crate::proxy) type Observed = Arc<Mutex<Option<Shown>>>;
 
 impl Connector {
     /// For a server of `endpoint` that is called `server_name`. Trusts what `endpoint` says: the pinned keys, else the
@@ -66,7 +66,7 @@ impl Connector {
         Self::with(verifier, server_name, &expects)
     }
 
-    /// Takes any certificate and notes its key in the second value, for finding out what an upstream is.
+    /// Takes any certificate and notes it in the second value, for finding out what an upstream is.
     /// Nothing secret may be sent over it.
     ///
     /// # Errors
@@ -186,7 +186,7 @@ fn roots_in(path: &Path) -> Result<Arc<RootCertStore>, TlsError> {
     Ok(Arc::new(roots))
 }
 
-/// The key that was seen, once a handshake is complete.
-pub(in crate::proxy) fn seen(observed: &Observed) -> Option<[u8; 32]> {
-    *observed.lock().unwrap_or_else(PoisonError::into_inner)
+/// What was seen, once a handshake is complete.
+pub(in crate::proxy) fn seen(observed: &Observed) -> Option<Shown> {
+    observed.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }

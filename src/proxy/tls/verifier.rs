@@ -7,15 +7,24 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, SignatureScheme};
 use sha2::{Digest, Sha256};
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 /// What an upstream's public key must be.
 #[derive(Debug)]
 pub(super) enum Expected {
     /// A key with one of these SHA-256 over its SubjectPublicKeyInfo (as in RFC 7469 section 2.4).
     Pinned(Vec<[u8; 32]>),
-    /// Any: the key is noted, and nothing secret is ever sent on this connection.
-    Noted(Arc<Mutex<Option<[u8; 32]>>>),
+    /// Any: it is noted, and nothing secret is ever sent on this connection.
+    Noted(Arc<Mutex<Option<Shown>>>),
+}
+
+/// What a server showed of itself, whoever it is.
+#[derive(Clone, Debug)]
+pub(in crate::proxy) struct Shown {
+    /// SHA-256 of its SubjectPublicKeyInfo.
+    pub(in crate::proxy) key: [u8; 32],
+    /// The hosts that its certificate is for.
+    pub(in crate::proxy) names: Vec<String>,
 }
 
 /// Judges the key instead of the chain; the peer must still prove with a signature that the key is its own.
@@ -38,7 +47,10 @@ impl ServerCertVerifier for KeyVerifier {
         match &self.expected {
             Expected::Pinned(pins) if pins.contains(&found) => {}
             Expected::Pinned(_) => return Err(CertificateError::ApplicationVerificationFailure.into()),
-            Expected::Noted(note) => *note.lock().unwrap_or_else(PoisonError::into_inner) = Some(found),
+            Expected::Noted(note) => {
+                let shown = Shown { key: found, names: hosts_of(end_entity) };
+                *note.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
+            }
         }
         Ok(ServerCertVerified::assertion())
     }
@@ -125,6 +137,16 @@ impl ServerCertVerifier for Noting {
 fn key_hash(certificate: &CertificateDer<'_>) -> Option<[u8; 32]> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
     Some(Sha256::digest(certificate.public_key().raw).into())
+}
+
+fn hosts_of(certificate: &CertificateDer<'_>) -> Vec<String> {
+    let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return vec![] };
+    let alternative = certificate.subject_alternative_name().ok().flatten();
+    let names = alternative.iter().flat_map(|extension| &extension.value.general_names);
+    let names = names.filter_map(|name| {
+        if let GeneralName::DNSName(name) = name { Some(name.to_ascii_lowercase()) } else { None }
+    });
+    names.collect()
 }
 
 /// Short, and without what changes by itself from one moment to the next: that would be news each time.

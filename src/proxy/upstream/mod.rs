@@ -42,7 +42,7 @@ pub use health::{Health, HealthState, LastFailure, Load};
 use leg::{Leg, Trail};
 use offering::Offerings;
 pub(super) use offering::{Told, Ways};
-pub use probe::{Probe, ProbeError, probe};
+pub use probe::{KnownBy, Probe, ProbeError, probe};
 pub(super) use seats::Seat;
 use seats::Seats;
 

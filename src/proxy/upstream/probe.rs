@@ -8,6 +8,7 @@ use super::conversation::Reach;
 use super::forwarding::Forwarder;
 use super::server::Server;
 use crate::base::{Protocol, UpstreamName};
+use crate::config::server::is_hostname;
 use crate::config::{Endpoint, EndpointTls, ForwardClient, HostPort};
 use crate::protocol::imap::Imap;
 use crate::protocol::pop3::Pop3;
@@ -29,8 +30,19 @@ const IMPLICIT_PORTS: [u16; 4] = [993, 995, 465, 994];
 pub struct Probe {
     /// The best protection that the server offers on this port.
     pub tls: EndpointTls,
-    /// SHA-256 of its SubjectPublicKeyInfo, where its certificate is not trusted by the system for this host.
-    pub pin_sha256: Option<[u8; 32]>,
+    /// How its certificate is known again; `None` without TLS.
+    pub known_by: Option<KnownBy>,
+}
+
+/// What a server's certificate is known by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KnownBy {
+    /// The system trusts it for the host that was named.
+    Host,
+    /// The system trusts it, and it is for this host.
+    Name(String),
+    /// The system does not trust it: SHA-256 of its SubjectPublicKeyInfo.
+    Key([u8; 32]),
 }
 
 /// Why nothing was seen.
@@ -74,7 +86,7 @@ async fn look<P: MailProtocol>(host: &str, port: u16) -> Result<Probe, ProbeErro
     let mut first = None;
     for tls in order {
         match try_leg::<P>(host, port, tls).await? {
-            Ok(pin_sha256) => return Ok(Probe { tls, pin_sha256 }),
+            Ok(known_by) => return Ok(Probe { tls, known_by }),
             // Another kind of leg does not help a server that is not there.
             Err(failure @ (Failure::Resolve(_) | Failure::Connect(_))) => {
                 first.get_or_insert(failure);
@@ -89,12 +101,12 @@ async fn look<P: MailProtocol>(host: &str, port: u16) -> Result<Probe, ProbeErro
     Err(ProbeError::Failed { host: host.to_owned(), port, protocol: P::PROTOCOL, failure })
 }
 
-/// The key to pin, if one must be, of a server that answers on this kind of leg.
+/// Who a server is that answers on this kind of leg.
 async fn try_leg<P: MailProtocol>(
     host: &str,
     port: u16,
     tls: EndpointTls,
-) -> Result<Result<Option<[u8; 32]>, Failure>, TlsError> {
+) -> Result<Result<Option<KnownBy>, Failure>, TlsError> {
     let address = HostPort { host: host.to_owned(), port };
     let reach = Reach {
         upstream: UpstreamName("probe".to_owned()),
@@ -111,8 +123,16 @@ async fn try_leg<P: MailProtocol>(
     if let Err(failure) = reach.look::<P>(&Server::with(address.clone(), Some(observing))).await {
         return Ok(Err(failure));
     }
-    let addresses = vec![address.clone()];
-    let endpoint = Endpoint { addresses, tls, server_name: None, ca_file: None, pin_sha256: Vec::new() };
-    let trusted = reach.look::<P>(&Server::new(&endpoint, &address)?).await.is_ok();
-    Ok(Ok(if trusted { None } else { seen(&observed) }))
+    let Some(shown) = seen(&observed) else { return Ok(Err(Failure::Said(Trouble::Closed))) };
+    // A certificate is for all of its names or for none.
+    let name = shown.names.into_iter().find(|name| is_hostname(name));
+    for server_name in std::iter::once(None).chain(name.map(Some)) {
+        let known_by = server_name.clone().map_or(KnownBy::Host, KnownBy::Name);
+        let addresses = vec![address.clone()];
+        let endpoint = Endpoint { addresses, tls, server_name, ca_file: None, pin_sha256: Vec::new() };
+        if reach.look::<P>(&Server::new(&endpoint, &address)?).await.is_ok() {
+            return Ok(Ok(Some(known_by)));
+        }
+    }
+    Ok(Ok(Some(KnownBy::Key(shown.key))))
 }
