@@ -4,20 +4,29 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// An exclusive transaction of another process, until dropped.
+/// A transaction of another process, until dropped.
 pub(crate) struct Lock {
     child: Child,
 }
 
 impl Lock {
-    /// Begins one in a SQLite file.
+    /// Begins an exclusive one in a SQLite file.
     pub(crate) fn hold(database: &Path) -> Self {
-        let mut command = Command::new("sqlite3");
-        command.arg("-bail").arg(database);
-        Self::begin(command, ".timeout 5000\nBEGIN EXCLUSIVE;\nSELECT 'held';\n")
+        Self::sqlite(database, "BEGIN EXCLUSIVE;\nSELECT 'held';\n")
     }
 
-    /// Begins one that has those tables of a PostgreSQL database.
+    /// Begins one that only reads a SQLite file.
+    pub(crate) fn read(database: &Path) -> Self {
+        Self::sqlite(database, "BEGIN;\nSELECT 'held' FROM sqlite_schema LIMIT 1;\n")
+    }
+
+    fn sqlite(database: &Path, lock: &str) -> Self {
+        let mut command = Command::new("sqlite3");
+        command.args(["-bail", "-cmd", ".timeout 5000"]).arg(database);
+        Self::begin(command, lock)
+    }
+
+    /// Begins an exclusive one for those tables of a PostgreSQL database.
     pub(crate) fn hold_tables(url: &str, tables: &str) -> Self {
         let mut command = Command::new("psql");
         command.args(["--quiet", "--no-psqlrc", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", url]);
