@@ -1,7 +1,8 @@
 //! A browser's portal session: where it is on the way in, and what that opens.
 //!
 //! The browser holds a token, the store its hash. With each step the token is another one, so that whoever planted or
-//! saw an earlier one has nothing. The mailbox password is encrypted under a key that follows from the token.
+//! saw an earlier one has nothing, but for what was being bound then (`kept`). The mailbox password is encrypted under a
+//! key that follows from the token.
 
 use std::time::Duration;
 

@@ -6,7 +6,7 @@
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -27,30 +27,47 @@ pub(super) struct Files {
 /// What tells one state of a file from another; `None` while it cannot be looked at.
 type Mark = Option<(u64, u64, u64, i64, i64, i64, i64)>;
 
-impl Files {
-    /// Looks at `paths` from now on.
-    pub(super) async fn watch(paths: Vec<PathBuf>) -> Self {
-        Self::watch_every(LOOK_EVERY, paths).await
+/// A file, and how it was when somebody was about to read it.
+#[derive(Clone)]
+pub(super) struct Marked {
+    path: PathBuf,
+    mark: Mark,
+}
+
+impl Marked {
+    /// As the file is now.
+    pub(super) fn now(path: PathBuf) -> Self {
+        let mark = mark_of(&path);
+        Self { path, mark }
     }
 
-    async fn watch_every(period: Duration, paths: Vec<PathBuf>) -> Self {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Files {
+    /// Looks at these from now on.
+    pub(super) fn watch(files: Vec<Marked>) -> Self {
+        Self::watch_every(LOOK_EVERY, files)
+    }
+
+    fn watch_every(period: Duration, files: Vec<Marked>) -> Self {
         let mut looks = interval(period);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let known = marks(&paths).await;
+        let (paths, known): (_, Vec<_>) = files.into_iter().map(|file| (file.path, file.mark)).unzip();
         Self { seen: known.clone(), known, paths, looks }
     }
 
-    /// Looks at `paths` instead. What changed of those that are watched already still counts.
-    pub(super) async fn watch_instead(&mut self, paths: Vec<PathBuf>) {
-        if paths == self.paths {
-            return;
-        }
-        let mut known = marks(&paths).await;
-        for (path, mark) in paths.iter().zip(&mut known) {
-            if let Some(place) = self.paths.iter().position(|before| before == path) {
-                *mark = self.known.get(place).copied().flatten();
-            }
-        }
+    /// Looks at these instead. What changed of those that are watched already still counts, and of others what changed since
+    /// they were marked.
+    pub(super) fn watch_instead(&mut self, files: Vec<Marked>) {
+        let watched = |Marked { path, mark }: Marked| {
+            let before = self.paths.iter().position(|before| *before == path);
+            let mark = before.map_or(mark, |place| self.known.get(place).copied().flatten());
+            (path, mark)
+        };
+        let (paths, known): (_, Vec<_>) = files.into_iter().map(watched).unzip();
         (self.seen, self.known, self.paths) = (known.clone(), known, paths);
     }
 
@@ -75,8 +92,12 @@ impl Files {
 
 async fn marks(paths: &[PathBuf]) -> Vec<Mark> {
     let paths = paths.to_vec();
-    let look = move || paths.iter().map(|path| std::fs::metadata(path).ok().map(|m| mark(&m))).collect();
+    let look = move || paths.iter().map(|path| mark_of(path)).collect();
     tokio::task::spawn_blocking(look).await.unwrap_or_default()
+}
+
+fn mark_of(path: &Path) -> Mark {
+    std::fs::metadata(path).ok().map(|metadata| mark(&metadata))
 }
 
 fn mark(file: &Metadata) -> (u64, u64, u64, i64, i64, i64, i64) {
@@ -94,8 +115,8 @@ mod tests {
 
     const OFTEN: Duration = Duration::from_millis(20);
 
-    async fn watch(paths: Vec<PathBuf>) -> Files {
-        Files::watch_every(OFTEN, paths).await
+    fn watch(paths: Vec<PathBuf>) -> Files {
+        Files::watch_every(OFTEN, paths.into_iter().map(Marked::now).collect())
     }
 
     /// Whether a change is noticed within a few looks.
@@ -113,7 +134,7 @@ mod tests {
         }
         std::os::unix::fs::symlink("one", path("live")).unwrap();
         fs::write(path("file"), "1").unwrap();
-        let mut files = watch(vec![path("file"), path("live/cert.pem"), path("absent")]).await;
+        let mut files = watch(vec![path("file"), path("live/cert.pem"), path("absent")]);
         assert!(!notices(&mut files).await);
         fs::write(path("file"), "12").unwrap();
         assert!(notices(&mut files).await, "written");
@@ -135,12 +156,16 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         fs::write(path("file"), "1").unwrap();
-        let mut files = watch(vec![path("file")]).await;
+        let mut files = watch(vec![path("file")]);
         fs::write(path("file"), "12").unwrap();
         files.note().await;
         assert!(!notices(&mut files).await);
         fs::write(path("file"), "123").unwrap();
-        files.watch_instead(vec![path("other"), path("file")]).await;
+        files.watch_instead(vec![Marked::now(path("other")), Marked::now(path("file"))]);
         assert!(notices(&mut files).await);
+        let marked = Marked::now(path("third"));
+        fs::write(path("third"), "1").unwrap();
+        files.watch_instead(vec![marked]);
+        assert!(notices(&mut files).await, "between the mark and the watch");
     }
 }

@@ -58,7 +58,7 @@ pub async fn run(path: &Path, mut config: Config, mut inherited: Inherited) -> a
     let manager = ServiceManager::from_environment();
     let mut reloader = Reloader::new(path, config.clone());
     // Before anything is read that may change: a signal that comes early is not lost.
-    let mut orders = Orders::listen(reloader.files()).await?;
+    let mut orders = Orders::listen(reloader.files())?;
     config.limits.connections = descriptors::fit(config.limits.connections, web::browsers(&config));
     // First what fails most often and costs nothing: addresses, certificates, upstream settings.
     let watching = config.metrics.as_ref().map(|metrics| WatchListener::bind(metrics.listen)).transpose()?;
@@ -177,7 +177,7 @@ pub async fn run(path: &Path, mut config: Config, mut inherited: Inherited) -> a
                 if let Some(portal) = &portal {
                     portal.adopt(reloader.running(), &proxy);
                 }
-                orders.look_at(reloader.files()).await;
+                orders.look_at(reloader.files());
                 manager.ready(&said);
             }
             Order::Stop => break,

@@ -1,11 +1,9 @@
 //! What the gate is told to do while it serves: by signals, and by files that change.
 
-use std::path::PathBuf;
-
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::files::Files;
+use super::files::{Files, Marked};
 
 /// An order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,13 +24,13 @@ pub(super) struct Orders {
 
 impl Orders {
     /// Listens for signals and looks at `files` from now on.
-    pub(super) async fn listen(files: Vec<PathBuf>) -> anyhow::Result<Self> {
+    pub(super) fn listen(files: Vec<Marked>) -> anyhow::Result<Self> {
         let listen = |kind, name| signal(kind).with_context(|| format!("cannot listen for {name}"));
         Ok(Self {
             hang_up: listen(SignalKind::hangup(), "SIGHUP")?,
             terminate: listen(SignalKind::terminate(), "SIGTERM")?,
             interrupt: listen(SignalKind::interrupt(), "SIGINT")?,
-            files: Files::watch(files).await,
+            files: Files::watch(files),
         })
     }
 
@@ -67,8 +65,8 @@ impl Orders {
     }
 
     /// Looks at these files instead.
-    pub(super) async fn look_at(&mut self, files: Vec<PathBuf>) {
-        self.files.watch_instead(files).await;
+    pub(super) fn look_at(&mut self, files: Vec<Marked>) {
+        self.files.watch_instead(files);
     }
 
     /// From now on the only order is to stop, and it ends the process at once. Never returns.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tokio::task::JoinSet;
 
+use super::files::Marked;
 use super::mail;
 use super::strays::warn_of_strays;
 use crate::account::Directory;
@@ -25,8 +26,9 @@ use crate::site::Site;
 pub(super) struct Reloader {
     path: PathBuf,
     running: Config,
-    /// What the last reading names, if nothing came of it: to be put right, perhaps without another word in its own file.
-    refused: Vec<PathBuf>,
+    /// It, and what the last reading names, as it was before that; of one that nothing came of, too, which may be put right without
+    /// another word in its own file.
+    named: Vec<Marked>,
     /// Looks for accounts that are out of reach now; ends with this.
     looking: JoinSet<()>,
 }
@@ -42,7 +44,8 @@ pub(super) struct Reloaded {
 impl Reloader {
     /// `running`, which was read from the file at `path`, is in force.
     pub(super) fn new(path: &Path, running: Config) -> Self {
-        Self { path: path.to_owned(), running, refused: Vec::new(), looking: JoinSet::new() }
+        let named = marked(path, &running);
+        Self { path: path.to_owned(), running, named, looking: JoinSet::new() }
     }
 
     /// The configuration in force.
@@ -51,12 +54,11 @@ impl Reloader {
     }
 
     /// Every file whose change is a reason to reload.
-    pub(super) fn files(&self) -> Vec<PathBuf> {
-        let named = self.running.files().into_iter().map(Path::to_owned);
-        let mut files: Vec<PathBuf> = std::iter::once(self.path.clone()).chain(named).collect();
-        let others = self.refused.iter().filter(|file| !files.contains(file)).cloned().collect::<Vec<_>>();
-        files.extend(others);
-        files
+    pub(super) fn files(&self) -> Vec<Marked> {
+        let is_named = |path: &Path| self.named.iter().any(|named| named.path() == path);
+        // What else is in force is watched already.
+        let others = marked(&self.path, &self.running).into_iter().filter(|file| !is_named(file.path()));
+        self.named.iter().cloned().chain(others).collect()
     }
 
     /// Reads everything anew; log and trail say what came of it. Returns the same in one line. May be dropped: then all of
@@ -110,10 +112,10 @@ impl Reloader {
         proxy: &mut Proxy,
         postman: &Postman,
     ) -> anyhow::Result<Reloaded> {
-        let (running, refused) = (&self.running, &mut self.refused);
+        let (running, named) = (&self.running, &mut self.named);
         let (config, needing_restart, rules, relay) = tokio::task::block_in_place(|| {
             let mut config = Config::load(&self.path)?;
-            *refused = config.files().into_iter().map(Path::to_owned).collect();
+            *named = marked(&self.path, &config);
             let needing_restart = config.keep_what_needs_a_restart(running);
             let rules = rules(&config, Arc::new(Directory::new(&config.upstreams)?))?;
             let relay = mail::of(&config)?;
@@ -132,7 +134,6 @@ impl Reloader {
             tracing::info!(%address, "listening no more");
         }
         self.running = config;
-        self.refused.clear();
         // Not to wait for a database that may be away.
         let accounts = site.accounts();
         self.looking = JoinSet::new();
@@ -143,6 +144,11 @@ impl Reloader {
         });
         Ok(Reloaded { needing_restart, sessions_ended })
     }
+}
+
+/// What `config`, which was read from `path`, rests on, as it is now.
+fn marked(path: &Path, config: &Config) -> Vec<Marked> {
+    std::iter::once(path).chain(config.files()).map(|file| Marked::now(file.to_owned())).collect()
 }
 
 /// Reads every file that `config` names as a start would, and opens no door.

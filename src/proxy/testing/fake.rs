@@ -244,6 +244,9 @@ impl Dialogue for Client {
                     }
                 }
                 (State::StartingTls, ("go", "")) if self.input.is_empty() => return Step::StartTls,
+                (_, ("sorry", text)) => {
+                    return Step::Event(UpstreamReply::Unavailable(Trouble::Said(text.to_owned())));
+                }
                 (State::LoggingIn, ("welcome", _)) => {
                     return Step::Event(UpstreamReply::LoggedIn(line));
                 }

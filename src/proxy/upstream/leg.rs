@@ -25,6 +25,7 @@ use crate::protocol::{
     ClientDialogue, ClientOrigin, Dialogue, MailProtocol, Offered, Purpose, Shown, Trouble, UpstreamLogin,
     UpstreamReply,
 };
+use crate::proxy::seldom::Seldom;
 use crate::proxy::tls::{RefusedCertificate, TlsError};
 
 /// One protocol of one upstream.
@@ -43,6 +44,8 @@ pub(super) struct Leg<P: MailProtocol> {
     judging: Mutex<()>,
     pub(super) seats: Arc<Seats>,
     trail: Trail,
+    /// That it may want nothing of some clients.
+    unclear: Seldom,
 }
 
 /// Where to say what the audit trail must know.
@@ -80,6 +83,7 @@ impl<P: MailProtocol> Leg<P> {
             judging: Mutex::default(),
             seats: Arc::clone(seats),
             trail: trail.clone(),
+            unclear: Seldom::default(),
         }))
     }
 
@@ -210,11 +214,17 @@ impl<P: MailProtocol> Leg<P> {
             let fault = failure.fault(shown);
             match fault {
                 Fault::TheServers => self.note(server, server.failed(Asked::ForAClient, &failure)),
-                Fault::Unclear => server.look_now(),
+                Fault::Unclear => {
+                    server.failed_perhaps(&failure);
+                    self.tell_of_unclear(server, &failure);
+                }
                 Fault::NotTheServers => {}
             }
+            // It has answered in words, and another server may be a copy that is behind.
+            let answered = matches!(failure, Failure::Said(Trouble::Said(_))) && fault == Fault::Unclear;
+            let over = fault == Fault::NotTheServers || shown == Shown::Credential || answered;
             last = (failure, shown);
-            if fault == Fault::NotTheServers || shown == Shown::Credential || Instant::now() >= connect_by {
+            if over || Instant::now() >= connect_by {
                 break;
             }
         }
@@ -289,6 +299,16 @@ impl<P: MailProtocol> Leg<P> {
                 tracing::info!(%upstream, %protocol, %address, "upstream is up again");
             }
             None => {}
+        }
+    }
+
+    /// Says now and then that logins come to nothing there though it is up: to whom, the trail says.
+    fn tell_of_unclear(&self, server: &Server, failure: &Failure) {
+        if self.unclear.is_due(Instant::now()) {
+            let (upstream, protocol, address) = (&self.reach.upstream, P::PROTOCOL, &server.address);
+            let hint = self.reach.forwarder.hint();
+            let reason = failure.to_string();
+            tracing::warn!(%upstream, %protocol, %address, reason, hint, "a login came to nothing once the server had heard for whom it is: it may want nothing of that client");
         }
     }
 
@@ -508,19 +528,44 @@ mod tests {
             let upstream =
                 config::Upstream { forward_client: config::ForwardClient::ProxyV2, ..upstream(endpoint) };
             let leg = leg_and_trail(&upstream).0;
+            leg.servers[0].succeeded(Asked::ToSee, Duration::ZERO);
             for _ in 0..3 {
                 assert!(enters(&leg).await);
                 let health = leg.health().next().unwrap();
-                assert_eq!((health.state, health.last_failure), (HealthState::Up, None));
+                assert_eq!(health.state, HealthState::Up);
+                assert!(health.last_failure.is_some(), "whoever asks hears of it");
             }
-            // Which it is to be soon: the usual time is an hour.
+            // Else the usual time, which is an hour.
             tokio::time::timeout(Duration::from_secs(5), leg.due(0)).await.unwrap();
             // Who asks for nobody hears the same here, so that it is down.
             for _ in 0..3 {
                 assert!(!leg.look(0).await);
             }
             assert_eq!(leg.health().next().unwrap().state, HealthState::Down);
+            // However often clients ask for it.
+            leg.servers[0].look_now();
+            assert!(tokio::time::timeout(Duration::from_millis(50), leg.due(0)).await.is_err());
         }
+    }
+
+    /// The primary has said what it thinks of this one: a copy that may be behind is not for him alone.
+    #[tokio::test]
+    async fn who_is_declined_in_words_is_not_sent_to_the_next_server() {
+        let primary = FakeUpstream::play(vec![Play::Say("sorry too many connections\r\n"), Play::Wait]).await;
+        let other = FakeUpstream::play(welcoming()).await;
+        let endpoint = several(&[primary.port, other.port]);
+        let upstream =
+            config::Upstream { forward_client: config::ForwardClient::ProxyV2, ..upstream(endpoint) };
+        let leg = leg_and_trail(&upstream).0;
+        for _ in 0..4 {
+            let (failure, shown) = failure(&leg).await;
+            assert_eq!(
+                (failure.to_string(), shown),
+                ("it said `too many connections`".to_owned(), Shown::Client)
+            );
+        }
+        assert_eq!(leg.health().next().unwrap().state, HealthState::Up);
+        assert_eq!(other.heard(), "");
     }
 
     /// It is for whoever may be meant; a second account makes an outage of it.

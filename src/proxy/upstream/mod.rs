@@ -179,7 +179,7 @@ pub(super) enum Answer<P: MailProtocol> {
     No,
     Unavailable {
         failure: Failure,
-        /// The most that went out.
+        /// The most that went out to the server that was asked last.
         shown: Shown,
     },
 }

@@ -15,6 +15,9 @@ use crate::proxy::tls::{Connector, RefusedCertificate, TlsError};
 /// A server that shows another bad certificate each time is told of so often at most.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 
+/// Clients that ask for looks, by whatever the server does not like about them, get no more of them.
+const ASKED_EVERY: Duration = Duration::from_secs(2);
+
 /// One server.
 pub(super) struct Server {
     pub(super) address: HostPort,
@@ -28,8 +31,9 @@ pub(super) struct Server {
 struct Lately {
     breaker: Breaker,
     heard: bool,
-    /// Somebody found that it offers something else.
+    /// Somebody found that it offers something else, or may.
     look_now: bool,
+    looked_at: Option<Instant>,
     connected_in: Option<Duration>,
     failure: Option<(String, Instant)>,
     /// What it shows, if that is refused.
@@ -76,6 +80,7 @@ impl Server {
             breaker: Breaker::new(Instant::now()),
             heard: false,
             look_now: false,
+            looked_at: None,
             connected_in: None,
             failure: None,
             refused: None,
@@ -130,6 +135,12 @@ impl Server {
         news
     }
 
+    /// It failed, and that may be about the client alone: only a look can tell.
+    pub(super) fn failed_perhaps(&self, failure: &Failure) {
+        self.lately().failure = Some((failure.to_string(), Instant::now()));
+        self.look_now();
+    }
+
     /// Asks for a look now.
     pub(super) fn look_now(&self) {
         self.lately().look_now = true;
@@ -137,18 +148,20 @@ impl Server {
     }
 
     /// Returns when it should be looked at: `usual` after the last time, soon where something is wrong, and at once
-    /// when somebody asked for it.
+    /// when somebody asked for it, or almost.
     pub(super) async fn due(&self, usual: Duration) {
         let usual = Instant::now() + usual;
         loop {
             let at = {
-                let mut lately = self.lately();
+                let lately = self.lately();
                 // Whoever looked first may have been stopped before it answered.
-                let never_looked = !lately.heard && lately.failure.is_none();
-                if std::mem::take(&mut lately.look_now) || never_looked {
+                if !lately.heard && lately.failure.is_none() {
                     return;
                 }
-                lately.breaker.look_at().map_or(usual, |at| at.min(usual))
+                let asked = lately
+                    .look_now
+                    .then(|| lately.looked_at.map_or_else(Instant::now, |at| at + ASKED_EVERY));
+                [asked, lately.breaker.look_at()].into_iter().flatten().fold(usual, Instant::min)
             };
             tokio::select! {
                 () = sleep_until(at) => return,
@@ -159,7 +172,9 @@ impl Server {
 
     /// A look begins.
     pub(super) fn look_begins(&self) {
-        self.lately().breaker.look_begins(Instant::now());
+        let (mut lately, now) = (self.lately(), Instant::now());
+        (lately.look_now, lately.looked_at) = (false, Some(now));
+        lately.breaker.look_begins(now);
     }
 
     /// What is known of it.

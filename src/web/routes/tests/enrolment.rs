@@ -218,7 +218,7 @@ async fn a_form_for_recovery_codes_that_is_sent_again_makes_none_and_those_that_
     let again = alice.post(RENEW, &[("once", &*once)], &token).await;
     assert_eq!(again.leads_to(), Some("/second-factors?done=codes-already-made"), "{}", again.text);
     let list = alice.get("/second-factors?done=codes-already-made").await;
-    assert!(list.text.contains("The recovery codes that you were shown last"), "{}", list.text);
+    assert!(list.text.contains("those from before may not work any more"), "{}", list.text);
     assert_ne!(super::enrolment::once(&list), once);
     assert_eq!(alice.post(RENEW, &[], &token).await.status, StatusCode::BAD_REQUEST);
 
