@@ -421,6 +421,10 @@ async fn what_a_killed_process_recorded_is_kept_found_and_told_from_tampering() 
     let site = Site::new().await;
     let mut child = WriterProcess::start(&site, "endless");
     child.wait_for("50");
+    // It is written behind the records.
+    while site.store.audit_heads().await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let told = child.kill();
     assert!(told >= 50);
     let file = site.only_file();
