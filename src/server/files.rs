@@ -41,6 +41,11 @@ impl Marked {
         Self { path, mark }
     }
 
+    /// One that is watched already: what is known of it stays.
+    pub(super) fn watched(path: PathBuf) -> Self {
+        Self { path, mark: None }
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

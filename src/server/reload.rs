@@ -56,8 +56,8 @@ impl Reloader {
     /// Every file whose change is a reason to reload.
     pub(super) fn files(&self) -> Vec<Marked> {
         let is_named = |path: &Path| self.named.iter().any(|named| named.path() == path);
-        // What else is in force is watched already.
-        let others = marked(&self.path, &self.running).into_iter().filter(|file| !is_named(file.path()));
+        let others = self.running.files().into_iter().filter(|path| !is_named(path));
+        let others = others.map(|path| Marked::watched(path.to_owned()));
         self.named.iter().cloned().chain(others).collect()
     }
 
