@@ -13,8 +13,8 @@ use crate::doctor::{Finding, Manner, Mark, Report, examine};
 
 /// Look at everything that the gate stands on; say what is wrong and how to mend it
 ///
-/// Looks at the configuration, files, certificates, database, the mail servers and their other doors, DNS, the gate's own
-/// doors, clock and limits. It changes nothing and sends no password. Exits with 1 if something is wrong (✗).
+/// Looks at the configuration, files, certificates, database, the mail servers and their other doors, the relay for
+/// mail to users, DNS, the gate's own doors, the portal's among them, clock and limits. It changes nothing and sends no password. Exits with 1 if something is wrong (✗).
 #[derive(Args)]
 pub(super) struct Doctor {
     #[command(flatten)]

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
+use super::names::is_name;
 use super::{Area, Mark, Report};
 use crate::base::Clock;
 use crate::config::{CertificateFiles, Config};
@@ -82,19 +83,37 @@ pub(super) fn look(config: &Config, clock: &dyn Clock, report: &mut Report) {
     for files in &config.certificates {
         all.extend(look_at(files, now, report));
     }
-    let hostname = config.server.hostname.to_ascii_lowercase();
-    let sni = config.upstreams.iter().flat_map(|upstream| upstream.hostnames.iter());
-    let mut names = vec![hostname.clone()];
-    names.extend(sni.filter(|name| **name != hostname).cloned());
-    for name in names {
+    for (name, who) in names(config) {
         if all.iter().any(|facts| facts.carries(&name)) {
             report.good(AREA, name, "stands in a certificate");
         } else {
-            let found =
-                "stands in no certificate: clients that connect under this name warn, or do not connect";
+            let found = format!("stands in no certificate: {who}");
             report.wrong(AREA, name, found, "get a certificate with this name for `[[tls.certificate]]`");
         }
     }
+}
+
+/// The names under which the gate is reached, each once and in lower case, with what its users meet if no certificate
+/// has it.
+fn names(config: &Config) -> Vec<(String, &'static str)> {
+    const CLIENTS: &str = "clients that connect under this name warn, or do not connect";
+    let sni = config.upstreams.iter().flat_map(|upstream| &upstream.hostnames);
+    let for_clients = std::iter::once(&config.server.hostname).chain(sni).map(|name| (name, CLIENTS));
+    let all = for_clients.map(|(name, who)| (name.to_ascii_lowercase(), who)).chain(portal_name(config));
+    let mut names: Vec<(String, &str)> = vec![];
+    for (name, who) in all {
+        if !names.iter().any(|(known, _)| *known == name) {
+            names.push((name, who));
+        }
+    }
+    names
+}
+
+/// That of the portal, where this gate serves it over TLS.
+fn portal_name(config: &Config) -> Option<(String, &'static str)> {
+    let portal = config.portal.as_ref()?;
+    let is_served = portal.listen.is_some() && portal.is_secure() && is_name(portal.host());
+    is_served.then(|| (portal.host().to_ascii_lowercase(), "browsers warn whoever comes to the portal"))
 }
 
 fn look_at(files: &CertificateFiles, now: i64, report: &mut Report) -> Option<Facts> {

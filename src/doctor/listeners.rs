@@ -20,18 +20,17 @@ pub(super) async fn look(config: &Config, report: &mut Report) {
         .filter_map(|files| Some(read_certificates(&files.cert).ok()?.first()?.clone().into_owned()))
         .collect();
     let mut silent = vec![];
-    for listener in &config.listeners {
-        let subject = format!("{} on {}", listener.protocol, listener.address);
-        let at = from_here(listener.address);
+    for Door { subject, address, tls_under } in doors(config) {
+        let at = from_here(address);
         if !is_open(at, ANSWER_MAX).await {
             silent.push(subject);
             continue;
         }
-        if listener.tls == ListenerTls::Starttls {
+        let Some(name) = tls_under else {
             report.good(AREA, subject, "answers on this machine");
             continue;
-        }
-        match presented_certificate(at, &config.server.hostname, ANSWER_MAX).await {
+        };
+        match presented_certificate(at, name, ANSWER_MAX).await {
             Ok(Some(shown)) if leaves.contains(&shown) => {
                 report.good(AREA, subject, "answers on this machine with its certificate");
             }
@@ -55,6 +54,28 @@ pub(super) async fn look(config: &Config, report: &mut Report) {
     let found = format!("nobody listens: {}", silent.join("; "));
     let hint = "start the gate (`systemctl start mailward`); if it runs, its log says why it does not listen";
     report.doubtful(AREA, "the gate", found, hint);
+}
+
+/// One of the gate's own.
+struct Door<'c> {
+    subject: String,
+    address: SocketAddr,
+    /// The name to ask for, where TLS comes first.
+    tls_under: Option<&'c str>,
+}
+
+fn doors(config: &Config) -> impl Iterator<Item = Door<'_>> {
+    let mail = config.listeners.iter().map(|listener| Door {
+        subject: format!("{} on {}", listener.protocol, listener.address),
+        address: listener.address,
+        tls_under: (listener.tls == ListenerTls::Implicit).then_some(&*config.server.hostname),
+    });
+    let portal = config.portal.as_ref().and_then(|portal| {
+        let address = portal.listen?;
+        let tls_under = portal.is_secure().then(|| portal.host().trim_matches(['[', ']']));
+        Some(Door { subject: format!("the portal on {address}"), address, tls_under })
+    });
+    mail.chain(portal)
 }
 
 /// Where a client on this machine reaches it.

@@ -10,6 +10,7 @@ mod files;
 mod listeners;
 mod machine;
 mod names;
+mod relay;
 mod storage;
 mod upstreams;
 
@@ -21,7 +22,7 @@ use serde::Serialize;
 
 use crate::account::Directory;
 use crate::base::Clock;
-use crate::config::{Config, FactorKind};
+use crate::config::{Config, EndpointTls, FactorKind};
 
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -51,6 +52,8 @@ pub enum Area {
     Upstreams,
     /// Their doors beside the gate.
     OtherDoors,
+    /// Through whom mail goes out to users.
+    Relay,
     /// DNS.
     Names,
     /// The gate's own doors.
@@ -70,6 +73,7 @@ impl Area {
             Self::Storage => "Database, trail, disk",
             Self::Upstreams => "Upstreams",
             Self::OtherDoors => "Other doors of the upstreams",
+            Self::Relay => "Mail to users",
             Self::Names => "Names",
             Self::Listeners => "Listeners",
             Self::Machine => "Machine",
@@ -133,21 +137,8 @@ impl Report {
 
     /// An error of ours, whose text may end with a hint.
     fn failure(&mut self, area: Area, subject: impl Into<String>, error: &dyn std::error::Error) {
-        let causes = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
-        let mut texts: Vec<String> = vec![];
-        let mut hint = None;
-        for text in causes {
-            let (text, own_hint) = match text.split_once("\nhint: ") {
-                Some((text, hint)) => (text.to_owned(), Some(hint.to_owned())),
-                None => (text, None),
-            };
-            hint = hint.or(own_hint);
-            // Some repeat what caused them.
-            if texts.last().is_none_or(|last| !last.ends_with(&text)) {
-                texts.push(text);
-            }
-        }
-        self.add(area, Mark::Wrong, subject, texts.join(": "), hint);
+        let (found, hint) = told(error);
+        self.add(area, Mark::Wrong, subject, found, hint);
     }
 
     fn add(
@@ -160,6 +151,34 @@ impl Report {
     ) {
         let (subject, found) = (subject.into(), found.into());
         self.findings.push(Finding { area, mark, subject, found, hint });
+    }
+}
+
+/// What an error says with all its causes, and the hint that one of them ends with.
+fn told(error: &dyn std::error::Error) -> (String, Option<String>) {
+    let causes = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
+    let mut texts: Vec<String> = vec![];
+    let mut hint = None;
+    for text in causes {
+        let (text, own_hint) = match text.split_once("\nhint: ") {
+            Some((text, hint)) => (text.to_owned(), Some(hint.to_owned())),
+            None => (text, None),
+        };
+        hint = hint.or(own_hint);
+        // Some repeat what caused them.
+        if texts.last().is_none_or(|last| !last.ends_with(&text)) {
+            texts.push(text);
+        }
+    }
+    (texts.join(": "), hint)
+}
+
+/// How a connection to a server is protected.
+fn leg(tls: EndpointTls) -> &'static str {
+    match tls {
+        EndpointTls::None => "without TLS",
+        EndpointTls::Starttls => "over STARTTLS",
+        EndpointTls::Implicit => "over TLS",
     }
 }
 
@@ -199,6 +218,7 @@ pub async fn examine(path: &Path, manner: &Manner, clock: Arc<dyn Clock>) -> Rep
     storage::look(&config, &mut report).await;
     upstreams::look(&config, &*clock, &mut report).await;
     let dates = doors::look(&config, &mut report).await;
+    relay::look(&config, &mut report).await;
     names::look(&config, manner, &mut report).await;
     listeners::look(&config, &mut report).await;
     clock::look(&dates, &*clock, &mut report);

@@ -11,7 +11,7 @@ use hickory_resolver::proto::rr::RData;
 
 use super::{Area, Manner, Mark, Report};
 use crate::base::{Domain, Protocol};
-use crate::config::{Config, DomainPattern, ListenerTls};
+use crate::config::{Config, DomainPattern, ListenerTls, Portal};
 use crate::proxy::examine::is_this_machine;
 
 mod autoconfig;
@@ -42,7 +42,14 @@ pub(super) async fn look(config: &Config, manner: &Manner, report: &mut Report) 
             return;
         }
     };
-    look_at_hostname(&config.server.hostname, &resolver, report).await;
+    let hostname = &config.server.hostname;
+    look_at_host(hostname, ("no client finds the gate", "hostname"), &resolver, report).await;
+    if let Some(host) = config.portal.as_ref().map(Portal::host)
+        && is_name(host)
+        && !host.eq_ignore_ascii_case(hostname)
+    {
+        look_at_host(host, ("no browser finds the portal", "public_url"), &resolver, report).await;
+    }
     let services = services(config);
     for domain in domains(config) {
         look_at_domain(&domain, &services, &resolver, report).await;
@@ -69,15 +76,17 @@ fn resolver(manner: &Manner) -> Result<TokioResolver, String> {
     builder.build().map_err(|error| error.to_string())
 }
 
-async fn look_at_hostname(hostname: &str, resolver: &TokioResolver, report: &mut Report) {
-    let addresses: Vec<IpAddr> = match resolver.lookup_ip(absolute(hostname)).await {
+/// Where a name leads under which others come; `without` says what happens where it leads nowhere, and which key it
+/// stands in.
+async fn look_at_host(host: &str, without: (&str, &str), resolver: &TokioResolver, report: &mut Report) {
+    let addresses: Vec<IpAddr> = match resolver.lookup_ip(absolute(host)).await {
         Ok(found) => found.iter().collect(),
         Err(error) if error.is_no_records_found() => vec![],
         Err(error) => {
             let found = format!("DNS does not say where it leads: {error}");
             report.doubtful(
                 AREA,
-                hostname,
+                host,
                 found,
                 "does this machine's name server answer? `getent hosts` asks it, too",
             );
@@ -85,13 +94,9 @@ async fn look_at_hostname(hostname: &str, resolver: &TokioResolver, report: &mut
         }
     };
     if addresses.is_empty() {
-        let found = "has no address in DNS: no client finds the gate by this name";
-        report.wrong(
-            AREA,
-            hostname,
-            found,
-            "add an A record (and AAAA) with the address of this machine, or correct `hostname`",
-        );
+        let (nobody, key) = without;
+        let hint = format!("add an A record (and AAAA) with the address of this machine, or correct `{key}`");
+        report.wrong(AREA, host, format!("has no address in DNS: {nobody} by this name"), hint);
         return;
     }
     let mut elsewhere = vec![];
@@ -102,11 +107,11 @@ async fn look_at_hostname(hostname: &str, resolver: &TokioResolver, report: &mut
     }
     let all = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     if elsewhere.is_empty() {
-        report.good(AREA, hostname, format!("leads to this machine ({all})"));
+        report.good(AREA, host, format!("leads to this machine ({all})"));
     } else {
         report.doubtful(
             AREA,
-            hostname,
+            host,
             format!("leads to {}, which this machine does not have", elsewhere.join(", ")),
             "right if that is a balancer, another gate, or the outside of a NAT before this machine; if it is the old server, clients still go there",
         );
@@ -140,7 +145,7 @@ fn services(config: &Config) -> Vec<Service> {
 }
 
 /// No record leads to an address.
-fn is_name(host: &str) -> bool {
+pub(super) fn is_name(host: &str) -> bool {
     host.trim_matches(['[', ']']).parse::<IpAddr>().is_err()
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::certificates::Facts;
-use super::{Area, Mark, Report};
+use super::{Area, Mark, Report, leg};
 use crate::base::{Clock, Protocol};
 use crate::config::{Config, Endpoint, EndpointTls, ForwardClient, HostPort, Upstream};
 use crate::proxy::examine::{Words, words};
@@ -43,12 +43,7 @@ fn tell(
         }
     };
     let took = words.took.as_millis();
-    let leg = match endpoint.tls {
-        EndpointTls::None => "without TLS",
-        EndpointTls::Starttls => "over STARTTLS",
-        EndpointTls::Implicit => "over TLS",
-    };
-    let offer = words.offer.join(", ");
+    let (leg, offer) = (leg(endpoint.tls), words.offer.join(", "));
     report.good(AREA, subject.as_str(), format!("answers {leg} in {took} ms and offers {offer}"));
     if endpoint.tls == EndpointTls::None
         && !address.host.starts_with("127.")

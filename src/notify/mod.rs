@@ -35,7 +35,7 @@ pub use courier::{Courier, NotSent};
 pub use letter::{Letter, Sender};
 pub use message::{MessageError, message};
 pub use postman::{Postman, ROUND_EVERY, Round};
-pub use relay::{Relay, RelayError};
+pub use relay::{Answers, Relay, RelayError};
 
 /// How many notices of one account may wait: more than a day of changes makes, few enough that one account does not crowd out
 /// the others.

@@ -113,7 +113,33 @@ impl Relay {
         timeout(CONNECT_MAX, self.try_connect()).await.unwrap_or(Err(RelayError::TimedOut))
     }
 
+    /// Whether it answers, and takes logins if the gate would log in; then leaves, and has been told no secret.
+    ///
+    /// # Errors
+    /// [`RelayError`], where it cannot be reached or is not who it should be.
+    pub async fn look(&self) -> Result<Answers, RelayError> {
+        let answers = async {
+            let conversation = self.greet().await?;
+            let takes_logins = conversation.takes_logins();
+            conversation.end().await;
+            Ok(if takes_logins || self.login.is_none() { Answers::Usable } else { Answers::WithoutLogin })
+        };
+        timeout(CONNECT_MAX, answers).await.unwrap_or(Err(RelayError::TimedOut))
+    }
+
     async fn try_connect(&self) -> Result<Conversation, RelayError> {
+        let mut conversation = self.greet().await?;
+        if let Some((user, password)) = &self.login {
+            let password = std::str::from_utf8(password.expose()).map_err(|_| RelayError::NotUtf8)?;
+            let password = Zeroizing::new(password.to_owned());
+            let credentials = Credentials::new(user.clone(), password.to_string());
+            conversation.smtp.auth(DEFAULT_MECHANISMS, &credentials).await?;
+        }
+        Ok(conversation)
+    }
+
+    /// As far as the login.
+    async fn greet(&self) -> Result<Conversation, RelayError> {
         let (implicit, later) = match &self.tls {
             None => (None, None),
             Some((EndpointTls::Implicit, parameters)) => (Some(parameters.clone()), None),
@@ -126,14 +152,17 @@ impl Relay {
         if let Some(parameters) = later {
             smtp.starttls(parameters, &self.hello).await?;
         }
-        if let Some((user, password)) = &self.login {
-            let password = std::str::from_utf8(password.expose()).map_err(|_| RelayError::NotUtf8)?;
-            let password = Zeroizing::new(password.to_owned());
-            let credentials = Credentials::new(user.clone(), password.to_string());
-            smtp.auth(DEFAULT_MECHANISMS, &credentials).await?;
-        }
         Ok(Conversation { smtp })
     }
+}
+
+/// What [`Relay::look`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// It answers, and offers what the gate needs.
+    Usable,
+    /// It offers no way to log in that the gate knows, though the gate has a name and a password for it.
+    WithoutLogin,
 }
 
 /// A relay that listens.
@@ -142,6 +171,11 @@ pub(super) struct Conversation {
 }
 
 impl Conversation {
+    /// Whether it offers a way to log in that the gate knows.
+    fn takes_logins(&self) -> bool {
+        self.smtp.server_info().get_auth_mechanism(DEFAULT_MECHANISMS).is_some()
+    }
+
     /// Hands a message over; when this returns without error the relay answers for it.
     pub(super) async fn send(&mut self, message: &Message) -> Result<(), RelayError> {
         let envelope: &Envelope = message.envelope();

@@ -150,6 +150,7 @@ impl Portal {
             error @ (RevokeError::Store(_) | RevokeError::Unrecorded(_)) => super::broken(&error).into(),
         })?;
         self.tell_revoked(visit, std::slice::from_ref(&revoked)).await;
+        self.until_heard().await;
         Ok(revoked)
     }
 
@@ -158,6 +159,15 @@ impl Portal {
     /// # Errors
     /// [`Broken`]
     pub async fn revoke_all_app_passwords(&self, fresh: Fresh<'_>) -> Result<usize, Broken> {
+        let revoked = self.begin_to_revoke_all(fresh).await?;
+        if revoked > 0 {
+            self.until_heard().await;
+        }
+        Ok(revoked)
+    }
+
+    /// The same, and gates may not have heard of it yet.
+    pub(super) async fn begin_to_revoke_all(&self, fresh: Fresh<'_>) -> Result<usize, Broken> {
         let Fresh(visit) = fresh;
         let revoked = self.on.app_passwords.revoke_all(&visit.account, &self.owner(&visit.from)).await;
         let revoked = revoked.map_err(|error| super::broken(&error))?;

@@ -10,8 +10,8 @@ use crate::factor::DeviceError;
 use crate::gate::{EndError, HEARD_WITHIN};
 
 /// How long sessions that were ended may stay in the list, in tenths of a second: gates hear of it within half a second, and
-/// write the list once a second.
-const GONE_WITHIN: u32 = 20;
+/// write the list once a second; one that is busy may take longer.
+const GONE_WITHIN: u32 = 50;
 
 impl Portal {
     /// Trusts a device no longer; `false` where the account trusts no such one.
@@ -47,6 +47,11 @@ impl Portal {
             self.until_gone(fresh, Some(id)).await;
         }
         Ok(there)
+    }
+
+    /// Waits until every gate has heard of what was done: whoever is told that something is so must find it so.
+    pub(super) async fn until_heard(&self) {
+        tokio::time::sleep(HEARD_WITHIN).await;
     }
 
     /// Waits until that session, or all of the account's, are in the list of who is in no more: whoever is told that they
@@ -97,12 +102,11 @@ impl Portal {
         }
         let withdrawn = self.on.devices.withdraw_all(&visit.account, &by).await;
         withdrawn.map_err(|error| super::broken(&error))?;
-        self.revoke_all_app_passwords(fresh).await?;
+        self.begin_to_revoke_all(fresh).await?;
         for session in self.on.live_sessions.list(Some(visit.account.id)).await? {
             self.ask_for_end(fresh, session.id).await?;
         }
-        // Who is told that all is locked must find it so, on every node and in the list of who is in.
-        tokio::time::sleep(HEARD_WITHIN.min(Duration::from_secs(1))).await;
+        self.until_heard().await;
         self.until_gone(fresh, None).await;
         self.step_to(visit, Step::In, None).await
     }

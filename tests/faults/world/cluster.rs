@@ -15,9 +15,8 @@ pub(crate) struct Cluster {
     /// Small, where it is to be full. It goes before the directory that it is mounted at, which could not be removed else.
     disk: Option<Tmpfs>,
     directory: TempDir,
-    port: u16,
-    /// While it is stopped, so that nobody else takes it.
-    kept_port: Option<Port>,
+    /// Kept while it is stopped and starts, so that nobody else takes it.
+    port: Port,
     url: String,
 }
 
@@ -35,9 +34,10 @@ impl Cluster {
     fn start_on(disk: impl FnOnce(&Path) -> Option<Tmpfs>) -> Self {
         let directory = TempDir::new().expect("a temporary directory");
         let disk = disk(directory.path());
-        let script = Self::run(&directory, None);
-        let (port, url) = (script.port("port"), script.text("url").to_owned());
-        Self { script: Some(script), disk, directory, port, kept_port: None, url }
+        let port = Port::choose();
+        let script = Self::run(&directory, &port);
+        let url = script.text("url").to_owned();
+        Self { script: Some(script), disk, directory, port, url }
     }
 
     /// Fills that disk.
@@ -52,10 +52,10 @@ impl Cluster {
         run("psql", &arguments.into_iter().chain(commands).collect::<Vec<_>>(), "").success()
     }
 
-    fn run(directory: &TempDir, port: Option<u16>) -> Script {
+    fn run(directory: &TempDir, port: &Port) -> Script {
         let mut arguments = vec!["--dir".into(), directory.path().display().to_string(), "--durable".into()];
         arguments.extend(["--database".into(), "mailward".into()]);
-        arguments.extend(port.into_iter().flat_map(|port| ["--port".into(), port.to_string()]));
+        arguments.extend(["--port".into(), port.number.to_string()]);
         Script::start("postgres", &arguments)
     }
 
@@ -66,18 +66,16 @@ impl Cluster {
             run("kill", &["-KILL", &pid.to_string()], "").success();
         }
         drop(script);
-        self.kept_port = Port::reserve(self.port);
     }
 
     /// Starts it on its data and its port.
     pub(crate) fn start_again(&mut self) {
-        self.kept_port = None;
-        self.script = Some(Self::run(&self.directory, Some(self.port)));
+        self.script = Some(Self::run(&self.directory, &self.port));
     }
 
     /// Its port on 127.0.0.1.
     pub(crate) fn port(&self) -> u16 {
-        self.port
+        self.port.number
     }
 
     /// The URL of its one database, as `[database] url` takes it.
@@ -87,6 +85,6 @@ impl Cluster {
 
     /// The same by another port, behind which something stands between.
     pub(crate) fn url_by(&self, port: u16) -> String {
-        self.url.replace(&format!(":{}/", self.port), &format!(":{port}/"))
+        self.url.replace(&format!(":{}/", self.port.number), &format!(":{port}/"))
     }
 }

@@ -16,7 +16,7 @@ fn stage() -> (Strict, Gate) {
     let upstream = Strict::start(Duration::from_secs(20));
     let config = GateConfig::in_front_of_ports(&[(Mail::Imap, upstream.port())], UpstreamTls::None);
     let limited = config.failures(1000, u32::try_from(FREE).expect("small")).upstream_may_see(1000, 1000);
-    let gate = Gate::start(limited.set(&["upstream", "0", "login_deadline"], "700ms"));
+    let gate = Gate::start(limited.set(&["upstream", "0", "login_deadline"], "3s"));
     (upstream, gate)
 }
 

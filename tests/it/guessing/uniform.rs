@@ -18,7 +18,8 @@ fn unknown_unbound_and_bound_accounts_are_refused_alike_with_dovecots_delays() {
     let made = gate.app_password(bound, mailbox_password, &[]);
     gate.bind_totp(bound);
     let unbound = legacy.user(1).0;
-    let wrong_app_password = format!("{}zzz", &made.password[..made.password.len() - 3]);
+    let (head, last) = made.password.split_at(made.password.len() - 1);
+    let wrong_app_password = format!("{head}{}", if last == "2" { "3" } else { "2" });
     let nobody = ("nobody@example.test", "some password");
     let nothing_bound = (unbound, "some password");
     let old_password = (bound, mailbox_password);

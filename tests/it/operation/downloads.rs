@@ -41,7 +41,7 @@ fn take(wire: &mut Wire, lines: std::ops::Range<usize>) {
 fn a_message_that_is_being_fetched_arrives_whole_before_the_last_word() {
     let legacy = with_one_message();
     let (user, password) = legacy.user(0);
-    let mut gate = Gate::start(GateConfig::in_front_of(&legacy).set(&["server", "drain"], "30s"));
+    let mut gate = Gate::start(GateConfig::in_front_of(&legacy).set(&["server", "drain"], "2m"));
     let mut imap = enter(&gate, Mail::Imap, user, password);
     assert!(imap.wire.imap("s", "EXAMINE INBOX").contains("s OK"));
     let mut pop3 = enter(&gate, Mail::Pop3, user, password);

@@ -126,7 +126,7 @@ fn an_upstream_that_is_withdrawn_ends_its_sessions_and_no_others() {
         let ends = gate.cli(&["audit", "search", "--event", "session_end", "--json"]).json();
         ends.as_array().expect("records").iter().any(|end| end["reason"] == "upstream_withdrawn")
     });
-    assert!(gate.log().contains("cannot be reached any more"), "the account is named");
+    eventually("the account is named", || gate.log().contains("cannot be reached any more"));
 }
 
 #[test]

@@ -106,8 +106,8 @@ fn clients_keep_logging_in_through_restarts_and_nobody_is_refused() {
         gate.signal("TERM");
         assert_eq!(gate.ended(), Some(0));
         gate.start_with_sockets(&sockets);
+        enter(&gate, Mail::Imap, ANNA, "password");
     }
-    enter(&gate, Mail::Imap, ANNA, "password");
     thread::sleep(Duration::from_millis(500));
     over.store(true, Ordering::SeqCst);
     let visits: Vec<_> = visitors.into_iter().flat_map(|one| one.join().expect("a visitor")).collect();

@@ -114,10 +114,10 @@ fn an_app_password_ends_when_it_expires() {
     let legacy = legacy_server();
     let gate = Gate::start(one_failure(&legacy));
     let (user, password) = legacy.user(0);
-    let made = gate.app_password(user, password, &["--expires", "4s"]);
+    let made = gate.app_password(user, password, &["--expires", "8s"]);
     // So that its proof is remembered: the end must reach that as well.
     assert!(Mail::Imap.is_yes(&log_in(&gate, Mail::Imap, user, &made.password)), "not expired yet");
-    std::thread::sleep(Duration::from_secs(4));
+    std::thread::sleep(Duration::from_secs(8));
     for mail in PROTOCOLS {
         EXPIRED.check_with_portal(mail, &log_in(&gate, mail, user, &made.password));
     }

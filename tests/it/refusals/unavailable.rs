@@ -3,7 +3,7 @@
 use crate::support::table::{NOT_LET_IN, TOO_MANY, UNAVAILABLE};
 use crate::support::{
     Answer, Fake, Gate, GateConfig, LegacyOptions, LegacyServer, Mail, Manner, PROTOCOLS, UpstreamTls,
-    eventually, log_in,
+    eventually, log_in, on_each_protocol,
 };
 
 #[test]
@@ -50,10 +50,11 @@ fn a_stopped_upstream_is_nobodys_failure() {
 /// An upstream that is slow to say no must not give guesses for free.
 #[test]
 fn a_password_that_was_sent_and_not_answered_counts_unless_it_was_proven() {
-    for mail in PROTOCOLS {
+    on_each_protocol(|mail| {
         let fake = Fake::start(mail);
         let config = GateConfig::in_front_of_fakes(&[&fake], UpstreamTls::None).failures(100, 1);
-        let gate = Gate::start(config.set(&["upstream", "0", "login_deadline"], "1s"));
+        // Also that of the logins that are answered.
+        let gate = Gate::start(config.set(&["upstream", "0", "login_deadline"], "4s"));
         let made = gate.app_password("b@example.test", "mailbox password", &[]);
 
         fake.behave(Manner { login: Answer::Silence, ..Manner::friendly(mail) });
@@ -64,5 +65,5 @@ fn a_password_that_was_sent_and_not_answered_counts_unless_it_was_proven() {
         }
         fake.behave(Manner::friendly(mail));
         assert!(mail.is_yes(&log_in(&gate, mail, "b@example.test", &made.password)));
-    }
+    });
 }

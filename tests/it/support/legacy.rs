@@ -84,9 +84,8 @@ pub(crate) struct LegacyServer {
     options: LegacyOptions,
     directory: TempDir,
     host: String,
-    ports: Vec<(&'static str, u16)>,
-    /// While it is stopped, so that nobody else takes them.
-    kept_ports: Vec<Port>,
+    /// Kept while it is stopped and starts, so that nobody else takes them.
+    ports: [(&'static str, Port); SERVICES.len()],
     users: Vec<(String, String)>,
 }
 
@@ -94,33 +93,31 @@ impl LegacyServer {
     /// Starts one; it answers on all six ports when this returns.
     pub(crate) fn start(options: LegacyOptions) -> Self {
         let directory = TempDir::new().expect("a temporary directory");
-        let script = Self::run(&options, directory.path(), &[]);
-        let ports = SERVICES.map(|service| (service, script.port(service))).to_vec();
+        let ports = SERVICES.map(|service| (service, Port::choose()));
+        let script = Self::run(&options, directory.path(), &ports);
         let users = script.facts["users"].as_array().expect("its users").iter();
         let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
         let users = users.map(|user| (text(&user["name"]), text(&user["password"]))).collect();
         let host = script.text("host").to_owned();
-        Self { script: Some(script), options, directory, host, ports, kept_ports: Vec::new(), users }
+        Self { script: Some(script), options, directory, host, ports, users }
     }
 
     /// Stops the servers: from now on their ports refuse connections. Mailboxes stay.
     pub(crate) fn stop(&mut self) {
         self.script = None;
-        self.kept_ports = self.ports.iter().filter_map(|(_, number)| Port::reserve(*number)).collect();
     }
 
     /// Starts them again on their old ports, with their old mailboxes and certificates.
     pub(crate) fn start_again(&mut self) {
         self.stop();
-        self.kept_ports.clear();
         self.script = Some(Self::run(&self.options, self.directory.path(), &self.ports));
     }
 
-    fn run(options: &LegacyOptions, directory: &Path, ports: &[(&'static str, u16)]) -> Script {
+    fn run(options: &LegacyOptions, directory: &Path, ports: &[(&'static str, Port)]) -> Script {
         let mut arguments = vec!["--dir".to_owned(), directory.display().to_string()];
         arguments.extend(options.arguments.iter().cloned());
         for (service, port) in ports {
-            arguments.extend(["--port".to_owned(), format!("{service}={port}")]);
+            arguments.extend(["--port".to_owned(), format!("{service}={}", port.number)]);
         }
         Script::start("mail", &arguments)
     }
@@ -133,7 +130,7 @@ impl LegacyServer {
     /// The port of one of [`SERVICES`].
     pub(crate) fn port(&self, service: &str) -> u16 {
         let found = self.ports.iter().find(|(name, _)| *name == service);
-        found.unwrap_or_else(|| panic!("no service `{service}`")).1
+        found.unwrap_or_else(|| panic!("no service `{service}`")).1.number
     }
 
     /// The name in its certificate.

@@ -27,7 +27,7 @@ impl Port {
     }
 
     /// Reserves that one, if it is free.
-    pub(crate) fn reserve(number: u16) -> Option<Self> {
+    fn reserve(number: u16) -> Option<Self> {
         let name = SocketAddr::from_abstract_name(format!("mailward-test-port-{number}")).ok()?;
         let reservation = UnixListener::bind_addr(&name).ok()?;
         TcpListener::bind((Ipv4Addr::LOCALHOST, number)).ok()?;

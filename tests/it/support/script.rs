@@ -39,12 +39,6 @@ impl Script {
     pub(crate) fn text(&self, key: &str) -> &str {
         self.facts[key].as_str().unwrap_or_else(|| panic!("no `{key}` among {}", self.facts))
     }
-
-    /// A port among the facts.
-    pub(crate) fn port(&self, key: &str) -> u16 {
-        let number = self.facts[key].as_u64().unwrap_or_else(|| panic!("no `{key}` among {}", self.facts));
-        u16::try_from(number).expect("a port")
-    }
 }
 
 impl Drop for Script {

@@ -8,10 +8,11 @@ use std::path::Path;
 use std::thread;
 
 use serde_json::Value;
+use toml::toml;
 
 use super::dns::Zone;
 use crate::support::{
-    GATE_NAME, Gate, GateConfig, LegacyOptions, LegacyServer, Mail, Outcome, UpstreamTls, run,
+    Fake, GATE_NAME, Gate, GateConfig, LegacyOptions, LegacyServer, Mail, Manner, Outcome, UpstreamTls, run,
 };
 
 /// What it found, and how it ended.
@@ -251,6 +252,40 @@ fn the_records_by_which_outlook_and_thunderbird_find_the_portal_are_told() {
     assert!(!examined.mentions("autoconfig."));
     let examined = Examined::of(&url("https://192.0.2.1"), here());
     assert!(!examined.mentions("autoconfig.") && !examined.mentions("_autodiscover."));
+}
+
+#[test]
+fn the_portal_and_the_relay_for_mail_to_users_are_looked_at() {
+    let legacy = LegacyServer::start(LegacyOptions::default().fast_auth());
+    let config = || GateConfig::in_front_of(&legacy).mailing_through(&legacy);
+    let gate = Gate::start(config().portal_at(GATE_NAME));
+    let examined = Examined::of(&gate, here());
+    let relay = format!("the relay at {}:{}", legacy.host(), legacy.port("smtp"));
+    let usable = "answers over STARTTLS and takes logins; the password was not tried";
+    assert_eq!(examined.says(&relay, usable), "good");
+    assert_eq!(examined.says("the portal on 127.0.0.1", "answers on this machine with its certif"), "good");
+
+    let gate =
+        Gate::prepare(config().portal_at("portal.example.test").set(&["mail", "server_name"], "other.test"));
+    let examined = Examined::of(&gate, here());
+    assert_eq!(examined.status, 1);
+    assert_eq!(examined.says(&relay, "certificate not valid for name"), "wrong");
+    assert_eq!(examined.says("portal.example.test", "stands in no certificate: browsers warn"), "wrong");
+    let nowhere = "has no address in DNS: no browser finds the portal by this name";
+    assert_eq!(examined.says("portal.example.test", nowhere), "wrong");
+    assert_eq!(examined.says("the gate", "; the portal on 127.0.0.1"), "doubtful");
+
+    let fake = Fake::start(Mail::Smtp);
+    fake.behave(Manner { offer: vec!["PIPELINING"], ..Manner::friendly(Mail::Smtp) });
+    let plain = toml! {
+        relay = (format!("127.0.0.1:{}", fake.port()))
+        tls = "none"
+        user = "gate"
+        from = "gate@example.test"
+    };
+    let config = config().set(&["mail"], plain);
+    let examined = Examined::of(&Gate::prepare(config), here());
+    assert_eq!(examined.says("the relay at", "offers no way to log in"), "wrong");
 }
 
 #[test]
