@@ -81,7 +81,7 @@ async fn a_minute_of_attempts_that_come_to_nothing_leaves_less_than_a_mebibyte_a
     site.gate.record_refusals(true).await;
     let counted: u64 = site.records("refused_logins").iter().map(|sum| sum["count"].as_u64().unwrap()).sum();
     // Records of those who left are written behind their backs.
-    for _ in 0..500 {
+    for _ in 0..6_000 {
         if site.records("login").len() as u64 + counted >= 6_000 {
             break;
         }

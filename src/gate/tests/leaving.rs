@@ -18,13 +18,13 @@ async fn logins_settled(site: &Site, count: u64) {
 
 /// Records of those who left are written behind their backs.
 async fn settled(site: &Site, event: &str, count: usize) -> Vec<Value> {
-    for _ in 0..500 {
+    for _ in 0..6_000 {
         let records = site.records(event);
         if records.len() >= count {
             assert_eq!(records.len(), count);
             return records;
         }
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("only {} of {count} `{event}` records were written", site.records(event).len());
 }

@@ -243,7 +243,7 @@ async fn without_the_database_a_seal_that_was_seen_refused_is_not_sent() {
 
 /// The last login record may come before what was learnt from it.
 async fn until_resealed(site: &Site) {
-    for _ in 0..500 {
+    for _ in 0..6_000 {
         if !site.records("mailbox_password_resealed").is_empty() {
             return;
         }

@@ -216,12 +216,20 @@ async fn stale_devices_leave_half_of_an_accounts_budget_to_new_passwords() {
 struct Slow {
     now: AtomicUsize,
     most: AtomicUsize,
+    /// Nobody is answered before so many are there, where that is not 0.
+    meet: usize,
 }
 
 impl Slow {
     async fn says(&self, site: &Site, login: UpstreamLogin) -> UpstreamSaid {
         self.most.fetch_max(self.now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        let together = async {
+            while self.meet == 0 || self.most.load(Ordering::SeqCst) < self.meet {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let patience = Duration::from_millis(if self.meet == 0 { 100 } else { 60_000 });
+        let _ = tokio::time::timeout(patience, together).await;
         self.now.fetch_sub(1, Ordering::SeqCst);
         site.upstream_says(&login)
     }
@@ -229,7 +237,12 @@ impl Slow {
 
 /// What each of them heard that came at once, and how many were under way at once.
 async fn at_once(site: &Arc<Site>, logins: Vec<(&str, &str)>) -> (Vec<Option<Refusal>>, usize) {
-    let slow = Arc::new(Slow::default());
+    meeting(site, logins, 0).await
+}
+
+/// The same, where the upstream answers nobody before `meet` are there.
+async fn meeting(site: &Arc<Site>, logins: Vec<(&str, &str)>, meet: usize) -> (Vec<Option<Refusal>>, usize) {
+    let slow = Arc::new(Slow { meet, ..Slow::default() });
     let mut under_way = tokio::task::JoinSet::new();
     for (name, password) in logins {
         let (site, slow) = (Arc::clone(site), Arc::clone(&slow));
@@ -337,7 +350,7 @@ async fn good_logins_do_not_wait_for_each_other() {
     }
     let mut logins = vec![(ALICE, printed.as_str()); 10];
     logins.extend([(BOB, "bobs"); 10]);
-    let (heard, most) = at_once(&site, logins).await;
+    let (heard, most) = meeting(&site, logins, 20).await;
     assert!(heard.iter().all(Option::is_none), "{heard:?}");
     assert_eq!(most, 20, "at once");
 }

@@ -68,12 +68,15 @@ impl RelayGuard for Guard {
             match next {
                 Next::More => {}
                 Next::Wait => break,
-                Next::Answer(line) => self.answers.extend_from_slice(&line),
+                Next::Answer(line) => {
+                    self.answers.extend_from_slice(&line);
+                    self.answer(out);
+                    // At once: it must not matter how the client's bytes are cut.
+                    if self.answers.len() > ANSWERS_MAX {
+                        return Err(Violation::TooManyRefused);
+                    }
+                }
             }
-        }
-        self.answer(out);
-        if self.answers.len() > ANSWERS_MAX {
-            return Err(Violation::TooManyRefused);
         }
         Ok(bytes.len() - rest.len())
     }
@@ -201,11 +204,35 @@ mod tests {
         assert_eq!(relay.got(), got("UNAUTHENTICATE NOOP\r\nd UNAUTHENTICATED\r\n", ""));
         relay.upstream("a OK\r\nc OK\r\nUNAUTHENTICATE OK\r\nd BAD\r\n");
         relay.got();
-        for verb in
-            ["COMPRESS DEFLATE", "AUTHENTICATE PLAIN", "STARTTLS", "X-UNAUTHENTICATE", "proxyauth tom"]
-        {
+        for verb in [
+            "COMPRESS DEFLATE",
+            "AUTHENTICATE PLAIN",
+            "STARTTLS",
+            "X-UNAUTHENTICATE",
+            "proxyauth tom",
+            "COMPREſS x",
+            "UNAUTHENTıCATE",
+        ] {
             relay.client(&format!("e {verb}\r\n"));
             assert_eq!(relay.got(), got("", "e BAD Not available here\r\n"), "{verb}");
+        }
+    }
+
+    #[test]
+    fn answers_that_wait_are_bounded_however_the_commands_that_they_are_for_are_cut() {
+        let commands = "b\r\n".repeat(400) + "\u{1}";
+        for size in [1, 3, commands.len()] {
+            let mut relay = Relay::new("UNAUTHENTICATE");
+            relay.upstream("* 1 FETCH (BODY[] {10}\r\n");
+            let mut ended = None;
+            for piece in commands.as_bytes().chunks(size) {
+                ended = relay.guard.client_sent(piece, &mut relay.out).err();
+                if ended.is_some() {
+                    break;
+                }
+            }
+            assert_eq!(ended, Some(Violation::TooManyRefused), "{size} bytes at a time");
+            assert!(relay.guard.answers.len() <= ANSWERS_MAX + 64);
         }
     }
 

@@ -48,6 +48,8 @@ pub(super) fn fate(verb: &[u8], behind: &[u8], access: Access) -> Fate {
         _ => Kind::Unknown,
     };
     match access {
+        // No command has other letters, and what lets a server take small letters for capitals may turn `ſ` into `S`.
+        _ if !verb.is_ascii() => Fate::Answered(NOT_AVAILABLE),
         _ if is_one_of(&REFUSED, verb) => Fate::Answered(NOT_AVAILABLE),
         Access::Full => Fate::Passes(kind),
         Access::ReadOnly if is_one_of(&[b"SELECT"], verb) => Fate::PassesAs(b"EXAMINE", kind),
@@ -182,7 +184,8 @@ mod tests {
         writes APPEND, STORE, COPY, MOVE, EXPUNGE, REPLACE, CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE
         writes SETACL, DELETEACL, SETQUOTA, SETMETADATA, SETANNOTATION, GENURLAUTH, RESETKEY, URLFETCH
         writes UID STORE, UID COPY, UID MOVE, UID EXPUNGE, UID REPLACE, UID, UID UID, UID XNEW, UIDFETCH
-        writes XNEW, LOGIN, FETCHX, SELECTED, STORE-FETCH, X-FETCH, fetch(, \u{ff26}ETCH
+        writes XNEW, LOGIN, FETCHX, SELECTED, STORE-FETCH, X-FETCH, fetch(
+        withheld \u{ff26}ETCH, COMPRE\u{17f}S, UNAUTHENT\u{131}CATE
         withheld UNAUTHENTICATE, X-UNAUTHENTICATE, PROXYAUTH, COMPRESS, STARTTLS, AUTHENTICATE
     ";
 
