@@ -20,10 +20,23 @@ fn while_many_are_to_be_proven_the_queue_is_seen_and_all_get_in() {
     let (mut people, watch, ()) = People::arrive_watched(|config| config, |_| ());
     let made = (0..12).map(|_| people.gate.app_password(ADA, MAILBOX_PASSWORD, &[]).password);
     let made = made.collect::<Vec<_>>();
-    people.gate.stop();
-    people.gate.start_again();
-    assert!(is_nothing(&watch, QUEUE));
-    let most = thread::scope(|scope| {
+    let mut most_that_waited = || {
+        people.gate.stop();
+        people.gate.start_again();
+        assert!(is_nothing(&watch, QUEUE));
+        let most = all_come(&people, &watch, &made);
+        assert!(is_nothing(&watch, QUEUE));
+        assert!(watch.number("mailward_proof_cache_misses_total") >= 12.0);
+        assert!(is_nothing(&watch, "mailward_argon2_turned_away_total"));
+        most
+    };
+    // Who looks may not have had a turn while they waited: they come again.
+    assert!((0..10).any(|_| most_that_waited() > 0.5), "nobody was seen to wait");
+}
+
+/// They all log in at once. The longest queue that was seen meanwhile.
+fn all_come(people: &People, watch: &Watch, made: &[String]) -> f64 {
+    thread::scope(|scope| {
         let clients = made.iter().zip(PROTOCOLS.into_iter().cycle()).map(|(password, mail)| {
             let gate = &people.gate;
             scope.spawn(move || {
@@ -37,11 +50,7 @@ fn while_many_are_to_be_proven_the_queue_is_seen_and_all_get_in() {
             most = most.max(watch.number(QUEUE));
         }
         most
-    });
-    assert!(most > 0.5, "nobody was seen to wait");
-    assert!(is_nothing(&watch, QUEUE));
-    assert!(watch.number("mailward_proof_cache_misses_total") >= 12.0);
-    assert!(is_nothing(&watch, "mailward_argon2_turned_away_total"));
+    })
 }
 
 /// Ada is let in and recorded; the database hears of it when it can.

@@ -2,7 +2,6 @@
 
 mod binding;
 
-use std::fs;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +10,9 @@ use serde_json::Value;
 
 use crate::support::gate::BINARY;
 use crate::support::{GateConfig, Mail, log_in, run};
-use crate::world::{ADA, MAILBOX_PASSWORD, People, apart, is_allowed, started_with, told_unavailable_or_in};
+use crate::world::{
+    ADA, MAILBOX_PASSWORD, People, apart, is_allowed, started_with, told_yes_before_it_is_killed,
+};
 
 /// How the making of an app password ended.
 #[derive(Debug)]
@@ -154,24 +155,28 @@ fn what_the_portal_showed_before_it_was_killed_is_there_and_nothing_is_there_by_
         let (browser, form) = people.sign_in();
         let begun = Instant::now();
         let mut shown = vec![(ADA.to_owned(), browser.gets_one(&form))];
-        let whole = begun.elapsed();
+        let mut patience = begun.elapsed();
         let before = people.labels().len();
-        let (mut sent, mut unanswered) = (0, 0);
-        for round in 0..8 {
+        let (mut sent, mut unanswered, mut rounds) = (0, 0, 0);
+        // A machine that pauses says little about how long it takes: more rounds, until some were and some were not in time.
+        while rounds < 8 || (rounds < 32 && (unanswered < 4 || shown.len() < 5)) {
+            rounds += 1;
             let forms = (0..4).map(|_| browser.form()).collect::<Vec<_>>();
             let got = thread::scope(|scope| {
                 let browser = &browser;
                 let send = |form| scope.spawn(move || browser.may_get_one(form));
                 let clients = forms.iter().map(send).collect::<Vec<_>>();
                 // Each that is being made waits for those before it.
-                thread::sleep(whole.mul_f64(0.3 + 0.5 * f64::from(round)));
+                thread::sleep(patience);
                 people.gate.signal("KILL");
                 clients.into_iter().map(|client| client.join().expect("a browser")).collect::<Vec<_>>()
             });
             people.gate.kill();
             people.gate.start_again();
             sent += got.len();
-            unanswered += got.iter().filter(|one| one.is_none()).count();
+            let late = got.iter().filter(|one| one.is_none()).count();
+            patience = patience.mul_f64(if 2 * late < got.len() { 0.75 } else { 1.5 });
+            unanswered += late;
             shown.extend(got.into_iter().flatten().map(|password| (ADA.to_owned(), password)));
         }
         assert!(unanswered > 3 && shown.len() > 4, "{unanswered} of {sent} were not answered");
@@ -190,20 +195,9 @@ fn a_gate_that_is_killed_under_load_has_every_login_on_record_that_somebody_was_
     apart(|| {
         let (mut people, ()) = People::arrive(|config| config, |_| ());
         for round in 0..3_u64 {
-            let end = Instant::now() + Duration::from_millis(700 + 137 * round);
-            let name = format!("round{round}-");
-            let (gate, pid) = (&people.gate, people.gate.pid().to_string());
-            let told = thread::scope(|scope| {
-                let dead = || {
-                    fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "))
-                };
-                let clients = scope.spawn(move || told_unavailable_or_in(gate, &name, dead));
-                thread::sleep(end.saturating_duration_since(Instant::now()));
-                gate.signal("KILL");
-                clients.join().expect("no client was told that it is wrong")
-            });
+            let after = Duration::from_millis(500 + 137 * round);
+            let told = told_yes_before_it_is_killed(&people.gate, &format!("round{round}-"), after);
             people.gate.kill();
-            assert!(!told.is_empty(), "nobody got in before the end");
             people.gate.cli(&["audit", "verify"]).success();
             people.gate.start_again();
             let search = [

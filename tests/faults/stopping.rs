@@ -60,7 +60,8 @@ fn messages_in_flight_arrive_whole_and_once_and_half_a_message_does_not() {
     }
     half.rest();
     assert_eq!(gate.end(), Some(0), "an orderly end");
-    assert!(told.elapsed() < Duration::from_secs(16), "{:?} to stop", told.elapsed());
+    // Ten seconds for those who are in, and little more: not as long again for anything else.
+    assert!(told.elapsed() < Duration::from_secs(20), "{:?} to stop", told.elapsed());
 
     let mut found = String::new();
     eventually("all have arrived", || {
@@ -85,22 +86,26 @@ fn forms_in_flight_are_answered_or_have_made_nothing() {
     let (browser, form) = people.sign_in();
     let begun = Instant::now();
     let mut shown = vec![browser.gets_one(&form)];
-    let whole = begun.elapsed();
+    let mut patience = begun.elapsed();
     let before = people.labels().len();
-    let mut sent = 0;
-    for round in 0..6 {
+    let (mut sent, mut rounds) = (0, 0);
+    // A machine that pauses says little about how long it takes: more rounds, until some were and some were not in time.
+    while rounds < 6 || (rounds < 24 && !(4..sent).contains(&shown.len())) {
+        rounds += 1;
         let forms = (0..4).map(|_| browser.form()).collect::<Vec<_>>();
         let got = thread::scope(|scope| {
             let browser = &browser;
             let send = |form| scope.spawn(move || browser.may_get_one(form));
             let clients = forms.iter().map(send).collect::<Vec<_>>();
-            thread::sleep(whole.mul_f64(0.5 * f64::from(round)));
+            thread::sleep(patience);
             people.gate.signal("TERM");
             clients.into_iter().map(|client| client.join().expect("a browser")).collect::<Vec<_>>()
         });
         assert_eq!(people.gate.end(), Some(0), "an orderly end");
         people.gate.start_again();
         sent += got.len();
+        let late = got.iter().filter(|one| one.is_none()).count();
+        patience = patience.mul_f64(if 2 * late < got.len() { 0.5 } else { 1.6 });
         shown.extend(got.into_iter().flatten());
         assert_eq!(people.labels().len() - before, shown.len() - 1, "each was shown that was made");
     }

@@ -12,7 +12,9 @@ pub(crate) use browser::{Browser, Form};
 pub(crate) use cluster::Cluster;
 pub(crate) use disk::{Ext4, Tmpfs};
 pub(crate) use lock::Lock;
-pub(crate) use people::{ADA, MAILBOX_PASSWORD, People, told_unavailable_or_in};
+pub(crate) use people::{
+    ADA, MAILBOX_PASSWORD, People, told_unavailable_or_in, told_yes_before_it_is_killed,
+};
 pub(crate) use relay::{Flow, Relay};
 pub(crate) use strace::{Strace, is_allowed, started_with};
 

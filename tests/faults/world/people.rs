@@ -1,5 +1,6 @@
 //! Those who are behind the gate when something breaks.
 
+use std::fs;
 use std::net::Ipv4Addr;
 use std::sync::Mutex;
 use std::thread;
@@ -46,10 +47,8 @@ impl People {
         let prepared = prepare(&gate);
         gate.start_again();
         let [known, never_used] = [(); 2].map(|()| gate.app_password(ADA, MAILBOX_PASSWORD, &[]));
-        let secret = gate.bind_totp(ADA);
+        let secret = bind_and_be_heard(&gate, ADA);
         let mut people = Self { gate, fakes, known, never_used, secret, sessions: Vec::new() };
-        // What was changed just now is heard of within a second, and ends what was proven before.
-        thread::sleep(Duration::from_millis(800));
         people.come_in();
         (people, prepared)
     }
@@ -92,8 +91,8 @@ impl People {
         let browser = Browser::before(&self.gate);
         assert!(browser.signs_in(&code(&self.secret, 0)), "the code is right");
         let form = browser.form();
-        // What that changes is heard of within a second as well.
-        thread::sleep(Duration::from_millis(800));
+        // What that changes ends what was proven before as well.
+        bind_and_be_heard(&self.gate, "witness@example.test");
         self.come_in();
         (browser, form)
     }
@@ -196,17 +195,48 @@ fn newcomer(name: &str, mail: Mail) -> String {
     format!("{name}-{}@example.test", mail.name())
 }
 
-/// Logs in again and again, each time as somebody else, until `until`, and returns who was told yes. Whoever was not
-/// was told that it does not work just now, or nothing at all.
+/// Binds a second factor to somebody who is logged in without one. That this ends shows that the gate has heard of it and of
+/// whatever was changed before, and has forgotten what was proven before. Returns the factor's secret.
+fn bind_and_be_heard(gate: &Gate, user: &str) -> String {
+    let mut without = Guest::at(gate, Mail::Imap);
+    let reply = without.log_in(user, MAILBOX_PASSWORD);
+    assert!(Mail::Imap.is_yes(&reply), "{reply}");
+    let secret = gate.bind_totp(user);
+    without.wire.rest();
+    secret
+}
+
+/// Kills the gate so long after the first was told yes of those who log in all the time, and returns all who were.
+pub(crate) fn told_yes_before_it_is_killed(gate: &Gate, name: &str, after: Duration) -> Vec<String> {
+    let told = Mutex::new(Vec::new());
+    let stat = format!("/proc/{}/stat", gate.pid());
+    let is_dead = || fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "));
+    thread::scope(|scope| {
+        scope.spawn(|| told_unavailable_or_in(gate, name, &told, is_dead));
+        // Without a panic, for they go on until it is dead.
+        let begun = Instant::now();
+        while told.lock().expect("no panic").is_empty() && begun.elapsed() < Duration::from_secs(60) {
+            thread::sleep(Duration::from_millis(10));
+        }
+        thread::sleep(after);
+        gate.signal("KILL");
+    });
+    let told = told.into_inner().expect("no panic");
+    assert!(!told.is_empty(), "nobody got in before the end");
+    told
+}
+
+/// Logs in again and again, each time as somebody else, until `until`; `told` is who was told yes. Whoever was not was
+/// told that it does not work just now, or nothing at all.
 pub(crate) fn told_unavailable_or_in(
     gate: &Gate,
     name: &str,
+    told: &Mutex<Vec<String>>,
     until: impl Fn() -> bool + Sync,
-) -> Vec<String> {
-    let told = Mutex::new(Vec::new());
+) {
     thread::scope(|scope| {
         for mail in PROTOCOLS {
-            let (told, until) = (&told, &until);
+            let until = &until;
             scope.spawn(move || {
                 for number in 0.. {
                     if until() {
@@ -222,7 +252,6 @@ pub(crate) fn told_unavailable_or_in(
             });
         }
     });
-    told.into_inner().expect("no panic")
 }
 
 /// What a gate says that may end at any moment.
