@@ -19,6 +19,7 @@ use super::conclude::broken;
 use super::grant::Basis;
 use super::known::{Known, Row};
 use super::limiter::{Subject, Tried};
+use super::password_memory::Judge;
 use super::policy::{self, Plan, Then};
 use super::proof_cache::{LastRead, Presented, Proof};
 use super::reach::Way;
@@ -144,11 +145,8 @@ impl Gate {
             self.proofs().forget(case.presented(candidate));
         }
         let plan = self.plan(attempt.door, &rules, &known, &located);
-        if self.is_repeated(
-            attempt,
-            &credentials.password,
-            &manner(plan, known.row.as_ref().map(|row| &row.record), &located.upstream),
-        ) {
+        let judge = judge_of(plan, known.row.as_ref().map(|row| &row.record), &located.upstream);
+        if self.is_repeated(attempt, &credentials.password, judge) {
             if !self.is_paid(attempt) {
                 // Somebody else presented it before: that must not show.
                 self.take_place(attempt, &located.upstream, Place::AsIfSent).await?;
@@ -182,7 +180,11 @@ impl Gate {
         if let Err(no) = self.take_turn(attempt, None).await {
             return no;
         }
-        if self.is_repeated(attempt, password, why.as_bytes()) { No::repeated() } else { No::hopeless(why) }
+        if self.is_repeated(attempt, password, Judge::Nobody(why)) {
+            No::repeated()
+        } else {
+            No::hopeless(why)
+        }
     }
 
     /// Where the account was when its password was last proven, for the time in which nobody can say where it is.
@@ -269,11 +271,10 @@ impl Gate {
         attempt.presented = Some(presented);
     }
 
-    /// Whether the password was refused a moment ago, and would be judged in the same `manner` now: then nobody is asked
-    /// again.
-    fn is_repeated(&self, attempt: &mut OpenAttempt, password: &Password, manner: &[u8]) -> bool {
+    /// Whether the password was refused a moment ago, when it had the same judge: then nobody is asked again.
+    fn is_repeated(&self, attempt: &mut OpenAttempt, password: &Password, judge: Judge<'_>) -> bool {
         let Some(presented) = attempt.presented else { return false };
-        let presented = self.desk.passwords.judged(presented, attempt.account_key(), password, manner);
+        let presented = self.desk.passwords.judged(presented, attempt.account_key(), password, judge);
         attempt.presented = Some(presented);
         self.desk.passwords.was_refused(presented, self.now())
     }
@@ -468,14 +469,16 @@ impl Gate {
     }
 }
 
-/// In which way a presented password is judged: another whenever its answer might be.
-pub(super) fn manner(plan: Plan, row: Option<&AppPasswordRecord>, upstream: &UpstreamName) -> Vec<u8> {
+/// By what a presented password is judged.
+pub(super) fn judge_of<'a>(
+    plan: Plan,
+    row: Option<&'a AppPasswordRecord>,
+    upstream: &'a UpstreamName,
+) -> Judge<'a> {
     match (plan, row) {
-        (Plan::Refuse(because), _) => because.as_str().as_bytes().to_vec(),
-        (Plan::ProveAppPassword(_), Some(row)) => [row.id.0.as_bytes(), row.mac.as_slice()].concat(),
-        (Plan::ProveAppPassword(_), None) | (Plan::PassThrough(_), _) => {
-            [b"upstream ", upstream.0.as_bytes()].concat()
-        }
+        (Plan::Refuse(because), _) => Judge::Nobody(because.as_str()),
+        (Plan::ProveAppPassword(_), Some(row)) => Judge::Row(row.id, &row.mac),
+        (Plan::ProveAppPassword(_), None) | (Plan::PassThrough(_), _) => Judge::Upstream(upstream),
     }
 }
 

@@ -7,8 +7,9 @@
 //!   right lately           account            30 days  the mailbox password that the upstream took
 //! ```
 //!
-//! Only 16-bit tags are kept, under a random key of this process (see `tags`), and never stored. Nothing is let in by
-//! one; the worst that two passwords with one tag do is a refusal that lasts a minute, or a guess that is not counted.
+//! Only tags are kept, under a random key of this process (see `tags`), and never stored. Nothing is let in by one; the
+//! worst that two passwords with one tag do is a refusal that lasts a minute, or a guess that is not counted. That the right
+//! app password is refused so is out of the question: tags of what is judged by its row are long.
 //!
 //! A tag of a refusal also depends on how the password was judged: by the upstream, by which row in which state, or
 //! not at all because a factor is bound. So when anything that this gate knows of changes (a factor is unbound, an
@@ -23,9 +24,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::cells::Key;
-use super::tags::{Tag, Tags};
+use super::tags::{self, Tag, Tags};
 use crate::base::key::HashKey;
-use crate::base::{ClientAddress, Monotonic, Password, Secret};
+use crate::base::{AppPasswordId, ClientAddress, Monotonic, Password, Secret, UpstreamName};
 
 /// How long a refusal is given again: a client that opens five folders at once, or polls by the second.
 const REFUSED_FOR: Duration = Duration::from_secs(60);
@@ -41,6 +42,17 @@ const KEYS_MAX: usize = 65_536;
 
 /// Passwords of each: the devices of one person do not send more different ones.
 const OF_A_KEY_MAX: usize = 4;
+
+/// By what a password is judged: another answer comes from another judge, or from a row that was made or sealed anew.
+#[derive(Clone, Copy)]
+pub(super) enum Judge<'a> {
+    /// The row of an app password whose label it carries, as long as it has this MAC.
+    Row(AppPasswordId, &'a [u8]),
+    /// An upstream.
+    Upstream(&'a UpstreamName),
+    /// None, for this reason.
+    Nobody(&'a str),
+}
 
 /// What one attempt presented.
 #[derive(Clone, Copy, Debug)]
@@ -94,20 +106,27 @@ impl PasswordMemory {
         Presented {
             account: Key::of(&self.key, &[b"account", account.as_bytes()]),
             pair: Key::of(&self.key, &[b"pair", network.as_bytes(), account.as_bytes()]),
-            tag: self.tag(&[b"password", account.as_bytes(), password.expose()]),
+            tag: tags::short(self.key.hash(&[b"password", account.as_bytes(), password.expose()])),
             judged: None,
         }
     }
 
-    /// The same, as it is judged: `way` differs whenever the answer might.
+    /// The same, as `judge` would judge it.
     pub(super) fn judged(
         &self,
         presented: Presented,
         account: &str,
         password: &Password,
-        way: &[u8],
+        judge: Judge<'_>,
     ) -> Presented {
-        let tag = self.tag(&[b"judged", account.as_bytes(), password.expose(), way]);
+        let of = |kind: &[u8], by: &[u8], more: &[u8]| {
+            self.key.hash(&[b"judged", account.as_bytes(), password.expose(), kind, by, more])
+        };
+        let tag = match judge {
+            Judge::Row(id, mac) => tags::long(of(b"row", id.0.as_bytes(), mac)),
+            Judge::Upstream(name) => tags::short(of(b"upstream", name.0.as_bytes(), b"")),
+            Judge::Nobody(why) => tags::short(of(b"nobody", why.as_bytes(), b"")),
+        };
         Presented { judged: Some(tag), ..presented }
     }
 
@@ -158,11 +177,6 @@ impl PasswordMemory {
         self.locked().right.forget(presented.account, presented.tag);
     }
 
-    fn tag(&self, parts: &[&[u8]]) -> Tag {
-        let [high, low, ..] = self.key.hash(parts);
-        Tag::from_be_bytes([high, low])
-    }
-
     fn locked(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -180,24 +194,26 @@ mod tests {
         Monotonic(Duration::from_secs(seconds))
     }
 
-    fn presented(memory: &PasswordMemory, host: u8, account: &str, password: &str, way: &[u8]) -> Presented {
+    fn presented(memory: &PasswordMemory, host: u8, account: &str, password: &str, judge: &str) -> Presented {
         let client = ClientAddress::new([192, 0, 2, host].into());
         let password = Password::new(password.as_bytes().to_vec()).unwrap();
-        memory.judged(memory.presented(client, account, &password), account, &password, way)
+        let upstream = UpstreamName(judge.to_owned());
+        let judge = if judge == "bound" { Judge::Nobody(judge) } else { Judge::Upstream(&upstream) };
+        memory.judged(memory.presented(client, account, &password), account, &password, judge)
     }
 
     #[test]
     fn a_refusal_is_remembered_for_a_minute_for_this_password_judged_in_this_way() {
         let memory = memory();
-        let wrong = presented(&memory, 1, "a@x.org", "wrong", b"upstream");
+        let wrong = presented(&memory, 1, "a@x.org", "wrong", "upstream");
         memory.refused(wrong, at(0));
         assert!(memory.was_refused(wrong, at(59)) && !memory.was_refused(wrong, at(60)));
-        let elsewhere = presented(&memory, 2, "a@x.org", "wrong", b"upstream");
+        let elsewhere = presented(&memory, 2, "a@x.org", "wrong", "upstream");
         assert!(memory.was_refused(elsewhere, at(1)), "from any network");
         for (account, password, way) in [
-            ("a@x.org", "wrong", b"bound".as_slice()),
-            ("a@x.org", "other", b"upstream"),
-            ("b@x.org", "wrong", b"upstream"),
+            ("a@x.org", "wrong", "bound"),
+            ("a@x.org", "other", "upstream"),
+            ("b@x.org", "wrong", "upstream"),
         ] {
             assert!(!memory.was_refused(presented(&memory, 1, account, password, way), at(1)), "{way:?}");
         }
@@ -206,30 +222,48 @@ mod tests {
     #[test]
     fn a_wrong_password_is_paid_for_once_a_day_in_each_network_however_often_it_comes() {
         let memory = memory();
-        let wrong = presented(&memory, 1, "a@x.org", "wrong", b"upstream");
+        let wrong = presented(&memory, 1, "a@x.org", "wrong", "upstream");
         assert!(memory.pay(wrong, at(0)));
         for minute in 1..1440 {
             assert!(!memory.pay(wrong, at(minute * 60)));
         }
         assert!(memory.pay(wrong, at(86_400)));
-        let bound_meanwhile = presented(&memory, 1, "a@x.org", "wrong", b"bound");
+        let bound_meanwhile = presented(&memory, 1, "a@x.org", "wrong", "bound");
         assert!(!memory.pay(bound_meanwhile, at(86_401)));
-        assert!(memory.pay(presented(&memory, 2, "a@x.org", "wrong", b"upstream"), at(86_401)));
-        assert!(memory.pay(presented(&memory, 1, "a@x.org", "other", b"upstream"), at(86_401)));
+        assert!(memory.pay(presented(&memory, 2, "a@x.org", "wrong", "upstream"), at(86_401)));
+        assert!(memory.pay(presented(&memory, 1, "a@x.org", "other", "upstream"), at(86_401)));
     }
 
     #[test]
     fn a_success_speaks_for_its_password_until_the_upstream_refuses_it() {
         let memory = memory();
-        let password = presented(&memory, 1, "a@x.org", "right", b"upstream");
+        let password = presented(&memory, 1, "a@x.org", "right", "upstream");
         memory.refused(password, at(0));
         memory.pay(password, at(0));
         memory.right(password, at(1));
         assert!(!memory.was_refused(password, at(1)) && !memory.is_paid(password, at(1)));
-        let elsewhere = presented(&memory, 2, "a@x.org", "right", b"upstream");
+        let elsewhere = presented(&memory, 2, "a@x.org", "right", "upstream");
         assert!(memory.was_right(elsewhere, at(30 * 86_400)));
-        assert!(!memory.was_right(presented(&memory, 1, "a@x.org", "wrong", b"upstream"), at(1)));
+        assert!(!memory.was_right(presented(&memory, 1, "a@x.org", "wrong", "upstream"), at(1)));
         memory.not_right(elsewhere);
         assert!(!memory.was_right(password, at(1)));
+    }
+
+    /// With short tags some of them would be, under this key.
+    #[test]
+    fn no_app_password_is_refused_for_another_wrong_one() {
+        let (memory, account) = (memory(), "a@x.org");
+        let row = Judge::Row(AppPasswordId(uuid::Uuid::from_u128(1)), &[1; 32]);
+        let judged = |number: u32| {
+            let password = Password::new(format!("abcd{number:012}").into_bytes()).unwrap();
+            let client = ClientAddress::new([192, 0, 2, 1].into());
+            memory.judged(memory.presented(client, account, &password), account, &password, row)
+        };
+        let wrong = [0, 1, 2, 3].map(judged);
+        for wrong in wrong {
+            memory.refused(wrong, at(0));
+        }
+        assert!(wrong.iter().all(|wrong| memory.was_refused(*wrong, at(1))));
+        assert!((4..60_000).all(|number| !memory.was_refused(judged(number), at(1))));
     }
 }

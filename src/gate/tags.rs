@@ -1,7 +1,7 @@
-//! A few 16-bit tags for each of many keys, for a while. Pure: time is an argument.
+//! A few tags for each of many keys, for a while. Pure: time is an argument.
 //!
-//! A tag is the beginning of a keyed hash, so that it says nearly nothing to whoever reads this process's memory:
-//! one password in 65,536 has the same. What is decided by a tag must bear that.
+//! A tag is the beginning of a keyed hash. Of what people choose it has 16 bits, so that it says nearly nothing to
+//! whoever reads this process's memory: one password in 65,536 has the same. What is decided by such a tag must bear that.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -9,8 +9,20 @@ use std::time::Duration;
 use super::cells::Key;
 use crate::base::Monotonic;
 
-/// The beginning of a keyed hash.
-pub(super) type Tag = u16;
+/// The beginning of a keyed hash: its first 16 bits, or all 64.
+pub(super) type Tag = u64;
+
+/// The first 16 bits of a hash.
+pub(super) fn short(hash: [u8; 32]) -> Tag {
+    let [high, low, ..] = hash;
+    Tag::from(u16::from_be_bytes([high, low]))
+}
+
+/// As many as there are. Only of what was drawn at random: who reads it can try what people choose.
+pub(super) fn long(hash: [u8; 32]) -> Tag {
+    let [a, b, c, d, e, f, g, h, ..] = hash;
+    Tag::from_be_bytes([a, b, c, d, e, f, g, h])
+}
 
 /// Tags by key.
 pub(super) struct Tags {
@@ -106,8 +118,8 @@ mod tests {
     fn a_key_has_few_tags_and_there_are_few_keys() {
         let mut tags = tags(3);
         for tag in 0..10 {
-            let count = tags.note(Key(1), tag, at(u64::from(tag)));
-            assert_eq!(count, usize::from(tag + 1).min(4));
+            let count = tags.note(Key(1), tag, at(tag));
+            assert_eq!(count, usize::try_from(tag + 1).unwrap().min(4));
         }
         assert_eq!((0..10).filter(|tag| tags.has(Key(1), *tag, at(10))).collect::<Vec<_>>(), [6, 7, 8, 9]);
         for key in 2..100 {

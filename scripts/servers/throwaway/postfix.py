@@ -52,6 +52,8 @@ smtpd_authorized_xclient_hosts = {trusted}
 smtpd_authorized_xforward_hosts = {trusted}
 smtpd_upstream_proxy_protocol = {proxy_protocol}
 {error_sleep}
+# No two letters have one name in the log.
+enable_long_queue_ids = yes
 # What is sent is stored byte for byte, below its trace headers.
 local_header_rewrite_clients =
 disable_mime_output_conversion = yes

@@ -288,13 +288,13 @@ impl Site {
     async fn wrong_app_passwords(&self, account: &AccountRecord, printed: &str, count: usize) -> Vec<String> {
         let rows = self.store.app_passwords(account.id).await.unwrap();
         let row = rows.iter().find(|row| printed.starts_with(&row.label)).unwrap();
-        let manner = judge::manner(Plan::ProveAppPassword(Then::Enter), Some(row), &account.upstream);
+        let judge = judge::judge_of(Plan::ProveAppPassword(Then::Enter), Some(row), &account.upstream);
         let (memory, address) = (&self.gate.gate.desk.passwords, account.address.as_str());
         let (mut tags, mut judged) = (HashSet::new(), HashSet::new());
         let differs = |wrong: &String| {
             let password = Password::new(wrong.as_bytes().to_vec()).unwrap();
             let presented = memory.presented(origin(Protocol::Imap, 1).client, address, &password);
-            let presented = memory.judged(presented, address, &password, &manner);
+            let presented = memory.judged(presented, address, &password, judge);
             tags.insert(presented.tag()) && judged.insert(presented.judged_tag())
         };
         (0..).map(|number| another_with_same_label(printed, number)).filter(differs).take(count).collect()

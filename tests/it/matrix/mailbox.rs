@@ -1,7 +1,7 @@
 //! A mailbox as the legacy server has it, seen without the gate.
 
 use super::task::Letter;
-use crate::support::{LegacyServer, Wire};
+use crate::support::{LegacyServer, Wire, eventually};
 
 /// An IMAP session at the legacy server itself.
 pub(super) struct Mailbox(Wire);
@@ -46,8 +46,13 @@ impl Mailbox {
 /// Who sent a delivered message, as the legacy server's Postfix logged it.
 pub(super) fn sender(legacy: &LegacyServer, message: &str) -> Option<String> {
     let (_, after) = message.split_once("(Postfix) with ESMTPSA id ")?;
-    let identifier = after.split_whitespace().next()?;
-    let log = legacy.postfix_log();
-    let line = log.lines().find(|line| line.contains(&format!(" {identifier}: client=")))?;
-    line.split_once("sasl_username=").map(|(_, name)| name.trim().to_owned())
+    let taken = format!(" {}: client=", after.split_whitespace().next()?);
+    // One of its processes writes for all, and may come to it when the letter is there already.
+    let mut line = None;
+    eventually("Postfix logs who sent a letter", || {
+        let log = legacy.postfix_log();
+        line = log.lines().find(|line| line.contains(&taken)).map(str::to_owned);
+        line.is_some()
+    });
+    line?.split_once("sasl_username=").map(|(_, name)| name.trim().to_owned())
 }

@@ -16,7 +16,7 @@ use crate::support::in_repository;
 const INSTALLED: &str = "/usr/lib/thunderbird";
 const LAUNCHER: &str = "thunderbird-bin";
 
-/// What its own profile sets: nothing leaves this machine, nothing is shown, nothing asks.
+/// What its own profile sets: nothing leaves this machine, nothing is shown, nothing asks, and nobody but a task fetches.
 const PREFERENCES: &str = r#"
 user_pref("network.proxy.type", 1);
 user_pref("network.proxy.http", "127.0.0.1");
@@ -37,6 +37,9 @@ user_pref("mail.biff.show_alert", false);
 user_pref("mail.biff.play_sound", false);
 user_pref("mailnews.send_plaintext_flowed", false);
 user_pref("mailnews.database.global.indexer.enabled", false);
+user_pref("mail.server.default.autosync_offline_stores", false);
+user_pref("mail.server.default.offline_download", false);
+user_pref("mail.server.default.spamLevel", 0);
 user_pref("browser.dom.window.dump.enabled", true);
 "#;
 
@@ -114,8 +117,9 @@ fn install(home: &Path) -> String {
     for entry in entries {
         let name = entry.expect("an entry").file_name();
         if name == LAUNCHER {
-            // Copied, since it looks for the rest beside itself, whatever it was called by.
-            fs::copy(from.join(&name), to.join(&name)).expect("a copy");
+            // Copied, since it looks for the rest beside itself, whatever it was called by; and not by this process, whose
+            // other threads start programs: as long as one of those holds the file open, nobody can run it.
+            run_at_home(home, &["cp".into(), from.join(&name), to.join(&name)], "").success();
         } else if name != "defaults" {
             symlink(from.join(&name), to.join(&name)).expect("a link");
         }
