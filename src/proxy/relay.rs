@@ -475,9 +475,12 @@ mod tests {
     use tokio::task::JoinHandle;
 
     use super::*;
-    use crate::proxy::testing::tcp_pair;
+    use crate::proxy::testing::{IN_TIME, eventually, is_quick, tcp_pair};
 
     const LONG: Patience = patience(60_000);
+
+    /// Twice what a test waits for: who ends with this ends too late.
+    const TOO_LATE: Duration = Duration::from_secs(60);
 
     const fn patience(idle_millis: u64) -> Patience {
         let millis = Duration::from_millis;
@@ -512,6 +515,16 @@ mod tests {
     async fn stage_with(
         patience: Patience,
         unread: (&[u8], &[u8]),
+        readers: (Option<Guard>, Option<Box<dyn Course>>),
+    ) -> Stage {
+        stage_after(Duration::ZERO, patience, unread, readers).await
+    }
+
+    /// One that has been silent for so long.
+    async fn stage_after(
+        silence: Duration,
+        patience: Patience,
+        unread: (&[u8], &[u8]),
         (guard, course): (Option<Guard>, Option<Box<dyn Course>>),
     ) -> Stage {
         let ((client, near), (upstream, far)) = (tcp_pair().await, tcp_pair().await);
@@ -522,6 +535,7 @@ mod tests {
         let traffic = Arc::new(Traffic::default());
         let readers = Readers { guard, course };
         let mut relay = Relay::new(client_leg, upstream_leg, readers, buffers.clone(), Arc::clone(&traffic));
+        relay.active -= silence;
         let (drain, mut draining) = watch::channel(false);
         let (revoke, revoked) = oneshot::channel();
         let ended = async { revoked.await.unwrap_or(Cause::Revoked) };
@@ -534,7 +548,7 @@ mod tests {
 
     async fn expect(from: &mut TcpStream, wanted: &[u8]) {
         let mut found = vec![0; wanted.len()];
-        let reading = tokio::time::timeout(Duration::from_secs(10), from.read_exact(&mut found));
+        let reading = tokio::time::timeout(IN_TIME, from.read_exact(&mut found));
         reading.await.unwrap().unwrap();
         assert_eq!(found, wanted);
     }
@@ -645,8 +659,8 @@ mod tests {
         let client = tokio::spawn(exchange(stage.client, Arc::clone(&up), Arc::clone(&down)));
         let upstream = tokio::spawn(exchange(stage.upstream, Arc::clone(&down), Arc::clone(&up)));
         (stage.client, stage.upstream) = (client.await.unwrap(), upstream.await.unwrap());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        assert_eq!(stage.buffers.in_use(), 0, "an idle session holds no buffer");
+        // An idle session holds none.
+        eventually(|| stage.buffers.in_use() == 0).await;
         drop((stage.client, stage.upstream));
         stage.end.await.unwrap();
         assert_eq!(stage.traffic.so_far(), (24 << 20, 24 << 20));
@@ -675,17 +689,18 @@ mod tests {
 
     #[tokio::test]
     async fn silence_in_both_directions_ends_a_session_and_any_byte_starts_it_anew() {
-        let mut stage = stage(patience(1500), (b"", b""), None).await;
+        // Longer than a machine pauses.
+        let mut stage = stage(patience(3500), (b"", b""), None).await;
         let began = Instant::now();
         for _ in 0..3 {
-            tokio::time::sleep(Duration::from_millis(600)).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
             stage.upstream.write_all(b"* OK still here\r\n").await.unwrap();
             expect(&mut stage.client, b"* OK still here\r\n").await;
         }
         assert_eq!(stage.end.await.unwrap(), Reason::Idle);
         // Longer than one silence from the start, by the pauses before the last byte.
         let lasted = began.elapsed().as_millis();
-        assert!(lasted >= 3 * 600 + 1500, "{lasted}");
+        assert!(lasted >= 3 * 200 + 3500, "{lasted}");
     }
 
     #[tokio::test]
@@ -695,7 +710,7 @@ mod tests {
         stage.upstream.shutdown().await.unwrap();
         assert_eq!(rest(&mut stage.client).await, b"");
         assert_eq!(stage.end.await.unwrap(), Reason::UpstreamClosed);
-        assert!(began.elapsed() < Duration::from_secs(5));
+        assert!(began.elapsed() < IN_TIME);
     }
 
     #[tokio::test]
@@ -706,7 +721,7 @@ mod tests {
             stage.upstream.write_all(last.as_bytes()).await.unwrap();
             stage.upstream.shutdown().await.unwrap();
             assert_eq!(rest(&mut stage.client).await, last.as_bytes());
-            let end = tokio::time::timeout(Duration::from_secs(10), stage.end).await;
+            let end = tokio::time::timeout(IN_TIME, stage.end).await;
             assert_eq!(end.unwrap().unwrap(), Reason::UpstreamClosed);
             assert_eq!(stage.traffic.so_far(), (0, last.len() as u64));
         }
@@ -727,24 +742,44 @@ mod tests {
 
     #[tokio::test]
     async fn a_draining_gate_lets_bytes_in_flight_pass_and_ends_the_silent() {
-        let mut busy = stage(LONG, (b"", b""), None).await;
-        let silent = stage(LONG, (b"", b""), None).await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        let patience = Patience { draining: TOO_LATE, drain: TOO_LATE * 2, ..patience(3_600_000) };
+        let silent = stage_after(TOO_LATE, patience, (b"", b""), (None, None)).await;
         let began = Instant::now();
         silent.drain.send(true).unwrap();
         assert_eq!(silent.end.await.unwrap(), Reason::Drained);
-        assert!(began.elapsed() < Duration::from_millis(900), "it was silent long enough");
+        assert!(began.elapsed() < IN_TIME, "it was silent long enough");
 
+        let (lasted, pause) = loop {
+            let found = busy_while_it_drains().await;
+            // Whoever pauses for so long is silent: it is the machine, for it does not do so each time.
+            if found.1 < LONG.draining {
+                break found;
+            }
+        };
+        assert!(lasted >= Duration::from_millis(450), "{lasted:?}, pauses of {pause:?}");
+    }
+
+    /// How long a draining gate lets a session be that never is silent, and the longest silence that there may have been.
+    async fn busy_while_it_drains() -> (Duration, Duration) {
+        // Not much more than two silences, so that machines find the time that pause often.
+        let patience = Patience { drain: Duration::from_millis(500), ..LONG };
+        let mut busy = stage(patience, (b"", b""), None).await;
         busy.client.write_all(b"a").await.unwrap();
         expect(&mut busy.upstream, b"a").await;
         let began = Instant::now();
         busy.drain.send(true).unwrap();
-        while busy.client.write_all(b"a").await.is_ok() && busy.upstream.read_exact(&mut [0]).await.is_ok() {
+        let (mut last, mut pause, mut goes_on) = (began, Duration::ZERO, true);
+        while goes_on {
+            let now = Instant::now();
+            goes_on =
+                busy.client.write_all(b"a").await.is_ok() && busy.upstream.read_exact(&mut [0]).await.is_ok();
+            pause = pause.max(last.elapsed());
+            last = now;
+            assert!(began.elapsed() < IN_TIME, "bytes that never cease do not keep it");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         assert_eq!(busy.end.await.unwrap(), Reason::Drained);
-        let lasted = began.elapsed().as_millis();
-        assert!((850..2000).contains(&lasted), "{lasted}");
+        (began.elapsed(), pause)
     }
 
     /// A course that is what the last line from the upstream says.
@@ -770,18 +805,19 @@ mod tests {
 
     #[tokio::test]
     async fn a_draining_gate_waits_for_what_is_under_way_and_says_a_word_where_it_is_understood() {
-        // What the upstream says, what it says once the gate drains, what the client hears behind it, and how long the
-        // session lasts at least, in milliseconds.
-        for (before, then, heard, at_least) in [
-            ("quiet", None, "quietbye\r\n", 0),
-            ("unclear", None, "unclear", 0),
-            ("busy", None, "busy", 850),
-            ("busy", Some("quiet"), "busyquietbye\r\n", 450),
-            ("busy", Some("done"), "busydonebye\r\n", 250),
+        // What the upstream says, what it says once the gate drains, what the client hears behind it, all the time that
+        // is left then, and how long the session lasts at least, in milliseconds.
+        for (before, then, heard, drain, at_least) in [
+            ("quiet", None, "bye\r\n", TOO_LATE, 0),
+            ("unclear", None, "", TOO_LATE, 0),
+            ("busy", None, "", LONG.drain, 850),
+            ("busy", Some("quiet"), "quietbye\r\n", TOO_LATE, 450),
+            ("busy", Some("done"), "donebye\r\n", TOO_LATE, 250),
         ] {
-            let mut stage = stage_following(LONG, Some(Box::new(Says::default()))).await;
+            let patience = Patience { drain, ..LONG };
+            let mut stage = stage_following(patience, Some(Box::new(Says::default()))).await;
             stage.upstream.write_all(before.as_bytes()).await.unwrap();
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            expect(&mut stage.client, before.as_bytes()).await;
             let began = Instant::now();
             stage.drain.send(true).unwrap();
             if let Some(then) = then {
@@ -790,23 +826,27 @@ mod tests {
             }
             assert_eq!(rest(&mut stage.client).await, heard.as_bytes());
             assert_eq!(stage.end.await.unwrap(), Reason::Drained);
-            let lasted = began.elapsed().as_millis();
-            assert!((at_least..at_least + 700).contains(&lasted), "{before} {then:?}: {lasted}");
+            let lasted = began.elapsed();
+            let in_time = lasted >= Duration::from_millis(at_least) && lasted < IN_TIME;
+            assert!(in_time, "{before} {then:?}: {lasted:?}");
         }
     }
 
     #[tokio::test]
     async fn a_session_that_the_gate_ends_closes_both_sides_in_order_and_adds_nothing() {
-        let mut stage = stage(LONG, (b"", b""), None).await;
-        stage.upstream.write_all(b"* 1 EX").await.unwrap();
-        expect(&mut stage.client, b"* 1 EX").await;
-        let began = Instant::now();
-        stage.revoke.send(Cause::Revoked).unwrap();
-        assert_eq!(rest(&mut stage.client).await, b"");
-        assert_eq!(rest(&mut stage.upstream).await, b"");
-        drop(stage.client);
-        assert_eq!(stage.end.await.unwrap(), Reason::Ended(Cause::Revoked));
-        assert!(began.elapsed() < Duration::from_millis(500));
+        let end = async || {
+            let mut stage = stage(LONG, (b"", b""), None).await;
+            stage.upstream.write_all(b"* 1 EX").await.unwrap();
+            expect(&mut stage.client, b"* 1 EX").await;
+            let began = Instant::now();
+            stage.revoke.send(Cause::Revoked).unwrap();
+            assert_eq!(rest(&mut stage.client).await, b"");
+            assert_eq!(rest(&mut stage.upstream).await, b"");
+            drop(stage.client);
+            assert_eq!(stage.end.await.unwrap(), Reason::Ended(Cause::Revoked));
+            began.elapsed()
+        };
+        assert!(is_quick(Duration::from_millis(500), end).await);
     }
 
     #[tokio::test]
@@ -822,39 +862,46 @@ mod tests {
     /// Both sides flood, so that there is always something to copy.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn the_gate_ends_a_session_in_the_middle_of_a_flood() {
-        let stage = stage(LONG, (b"", b""), None).await;
-        for side in [stage.client, stage.upstream] {
-            let (mut reader, mut writer) = side.into_split();
-            tokio::spawn(async move { while writer.write_all(&[b'x'; 1 << 16]).await.is_ok() {} });
-            tokio::spawn(async move {
-                let mut bytes = vec![0; 1 << 16];
-                while reader.read(&mut bytes).await.is_ok_and(|read| read > 0) {}
-            });
-        }
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let began = Instant::now();
-        stage.revoke.send(Cause::Suspended).unwrap();
-        assert_eq!(stage.end.await.unwrap(), Reason::Ended(Cause::Suspended));
-        assert!(began.elapsed() < Duration::from_millis(900), "{:?}", began.elapsed());
-        assert_eq!(stage.buffers.in_use(), 0);
+        let end = async || {
+            let stage = stage(LONG, (b"", b""), None).await;
+            for side in [stage.client, stage.upstream] {
+                let (mut reader, mut writer) = side.into_split();
+                tokio::spawn(async move { while writer.write_all(&[b'x'; 1 << 16]).await.is_ok() {} });
+                tokio::spawn(async move {
+                    let mut bytes = vec![0; 1 << 16];
+                    while reader.read(&mut bytes).await.is_ok_and(|read| read > 0) {}
+                });
+            }
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let began = Instant::now();
+            stage.revoke.send(Cause::Suspended).unwrap();
+            assert_eq!(stage.end.await.unwrap(), Reason::Ended(Cause::Suspended));
+            let took = began.elapsed();
+            assert_eq!(stage.buffers.in_use(), 0);
+            took
+        };
+        assert!(is_quick(Duration::from_millis(900), end).await);
     }
 
     #[tokio::test]
     async fn the_gate_ends_a_session_whose_peers_do_not_read() {
-        let stage = stage(LONG, (b"", b""), None).await;
-        let flood = async {
-            loop {
-                for side in [&stage.client, &stage.upstream] {
-                    let _ = side.try_write(&[b'x'; 1 << 16]);
+        let end = async || {
+            let stage = stage(LONG, (b"", b""), None).await;
+            let flood = async {
+                loop {
+                    for side in [&stage.client, &stage.upstream] {
+                        let _ = side.try_write(&[b'x'; 1 << 16]);
+                    }
+                    tokio::task::yield_now().await;
                 }
-                tokio::task::yield_now().await;
-            }
+            };
+            let _ = tokio::time::timeout(Duration::from_millis(500), flood).await;
+            let began = Instant::now();
+            stage.revoke.send(Cause::EndedByAdmin).unwrap();
+            assert_eq!(stage.end.await.unwrap(), Reason::Ended(Cause::EndedByAdmin));
+            began.elapsed()
         };
-        let _ = tokio::time::timeout(Duration::from_millis(500), flood).await;
-        let began = Instant::now();
-        stage.revoke.send(Cause::EndedByAdmin).unwrap();
-        assert_eq!(stage.end.await.unwrap(), Reason::Ended(Cause::EndedByAdmin));
-        assert!(began.elapsed() < Duration::from_millis(900), "{:?}", began.elapsed());
+        assert!(is_quick(Duration::from_millis(900), end).await);
     }
 
     /// Answers `XCLIENT` itself, ends the session at `bad`, takes no more behind `wait` until the upstream
@@ -975,21 +1022,23 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_guard_has_answered_by_itself_nobody_awaits() {
-        for (said, heard, at_least) in [
-            ("XCLIENT LOGIN=root\r\n", "550 no\r\nbye\r\n", 0),
-            ("XCLIENT LOGIN=root\r\nNOOP\r\n", "550 no\r\n", 850),
+        for (said, passed, heard, drain, at_least) in [
+            ("XCLIENT LOGIN=root\r\n", "", "bye\r\n", TOO_LATE, 0),
+            ("XCLIENT LOGIN=root\r\nNOOP\r\n", "NOOP\r\n", "", LONG.drain, 850),
         ] {
             let readers: (Option<Guard>, Option<Box<dyn Course>>) =
                 (Some(Box::<Unsure>::default()), Some(Box::<Awaits>::default()));
-            let mut stage = stage_with(LONG, (b"", b""), readers).await;
+            let mut stage = stage_with(Patience { drain, ..LONG }, (b"", b""), readers).await;
             stage.client.write_all(said.as_bytes()).await.unwrap();
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            expect(&mut stage.client, b"550 no\r\n").await;
+            expect(&mut stage.upstream, passed.as_bytes()).await;
             let began = Instant::now();
             stage.drain.send(true).unwrap();
             assert_eq!(rest(&mut stage.client).await, heard.as_bytes());
             assert_eq!(stage.end.await.unwrap(), Reason::Drained);
-            let lasted = began.elapsed().as_millis();
-            assert!((at_least..at_least + 700).contains(&lasted), "{said:?}: {lasted}");
+            let lasted = began.elapsed();
+            let in_time = lasted >= Duration::from_millis(at_least) && lasted < IN_TIME;
+            assert!(in_time, "{said:?}: {lasted:?}");
         }
     }
 }

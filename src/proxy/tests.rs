@@ -324,10 +324,11 @@ async fn a_session_that_is_over_leaves_its_seat_before_the_trail_has_it() {
     client.say("a LOGIN ann@example.org \"right\"\r\n").await;
     assert!(client.until("a ").await.contains("a OK"));
     assert_eq!(taken(), 1);
+    let held = site.audit.hold().await;
     drop(client);
     testing::eventually(|| taken() == 0).await;
-    // The end of a session waits a tenth of a second for others.
     assert!(site.recorded("session_end", "reason").is_empty());
+    drop(held);
     testing::eventually(|| site.recorded("session_end", "reason") == ["client_closed"]).await;
 }
 
@@ -352,8 +353,7 @@ async fn a_mailbox_password_is_checked_over_whichever_protocol_there_is() {
     config.upstreams[0].pop3 = None;
     assert_eq!(check(&config, "right").await, MailboxVerdict::Right);
     assert_eq!(check(&config, "wrong").await, MailboxVerdict::Wrong);
-    drop(legacy);
-    tokio::task::yield_now().await;
+    let _refuses = legacy.smtp.leave().await;
     assert!(matches!(check(&config, "right").await, MailboxVerdict::Unavailable { sent: false, .. }));
 }
 

@@ -18,6 +18,7 @@ use crate::store::Store;
 pub(in crate::proxy) struct Site {
     pub(in crate::proxy) gate: Arc<Authenticator>,
     pub(in crate::proxy) clock: Arc<dyn Clock>,
+    pub(in crate::proxy) audit: Audit,
     directory: Scratch,
 }
 
@@ -48,7 +49,7 @@ impl Site {
         let gate = Arc::new(Authenticator::new(Dependencies {
             app_passwords: Arc::new(AppPasswords::new(store.clone(), key, Arc::clone(&clock))),
             store,
-            audit,
+            audit: audit.clone(),
             clock: Arc::clone(&clock),
             rules: Rules {
                 directory: Arc::new(Directory::new(std::slice::from_ref(upstream)).unwrap()),
@@ -58,7 +59,7 @@ impl Site {
                 upstreams: vec![UpstreamRules::new(upstream, None).unwrap()],
             },
         }));
-        Self { gate, clock, directory }
+        Self { gate, clock, audit, directory }
     }
 
     /// `outcome` of logins or `reason` of session ends, as recorded so far.

@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::eventually;
+use super::{Port, eventually};
 use crate::base::{LoginName, Password, UpstreamName};
 use crate::config::{
     DomainPattern, Endpoint, EndpointTls, HostPort, LoginRewrite, SubAddressDelimiter, Upstream,
@@ -28,6 +29,8 @@ pub(in crate::proxy) enum Play {
     Handshake(Acceptor),
     /// Echoes until the end.
     Echo,
+    /// Does nothing until this is true.
+    Until(watch::Receiver<bool>),
     /// Says nothing more and keeps the connection.
     Wait,
 }
@@ -36,13 +39,14 @@ pub(in crate::proxy) enum Play {
 pub(in crate::proxy) struct FakeUpstream {
     pub(in crate::proxy) port: u16,
     pub(in crate::proxy) heard: Arc<Mutex<Vec<u8>>>,
+    place: Arc<Port>,
     task: JoinHandle<()>,
 }
 
 impl FakeUpstream {
     pub(in crate::proxy) async fn play(script: Vec<Play>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let place = Arc::new(Port::take());
+        let (port, listener) = (place.number, place.listen().await);
         let heard = Arc::new(Mutex::new(Vec::new()));
         let memory = Arc::clone(&heard);
         let task = tokio::spawn(async move {
@@ -51,7 +55,15 @@ impl FakeUpstream {
                 tokio::spawn(perform(tcp, script.clone(), Arc::clone(&memory)));
             }
         });
-        Self { port, heard, task }
+        Self { port, heard, place, task }
+    }
+
+    /// Goes away; who comes is refused as long as what this returns lives.
+    pub(in crate::proxy) async fn leave(mut self) -> Arc<Port> {
+        self.task.abort();
+        // With the task ends the listener.
+        let _ = (&mut self.task).await;
+        Arc::clone(&self.place)
     }
 
     pub(in crate::proxy) fn heard(&self) -> String {
@@ -99,6 +111,9 @@ async fn perform(tcp: TcpStream, script: Vec<Play>, memory: Arc<Mutex<Vec<u8>>>)
                     stream.flush().await?;
                 }
             }
+            Play::Until(mut told) => {
+                let _ = told.wait_for(|told| *told).await;
+            }
             Play::Wait => {
                 let mut bytes = [0; 4096];
                 while let Ok(count @ 1..) = stream.read(&mut bytes).await {
@@ -125,7 +140,10 @@ pub(in crate::proxy) fn endpoint(port: u16, tls: EndpointTls) -> Endpoint {
     Endpoint { addresses, tls, server_name, ca_file: None, pin_sha256: Vec::new() }
 }
 
-/// An upstream that speaks the fake protocol at `endpoint`, with short deadlines.
+/// Enough of a server that is silent: for tests of silence alone, because a machine that pauses is silent as well.
+pub(in crate::proxy) const SILENCE: Duration = Duration::from_millis(500);
+
+/// An upstream that speaks the fake protocol at `endpoint`, with deadlines that nothing but silence misses.
 pub(in crate::proxy) fn upstream(endpoint: Endpoint) -> Upstream {
     Upstream {
         name: UpstreamName("legacy".into()),
@@ -143,8 +161,8 @@ pub(in crate::proxy) fn upstream(endpoint: Endpoint) -> Upstream {
         pop3: Some(endpoint),
         smtp: None,
         forward_client: Default::default(),
-        connect_deadline: Duration::from_millis(500),
-        login_deadline: Duration::from_millis(500),
+        connect_deadline: Duration::from_secs(30),
+        login_deadline: Duration::from_secs(30),
         refresh: Duration::from_secs(600),
         max_connections: 0,
         same_passwords_as: Vec::new(),

@@ -195,8 +195,8 @@ mod tests {
         two.legs.look(1, 0).await;
         assert_eq!(offer(&ways, None), "A B");
         assert_eq!(offer(&two.legs.ways(&[]), None), "A B", "whenever the listener opens");
-        drop(two.servers);
-        tokio::task::yield_now().await;
+        let [one, other] = two.servers;
+        let _refuse = (one.leave().await, other.leave().await);
         two.legs.learn().await;
         assert_eq!(offer(&ways, None), "A B");
     }
