@@ -16,7 +16,8 @@ def main(path):
     each = max(3, LINES // max(1, len(failed)))
     for case in failed:
         print(f"✗ {case.get('classname')} {case.get('name')} after {float(case.get('time')):.0f} s")
-        said = [line for line in message(problem(case)).splitlines() if line.strip()]
+        words, _, _ = message(problem(case)).partition("stack backtrace:")
+        said = [line for line in words.splitlines() if line.strip()]
         for line in said[:each]:
             print(f"  {line[:WIDTH]}")
 
