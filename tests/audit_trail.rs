@@ -147,8 +147,7 @@ async fn a_database_that_does_not_answer_holds_up_no_record() {
     for _ in 0..20 {
         audit.append(Event::Stopped).await.unwrap();
     }
-    // Whoever waits for the lock waits three seconds for each of them.
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     drop(lock);
     let deadline = Instant::now() + Duration::from_secs(20);
     while site.head().await != 21 {

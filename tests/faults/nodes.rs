@@ -81,8 +81,7 @@ fn a_node_that_loses_the_database_judges_nobody_and_hears_of_everything_when_it_
             revoked.elapsed()
         });
         let took = took.collect::<Vec<_>>();
-        // The best of them counts: the machine may pause, and a node that is lost would hold up each.
-        assert!(took.iter().any(|took| *took < Duration::from_secs(1)), "{took:?} to reach a node");
+        assert!(took.iter().all(|took| *took < Duration::from_secs(1)), "{took:?} to reach a node");
 
         // Whoever is in there stays, what was proven there a moment ago still is, and nobody can guess.
         let asked = people.fakes.iter().map(Fake::conversations).sum::<usize>();

@@ -60,8 +60,7 @@ fn messages_in_flight_arrive_whole_and_once_and_half_a_message_does_not() {
     }
     half.rest();
     assert_eq!(gate.end(), Some(0), "an orderly end");
-    // Ten seconds for those who are in, and little more: not as long again for anything else.
-    assert!(told.elapsed() < Duration::from_secs(20), "{:?} to stop", told.elapsed());
+    assert!(told.elapsed() < Duration::from_secs(16), "{:?} to stop", told.elapsed());
 
     let mut found = String::new();
     eventually("all have arrived", || {

@@ -152,8 +152,7 @@ fn a_server_that_cannot_be_reached_is_given_up_after_five_seconds() {
         for fake in &people.fakes {
             black_hole(fake.port());
         }
-        // A second try would take as long again.
-        people.hear_unavailable(ADA, &people.known.password, Duration::from_secs(10));
+        people.hear_unavailable(ADA, &people.known.password, Duration::from_secs(7));
         // Not sooner than a failure shows, whoever it is.
         people.hear_unavailable(ADA, "a guess", Duration::from_secs(12));
         mend_the_network();

@@ -153,8 +153,7 @@ pub(super) async fn a_list_of_sessions_is_kept_by_nodes_that_live(database: Data
         Store::Sqlite(pool, _) => drop(pool.execute(statement).await.unwrap()),
         Store::Postgres(pool) => drop(pool.execute(statement).await.unwrap()),
     };
-    // Twenty seconds make one dead, and somebody may hold this up for some of them.
-    run("UPDATE nodes SET beat = beat - 15").await;
+    run("UPDATE nodes SET beat = beat - 19").await;
     assert!(store.write_sessions(here, &[first], &[], &[]).await.unwrap());
     store.forget_dead_nodes().await.unwrap();
     assert_eq!(store.live_sessions(None).await.unwrap().len(), 2);

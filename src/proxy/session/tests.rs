@@ -205,6 +205,9 @@ async fn an_upstream_that_fails_is_no_wrong_password() {
 /// For a client that is to be late: the handshake is over before, on a machine that pauses as well.
 const SHORT: Duration = Duration::from_secs(3);
 
+/// What may come on top of it.
+const SLACK: Duration = Duration::from_millis(500);
+
 #[tokio::test]
 async fn no_byte_extends_the_deadline() {
     let short = Limits { auth_deadline: SHORT, ..limits() };
@@ -216,7 +219,9 @@ async fn no_byte_extends_the_deadline() {
         }
     });
     let mut said = Vec::new();
+    let began = Instant::now();
     let _ = timeout(IN_TIME, reader.read_to_end(&mut said)).await.unwrap();
+    assert!(began.elapsed() < SHORT + SLACK, "{:?}", began.elapsed());
     assert_eq!(String::from_utf8_lossy(&said), "too late\r\n");
     drip.abort();
 }
@@ -226,15 +231,16 @@ async fn whoever_says_nothing_hears_that_his_time_is_up() {
     let short = Limits { auth_deadline: SHORT, ..limits() };
     let secured = async {
         let stage = Stage::open(ListenerTls::Implicit, short.clone(), welcoming()).await;
-        let (said, _) = rest(&mut stage.secured().await).await;
+        let (said, took) = rest(&mut stage.secured().await).await;
         assert_eq!(String::from_utf8_lossy(&said), "too late\r\n");
+        assert!(took < SHORT + SLACK, "{took:?}");
     };
     let plain = async {
         let stage = Stage::open(ListenerTls::Starttls, short.clone(), welcoming()).await;
         let began = Instant::now();
         let (said, _) = rest(&mut stage.plain().await).await;
         assert_eq!(String::from_utf8_lossy(&said), "hello \r\ntoo late\r\n");
-        assert!(began.elapsed() >= SHORT - LAST_WORD, "{:?}", began.elapsed());
+        assert!((SHORT - LAST_WORD..SHORT + SLACK).contains(&began.elapsed()), "{:?}", began.elapsed());
     };
     tokio::join!(secured, plain);
 }
@@ -244,7 +250,8 @@ async fn a_handshake_that_does_not_come_ends_early() {
     let short = Limits { tls_deadline: Duration::from_millis(200), ..limits() };
     let stage = Stage::open(ListenerTls::Implicit, short, welcoming()).await;
     let mut client = stage.plain().await;
-    assert_eq!(rest(&mut client).await.0, b"");
+    let (said, took) = rest(&mut client).await;
+    assert!(said.is_empty() && took < Duration::from_secs(2), "{took:?}");
 }
 
 #[tokio::test]
@@ -254,7 +261,8 @@ async fn a_refusal_whose_time_lies_behind_the_deadline_is_not_told() {
     let stage = Stage::open(ListenerTls::Implicit, short, script).await;
     let mut client = stage.secured().await;
     say(&mut client, LOGIN).await;
-    assert_eq!(rest(&mut client).await.0, b"");
+    let (said, took) = rest(&mut client).await;
+    assert!(said.is_empty() && took < SHORT + Duration::from_secs(2), "{said:?} {took:?}");
     stage.records("login", "outcome", &["refused"]).await;
 }
 
@@ -283,7 +291,7 @@ async fn a_full_gate_lets_a_good_login_in_at_the_cost_of_a_stranger_and_never_of
     let mut oldest = stage.plain().await;
     let _younger = stage.plain().await;
     tokio::time::sleep(Duration::from_millis(50)).await;
-    let mut good = timeout(IN_TIME, stage.secured()).await.unwrap();
+    let mut good = timeout(Duration::from_secs(2), stage.secured()).await.unwrap();
     say(&mut good, LOGIN).await;
     expect(&mut good, b"welcome ann\r\n").await;
     assert_eq!(rest(&mut oldest).await.0, b"");
@@ -301,7 +309,7 @@ async fn a_stopping_gate_tells_strangers_and_ends_silent_sessions() {
     stage.close.send(true).unwrap();
     let (said, took) = rest(&mut stranger).await;
     assert_eq!(said, b"stopping\r\n");
-    assert!(took >= Duration::from_millis(900), "{took:?}");
+    assert!((900..3000).contains(&took.as_millis()), "{took:?}");
     assert_eq!(rest(&mut session).await.0, b"");
     stage.records("session_end", "reason", &["drained"]).await;
 }

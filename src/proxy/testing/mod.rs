@@ -43,17 +43,6 @@ pub(super) async fn eventually(holds: impl Fn() -> bool) {
     timeout(IN_TIME, waiting).await.expect("it never came true");
 }
 
-/// Whether `work`, which says how long it took, takes less than `at_most`: of a few times the best, for a machine that
-/// pauses does not do so each time.
-pub(super) async fn is_quick(at_most: Duration, work: impl AsyncFn() -> Duration) -> bool {
-    for _ in 0..5 {
-        if work().await < at_most {
-            return true;
-        }
-    }
-    false
-}
-
 pub(super) fn limits() -> Limits {
     let rate = Rate { burst: 10, per: Duration::from_secs(600) };
     Limits {

@@ -130,7 +130,7 @@ fn where_all_drop_packets_clients_hear_so_within_the_deadline_and_then_at_once()
     };
     assert!(took() < Duration::from_secs(6));
     eventually("it is left alone", || said(&gate, "upstream is down") == 1);
-    let at_once = [(); 3].map(|()| took()).into_iter().min().expect("a time");
+    let at_once = took();
     assert!(at_once < Duration::from_millis(1500), "{at_once:?}");
 }
 
